@@ -1,0 +1,1 @@
+//! The parts of `system-manager`. Data flows downwards; see CONTRIBUTING.md for the map.
