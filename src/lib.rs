@@ -1,1 +1,4 @@
 //! The parts of `system-manager`. Data flows downwards; see CONTRIBUTING.md for the map.
+
+pub mod manifest;
+pub mod names;
