@@ -1,0 +1,172 @@
+# The Nix API of system-manager.
+#
+# Everything here works with Nix alone: without a nixpkgs, the project's own module library and the
+# distribution's programs serve. The command line builds a host like this:
+#
+#   nix-build --no-out-link -A toplevel --argstr file /abs/host.nix [--argstr name NAME] \
+#     [--argstr nixpkgs /abs/nixpkgs] [--argstr activator /abs/system-manager] THIS-FOLDER
+#
+# which prints the toplevel's store path. `-A manifest` with `nix-instantiate --eval --strict --json` gives the
+# manifest without building. From Nix:
+#
+#   (import THIS-FOLDER { }).lib.makeSystemConfig { modules = [ ./host.nix ]; }
+{
+  # A nixpkgs, as a path or flake input. It gives `lib`, `pkgs` and `modulesPath`.
+  nixpkgs ? null,
+  # The module library.
+  lib ? if nixpkgs == null then import ./modules/lib else import (nixpkgs + "/lib"),
+  # The system that builds, and the default of `nixpkgs.hostPlatform`.
+  system ? builtins.currentSystem,
+  # The program that becomes `bin/system-manager` of the toplevel: a path of the host, a path in the store,
+  # or a package. Without one, the toplevel has no `bin`.
+  activator ? null,
+  # The static busybox that builds files; by default the host's.
+  busybox ? null,
+  # The interpreter of scripts on the target.
+  shell ? "/bin/bash",
+  # The host's configuration for `toplevel` and `manifest`.
+  file ? null,
+  # Its name in the manifest; by default it follows from the file's.
+  name ? null,
+}:
+let
+  inherit (builtins)
+    baseNameOf
+    dirOf
+    isAttrs
+    isFunction
+    isList
+    ;
+
+  version = (builtins.fromTOML (builtins.readFile ./Cargo.toml)).package.version;
+
+  # Puts the activator into the store.
+  activatorPath =
+    if activator == null then
+      null
+    else if isAttrs activator then
+      "${activator}/bin/system-manager"
+    else if builtins.hasContext (toString activator) then
+      activator
+    else if builtins.match "${builtins.storeDir}/.+" (toString activator) != null then
+      storePath (toString activator)
+    else
+      builtins.path {
+        path = activator;
+        name = "system-manager";
+      };
+
+  # Keeps a store path's reference, which a plain string does not have.
+  storePath =
+    path:
+    let
+      parts = builtins.match "(${builtins.storeDir}/[^/]+)(.*)" path;
+    in
+    "${builtins.storePath (builtins.head parts)}${builtins.elemAt parts 1}";
+
+  evaluateWith =
+    {
+      nixpkgs,
+      lib,
+    }:
+    import ./modules/evaluate.nix {
+      inherit
+        lib
+        nixpkgs
+        system
+        shell
+        version
+        ;
+      activator = activatorPath;
+      busybox = import ./modules/busybox.nix { path = busybox; };
+    };
+
+  # Evaluates modules to a toplevel: a derivation with `config` and `options`.
+  makeSystemConfig =
+    args:
+    let
+      other = args ? nixpkgs && args.nixpkgs != null;
+      evaluate = evaluateWith {
+        nixpkgs = if other then args.nixpkgs else nixpkgs;
+        lib = if other then import (args.nixpkgs + "/lib") else lib;
+      };
+      evaluation = evaluate (removeAttrs args [ "nixpkgs" ]);
+    in
+    evaluation.config.system.build.toplevel
+    // {
+      inherit (evaluation) config options;
+    };
+
+  api = {
+    lib = {
+      inherit makeSystemConfig;
+    };
+    inherit version;
+  };
+
+  # `host.nix` is called `host`, and `host/default.nix` too.
+  nameOf =
+    file:
+    let
+      base = baseNameOf (toString file);
+      stem = builtins.match "(.*)[.]nix" base;
+    in
+    if base == "default.nix" then
+      baseNameOf (dirOf (toString file))
+    else if stem != null then
+      builtins.head stem
+    else
+      base;
+
+  # Whether a function is to be called for a toplevel, rather than being a module: it asks for
+  # `system-manager`, or each of its arguments has a default.
+  standsAlone =
+    f:
+    let
+      wanted = builtins.functionArgs f;
+      required = builtins.filter (n: !wanted.${n}) (builtins.attrNames wanted);
+    in
+    wanted ? system-manager || (wanted != { } && required == [ ]);
+
+  # Evaluates a file: a module, a list of modules, a toplevel, or a function that gives a toplevel.
+  # Such a function may ask for `system-manager` (this API), `system` and `nixpkgs`.
+  evalFile =
+    {
+      file,
+      name ? nameOf file,
+    }:
+    let
+      path = if builtins.isString file then /. + file else file;
+      value = import path;
+      called =
+        if isFunction value && standsAlone value then
+          value (
+            builtins.intersectAttrs (builtins.functionArgs value) {
+              system-manager = api;
+              inherit system nixpkgs;
+            }
+          )
+        else
+          value;
+      isToplevel = isAttrs called && called.type or null == "derivation";
+    in
+    if isToplevel then
+      called
+    else
+      makeSystemConfig {
+        inherit name;
+        modules = if isList value then value else [ path ];
+      };
+
+  toplevel =
+    if file == null then
+      throw "no file to evaluate\nhint: pass --argstr file /abs/host.nix"
+    else
+      evalFile ({ inherit file; } // (if name == null then { } else { inherit name; }));
+in
+api
+// {
+  inherit evalFile toplevel;
+  # The manifest as data; assertions are checked.
+  manifest = builtins.seq toplevel.drvPath toplevel.config.system.build.manifest;
+}

@@ -1,0 +1,29 @@
+# Statements about the configuration that must hold, and notes to whoever builds it.
+{ lib, ... }:
+let
+  inherit (lib) mkOption types;
+in
+{
+  options.assertions = mkOption {
+    type = types.listOf types.unspecified;
+    internal = true;
+    default = [ ];
+    example = [
+      {
+        assertion = false;
+        message = "you can't enable this for that reason";
+      }
+    ];
+    description = ''
+      Conditions that must hold for the configuration to be built. All that fail are listed at once.
+    '';
+  };
+
+  options.warnings = mkOption {
+    type = types.listOf types.str;
+    internal = true;
+    default = [ ];
+    example = [ "The `foo` service is deprecated." ];
+    description = "Messages that are shown when the configuration is evaluated.";
+  };
+}

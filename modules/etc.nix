@@ -1,0 +1,168 @@
+# Files below /etc.
+{
+  config,
+  lib,
+  build,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+
+  entry =
+    {
+      name,
+      config,
+      options,
+      ...
+    }:
+    {
+      options = {
+        enable = mkOption {
+          type = types.bool;
+          default = true;
+          description = "Whether the entry is managed.";
+        };
+        target = mkOption {
+          type = types.str;
+          default = name;
+          defaultText = lib.literalMD "the attribute's name";
+          description = "Where the entry is placed, relative to `/etc`.";
+        };
+        text = mkOption {
+          type = types.nullOr types.lines;
+          default = null;
+          description = "The file's text.";
+        };
+        source = mkOption {
+          type = types.path;
+          description = ''
+            The file or folder that the entry shows. When the last component has a `*`, its matches
+            are placed below the target.
+          '';
+        };
+        mode = mkOption {
+          type = types.strMatching "(direct-)?symlink|[0-7]{3,4}" // {
+            description = "`symlink` or an octal mode such as `0644`";
+          };
+          default = "symlink";
+          example = "0600";
+          description = "`symlink`, or the permission bits of a copy.";
+        };
+        uid = mkOption {
+          type = types.int;
+          default = 0;
+          description = "The owner of a copy, by number.";
+        };
+        gid = mkOption {
+          type = types.int;
+          default = 0;
+          description = "The group of a copy, by number.";
+        };
+        user = mkOption {
+          type = types.str;
+          default = "+${toString config.uid}";
+          defaultText = lib.literalMD "`+` and the `uid`";
+          description = "The owner of a copy: a name, or `+` and a number.";
+        };
+        group = mkOption {
+          type = types.str;
+          default = "+${toString config.gid}";
+          defaultText = lib.literalMD "`+` and the `gid`";
+          description = "The group of a copy: a name, or `+` and a number.";
+        };
+        replaceExisting = mkOption {
+          type = types.bool;
+          default = false;
+          description = ''
+            Whether a file that is already there and not managed is kept as a backup and replaced.
+            Otherwise it is a conflict, and nothing is changed. The backup comes back when the entry
+            goes away.
+          '';
+        };
+      };
+
+      # As strong as the text itself, so that `mkForce` on the text carries over.
+      config.source = lib.mkIf (config.text != null) (
+        lib.mkOverride options.text.highestPrio (build.writeText "etc-${baseNameOf name}" config.text)
+      );
+    };
+
+  entries = lib.filter (e: e.enable) (builtins.attrValues config.environment.etc);
+  byTarget = lib.groupBy (e: e.target) entries;
+  targets = builtins.attrNames byTarget;
+
+  parts = target: lib.splitString "/" target;
+  isPlain =
+    target:
+    lib.all (
+      p:
+      !(lib.elem p [
+        ""
+        "."
+        ".."
+      ])
+    ) (parts target);
+
+  # The targets that lie inside another entry's target; a glob's target is a folder of ours.
+  insideOf =
+    target:
+    let
+      components = parts target;
+      above = map (n: lib.concatStringsSep "/" (lib.take n components)) (
+        lib.range 1 (lib.length components - 1)
+      );
+      isFile = t: byTarget ? ${t} && !(lib.any isGlob byTarget.${t});
+    in
+    map (t: "`${target}` lies inside `${t}`") (lib.filter isFile above);
+  isGlob = e: lib.hasInfix "*" (baseNameOf "${e.source}");
+
+  say = what: list: {
+    assertion = list == [ ];
+    message = "environment.etc: ${what}: ${lib.concatStringsSep ", " list}";
+  };
+in
+{
+  options.environment.etc = mkOption {
+    type = types.attrsOf (types.submodule entry);
+    default = { };
+    example = lib.literalExpression ''
+      {
+        "motd".text = "managed\n";
+        "app/secret" = { source = ./secret; mode = "0600"; user = "app"; };
+      }
+    '';
+    description = "Files and folders to place below `/etc`.";
+  };
+
+  config = {
+    assertions = [
+      (say "a target must be a relative path without `.`, `..` or empty components" (
+        map (t: "`${t}`") (lib.filter (t: !(isPlain t)) targets)
+      ))
+      (say "several entries with different sources have the same target" (
+        map (t: "`${t}`") (
+          lib.filter (t: lib.length (lib.unique (map (e: "${e.source}") byTarget.${t})) > 1) targets
+        )
+      ))
+      (say "an entry cannot be placed below a file or folder of another entry" (
+        lib.concatMap insideOf (lib.filter isPlain targets)
+      ))
+    ];
+
+    system.build.etcEntries = lib.mapAttrs (
+      _target: same:
+      let
+        e = lib.head same;
+      in
+      {
+        inherit (e)
+          mode
+          user
+          group
+          replaceExisting
+          ;
+        source = "${e.source}";
+      }
+    ) byTarget;
+  };
+}

@@ -1,0 +1,80 @@
+# Programs of the distribution that the configuration relies on.
+{
+  config,
+  lib,
+  build,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  services =
+    builtins.attrValues config.systemd.services ++ builtins.attrValues config.systemd.user.services;
+  used =
+    config.environment.systemPackages
+    ++ config.system-manager.hostPackages
+    ++ config.systemd.packages
+    ++ lib.concatMap (s: s.path) services;
+
+  scripts =
+    lib.any (s: s.jobScripts != [ ]) services || config.system.build.preActivationChecks != [ ];
+  interpreter = lib.optional (scripts && !(lib.hasPrefix builtins.storeDir build.shell)) {
+    path = build.shell;
+    package = baseNameOf build.shell;
+    install = lib.genAttrs [ "debian" "fedora" ] (_family: baseNameOf build.shell);
+  };
+  requirements = lib.concatMap (
+    p: if builtins.isAttrs p then p.hostRequirements or [ ] else [ ]
+  ) used;
+
+  requirement = {
+    options = {
+      path = mkOption {
+        type = types.strMatching "/.+";
+        description = "The path that must exist on the target.";
+      };
+      package = mkOption {
+        type = types.str;
+        description = "What asks for it.";
+      };
+      install = mkOption {
+        type = types.attrsOf types.str;
+        default = { };
+        description = "The package to install, by family of distributions.";
+      };
+    };
+  };
+in
+{
+  options.system-manager = {
+    hostPackages = mkOption {
+      type = types.listOf types.package;
+      default = [ ];
+      example = lib.literalExpression ''[ (pkgs.hostPackage { name = "nginx"; bin = [ "/usr/sbin/nginx" ]; }) ]'';
+      description = ''
+        Host packages that must be there on the target. Those in `environment.systemPackages` and in
+        the `path` of services are found without it.
+      '';
+    };
+    hostRequirements = mkOption {
+      type = types.listOf (types.submodule requirement);
+      default = [ ];
+      example = [
+        {
+          path = "/usr/sbin/nginx";
+          package = "nginx";
+          install.debian = "nginx-light";
+        }
+      ];
+      description = "Programs that must exist on the target before anything is changed.";
+    };
+  };
+
+  config.system.build.hostRequirements =
+    let
+      all = map (r: {
+        inherit (r) path package;
+        install = r.install or { };
+      }) (config.system-manager.hostRequirements ++ requirements ++ interpreter);
+    in
+    builtins.sort (a: b: a.path < b.path) (lib.unique all);
+}

@@ -1,0 +1,74 @@
+# The manifest: the data that the activator reads. Its form is that of the activator's `Manifest` type.
+{
+  config,
+  lib,
+  systemManager,
+  ...
+}:
+let
+  inherit (config.system) build;
+
+  # NixOS's defaults, for a configuration without users.
+  noAccounts = {
+    mutableUsers = true;
+    manageLingering = true;
+    allowNoPasswordLogin = false;
+    users = { };
+    groups = { };
+  };
+
+  manifest = {
+    version = 1;
+    madeFrom = {
+      inherit (config.system-manager) name;
+      inherit (config.nixpkgs.hostPlatform) system;
+      systemManager = systemManager.version;
+      nixpkgs = build.nixpkgsVersion;
+    };
+    etc = build.etcEntries;
+    inherit (build)
+      units
+      unitPackages
+      userUnits
+      tmpfiles
+      tmpfilesPackages
+      environment
+      hostRequirements
+      preActivationChecks
+      ;
+    userUnitPackages = build.unitPackages;
+    accounts = build.accounts or noAccounts;
+    packages = {
+      sw = if build.sw == null then null else "${build.sw}";
+      names = build.packageNames;
+    };
+    noEffect = map (e: { inherit (e) option definedIn; }) config.system-manager.noEffect;
+  };
+
+  # Units come with checked names when they are typed, but `systemd.units` is free.
+  validName = name: builtins.match "[a-zA-Z0-9:_.\\@-]+[.][a-z]+" name != null;
+  badNames = lib.filter (n: !validName n) (
+    builtins.attrNames manifest.units ++ builtins.attrNames manifest.userUnits
+  );
+  inEtc =
+    folder: names: lib.filter (n: manifest.etc ? "systemd/${folder}/${n}") (builtins.attrNames names);
+  twice = inEtc "system" manifest.units ++ inEtc "user" manifest.userUnits;
+in
+{
+  assertions = [
+    {
+      assertion = badNames == [ ];
+      message = "systemd.units: not the name of a unit file: ${lib.concatStringsSep ", " badNames}";
+    }
+    {
+      assertion = twice == [ ];
+      message = "both environment.etc and systemd declare the unit: ${lib.concatStringsSep ", " twice}";
+    }
+    {
+      assertion = lib.all (t: !(manifest.etc ? "tmpfiles.d/${t}")) (builtins.attrNames manifest.tmpfiles);
+      message = "both environment.etc and systemd.tmpfiles declare a file in `/etc/tmpfiles.d`";
+    }
+  ];
+
+  system.build.manifest = manifest;
+}

@@ -1,0 +1,60 @@
+# Variants of the configuration, each with a toplevel of its own.
+{
+  config,
+  lib,
+  systemManager,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+
+  # Keeps the definitions as modules for another evaluation.
+  modules = lib.mkOptionType {
+    name = "module";
+    description = "module";
+    merge =
+      _loc:
+      map (def: {
+        _file = def.file;
+        imports = [ def.value ];
+      });
+  };
+
+  variant = {
+    options = {
+      inheritParentConfig = mkOption {
+        type = types.bool;
+        default = true;
+        description = "Whether the variant adds to this configuration, instead of standing alone.";
+      };
+      configuration = mkOption {
+        type = modules;
+        default = { };
+        apply = value: if builtins.isList value then value else [ value ];
+        description = "The modules of the variant.";
+      };
+    };
+  };
+in
+{
+  options.specialisation = mkOption {
+    type = types.attrsOf (types.submodule variant);
+    default = { };
+    example = lib.literalExpression ''
+      { debug.configuration = { environment.variables.DEBUG = "1"; }; }
+    '';
+    description = ''
+      Variants of this configuration, below `specialisation/` in the toplevel. A variant has no
+      variants of its own.
+    '';
+  };
+
+  config.system.build.specialisations = lib.mapAttrs (
+    name: v:
+    systemManager.variant {
+      inherit name;
+      inherit (v) inheritParentConfig;
+      modules = v.configuration ++ [ { specialisation = lib.mkOverride 0 { }; } ];
+    }
+  ) config.specialisation;
+}

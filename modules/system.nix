@@ -1,0 +1,48 @@
+# What the other modules hang their results on, and options that describe the configuration itself.
+{ lib, ... }:
+let
+  inherit (lib) mkOption types;
+in
+{
+  options.system.build = mkOption {
+    type = types.lazyAttrsOf types.unspecified;
+    internal = true;
+    default = { };
+    description = "Results that the modules build for each other.";
+  };
+
+  options.system.stateVersion = mkOption {
+    type = types.str;
+    default = "";
+    example = "26.11";
+    description = ''
+      The NixOS release whose defaults stateful services started with. NixOS modules read it; the
+      core does not.
+    '';
+  };
+
+  options.system-manager.name = mkOption {
+    type = types.str;
+    internal = true;
+    description = "The name of this configuration, as the manifest shows it.";
+  };
+
+  options.system-manager.noEffect = mkOption {
+    type = types.listOf (
+      types.submodule {
+        options.option = mkOption {
+          type = types.str;
+          description = "The option's dotted path.";
+        };
+        options.definedIn = mkOption {
+          type = types.listOf types.str;
+          default = [ ];
+          description = "The files that set it.";
+        };
+      }
+    );
+    internal = true;
+    default = [ ];
+    description = "Options that are set but mean nothing on a host that NixOS does not run.";
+  };
+}

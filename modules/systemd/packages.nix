@@ -1,0 +1,18 @@
+# Packages that bring unit files of their own.
+{ config, lib, ... }:
+let
+  paths = lib.unique (map (p: "${p}") config.systemd.packages);
+in
+{
+  options.systemd.packages = lib.mkOption {
+    type = lib.types.listOf lib.types.package;
+    default = [ ];
+    example = lib.literalExpression "[ pkgs.fwupd ]";
+    description = ''
+      Packages whose units in `etc/systemd/{system,user}` and `lib/systemd/{system,user}` are linked.
+      They are not started by it: that takes a `wantedBy`.
+    '';
+  };
+
+  config.system.build.unitPackages = paths;
+}

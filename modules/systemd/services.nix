@@ -1,0 +1,64 @@
+# The units of the system.
+{
+  config,
+  lib,
+  build,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  unitTypes = import ./types.nix { inherit lib; };
+  cfg = config.systemd;
+  units = import ./units.nix { inherit lib build; } {
+    inherit (cfg) enableStrictShellChecks;
+  };
+in
+{
+  options.systemd = units.options // {
+    globalEnvironment = mkOption {
+      type = types.attrsOf (
+        types.nullOr (
+          types.oneOf [
+            types.str
+            types.path
+            types.package
+          ]
+        )
+      );
+      default = { };
+      example = {
+        TZ = "UTC";
+      };
+      description = "Environment variables of all services that this configuration declares.";
+    };
+    enableStrictShellChecks = mkOption {
+      type = types.bool;
+      default = false;
+      description = "The default of `systemd.services.<name>.enableStrictShellChecks`.";
+    };
+    defaultUnit = mkOption {
+      type = types.nullOr unitTypes.unitName;
+      default = null;
+      example = "multi-user.target";
+      description = "The unit that the host boots into; `null` leaves the distribution's choice.";
+    };
+  };
+
+  config = {
+    systemd.units = units.toUnits {
+      scope = cfg;
+      inherit (cfg) globalEnvironment;
+    };
+    systemd.timers = units.startAtTimers cfg.services;
+
+    environment.etc = lib.mkIf (cfg.defaultUnit != null) {
+      "systemd/system/default.target".source =
+        if cfg.units ? ${toString cfg.defaultUnit} then
+          "/etc/systemd/system/${cfg.defaultUnit}"
+        else
+          "/usr/lib/systemd/system/${cfg.defaultUnit}";
+    };
+
+    system.build.units = units.toManifest cfg.units;
+  };
+}

@@ -1,0 +1,92 @@
+# Files and folders that systemd-tmpfiles creates, sets right and cleans up.
+{
+  config,
+  lib,
+  build,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.systemd.tmpfiles;
+
+  field =
+    default: description:
+    mkOption {
+      type = types.str;
+      inherit default description;
+    };
+
+  rule =
+    { name, ... }:
+    {
+      options = {
+        type = field name "The line's type, with its modifiers." // {
+          defaultText = lib.literalMD "the attribute's name";
+        };
+        mode = field "-" "The permission bits.";
+        user = field "-" "The owner: a name or a number.";
+        group = field "-" "The group: a name or a number.";
+        age = field "-" "The age from which contents are cleaned up.";
+        argument = field "" "What else the type asks for, such as a link's target.";
+      };
+    };
+
+  quoted = text: "'${lib.replaceStrings [ "\\" "'" ] [ "\\\\" "\\'" ] text}'";
+  line =
+    path: r:
+    lib.concatStringsSep " " (
+      map quoted [
+        r.type
+        path
+        r.mode
+        r.user
+        r.group
+        r.age
+      ]
+      ++ lib.optional (r.argument != "") r.argument
+    );
+  lines =
+    paths:
+    lib.concatLists (
+      lib.mapAttrsToList (path: types: map (line path) (builtins.attrValues types)) paths
+    );
+
+  file = name: content: build.writeText "${name}.conf" (lib.concatMapStrings (l: "${l}\n") content);
+in
+{
+  options.systemd.tmpfiles = {
+    rules = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "d /var/lib/app 0750 app app -" ];
+      description = "Lines as in tmpfiles.d(5); they become `00-nixos.conf`.";
+    };
+    settings = mkOption {
+      type = types.attrsOf (types.attrsOf (types.attrsOf (types.submodule rule)));
+      default = { };
+      example = {
+        "10-app"."/var/lib/app".d = {
+          mode = "0750";
+          user = "app";
+          group = "app";
+        };
+      };
+      description = "Lines as data, by file name without `.conf`, path and type.";
+    };
+    packages = mkOption {
+      type = types.listOf types.package;
+      default = [ ];
+      example = lib.literalExpression "[ pkgs.lvm2 ]";
+      description = "Packages whose `lib/tmpfiles.d/*.conf` is linked.";
+    };
+  };
+
+  config.system.build = {
+    tmpfiles =
+      lib.optionalAttrs (cfg.rules != [ ]) { "00-nixos.conf" = file "00-nixos" cfg.rules; }
+      // lib.mapAttrs' (name: paths: lib.nameValuePair "${name}.conf" (file name (lines paths))) (
+        lib.filterAttrs (_name: paths: paths != { }) cfg.settings
+      );
+    tmpfilesPackages = lib.unique (map (p: "${lib.getLib p}") cfg.packages);
+  };
+}

@@ -1,0 +1,72 @@
+# Makes a package out of programs that the distribution installed and keeps patched.
+#
+# The package holds nothing but links. What it needs on the target is in its `hostRequirements`, which the
+# plan checks before anything is changed.
+{ lib, build }:
+{
+  # The package's name.
+  name,
+  # Absolute paths of programs of the host; each is linked into `bin`.
+  bin ? [ ],
+  # Further links: a path in the package, and the host's path that it shows.
+  links ? { },
+  # What to install on the target, by family of distributions: `{ debian = "nginx-light"; }`.
+  install ? { },
+  version ? "host",
+  # Attributes that modules expect of the package.
+  passthru ? { },
+}:
+let
+  absolute =
+    path:
+    if lib.hasPrefix "/" path then
+      path
+    else
+      throw "hostPackage `${name}`: `${path}` must be an absolute path of the host";
+  linked =
+    lib.listToAttrs (map (p: lib.nameValuePair "bin/${baseNameOf p}" (absolute p)) bin)
+    // lib.mapAttrs (_path: absolute) links;
+
+  folder = build.run {
+    name = "${name}-${version}";
+    env.links = lib.concatStrings (lib.mapAttrsToList (path: target: "${path}\t${target}\n") linked);
+    passAsFile = [ "links" ];
+    script = ''
+      mkdir -p "$out"
+      while IFS="$(printf '\t')" read -r path target; do
+        mkdir -p "$out/$(dirname "$path")"
+        ln -s "$target" "$out/$path"
+      done <"$linksPath"
+    '';
+  };
+
+  package =
+    folder
+    // {
+      pname = name;
+      inherit version;
+      outputs = [ "out" ];
+      outputName = "out";
+      outputSpecified = true;
+      meta = {
+        description = "${name} of the distribution";
+        priority = 10;
+      }
+      // lib.optionalAttrs (bin != [ ]) { mainProgram = baseNameOf (lib.head bin); };
+      hostRequirements = map (path: {
+        inherit path install;
+        package = name;
+      }) (builtins.attrValues linked);
+      override = _args: package;
+      overrideAttrs = _f: package;
+      # One folder stands for every output that a module may ask for.
+      out = package;
+      bin = package;
+      dev = package;
+      lib = package;
+      man = package;
+      doc = package;
+    }
+    // passthru;
+in
+package
