@@ -1,0 +1,53 @@
+"""Brings what was built on the host into a machine that has no Nix."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+from pathlib import Path
+
+from errors import MachineError
+from machine import Machine
+from process import run
+
+_LIMIT = 600.0
+
+
+def closure_of(toplevel: str | os.PathLike[str], store_root: Path = Path("/")) -> list[str]:
+    """Returns the store paths that `toplevel` needs, itself included, of the Nix store at `store_root`."""
+    argv = ["nix-store"]
+    if store_root != Path("/"):
+        argv += ["--store", str(store_root)]
+    done = run([*argv, "--query", "--requisites", str(toplevel)], _LIMIT, env=dict(os.environ))
+    if done.status != 0:
+        raise MachineError(f"asking for the closure of `{toplevel}`: {done.errors}")
+    return done.text.split()
+
+
+def install_closure(machine: Machine, toplevel: str | os.PathLike[str], store_root: Path = Path("/")) -> str:
+    """Copies the closure of `toplevel` into the machine's /nix/store, and returns the store path of `toplevel`.
+
+    Nothing registers the paths: it is what a machine without Nix has. Paths that are there already are left alone.
+    """
+    paths = closure_of(toplevel, store_root)
+    present = set(machine.execute("ls -1 /nix/store")[1].split())
+    wanted = [path.lstrip("/") for path in paths if os.path.basename(path) not in present]
+    if wanted:
+        with tempfile.NamedTemporaryFile(dir=machine.state_dir, suffix=".tar") as archive:
+            owner = ["--owner=0", "--group=0", "--numeric-owner"]
+            argv = ["tar", "-C", str(store_root), *owner, "-cf", archive.name, *wanted]
+            done = run(argv, _LIMIT)
+            if done.status != 0:
+                raise MachineError(f"packing the closure of `{toplevel}`: {done.errors}")
+            machine.unpack(Path(archive.name), "/")
+    # A link to the toplevel, such as `result`, is what people name; the last requisite is the path itself.
+    return os.path.realpath(toplevel) if store_root == Path("/") else paths[-1]
+
+
+def push_binary(machine: Machine, path: str | os.PathLike[str], target: str | None = None) -> str:
+    """Copies a program into the machine (default: /usr/local/bin, under its own name) and returns where it is."""
+    where = target or f"/usr/local/bin/{os.path.basename(path)}"
+    machine.copy_from_host(path, where)
+    machine.succeed(f"chmod 755 {shlex.quote(where)}")
+    return where

@@ -1,0 +1,94 @@
+"""The pytest plugin: fixtures that give machines, and the choice of their kinds on the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+import kinds
+from errors import MachineError
+from systemd_api import SystemdMachine
+
+MakeMachine = Callable[..., SystemdMachine]
+
+_REPORT = pytest.StashKey[pytest.TestReport]()
+_JOURNAL_LIMIT = 20.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Adds --kind."""
+    parser.addoption(
+        "--kind",
+        action="append",
+        choices=kinds.KINDS,
+        help="the kind of machine to test on; may be repeated (default: container)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs each test once per kind that is both accepted by it and chosen."""
+    if "machine_kind" not in metafunc.fixturenames:
+        return
+    marker = metafunc.definition.get_closest_marker("kinds")
+    accepted: tuple[str, ...] = marker.args if marker else ("container",)
+    chosen = metafunc.config.getoption("--kind") or ["container"]
+    usable: list[object] = []
+    for kind in (kind for kind in accepted if kind in chosen):
+        lacking = kinds.missing(kind)
+        marks = [pytest.mark.skip(reason=lacking)] if lacking else []
+        usable.append(pytest.param(kind, marks=marks))
+    if not usable:
+        reason = f"needs another kind of machine; run with: vm-tests/run --kind {accepted[0]}"
+        usable = [pytest.param(accepted[0], marks=pytest.mark.skip(reason=reason))]
+    metafunc.parametrize("machine_kind", usable)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Keeps the outcome of the test itself for the fixtures' end."""
+    report = yield
+    if report.when == "call":
+        item.stash[_REPORT] = report
+    return report
+
+
+@pytest.fixture
+def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Path) -> Iterator[MakeMachine]:
+    """Gives a function that makes machines; they are released when the test ends, however it ends."""
+    made: list[SystemdMachine] = []
+
+    def make(name: str = "machine", **options: object) -> SystemdMachine:
+        machine = kinds.make_machine(machine_kind, name, out_dir=tmp_path, **options)
+        made.append(machine)
+        return machine
+
+    try:
+        yield make
+        report = request.node.stash.get(_REPORT, None)
+        if report is not None and report.failed:
+            for machine in made:
+                _show_journal(machine)
+    finally:
+        for machine in made:
+            machine.release()
+
+
+@pytest.fixture
+def machine(make_machine: MakeMachine) -> SystemdMachine:
+    """Gives a machine, made afresh for this test; it boots on first use."""
+    return make_machine()
+
+
+def _show_journal(machine: SystemdMachine) -> None:
+    """Logs what the machine had to say, where a test has failed and it can still be asked."""
+    if not machine.is_up():
+        return
+    try:
+        command = "systemctl --failed --no-legend; journalctl --no-pager -q -p notice -n 60"
+        machine.log(machine.execute(command, timeout=_JOURNAL_LIMIT)[1])
+    except MachineError as error:
+        machine.log(f"no journal: {error}")

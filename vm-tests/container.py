@@ -1,0 +1,320 @@
+"""The container machine: systemd as PID 1 in systemd-nspawn, over an overlay of a stock root.
+
+Real: systemd, the bus, logind, accounts, services. Not real: the kernel and what belongs to it (LSMs, udev, modules,
+the clock), a reboot through firmware, and limits by cgroup controllers. The network is a loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from errors import MachineError
+from machine import DEFAULT_TIMEOUT
+from process import Completed, kill_group, run, wait_for_exit
+from rootfs import build_mask
+from sandbox import Sandbox, children
+from systemd_api import SystemdMachine
+
+_BOOT_LIMIT = 60.0
+_STOP_LIMIT = 10.0
+_REBOOT_REQUESTED = 133
+_EXITING = 0x4
+
+_ENVIRONMENT = {
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "LOGNAME": "root",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "SHELL": "/bin/bash",
+    "TERM": "dumb",
+    "USER": "root",
+}
+
+_LOGIN = '[ ! -r /etc/profile ] || . /etc/profile; cd /tmp; exec bash -c "$1"'
+
+# Only a child of what enters a process namespace is in it. nsenter's own fork would stop itself when the shutdown
+# stops all processes to kill them, and never reap its child, for which the shutdown then waits.
+_FORK = '"$@"; exit $?'
+_KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
+
+# A command that is entered from outside has the host's capabilities. These are what the container's PID 1 has not:
+# root in the container must not be able to set the host's clock or load a module.
+_DENIED = [
+    "audit_read",
+    "block_suspend",
+    "bpf",
+    "checkpoint_restore",
+    "ipc_lock",
+    "mac_admin",
+    "mac_override",
+    "perfmon",
+    "sys_module",
+    "sys_pacct",
+    "sys_rawio",
+    "sys_time",
+    "syslog",
+    "wake_alarm",
+]
+
+
+class Container(SystemdMachine):
+    """A machine of the container kind. Needs root and systemd-nspawn."""
+
+    kind = "container"
+
+    def __init__(
+        self,
+        name: str = "machine",
+        *,
+        root: Path = Path("/"),
+        out_dir: Path | None = None,
+        nspawn_options: tuple[str, ...] = (),
+    ) -> None:
+        """Prepares a container over `root`, which is never written to; the default is the running system."""
+        super().__init__(name, out_dir)
+        self._options = nspawn_options
+        self._process: subprocess.Popen[bytes] | None = None
+        self._leader: int | None = None
+        self._allow_reboot = False
+        self._background: list[subprocess.Popen[bytes]] = []
+        self._console = self.state_dir / "console.log"
+        self._console.touch()
+        mask, live = self.state_dir / "mask", self.state_dir / "live"
+        mask.mkdir()
+        live.mkdir()
+        build_mask(mask, root, name)
+        self._sandbox = Sandbox(live, mask, root)
+
+    # Lifecycle.
+
+    def start(self, allow_reboot: bool = False) -> None:
+        """Boots the container, or does nothing when it runs."""
+        self._allow_reboot = allow_reboot
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.log("starting container")
+        self._launch()
+
+    def _launch(self) -> subprocess.Popen[bytes]:
+        self._forget()
+        argv = [
+            *("systemd-nspawn", "--quiet", "--settings=no", "--keep-unit", "--register=no"),
+            *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+            *("--private-network", "--console=read-only", f"--machine={self.name}"),
+            *(f"--directory={self._sandbox.root}", *self._options, "--boot"),
+        ]
+        with self._console.open("ab") as console:
+            self._process = subprocess.Popen(
+                self._sandbox.command(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                start_new_session=True,
+            )
+        self.started = True
+        return self._process
+
+    def connect(self) -> None:
+        """Waits until PID 1 has reached basic.target: bus, temporary files and sockets are there."""
+        if self._process is None:
+            if self.started:
+                raise self._die("the machine is off; `start` boots it")
+            self.start()
+        process = self._process
+        assert process is not None
+        if self._leader is not None and not _is_alive(self._leader):
+            wait_for_exit(process, _STOP_LIMIT)
+        if self._allow_reboot and process.poll() == _REBOOT_REQUESTED:
+            process = self._launch()
+        if self._leader is not None:
+            self._require_alive()
+            return
+        begin = time.monotonic()
+        while not self._booted():
+            if (status := process.poll()) is not None:
+                raise self._die(f"the machine ended while booting (exit code {status})")
+            if time.monotonic() - begin > _BOOT_LIMIT:
+                raise self._die(f"the machine did not boot within {_BOOT_LIMIT:g} seconds")
+            time.sleep(0.02)
+        self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
+
+    def _booted(self) -> bool:
+        leader = self._find_leader()
+        if leader is None or not Path(f"/proc/{leader}/root/run/systemd/private").exists():
+            return False
+        state = run(self._enter(leader, ["systemctl", "is-active", "basic.target"]), _STOP_LIMIT)
+        if state.status == 0:
+            self._leader = leader
+        return state.status == 0
+
+    def _find_leader(self) -> int | None:
+        """Finds the host's process id of the container's PID 1: the one that is process 1 in a third namespace."""
+        assert self._process is not None
+        queue = [self._process.pid]
+        depth = len(_namespace_pids(self._sandbox.keeper_pid)) + 1
+        while queue:
+            pid = queue.pop()
+            pids = _namespace_pids(pid)
+            if len(pids) == depth and pids[-1] == 1:
+                return pid
+            queue += children(pid)
+        return None
+
+    def is_up(self) -> bool:
+        """Whether the container has booted and is not about to end."""
+        running = self._process is not None and self._process.poll() is None
+        return running and self._leader is not None and _is_alive(self._leader)
+
+    def _require_alive(self) -> None:
+        if not self.is_up():
+            raise self._die("the machine is gone")
+
+    def wait_for_shutdown(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Waits until the container has powered off."""
+        if self._process is None:
+            return
+        with self.nested("waiting for the machine to power off"):
+            if not wait_for_exit(self._process, timeout):
+                raise self._die(f"the machine did not power off within {timeout:g} seconds")
+        self._forget()
+
+    def reboot(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Stops all units, ends PID 1, and boots again with the same root. The kernel stays: it is the host's."""
+        with self.nested("rebooting"):
+            self.execute("systemctl --no-block reboot", check_return=False)
+            assert self._process is not None
+            if not wait_for_exit(self._process, timeout):
+                raise self._die(f"the machine did not go down within {timeout:g} seconds")
+            self._launch()
+            self.connect()
+
+    def crash(self) -> None:
+        """Kills every process in the container at once.
+
+        No unit stops in order, and volatile files (/run, /tmp) are lost. It is not a power cut: whatever a process
+        has written is still there after the next `start`, flushed or not.
+        """
+        self.log("crash: killing the container")
+        self._forget()
+
+    def _forget(self) -> None:
+        """Ends what is left of the last boot."""
+        if self._process is not None:
+            leader = self._leader or self._find_leader()
+            if leader is not None and _is_alive(leader):
+                _kill(leader)
+            if not wait_for_exit(self._process, _STOP_LIMIT):
+                kill_group(self._process)
+            self._process = None
+        self._leader = None
+        for process in self._background:
+            kill_group(process)
+        self._background = []
+        self._sandbox.remove_cgroups()
+
+    def release(self) -> None:
+        """Kills the container, and removes its mounts, cgroups and files."""
+        try:
+            self._forget()
+        finally:
+            self._sandbox.close()
+            shutil.rmtree(self.state_dir)
+
+    # Commands and files.
+
+    def _enter(self, leader: int, argv: list[str]) -> list[str]:
+        bounds = "--bounding-set=" + ",".join(f"-{name}" for name in _DENIED)
+        settings = [f"{key}={value}" for key, value in _ENVIRONMENT.items()]
+        namespaces = ["nsenter", "--target", str(leader), "--all", "--root", "--wd", "--no-fork"]
+        return ["setpriv", bounds, *namespaces, "env", "-i", *settings, "sh", "-c", _FORK, "fork", *argv]
+
+    def _guest(self, argv: list[str]) -> list[str]:
+        self.connect()
+        assert self._leader is not None
+        return self._enter(self._leader, argv)
+
+    def run_script(self, script: str, timeout: float) -> Completed:
+        """Runs a bash script in the container's namespaces."""
+        done = run(self._guest(["bash", "-c", _LOGIN, "login", script]), timeout)
+        self._judge(done)
+        return done
+
+    def _judge(self, done: Completed) -> None:
+        """Raises if a command may have ended as it did because the machine ended."""
+        if done.status in _KILLED:
+            # The kernel kills all processes of the container just before PID 1 is seen to be gone.
+            assert self._process is not None
+            wait_for_exit(self._process, 0.5)
+        if done.status != 0:
+            self._require_alive()
+
+    def spawn_script(self, script: str, timeout: float) -> None:
+        """Starts a bash script and comes back."""
+        limit = ["timeout", "--signal=KILL", str(timeout)]
+        self._background.append(
+            subprocess.Popen(
+                self._guest([*limit, "bash", "-c", _LOGIN, "login", script]),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        )
+
+    def unpack(self, archive: Path, directory: str) -> None:
+        """Streams a tar file into the container."""
+        target = shlex.quote(directory)
+        script = f"umask 022; mkdir -p {target} && tar -C {target} --numeric-owner -xpf -"
+        with archive.open("rb") as stream:
+            done = run(self._guest(["bash", "-c", script]), DEFAULT_TIMEOUT, stdin=stream)
+        self._judge(done)
+        if done.status != 0:
+            raise MachineError(f"{self.name}: unpacking into `{directory}`: {done.errors}")
+
+    def pack(self, directory: str, member: str, archive: Path) -> None:
+        """Streams a tar file out of the container."""
+        done = run(self._guest(["tar", "-C", directory, "-cf", "-", member]), DEFAULT_TIMEOUT)
+        self._judge(done)
+        if done.status != 0:
+            raise MachineError(f"{self.name}: packing `{directory}/{member}`: {done.errors}")
+        archive.write_bytes(done.stdout)
+
+    def shell_command(self) -> list[str]:
+        """Returns the host command that opens a root shell in the container."""
+        return self._guest(["bash", "--login"])
+
+    def get_console_log(self) -> str:
+        """Returns what the container has written to its console over all its boots."""
+        return self._console.read_text(errors="replace") if self._console.exists() else ""
+
+
+def _namespace_pids(pid: int) -> list[int]:
+    """Returns the process's ids from the host's namespace inwards; none when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    line = next((line for line in status.splitlines() if line.startswith("NSpid:")), "NSpid:")
+    return [int(word) for word in line.split()[1:]]
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs and has not begun to exit: its files close before the others in its namespace die."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return fields[0] not in "ZX" and not int(fields[6]) & _EXITING
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass  # it ended by itself

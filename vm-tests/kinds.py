@@ -1,0 +1,31 @@
+"""The kinds of machine: what each needs of the host, and how one is made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from container import Container
+from systemd_api import SystemdMachine
+
+KINDS = ("container",)
+"""All kinds, from the fastest to the most real."""
+
+
+def missing(kind: str) -> str | None:
+    """Says what this host lacks for a kind and how to get it, or nothing if it can run. Reads only."""
+    if os.geteuid() != 0:
+        return f"machines need root; run with: sudo vm-tests/run --kind {kind}"
+    tool, package = {"container": ("systemd-nspawn", "systemd-container")}[kind]
+    if shutil.which(tool) is None:
+        return f"{tool} is not installed; run with: apt-get install {package} && vm-tests/run --kind {kind}"
+    return None
+
+
+def make_machine(kind: str, name: str = "machine", out_dir: Path | None = None, **options: Any) -> SystemdMachine:
+    """Makes a machine of a kind, with the options that the kind has. Whoever calls it must `release` it."""
+    if kind == "container":
+        return Container(name, out_dir=out_dir, **options)
+    raise ValueError(f"there is no machine kind `{kind}`; there are: {', '.join(KINDS)}")

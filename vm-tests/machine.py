@@ -1,0 +1,330 @@
+"""The machine API of the NixOS test driver, for every kind of machine.
+
+A kind (`container`, `uml`, `qemu`) says how to boot, how to run a script inside, and how to move a tar archive in
+and out; all that tests call is here and in `systemd_api`. Every wait has a time limit, and a machine that is gone
+raises `MachineError` whatever was asked of it: also when the test asked for a failure.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import shlex
+import subprocess
+import tarfile
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import ClassVar
+
+import log
+from errors import MachineError, RequestedAssertionFailed
+from process import TIMED_OUT, Completed, run
+
+DEFAULT_TIMEOUT = 900.0
+"""Seconds that a command or a wait may take when the test names no limit."""
+
+_PROBE_LIMIT = 30.0
+_SHOWN = 4000
+
+
+class Machine(ABC):
+    """A machine that a test drives. Starts on first use."""
+
+    kind: ClassVar[str]
+
+    time_factor: float = 1.0
+    """How much slower than a container this machine was measured to be; the default limits are scaled by it."""
+
+    def __init__(self, name: str, out_dir: Path | None = None) -> None:
+        """Prepares a machine called `name`; files copied out of it go to `out_dir` (default: the current directory)."""
+        if not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9-]{0,40}", name):
+            raise ValueError(f"`{name}` can't be a host name")
+        self.name = name
+        self.out_dir = out_dir or Path.cwd()
+        self.state_dir = Path(tempfile.mkdtemp(prefix=f"machine-{name}-"))
+        self.started = False
+
+    # What a kind provides.
+
+    @abstractmethod
+    def start(self, allow_reboot: bool = False) -> None:
+        """Boots the machine, or does nothing when it is up. With `allow_reboot` it may reboot by itself."""
+
+    @abstractmethod
+    def connect(self) -> None:
+        """Waits until the machine takes commands, starting it when needed."""
+
+    @abstractmethod
+    def is_up(self) -> bool:
+        """Whether the machine is booted and takes commands. Doesn't wait."""
+
+    @abstractmethod
+    def run_script(self, script: str, timeout: float) -> Completed:
+        """Runs `script` with bash as root, with the environment of a login; raises when the machine is gone."""
+
+    @abstractmethod
+    def spawn_script(self, script: str, timeout: float) -> None:
+        """Runs `script` like `run_script`, but comes back at once and forgets the outcome."""
+
+    @abstractmethod
+    def unpack(self, archive: Path, directory: str) -> None:
+        """Unpacks a tar file of the host into `directory` of the machine, as root."""
+
+    @abstractmethod
+    def pack(self, directory: str, member: str, archive: Path) -> None:
+        """Writes `member` of the machine's `directory` to a tar file on the host."""
+
+    @abstractmethod
+    def wait_for_shutdown(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Waits until the machine has powered off."""
+
+    @abstractmethod
+    def reboot(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Reboots in order, and waits until the machine takes commands again."""
+
+    @abstractmethod
+    def crash(self) -> None:
+        """Ends the machine at once, without notice. See the kind on what that is worth; `start` boots it again."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Ends the machine and removes all that it left on the host."""
+
+    @abstractmethod
+    def get_console_log(self) -> str:
+        """Returns what the machine has written to its console since it was made."""
+
+    # Commands.
+
+    def execute(
+        self,
+        command: str,
+        check_return: bool = True,
+        check_output: bool = True,
+        timeout: float | None = DEFAULT_TIMEOUT,
+    ) -> tuple[int, str]:
+        """Runs a bash command and returns its exit status and stdout.
+
+        The command runs under `set -euo pipefail`. At the time limit it is killed and its status is 124.
+        With `check_output=False` it is only started and (-2, "") comes back; with `check_return=False` the status
+        is -1.
+        """
+        limit = self._scaled(timeout)
+        self.connect()
+        if not check_output:
+            self.spawn_script(_strict(command), limit)
+            return -2, ""
+        done = self.run_script(_strict(command), limit)
+        if done.stderr.strip():
+            self.log(done.errors[-_SHOWN:])
+        return (done.status if check_return else -1), done.text
+
+    def succeed(self, *commands: str, timeout: float | None = None) -> str:
+        """Runs commands that must exit 0, and returns what they wrote to stdout."""
+        output = ""
+        for command in commands:
+            with self.nested(f"must succeed: {command}"):
+                output += self._expect(command, timeout, success=True)
+        return output
+
+    def fail(self, *commands: str, timeout: float | None = None) -> str:
+        """Runs commands that must exit non-zero, and returns what they wrote to stdout.
+
+        A command that is stopped at a time limit which the test named has failed; one that hangs has not.
+        """
+        output = ""
+        for command in commands:
+            with self.nested(f"must fail: {command}"):
+                output += self._expect(command, timeout, success=False)
+        return output
+
+    def _expect(self, command: str, timeout: float | None, *, success: bool) -> str:
+        limit = self._scaled(timeout)
+        self.connect()
+        done = self.run_script(_strict(command), limit)
+        shown = f"output: {_tail(done.text)}\nstderr: {_tail(done.errors)}"
+        if done.timed_out and (success or timeout is None):
+            raise RequestedAssertionFailed(
+                f"{self.name}: command `{command}` did not end within {limit:g} seconds\n{shown}"
+            )
+        if success and done.status != 0:
+            raise RequestedAssertionFailed(
+                f"{self.name}: command `{command}` failed (exit code {done.status})\n{shown}"
+            )
+        if not success and done.status == 0:
+            raise RequestedAssertionFailed(f"{self.name}: command `{command}` unexpectedly succeeded\n{shown}")
+        return done.text
+
+    def wait_until_succeeds(self, command: str, timeout: float = DEFAULT_TIMEOUT) -> str:
+        """Repeats a command until it exits 0, and returns the last output."""
+        return self._repeat(command, timeout, lambda status: status == 0, "succeed")
+
+    def wait_until_fails(self, command: str, timeout: float = DEFAULT_TIMEOUT) -> str:
+        """Repeats a command until it exits non-zero by itself, and returns the last output."""
+        return self._repeat(command, timeout, lambda status: status not in (0, TIMED_OUT), "fail")
+
+    def _repeat(self, command: str, timeout: float, enough: Callable[[int], bool], verb: str) -> str:
+        output = ""
+        limit = self._scaled(timeout)
+
+        def attempt(left: float) -> bool:
+            nonlocal output
+            done = self.run_script(_strict(command), left)
+            output = done.text
+            return enough(done.status)
+
+        with self.nested(f"waiting until this {verb}s: {command}"):
+            self.connect()
+            if not self._poll(attempt, limit):
+                raise RequestedAssertionFailed(
+                    f"{self.name}: command `{command}` did not {verb} within {limit:g} seconds\noutput: {_tail(output)}"
+                )
+        return output
+
+    @staticmethod
+    def _poll(attempt: Callable[[float], bool], limit: float) -> bool:
+        """Calls `attempt` with the seconds left until it is true (false at the limit), each 50 ms to 1 s."""
+        deadline, pause = time.monotonic() + limit, 0.05
+        while (left := deadline - time.monotonic()) > 0:
+            if attempt(left):
+                return True
+            time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+            pause = min(1.0, pause * 1.5)
+        return False
+
+    def _scaled(self, timeout: float | None) -> float:
+        return (DEFAULT_TIMEOUT if timeout is None else timeout) * self.time_factor
+
+    # Files, ports and sockets.
+
+    def wait_for_file(self, filename: str, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Waits until a path exists."""
+        self.wait_until_succeeds(f"test -e {shlex.quote(filename)}", timeout)
+
+    def wait_for_open_port(self, port: int, addr: str = "localhost", timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Waits until something listens on a TCP port."""
+        self.wait_until_succeeds(_tcp_probe(port, addr), timeout)
+
+    def wait_for_closed_port(self, port: int, addr: str = "localhost", timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Waits until nothing listens on a TCP port."""
+        self.wait_until_fails(_tcp_probe(port, addr), timeout)
+
+    def wait_for_open_unix_socket(self, addr: str, is_datagram: bool = False, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Waits until something accepts connections on a unix socket. Needs python3 in the machine."""
+        kind = "SOCK_DGRAM" if is_datagram else "SOCK_STREAM"
+        program = f"import socket, sys; socket.socket(socket.AF_UNIX, socket.{kind}).connect(sys.argv[1])"
+        self.wait_until_succeeds(f"python3 -c {shlex.quote(program)} {shlex.quote(addr)} 2>/dev/null", timeout)
+
+    def copy_from_host(self, source: str | os.PathLike[str], target: str) -> None:
+        """Copies a file or tree of the host to the path `target` of the machine, owned by root."""
+        if not target.startswith("/"):
+            raise ValueError(f"copying to `{target}`: the target must be an absolute path")
+        parent, base = os.path.split(target.rstrip("/"))
+        with tempfile.NamedTemporaryFile(dir=self.state_dir, suffix=".tar") as archive:
+            with tarfile.open(archive.name, "w", format=tarfile.PAX_FORMAT) as tar:
+                tar.add(source, arcname=base, filter=_owned_by_root)
+            self.connect()
+            self.unpack(Path(archive.name), parent or "/")
+
+    def copy_from_host_via_shell(self, source: str | os.PathLike[str], target: str) -> None:
+        """Copies one file of the host into the machine with nothing but shell commands."""
+        text = base64.b64encode(Path(source).read_bytes()).decode()
+        quoted = shlex.quote(target)
+        self.succeed(f"mkdir -p {shlex.quote(os.path.dirname(target))}; : >{quoted}")
+        step = 3 * (
+            1 << 14
+        )  # a multiple of 4, so that each piece decodes by itself; below the argument limit of 128 KiB
+        for begin in range(0, len(text), step):
+            self.succeed(f"echo {text[begin : begin + step]} | base64 -d >>{quoted}")
+
+    def copy_from_machine(self, source: str, target_dir: str = "") -> None:
+        """Copies a file or tree of the machine into `target_dir` of the test's output directory."""
+        destination = self.out_dir / target_dir
+        destination.mkdir(parents=True, exist_ok=True)
+        parent, base = os.path.split(source.rstrip("/"))
+        with tempfile.NamedTemporaryFile(dir=self.state_dir, suffix=".tar") as archive:
+            self.connect()
+            self.pack(parent or "/", base, Path(archive.name))
+            argv = ["tar", "--no-same-owner", "-C", str(destination), "-xf", archive.name]
+            done = run(argv, _PROBE_LIMIT * 10)
+            if done.status != 0:
+                raise MachineError(f"{self.name}: unpacking a copy of `{source}`: {done.errors}")
+
+    def copy_from_vm(self, source: str, target_dir: str = "") -> None:
+        """The older name of `copy_from_machine`."""
+        self.copy_from_machine(source, target_dir)
+
+    # Lifecycle and logging that all kinds share.
+
+    def shutdown(self, timeout: float = 120.0) -> None:
+        """Powers the machine off in order, and waits for that."""
+        if not self.is_up():
+            return
+        with self.nested("shutting down"):
+            self.execute("systemctl --no-block poweroff", check_return=False)
+            self.wait_for_shutdown(timeout)
+
+    def wait_for_console_text(self, regex: str, timeout: float | None = None) -> None:
+        """Waits until the console log has a match."""
+        limit = self._scaled(timeout)
+        with self.nested(f"waiting for `{regex}` on the console"):
+            if not self._poll(lambda _: bool(re.search(regex, self.get_console_log())), limit):
+                raise RequestedAssertionFailed(
+                    f"{self.name}: `{regex}` did not appear on the console within {limit:g} seconds"
+                )
+
+    def sleep(self, secs: float) -> None:
+        """Lets time pass in the machine."""
+        self.succeed(f"sleep {secs}", timeout=secs + _PROBE_LIMIT)
+
+    def shell_interact(self) -> None:
+        """Leaves the terminal to a root shell in the machine, until that ends."""
+        self.connect()
+        subprocess.run(self.shell_command(), check=False)
+
+    @abstractmethod
+    def shell_command(self) -> list[str]:
+        """Returns the host command that opens a root shell in the machine on the terminal."""
+
+    def log(self, message: str) -> None:
+        """Logs a line under the machine's name."""
+        log.log(message, self.name)
+
+    @contextmanager
+    def nested(self, message: str) -> Iterator[None]:
+        """Logs the beginning and the duration of a block under the machine's name."""
+        with log.nested(message, self.name):
+            yield
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _die(self, what: str) -> MachineError:
+        """Makes the error for a machine that is gone, with the end of its console."""
+        return MachineError(f"{self.name}: {what}\nconsole: {_tail(self.get_console_log())}")
+
+
+def _strict(command: str) -> str:
+    return f"set -euo pipefail\n{command}"
+
+
+def _tail(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"[...]{text[-_SHOWN:]}"
+
+
+def _tcp_probe(port: int, addr: str) -> str:
+    return f"timeout 5 bash -c {shlex.quote(f'exec 3<>/dev/tcp/{addr}/{port}')} 2>/dev/null"
+
+
+def _owned_by_root(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = "root"
+    return member
