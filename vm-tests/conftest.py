@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,13 +19,14 @@ _JOURNAL_LIMIT = 20.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds --kind."""
+    """Adds --kind and --image."""
     parser.addoption(
         "--kind",
         action="append",
         choices=kinds.KINDS,
         help="the kind of machine to test on; may be repeated (default: container)",
     )
+    parser.addoption("--image", help="the image to boot, such as debian-13 (default: the kind's own)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -36,7 +38,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = metafunc.config.getoption("--kind") or ["container"]
     usable: list[object] = []
     for kind in (kind for kind in accepted if kind in chosen):
-        lacking = kinds.missing(kind)
+        lacking = kinds.missing(kind, metafunc.config.getoption("--image"))
         marks = [pytest.mark.skip(reason=lacking)] if lacking else []
         usable.append(pytest.param(kind, marks=marks))
     if not usable:
@@ -61,7 +63,8 @@ def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Pa
     """Gives a function that makes machines; they are released when the test ends, however it ends."""
     made: list[SystemdMachine] = []
 
-    def make(name: str = "machine", **options: object) -> SystemdMachine:
+    def make(name: str = "machine", **options: Any) -> SystemdMachine:
+        options = {"image": request.config.getoption("--image"), **options}
         machine = kinds.make_machine(machine_kind, name, out_dir=tmp_path, **options)
         made.append(machine)
         return machine
@@ -72,6 +75,8 @@ def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Pa
         if report is not None and report.failed:
             for machine in made:
                 _show_journal(machine)
+        elif lost := [machine.name for machine in made if machine.is_lost()]:
+            raise MachineError(f"the test ended well, but these machines did not live to see it: {', '.join(lost)}")
     finally:
         for machine in made:
             machine.release()

@@ -13,11 +13,13 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import Literal
 
 from errors import MachineError
 from machine import DEFAULT_TIMEOUT
 from process import Completed, kill_group, run, wait_for_exit
 from rootfs import build_mask
+from rootimage import root_of
 from sandbox import Sandbox, children
 from systemd_api import SystemdMachine
 
@@ -72,13 +74,16 @@ class Container(SystemdMachine):
         self,
         name: str = "machine",
         *,
-        root: Path = Path("/"),
+        image: str = "host",
         out_dir: Path | None = None,
+        cgroups: Literal["v1", "v2"] = "v2",
         nspawn_options: tuple[str, ...] = (),
     ) -> None:
-        """Prepares a container over `root`, which is never written to; the default is the running system."""
+        """Prepares a container over the root of `image` (see `rootimage`), which is never written to."""
+        root = root_of(image)
         super().__init__(name, out_dir)
         self._options = nspawn_options
+        self._unified = {"v1": "0", "v2": "1"}[cgroups]
         self._process: subprocess.Popen[bytes] | None = None
         self._leader: int | None = None
         self._allow_reboot = False
@@ -116,6 +121,7 @@ class Container(SystemdMachine):
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
+                env={**os.environ, "UNIFIED_CGROUP_HIERARCHY": self._unified},
             )
         self.started = True
         return self._process
@@ -168,8 +174,15 @@ class Container(SystemdMachine):
 
     def is_up(self) -> bool:
         """Whether the container has booted and is not about to end."""
-        running = self._process is not None and self._process.poll() is None
-        return running and self._leader is not None and _is_alive(self._leader)
+        return self._leader is not None and self._running()
+
+    def is_lost(self) -> bool:
+        """Whether the container has ended and the test has not asked for that."""
+        return self._process is not None and not self._running()
+
+    def _running(self) -> bool:
+        ended = self._process is None or self._process.poll() is not None
+        return not ended and (self._leader is None or _is_alive(self._leader))
 
     def _require_alive(self) -> None:
         if not self.is_up():

@@ -8,24 +8,30 @@ from pathlib import Path
 from typing import Any
 
 from container import Container
+from rootimage import lacks_root
 from systemd_api import SystemdMachine
 
 KINDS = ("container",)
 """All kinds, from the fastest to the most real."""
 
+DEFAULT_IMAGE = {"container": "host"}
+"""What each kind boots when nothing is chosen; `host` is the running system."""
 
-def missing(kind: str) -> str | None:
+
+def missing(kind: str, image: str | None = None) -> str | None:
     """Says what this host lacks for a kind and how to get it, or nothing if it can run. Reads only."""
     if os.geteuid() != 0:
         return f"machines need root; run with: sudo vm-tests/run --kind {kind}"
     tool, package = {"container": ("systemd-nspawn", "systemd-container")}[kind]
     if shutil.which(tool) is None:
         return f"{tool} is not installed; run with: apt-get install {package} && vm-tests/run --kind {kind}"
-    return None
+    return lacks_root(image or DEFAULT_IMAGE[kind])
 
 
-def make_machine(kind: str, name: str = "machine", out_dir: Path | None = None, **options: Any) -> SystemdMachine:
+def make_machine(
+    kind: str, name: str = "machine", *, image: str | None = None, out_dir: Path | None = None, **options: Any
+) -> SystemdMachine:
     """Makes a machine of a kind, with the options that the kind has. Whoever calls it must `release` it."""
     if kind == "container":
-        return Container(name, out_dir=out_dir, **options)
+        return Container(name, image=image or DEFAULT_IMAGE[kind], out_dir=out_dir, **options)
     raise ValueError(f"there is no machine kind `{kind}`; there are: {', '.join(KINDS)}")

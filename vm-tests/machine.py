@@ -47,6 +47,10 @@ class Machine(ABC):
         self.name = name
         self.out_dir = out_dir or Path.cwd()
         self.state_dir = Path(tempfile.mkdtemp(prefix=f"machine-{name}-"))
+        self.search_path: tuple[str, ...] = ()
+        """Directories that commands find after those of the login's PATH."""
+        self.callbacks: list[Callable[[], None]] = []
+        """What to check before each command and each try of a wait; see `polling.py`."""
         self.started = False
 
     # What a kind provides.
@@ -62,6 +66,10 @@ class Machine(ABC):
     @abstractmethod
     def is_up(self) -> bool:
         """Whether the machine is booted and takes commands. Doesn't wait."""
+
+    @abstractmethod
+    def is_lost(self) -> bool:
+        """Whether the machine is gone and the test has not asked for that with `shutdown`, `crash` or a wait."""
 
     @abstractmethod
     def run_script(self, script: str, timeout: float) -> Completed:
@@ -117,9 +125,9 @@ class Machine(ABC):
         limit = self._scaled(timeout)
         self.connect()
         if not check_output:
-            self.spawn_script(_strict(command), limit)
+            self.spawn_script(self._strict(command), limit)
             return -2, ""
-        done = self.run_script(_strict(command), limit)
+        done = self._run(command, limit)
         if done.stderr.strip():
             self.log(done.errors[-_SHOWN:])
         return (done.status if check_return else -1), done.text
@@ -146,7 +154,7 @@ class Machine(ABC):
     def _expect(self, command: str, timeout: float | None, *, success: bool) -> str:
         limit = self._scaled(timeout)
         self.connect()
-        done = self.run_script(_strict(command), limit)
+        done = self._run(command, limit)
         shown = f"output: {_tail(done.text)}\nstderr: {_tail(done.errors)}"
         if done.timed_out and (success or timeout is None):
             raise RequestedAssertionFailed(
@@ -159,6 +167,16 @@ class Machine(ABC):
         if not success and done.status == 0:
             raise RequestedAssertionFailed(f"{self.name}: command `{command}` unexpectedly succeeded\n{shown}")
         return done.text
+
+    def _run(self, command: str, limit: float) -> Completed:
+        for callback in self.callbacks:
+            callback()
+        return self.run_script(self._strict(command), limit)
+
+    def _strict(self, command: str) -> str:
+        path = "".join(f":{directory}" for directory in self.search_path)
+        export = f'export PATH="$PATH"{shlex.quote(path)}\n' if path else ""
+        return f"set -euo pipefail\n{export}{command}"
 
     def wait_until_succeeds(self, command: str, timeout: float = DEFAULT_TIMEOUT) -> str:
         """Repeats a command until it exits 0, and returns the last output."""
@@ -174,7 +192,7 @@ class Machine(ABC):
 
         def attempt(left: float) -> bool:
             nonlocal output
-            done = self.run_script(_strict(command), left)
+            done = self._run(command, left)
             output = done.text
             return enough(done.status)
 
@@ -310,10 +328,6 @@ class Machine(ABC):
     def _die(self, what: str) -> MachineError:
         """Makes the error for a machine that is gone, with the end of its console."""
         return MachineError(f"{self.name}: {what}\nconsole: {_tail(self.get_console_log())}")
-
-
-def _strict(command: str) -> str:
-    return f"set -euo pipefail\n{command}"
 
 
 def _tail(text: str) -> str:

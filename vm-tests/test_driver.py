@@ -13,6 +13,7 @@ import pytest
 
 from conftest import MakeMachine
 from errors import MachineError, RequestedAssertionFailed
+from kinds import missing
 from log import subtest
 from systemd_api import SystemdMachine
 
@@ -290,3 +291,33 @@ def _users_of(directory: str) -> int:
 def test_failure_in_a_subtest_is_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), subtest("dividing"):
         _ = 1 // 0
+
+
+@pytest.mark.kinds("container")
+@pytest.mark.parametrize("cgroups", ["v1", "v2"])
+def test_container_has_the_cgroups_that_are_asked_for(make_machine: MakeMachine, cgroups: str) -> None:
+    if cgroups == "v1" and not Path("/sys/fs/cgroup/systemd").is_dir():
+        pytest.skip("this kernel's cgroups are all v2; run with: a host that boots systemd.unified_cgroup_hierarchy=0")
+    machine = make_machine(cgroups=cgroups)
+    machine.wait_for_unit("multi-user.target")
+    kind = {"v1": "tmpfs", "v2": "cgroup2fs"}[cgroups]
+    assert machine.succeed("stat --file-system --format=%T /sys/fs/cgroup") == f"{kind}\n"
+    machine.succeed("systemd-run --unit=busy sleep 300")
+    assert "busy.service" in machine.succeed("cat /proc/$(systemctl show -P MainPID busy)/cgroup")
+
+
+@pytest.mark.kinds("container")
+@pytest.mark.parametrize(("image", "version"), [("debian-12", "252"), ("debian-13", "257")])
+def test_built_root_boots(make_machine: MakeMachine, image: str, version: str) -> None:
+    if lacking := missing("container", image):
+        pytest.skip(lacking)
+    machine = make_machine(image=image)
+    machine.wait_for_unit("multi-user.target")
+    assert machine.succeed("systemctl --version").split()[1] == version
+    machine.fail("test -e /nix")
+    assert machine.succeed("systemctl --failed --no-legend") == ""
+    machine.succeed("systemctl start nginx.service")
+    machine.wait_for_open_port(80, timeout=10)
+    machine.reboot()
+    machine.wait_for_unit("multi-user.target")
+    machine.shutdown()

@@ -1,0 +1,115 @@
+"""Runs a test script in the form of NixOS tests, or leaves a prompt or a shell with the same machines.
+
+    driver.py CONFIG.json                  run the script; exit 0 only if it came to its end
+    driver.py --interactive [CONFIG.json]  a Python prompt with the script's names; `test_script()` runs it
+    driver.py --shell [--kind K]           a root shell in a fresh machine
+
+CONFIG.json: {"machines": {NAME: OPTIONS}, "test_script": FILE, "global_timeout": SECONDS}. OPTIONS: "kind", "image" and
+what the kind takes; "closures" (store paths to copy in), "setup" (a command to run then) and "search_path".
+"""
+
+from __future__ import annotations
+
+import argparse
+import code
+import json
+import signal
+import sys
+import time
+import traceback
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import kinds
+from errors import MachineError
+from log import log
+from session import Session
+
+_GLOBAL_LIMIT = 3600
+
+
+def main() -> int:
+    """Runs the command line; returns the exit code."""
+    options = _parse()
+    config = json.loads(options.config.read_text()) if options.config else {"machines": {"machine": {}}}
+    for machine in config["machines"].values():
+        machine.setdefault("kind", options.kind)
+        if options.image:
+            machine["image"] = options.image
+        if lacking := kinds.missing(machine["kind"], machine.get("image")):
+            print(f"SKIPPED {lacking}", file=sys.stderr)
+            return 77
+    options.output_directory.mkdir(parents=True, exist_ok=True)
+    if not options.shell and not options.interactive:
+        _limit(config.get("global_timeout", _GLOBAL_LIMIT))
+    with Session(config["machines"], options.output_directory) as session:
+        if options.shell:
+            session.machines[0].shell_interact()
+            return 0
+        source, name = _script(config)
+        if options.interactive:
+            names = {**session.symbols(), "test_script": lambda: session.run(source, name)}
+            code.interact(banner=f"names: {' '.join(sorted(names))}", local=names, exitmsg="")
+            return 0
+        return _run(session, source, name, options.junit_xml)
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="driver.py", description="Runs a test script in the form of NixOS tests.")
+    parser.add_argument("config", nargs="?", type=Path, help="the configuration, in JSON")
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("-I", "--interactive", action="store_true", help="leave a Python prompt with the machines")
+    mode.add_argument("--shell", action="store_true", help="leave a root shell in the first machine")
+    parser.add_argument("--kind", choices=kinds.KINDS, default="container", help="for machines that name no kind")
+    parser.add_argument("--image", help="the image for all machines")
+    parser.add_argument("-o", "--output-directory", type=Path, default=Path.cwd(), help="where copied files go")
+    parser.add_argument("--junit-xml", type=Path, help="write a JUnit report")
+    options = parser.parse_args()
+    if options.config is None and not options.interactive and not options.shell:
+        parser.error("a configuration is needed, or --interactive, or --shell")
+    return options
+
+
+def _script(config: dict[str, Any]) -> tuple[str, str]:
+    path = config.get("test_script")
+    return (Path(path).read_text(), path) if path else ("", "<no test script>")
+
+
+def _run(session: Session, source: str, name: str, junit_xml: Path | None) -> int:
+    begin, failure = time.monotonic(), None
+    try:
+        session.run(source, name)
+    except Exception as error:
+        failure = "".join(traceback.format_exception(error))
+        log(failure)
+    if junit_xml is not None:
+        junit_xml.write_bytes(_junit(name, time.monotonic() - begin, failure, session))
+    log(f"test script {'failed' if failure else 'finished'} in {time.monotonic() - begin:.2f} seconds")
+    return 1 if failure else 0
+
+
+def _junit(name: str, duration: float, failure: str | None, session: Session) -> bytes:
+    cases = [(Path(name).stem, duration, failure), *session.subtests]
+    suite = ET.Element("testsuite", name=Path(name).stem, tests=str(len(cases)))
+    suite.set("failures", str(sum(case[2] is not None for case in cases)))
+    for case_name, seconds, message in cases:
+        case = ET.SubElement(suite, "testcase", name=case_name, time=f"{seconds:.3f}")
+        if message is not None:
+            ET.SubElement(case, "failure", message=message.strip().splitlines()[-1]).text = message
+    root = ET.Element("testsuites")
+    root.append(suite)
+    report: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return report
+
+
+def _limit(seconds: float) -> None:
+    def stop(*_: object) -> None:
+        raise MachineError(f"the test did not end within {seconds:g} seconds")
+
+    signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

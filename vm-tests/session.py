@@ -1,0 +1,189 @@
+"""What a test script in the NixOS form sees: the machines by name, and the words around them."""
+
+from __future__ import annotations
+
+import os
+import time
+import unittest
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import kinds
+import log
+from closure import install_closure
+from errors import MachineError, RequestedAssertionFailed
+from machine import Machine
+from polling import PollingCondition
+from systemd_api import SystemdMachine
+
+
+class ScriptLog:
+    """The `log` of a test script."""
+
+    def log(self, message: str, attributes: Mapping[str, str] | None = None) -> None:  # noqa: ARG002
+        """Writes a line."""
+        log.log(message)
+
+    info = warning = error = log
+
+    def nested(self, message: str, attributes: Mapping[str, str] | None = None) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Logs the beginning and the duration of a block."""
+        return log.nested(message)
+
+    def subtest(self, name: str, attributes: Mapping[str, str] | None = None) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Groups a part of a test under a name."""
+        return log.subtest(name)
+
+
+class Session:
+    """The machines of one run of a test script. Releases all of them when its `with` block ends."""
+
+    def __init__(self, machines: Mapping[str, Mapping[str, Any]], out_dir: Path) -> None:
+        """Makes the machines that a configuration names; see `driver.py` for the keys."""
+        self.machines: list[SystemdMachine] = []
+        self.subtests: list[tuple[str, float, str | None]] = []
+        self._out_dir = out_dir
+        self._machine_options = machines
+        self._symbols: dict[str, Any] = {}
+        self._script: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> Session:
+        try:
+            for name, options in self._machine_options.items():
+                self._add(name, dict(options))
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Releases all machines, also when one of them refuses."""
+        while self.machines:
+            machine = self.machines.pop()
+            try:
+                machine.release()
+            except OSError as error:
+                machine.log(f"releasing: {error}")
+
+    def _add(self, name: str, options: dict[str, Any]) -> SystemdMachine:
+        closures, setup = options.pop("closures", []), options.pop("setup", "")
+        search_path, kind = options.pop("search_path", []), options.pop("kind", "container")
+        machine = kinds.make_machine(kind, name, out_dir=self._out_dir, **options)
+        self.machines.append(machine)
+        machine.search_path = tuple(search_path)
+        for closure in closures:
+            install_closure(machine, closure)
+        if setup:
+            machine.succeed(setup)
+        return machine
+
+    # The words of a script.
+
+    def start_all(self) -> None:
+        """Boots all machines, without waiting for them."""
+        for machine in self.machines:
+            machine.start()
+
+    def join_all(self) -> None:
+        """Waits until all machines have powered off."""
+        for machine in self.machines:
+            machine.wait_for_shutdown()
+
+    def create_machine(self, start_command: str | Mapping[str, Any] = "", *, name: str = "", **_: object) -> Machine:
+        """Adds a machine while the script runs, described by options as in the configuration, not by a command."""
+        options = {} if isinstance(start_command, str) else dict(start_command)
+        return self._add(name or f"machine{len(self.machines) + 1}", options)
+
+    def subtest(self, name: str) -> AbstractContextManager[None]:
+        """Groups a part of the script under a name, which the JUnit report shows."""
+        return _Recorded(name, self.subtests)
+
+    def polling_condition(
+        self,
+        condition: Callable[[], object] | None = None,
+        *,
+        seconds_interval: float = 2.0,
+        description: str | None = None,
+    ) -> Any:
+        """Makes a condition, as a decorator with or without arguments, that holds during each `with` block of it."""
+
+        def make(function: Callable[[], object]) -> PollingCondition:
+            callbacks = [machine.callbacks for machine in self.machines]
+            return PollingCondition(function, callbacks, seconds_interval, description)
+
+        return make if condition is None else make(condition)
+
+    def symbols(self) -> dict[str, Any]:
+        """Returns the names that a script can use."""
+        names: dict[str, Any] = {
+            "start_all": self.start_all,
+            "join_all": self.join_all,
+            "test_script": lambda: self._script(),
+            "run_tests": lambda: self._script(),
+            "machines": self.machines,
+            "machines_qemu": [machine for machine in self.machines if machine.kind == "qemu"],
+            "machines_nspawn": [machine for machine in self.machines if machine.kind == "container"],
+            "vlans": [],
+            "driver": self,
+            "log": ScriptLog(),
+            "os": os,
+            "subtest": self.subtest,
+            "retry": retry,
+            "create_machine": self.create_machine,
+            "serial_stdout_on": lambda: None,
+            "serial_stdout_off": lambda: None,
+            "polling_condition": self.polling_condition,
+            "t": unittest.TestCase(),
+            "BaseMachine": Machine,
+            "Machine": Machine,
+        }
+        names |= {machine.name.replace("-", "_"): machine for machine in self.machines}
+        if len(self.machines) == 1:
+            names["machine"] = self.machines[0]
+        return names
+
+    def run(self, source: str, filename: str = "<test script>") -> None:
+        """Runs a test script. Returns only if it came to its end and no machine was lost on the way."""
+        code = compile(source, filename, "exec")
+        self._symbols = self.symbols()
+        self._script = lambda: exec(code, self._symbols)  # noqa: S102
+        try:
+            self._script()
+        except SystemExit as error:
+            raise RequestedAssertionFailed(f"the test script left with `exit({error.code})`") from error
+        lost = [machine.name for machine in self.machines if machine.is_lost()]
+        if lost:
+            raise MachineError(f"the test script ended well, but these machines did not: {', '.join(lost)}")
+
+
+class _Recorded:
+    """A subtest that remembers how it went."""
+
+    def __init__(self, name: str, results: list[tuple[str, float, str | None]]) -> None:
+        self._name, self._results, self._begin = name, results, 0.0
+        self._block = log.subtest(name)
+
+    def __enter__(self) -> None:
+        self._begin = time.monotonic()
+        self._block.__enter__()
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> bool | None:
+        duration = time.monotonic() - self._begin
+        self._results.append((self._name, duration, None if error is None else f"{kind.__name__}: {error}"))
+        return self._block.__exit__(kind, error, traceback)
+
+
+def retry(condition: Callable[[bool], bool], timeout_seconds: float = 900) -> None:
+    """Calls `condition` each second until it is true; the last call, at the limit, is told so by its argument."""
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        if condition(False):
+            return
+        time.sleep(1)
+    if not condition(True):
+        raise RequestedAssertionFailed(f"action timed out after {timeout_seconds:g} seconds")

@@ -1,0 +1,112 @@
+"""Test scripts in the NixOS form: what they can name, and how their end is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+_HERE = Path(__file__).parent
+
+_WORDS = """
+start_all()
+machine.wait_for_unit("multi-user.target")
+assert machine is web and machines == [web] and machines_nspawn == [web]
+with subtest("a file"):
+    web.succeed("touch /tmp/one")
+    t.assertEqual(web.execute("ls /tmp/one")[1], "/tmp/one\\n")
+with subtest("a retry"):
+    retry(lambda last: web.execute("test -e /tmp/one")[0] == 0, timeout_seconds=10)
+@polling_condition(seconds_interval=0)
+def one_is_there():
+    web.succeed("test -e /tmp/one")
+with one_is_there:
+    web.succeed("true")
+web.succeed("rm /tmp/one")
+try:
+    with one_is_there:
+        web.succeed("true")
+except AssertionError:
+    log.info("the condition was seen to fail")
+else:
+    raise Exception("the condition was not checked")
+web.succeed("my-program >/tmp/out")
+web.copy_from_machine("/tmp/out")
+assert web.succeed("cat /etc/set-up") == "done\\n"
+"""
+
+
+def _drive(tmp_path: Path, script: str, machines: object = None, **config: object) -> subprocess.CompletedProcess[str]:
+    (tmp_path / "script.py").write_text(script)
+    whole = {"machines": machines or {"web": {}}, "test_script": str(tmp_path / "script.py"), **config}
+    (tmp_path / "config.json").write_text(json.dumps(whole))
+    arguments = ["-o", str(tmp_path / "out"), "--junit-xml", str(tmp_path / "junit.xml"), str(tmp_path / "config.json")]
+    done = subprocess.run(
+        [sys.executable, str(_HERE / "driver.py"), *arguments], capture_output=True, text=True, timeout=300, check=False
+    )
+    if done.returncode == 77:
+        pytest.skip(done.stderr.strip())
+    return done
+
+
+def test_words_of_a_script_work(tmp_path: Path) -> None:
+    setup = "mkdir -p /opt/bin; printf '#!/bin/sh\\necho ran\\n' >/opt/bin/my-program; chmod +x /opt/bin/my-program"
+    options = {"setup": f"{setup}; echo done >/etc/set-up", "search_path": ["/opt/bin"]}
+    done = _drive(tmp_path, _WORDS, {"web": options})
+    assert done.returncode == 0, done.stderr
+    assert "the condition was seen to fail" in done.stderr
+    assert (tmp_path / "out" / "out").read_text() == "ran\n"
+    suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
+    assert [case.get("name") for case in suite] == ["script", "a file", "a retry"]
+    assert suite.get("failures") == "0"
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("machine.succeed('exit 3')", "failed (exit code 3)"),
+        ("assert machine.execute('echo x')[1] == 'y'", "AssertionError"),
+        ("import sys; sys.exit(0)", "left with `exit(0)`"),
+        ("machine.connect(); machine._process.kill(); machine._process.wait()", "did not: web"),
+        ("machine.succeed(", "SyntaxError"),
+        ("with subtest('part'):\n    machine.fail('true')", "unexpectedly succeeded"),
+    ],
+)
+def test_scripts_that_do_not_end_well_fail(tmp_path: Path, script: str, told: str) -> None:
+    done = _drive(tmp_path, script)
+    assert done.returncode == 1
+    assert told in done.stderr
+    assert int(ET.parse(tmp_path / "junit.xml").getroot()[0].get("failures") or 0) >= 1
+
+
+def test_script_is_stopped_at_the_global_limit(tmp_path: Path) -> None:
+    done = _drive(tmp_path, "while True: machine.execute('true')", global_timeout=2)
+    assert done.returncode == 1
+    assert "did not end within 2 seconds" in done.stderr
+
+
+def test_shell_and_prompt_are_left(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("machines need root; run with: sudo vm-tests/run test_script.py")
+    driver = [sys.executable, str(_HERE / "driver.py"), "-o", str(tmp_path)]
+    shell = subprocess.run([*driver, "--shell"], input="cat /proc/1/comm\n", capture_output=True, text=True, timeout=60)
+    assert shell.stdout.strip().endswith("systemd")
+    prompt = subprocess.run(
+        [*driver, "--interactive"],
+        input="print(machine.succeed('cat /proc/1/comm'))\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert "systemd" in prompt.stdout
+
+
+def test_several_machines_have_no_default(tmp_path: Path) -> None:
+    done = _drive(tmp_path, "one_1.succeed('true'); two.succeed('true'); machine", {"one-1": {}, "two": {}})
+    assert done.returncode == 1
+    assert "name 'machine' is not defined" in done.stderr
