@@ -98,6 +98,26 @@ in
     in
     "${folder}/bin/${file}";
 
+  # Gives the store path, as a string, of a unit file. It is in a folder, so that its base name is the
+  # unit's: systemd calls a link to a file with another name an alias.
+  writeUnit =
+    name: text:
+    let
+      folder = run {
+        name = "unit-${name}";
+        script = ''
+          mkdir "$out"
+          cp "$textPath" "$out/$unit"
+        '';
+        env = {
+          unit = name;
+          inherit text;
+        };
+        passAsFile = [ "text" ];
+      };
+    in
+    "${folder}/${name}";
+
   # Joins packages into one folder of links. The first package that has a file wins; another one with
   # different content is reported in the build's log.
   join =

@@ -155,12 +155,9 @@ in
         e = lib.head same;
       in
       {
-        inherit (e)
-          mode
-          user
-          group
-          replaceExisting
-          ;
+        inherit (e) user group replaceExisting;
+        # NixOS's two kinds of links are one here: a link always leads to the source itself.
+        mode = lib.removePrefix "direct-" e.mode;
         source = "${e.source}";
       }
     ) byTarget;

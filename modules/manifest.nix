@@ -45,8 +45,10 @@ let
     noEffect = map (e: { inherit (e) option definedIn; }) config.system-manager.noEffect;
   };
 
-  # Units come with checked names when they are typed, but `systemd.units` is free.
-  validName = name: builtins.match "[a-zA-Z0-9:_.\\@-]+[.][a-z]+" name != null;
+  # Typed units have checked names, but `systemd.units` is free. A scope has no unit file.
+  suffixes = lib.remove "scope" (import ./systemd/types.nix { inherit lib; }).suffixes;
+  pattern = "([a-zA-Z0-9:_.\\-][a-zA-Z0-9:_.\\@-]*)[.](${lib.concatStringsSep "|" suffixes})";
+  validName = name: builtins.match pattern name != null;
   badNames = lib.filter (n: !validName n) (
     builtins.attrNames manifest.units ++ builtins.attrNames manifest.userUnits
   );

@@ -31,7 +31,10 @@ let
       };
     };
 
-  quoted = text: "'${lib.replaceStrings [ "\\" "'" ] [ "\\\\" "\\'" ] text}'";
+  quoted = text: "'${lib.replaceStrings [ "'" ] [ "\\'" ] text}'";
+
+  # systemd-tmpfiles undoes C escapes in the argument, of every type.
+  escaped = lib.replaceStrings [ "\\" "\n" "\t" "\r" ] [ "\\\\" "\\n" "\\t" "\\r" ];
   line =
     path: r:
     lib.concatStringsSep " " (
@@ -43,7 +46,7 @@ let
         r.group
         r.age
       ]
-      ++ lib.optional (r.argument != "") r.argument
+      ++ lib.optional (r.argument != "") (escaped r.argument)
     );
   lines =
     paths:

@@ -38,9 +38,7 @@ rec {
       else if lib.all isList defs then
         lib.concatMap (def: def.value) defs
       else
-        throw "The option `${lib.showOption loc}' is defined both as a list (a key that is repeated) and as a single value:${
-          lib.concatMapStrings (def: "\n- In `${def.file}'") defs
-        }";
+        throw "The option `${lib.showOption loc}' is defined both as a list (a key that is repeated) and as a single value:${lib.options.showDefs defs}";
   };
 
   # A section of a unit file.

@@ -131,8 +131,9 @@ let
           default = null;
           description = "The unit file's text.";
         };
+        # Checked by an assertion, which can name all that are wrong.
         name = mkOption {
-          type = unitTypes.unitName;
+          type = types.str;
           default = name;
           defaultText = lib.literalMD "the attribute's name";
           description = "The unit's name, with its suffix.";
@@ -275,7 +276,7 @@ in
         inherit (unit) overrideStrategy;
         source =
           if unit.enable then
-            build.writeText unit.name (if unit.text == null then "" else unit.text)
+            build.writeUnit unit.name (if unit.text == null then "" else unit.text)
           else
             null;
         aliases = sorted unit.aliases;

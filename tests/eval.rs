@@ -1,0 +1,283 @@
+//! Evaluates and builds the fixtures of `tests/eval` and the examples, and compares what comes out.
+//!
+//! Each `NAME.nix` must give the manifest `NAME.json` and the files `NAME.etc`; store hashes are left out.
+//! `UPDATE_EXPECT=1` writes them anew. Each `errors/NAME.nix` must fail with the texts that its `# error:` lines
+//! say. Builds happen in a store of their own below `target/`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, bail, ensure};
+use system_manager::manifest::Manifest;
+use walkdir::WalkDir;
+
+/// Settings under which every Nix gives the same, offline and without a daemon.
+const NIX_CONFIG: &str = "build-users-group =\nsubstitute = false\nsandbox = true\n";
+
+fn project() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn store() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("eval-store")
+}
+
+/// Gives the real place of a path in the test's own store.
+fn in_store(path: &Path) -> PathBuf {
+    store().join(path.strip_prefix("/").unwrap_or(path))
+}
+
+fn nix(program: &str, args: &[OsString]) -> Result<Output> {
+    Command::new(program)
+        .arg("--store")
+        .arg(store())
+        .args(args)
+        .env("NIX_CONFIG", NIX_CONFIG)
+        .env_remove("NIX_PATH")
+        .current_dir(project())
+        .output()
+        .with_context(|| format!("running {program}"))
+}
+
+/// Says whether Nix is missing, and that the test is skipped for it.
+fn lacks_nix() -> bool {
+    let missing = Command::new("nix-build").arg("--version").output().is_err();
+    if missing {
+        println!("SKIPPED: there is no nix-build (apt-get install nix-bin)");
+    }
+    missing
+}
+
+/// Builds a file's toplevel with a module library, the embedded one if none is given.
+fn build(file: &Path, lib: Option<&Path>) -> Result<Output> {
+    let mut args: Vec<OsString> = ["--no-out-link", "-A", "toplevel", "--argstr", "file"]
+        .map(OsString::from)
+        .to_vec();
+    args.push(file.into());
+    if let Some(lib) = lib {
+        args.extend(["--arg".into(), "lib".into()]);
+        args.push(format!("import {}", lib.display()).into());
+    }
+    args.push(project().into());
+    nix("nix-build", &args)
+}
+
+fn build_toplevel(file: &Path, lib: Option<&Path>) -> Result<PathBuf> {
+    let output = build(file, lib)?;
+    ensure!(
+        output.status.success(),
+        "building {}:\n{}",
+        file.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let path = String::from_utf8(output.stdout)?;
+    Ok(in_store(Path::new(path.trim())))
+}
+
+fn nix_files(folder: &str) -> Result<Vec<PathBuf>> {
+    let mut files: Vec<PathBuf> = fs::read_dir(project().join(folder))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    files.retain(|f| f.extension().is_some_and(|e| e == "nix"));
+    files.sort();
+    ensure!(!files.is_empty(), "no files in {folder}");
+    Ok(files)
+}
+
+fn fixtures() -> Result<Vec<PathBuf>> {
+    Ok([nix_files("tests/eval")?, nix_files("examples")?].concat())
+}
+
+/// Gives where a fixture's expectations are: beside it, or in `tests/eval/examples`.
+fn expectation(file: &Path, extension: &str) -> Result<PathBuf> {
+    let name = file.file_stem().context("a file has a name")?;
+    let folder = if file.starts_with(project().join("examples")) {
+        "tests/eval/examples"
+    } else {
+        "tests/eval"
+    };
+    Ok(project().join(folder).join(name).with_extension(extension))
+}
+
+/// Takes the hashes out of store paths, which change with the busybox that builds.
+fn without_hashes(text: &str) -> String {
+    let mut rest = text;
+    let mut plain = String::new();
+    while let Some(at) = rest.find("/nix/store/") {
+        let (before, path) = rest.split_at(at + "/nix/store/".len());
+        plain.push_str(before);
+        let hash = path
+            .bytes()
+            .take_while(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            .count();
+        rest = if hash == 32 { &path[hash..] } else { path };
+    }
+    plain + rest
+}
+
+/// Shows every file below a toplevel's `etc`, `sw` and `specialisation`: links to the host as links, the rest as text.
+fn shown_files(toplevel: &Path) -> Result<String> {
+    let mut shown: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for folder in ["etc", "sw", "specialisation"] {
+        let Ok(root) = followed(&toplevel.join(folder)) else {
+            continue;
+        };
+        for entry in WalkDir::new(&root).min_depth(1) {
+            let entry = entry?;
+            if entry.file_type().is_dir() {
+                continue;
+            }
+            let name = Path::new(folder).join(entry.path().strip_prefix(&root)?);
+            let content = shown_file(entry.path())?;
+            for script in scripts_in(&content) {
+                let name = Path::new("script").join(script.file_name().unwrap_or_default());
+                shown.insert(
+                    name,
+                    format!("\n{}", fs::read_to_string(in_store(script))?.trim_end()),
+                );
+            }
+            shown.insert(name, content);
+        }
+    }
+    let mut text = String::new();
+    for (name, content) in shown {
+        writeln!(text, "== {}{content}", name.display())?;
+    }
+    Ok(text)
+}
+
+/// Gives the scripts that a unit's text runs.
+fn scripts_in(text: &str) -> impl Iterator<Item = &Path> {
+    text.split(['=', ' ', '\n'])
+        .filter(|word| word.starts_with("/nix/store") && word.contains("-unit-script-"))
+        .map(Path::new)
+}
+
+/// Follows links within the test's store to the file or folder itself.
+fn followed(path: &Path) -> Result<PathBuf> {
+    let mut path = path.to_owned();
+    while path.symlink_metadata()?.is_symlink() {
+        let target = fs::read_link(&path)?;
+        if !target.starts_with("/nix/store") {
+            bail!("{} leads out of the store", target.display());
+        }
+        path = in_store(&target);
+    }
+    Ok(path)
+}
+
+fn shown_file(path: &Path) -> Result<String> {
+    let end = followed(path).ok().filter(|end| end.is_file());
+    Ok(match end {
+        Some(end) => format!("\n{}", fs::read_to_string(end)?.trim_end()),
+        None => format!(" -> {}", fs::read_link(path)?.display()),
+    })
+}
+
+fn compare(path: &Path, actual: &str) -> Result<()> {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::create_dir_all(path.parent().context("a folder")?)?;
+        return Ok(fs::write(path, actual)?);
+    }
+    let expected = fs::read_to_string(path)
+        .with_context(|| format!("reading {}; UPDATE_EXPECT=1 writes it", path.display()))?;
+    if expected != actual {
+        let diff = similar::TextDiff::from_lines(&expected, actual);
+        bail!(
+            "{} differs; UPDATE_EXPECT=1 accepts it\n{}",
+            path.display(),
+            diff.unified_diff().header("expected", "actual")
+        );
+    }
+    Ok(())
+}
+
+#[test]
+fn fixtures_give_the_expected_manifest_and_files() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    for file in fixtures()? {
+        let toplevel = build_toplevel(&file, None)?;
+        let text = fs::read_to_string(toplevel.join("manifest.json"))?;
+        let manifest = Manifest::parse(&text)
+            .with_context(|| format!("parsing that of {}", file.display()))?;
+        let json: serde_json::Value = serde_json::from_str(&text)?;
+        ensure!(
+            serde_json::to_value(&manifest)? == json,
+            "{}: the manifest is not what the program writes",
+            file.display()
+        );
+        let pretty = serde_json::to_string_pretty(&json)? + "\n";
+        compare(&expectation(&file, "json")?, &without_hashes(&pretty))?;
+        compare(
+            &expectation(&file, "etc")?,
+            &without_hashes(&shown_files(&toplevel)?),
+        )?;
+    }
+    Ok(())
+}
+
+#[test]
+fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let Some(lib) = nixpkgs_lib() else {
+        println!(
+            "SKIPPED: no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test eval, or NIXPKGS_LIB=/path/of/nixpkgs/lib)"
+        );
+        return Ok(());
+    };
+    for file in fixtures()? {
+        let embedded = fs::read(build_toplevel(&file, None)?.join("manifest.json"))?;
+        let nixpkgs = fs::read(build_toplevel(&file, Some(&lib))?.join("manifest.json"))?;
+        ensure!(
+            embedded == nixpkgs,
+            "{}: the libraries disagree\nembedded: {}\nnixpkgs:  {}",
+            file.display(),
+            String::from_utf8_lossy(&embedded),
+            String::from_utf8_lossy(&nixpkgs)
+        );
+    }
+    Ok(())
+}
+
+fn nixpkgs_lib() -> Option<PathBuf> {
+    let lib = std::env::var_os("NIXPKGS_LIB").map(PathBuf::from);
+    lib.or_else(|| std::env::var_os("NIXPKGS").map(|n| Path::new(&n).join("lib")))
+}
+
+#[test]
+fn errors_name_the_option_the_file_and_the_line() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    for file in nix_files("tests/eval/errors")? {
+        let output = build(&file, None)?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.status.success(),
+            "{} must not evaluate",
+            file.display()
+        );
+        let source = fs::read_to_string(&file)?;
+        let wanted: Vec<&str> = source
+            .lines()
+            .filter_map(|l| l.strip_prefix("# error: "))
+            .collect();
+        ensure!(!wanted.is_empty(), "{} expects nothing", file.display());
+        for text in wanted {
+            ensure!(
+                stderr.contains(text),
+                "{}: expected `{text}` in:\n{stderr}",
+                file.display()
+            );
+        }
+    }
+    Ok(())
+}

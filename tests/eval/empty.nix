@@ -1,0 +1,2 @@
+# A configuration that asks for nothing gives an empty manifest.
+{ }

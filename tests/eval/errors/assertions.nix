@@ -1,0 +1,39 @@
+# error: Failed assertions
+# error: - the first
+# error: - the second
+# error: `a/../b`
+# error: `/abs`
+# error: `file/below` lies inside `file`
+# error: `twice`
+# error: no.unit
+# error: declare the unit: web.service
+{
+  assertions = [
+    {
+      assertion = false;
+      message = "the first";
+    }
+    {
+      assertion = true;
+      message = "that holds";
+    }
+    {
+      assertion = false;
+      message = "the second";
+    }
+  ];
+  environment.etc = {
+    "a/../b".text = "";
+    "/abs".text = "";
+    "file".text = "";
+    "file/below".text = "";
+    "twice".text = "1";
+    "again" = {
+      target = "twice";
+      text = "2";
+    };
+    "systemd/system/web.service".text = "";
+  };
+  systemd.units."no.unit".text = "";
+  systemd.units."web.service".text = "";
+}

@@ -1,0 +1,5 @@
+# error: needs a nixpkgs
+{ modulesPath, ... }:
+{
+  imports = [ "${modulesPath}/services/web-servers/nginx" ];
+}

@@ -1,0 +1,5 @@
+# error: has no *.conf
+{ pkgs, ... }:
+{
+  systemd.tmpfiles.packages = [ (pkgs.writeTextDir "lib/other" "") ];
+}
