@@ -34,6 +34,7 @@ let
         versions = part ./versions.nix;
         filesystem = part ./filesystem.nix;
         path = part ./path.nix;
+        fileset = part ./fileset.nix;
         gvariant = part ./gvariant.nix;
         licenses = part ./licenses.nix;
         systems = part ./systems.nix;

@@ -45,14 +45,6 @@ rec {
   };
   isGVariant = v: v._type or "" == "gvariant";
 
-  intConstructors = map (pair: { name = "mk${head pair}"; type = lib.last pair; }) [
-    [ "Int16" "n" ]
-    [ "Uint16" "q" ]
-    [ "Int32" "i" ]
-    [ "Uint32" "u" ]
-    [ "Int64" "x" ]
-    [ "Uint64" "t" ]
-  ];
 
   mkValue =
     v:
@@ -71,7 +63,7 @@ rec {
     else
       throw "GVariant: no value for the type ${builtins.typeOf v}";
 
-  mkString = v: make "s" v "'${escape [ "'" "\\" ] (builtins.replaceStrings [ "\n" ] [ "\\n" ] v)}'";
+  mkString = v: make "s" v "'${builtins.replaceStrings [ "\n" ] [ "\\n" ] (escape [ "'" "\\" ] v)}'";
   mkObjectpath = v: make "o" v "objectpath '${escape [ "'" ] v}'";
   mkUchar = primitive "y";
   mkBoolean = v: make "b" v (lib.boolToString v);

@@ -124,20 +124,21 @@ let
     if isFunction m then applyModuleArgs key m args else m;
 
   shownType =
-    m: file:
+    m: file: prefix:
     let
+      below = if prefix == [ ] then "" else ", while trying to load a module into option `${lib.showOption prefix}'";
       hint =
         if m._type == "configuration" then
           "\nThis is a whole evaluated configuration; please only import the modules that make up the configuration, or use its `config' as a value."
         else
           "";
     in
-    "Expected a module, but found a value of type ${toJSON m._type}, while trying to load a module into ${file}.${hint}";
+    "Expected a module, but found a value of type ${toJSON m._type}, while trying to load a module into ${file}${below}.${hint}";
 
   loadModule =
     args: file: key: m:
     if isFunction m then
-      unifyModuleSyntax file key (expectModule file (applyModuleArgs key m args))
+      unifyModuleSyntax file key (expectModule file key args._prefix (applyModuleArgs key m args))
     else if isAttrs m then
       let
         type = m._type or "module";
@@ -147,7 +148,7 @@ let
       else if type == "module" then
         unifyModuleSyntax file key m
       else
-        throw (shownType m (toString m._file or file))
+        throw (shownType m (toString m._file or file) args._prefix)
     else if isList m then
       throw "Module imports can't be nested lists. Perhaps you meant to remove one level of lists? Definitions: ${
         lib.showDefs [
@@ -162,21 +163,21 @@ let
         path = toString m;
       in
       unifyModuleSyntax path path (
-        expectModule path (
+        expectModule path path args._prefix (
           addErrorContext "while loading the module `${path}':" (applyIfFunction path (import m) args)
         )
       );
 
   expectModule =
-    file: m:
+    file: key: prefix: m:
     if !(isAttrs m) then
-      throw "module ${file} (${
-        if isFunction m then "a function that returns a function" else builtins.typeOf m
-      }) does not look like a module."
+      throw "module ${file} (${key}) does not look like a module. It is ${
+        if isFunction m then "a function that returns a function" else "a value of type ${builtins.typeOf m}"
+      }."
     else if elem (m._type or "module") properties then
       { config = m; }
     else if m._type or "module" != "module" then
-      throw (shownType m file)
+      throw (shownType m file prefix)
     else
       m;
 

@@ -142,6 +142,18 @@ let
     "apply"
   ];
 
+  # Modules of a later type come first, as later modules do in every evaluation.
+  joinTypes =
+    old: new:
+    let
+      merged = old.typeMerge new.functor;
+      modules = type: if type.getSubModules or null == null then [ ] else type.getSubModules;
+    in
+    if merged == null || merged.getSubModules or null == null then
+      merged
+    else
+      merged.substSubModules (modules new ++ modules old);
+
   # What a merged declaration may not be made of twice, and a type that is given only once.
   joinDeclarations =
     loc: acc: decl:
@@ -150,7 +162,7 @@ let
       bothTyped = acc.typed && decl.options ? type;
       mergedType =
         if bothTyped then
-          acc.option.type.typeMerge new.type.functor
+          joinTypes acc.option.type new.type
         else if acc.typed then
           acc.option.type
         else
@@ -288,7 +300,7 @@ let
     };
 in
 {
-  inherit evalOptionValue locateType;
+  inherit evalOptionValue joinTypes locateType;
 
   mergeModuleTree = mergeTree;
 

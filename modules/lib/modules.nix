@@ -87,16 +87,22 @@ let
       "\n\nDid you mean ${lib.concatStringsSep ", " (lib.init shown)} or ${lib.last shown}?";
 
   hintFor =
-    prefix: options: stray:
+    prefix: options: strays: stray:
     let
-      declaration = tryEval (stray.value._type or "" == "option");
+      isDeclaration =
+        def:
+        let
+          attempt = tryEval (def.value._type or "" == "option");
+        in
+        attempt.success && attempt.value;
+      nothingDeclared = removeAttrs options [ "_module" ] == { };
     in
-    if !(declaration.success && declaration.value) then
+    if !(if nothingDeclared then lib.any isDeclaration strays else isDeclaration stray) then
       suggestions prefix options stray
     else if prefix == [ ] then
       "\n\nIt seems as if you're trying to declare an option by placing it into `config' rather than `options'."
     else
-      "\n\nIts value is an option declaration. This can happen if you e.g. declared your options in `types.submodule' below `config' rather than `options'.";
+      "\n\nAn option declaration stands where a value should. This can happen if you e.g. declared your options in `types.submodule' below `config' rather than `options'.";
 
   throwStray =
     prefix: options: strays:
@@ -104,7 +110,7 @@ let
       stray = head strays;
       name = showOption stray.prefix;
       same = lib.filter (def: def.prefix == stray.prefix) strays;
-      message = "The option `${name}' does not exist. Definition values:${lib.showDefs same}${hintFor prefix options stray}";
+      message = "The option `${name}' does not exist. Definition values:${lib.showDefs same}${hintFor prefix options strays stray}";
     in
     throw (
       addErrorContext "while evaluating a definition from `${stray.file}'" (

@@ -126,7 +126,10 @@ let
       checkedAndMerged = checkAndMerge loc type defsFinal;
       mergedValue =
         if !isDefined then
-          throw "The option `${showOption loc}' was accessed but has no value defined. Try setting the option."
+          if type.emptyValue ? value then
+            emptyOf loc type
+          else
+            throw "The option `${showOption loc}' was accessed but has no value defined. Try setting the option."
         else if checkedAndMerged.headError != null then
           throw "A definition for option `${showOption loc}' is not of type `${type.description}'. ${checkedAndMerged.headError.message}"
         else
@@ -146,6 +149,17 @@ let
       inherit (filtered) highestPrio;
       optionalValue = if isDefined then { value = mergedValue; } else { };
     };
+
+  # What an option without definitions is worth, for types that have an empty value.
+  emptyOf =
+    loc: type:
+    if type.merge ? v2 then
+      (type.merge.v2 {
+        inherit loc;
+        defs = [ ];
+      }).value
+    else
+      type.emptyValue.value;
 
   /*
     Checks and merges plain definitions by a type of either generation: an old one has `check` and a

@@ -51,8 +51,6 @@ let
     inherit headError value;
     valueMeta = { };
   };
-
-  neverRead = type: throw "the value of a `${type.description}' was read although its definitions are not of that type";
 in
 rec {
   /* Lists; the definitions are joined. */
@@ -206,24 +204,17 @@ rec {
         else if second.headError == null then
           second
         else
-          failed {
+          let
             message = "It is neither a value of type `${t1.description}' nor `${t2.description}'. Definition values:${showDefs defs}";
-          } (neverRead self);
-
-      # Who calls `merge` without looking at `check` gets what a merge by looks gives, and hears of it.
-      unchecked =
-        loc: defs:
-        let
-          result = evaluate { inherit loc defs; };
-        in
-        if result.headError == null then
-          result.value
-        else
-          lib.warn
-            "One or more definitions did not pass the type-check of the 'either' type. ${result.headError.message}"
-            (mergeOneOption loc defs);
-
-      self = mkOptionType {
+          in
+          # Who merges without checking first gets what a merge by looks gives, and hears of it.
+          failed { inherit message; } (
+            lib.warn
+              "One or more definitions did not pass the type-check of the 'either' type of `${showOption loc}'. ${message}"
+              (mergeOneOption loc defs)
+          );
+    in
+      mkOptionType {
         name = "either";
         description =
           let
@@ -238,10 +229,7 @@ rec {
           "${first}${comma} or ${second}";
         descriptionClass = "conjunction";
         check = coherentCheck (x: t1.check x || t2.check x);
-        merge = {
-          __functor = _self: unchecked;
-          v2 = evaluate;
-        };
+        merge = mergeV2 evaluate;
         typeMerge =
           f':
           let
@@ -265,8 +253,6 @@ rec {
           right = t2;
         };
       };
-    in
-    self;
 
   oneOf =
     types:
@@ -353,7 +339,7 @@ rec {
       if any (def: kind def.value != common) defs then
         throw "The option `${showOption loc}' has conflicting option types in ${lib.showFiles (lib.getFiles defs)}"
       else if common == "set" then
-        (lazyAttrsOf anything).merge loc defs
+        (attrsOf anything).merge loc defs
       else if common == "lambda" then
         arg: anything.merge (loc ++ [ "<function body>" ]) (map (def: def // { value = def.value arg; }) defs)
       else

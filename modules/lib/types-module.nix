@@ -8,7 +8,12 @@ let
     isString
     ;
   inherit (lib) isFunction;
-  inherit (lib.modules) checkDefsForError locateType setDefaultModuleLocation;
+  inherit (lib.modules)
+    checkDefsForError
+    joinTypes
+    locateType
+    setDefaultModuleLocation
+    ;
   inherit (lib.options) showFiles showOption;
   inherit (lib.types)
     coherentCheck
@@ -182,7 +187,7 @@ rec {
         join =
           acc: def:
           let
-            merged = acc.type.typeMerge (located def).functor;
+            merged = joinTypes acc.type (located def);
           in
           if merged == null then
             throw "The type `${showOption loc}' in ${showFiles [ def.file ]} can't be merged with that in ${showFiles acc.files}."

@@ -195,7 +195,7 @@ rec {
     sep:
     mkOptionType {
       name = "separatedString";
-      description = if sep == "" then "Concatenated string" else "strings concatenated with ${toJSON sep}";
+      description = "strings concatenated with ${toJSON sep}";
       descriptionClass = "noun";
       check = isString;
       merge = _loc: defs: concatStringsSep sep (map (def: def.value) defs);
@@ -261,9 +261,7 @@ rec {
     absolute = true;
     inStore = false;
   };
-  path = pathWith { absolute = true; } // {
-    name = "path";
-  };
+  path = pathWith { absolute = true; };
 
   /* A path, with requirements on where it begins (null: no matter). */
   pathWith =
@@ -288,7 +286,7 @@ rec {
     mkOptionType {
       name = "path";
       description =
-        (if absolute == null || inStore == true then "" else if absolute then "absolute " else "relative ")
+        (if absolute == null then "" else if absolute then "absolute " else "relative ")
         + "path"
         + where.${key inStore};
       descriptionClass = "noun";

@@ -27,6 +27,16 @@ in
     in
     value;
 
+  /* Files of the configuration's own directory, by `lib.fileset`. */
+  fileset = lib.mkOptionType {
+    name = "fileset";
+    description = "fileset";
+    descriptionClass = "noun";
+    check = lib.fileset.isFileset;
+    merge = _loc: defs: lib.fileset.unions (map (def: def.value) defs);
+    emptyValue.value = lib.fileset.empty;
+  };
+
   json = types.serializableValueWith { typeName = "JSON"; };
   toml = types.serializableValueWith {
     typeName = "TOML";

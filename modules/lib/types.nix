@@ -6,6 +6,7 @@ let
     (import ./types-scalar.nix { inherit lib; })
     (import ./types-container.nix { inherit lib; })
     (import ./types-module.nix { inherit lib; })
+    (import ./types-attrlist.nix { inherit lib; })
     (import ./types-serializable.nix { inherit lib; })
   ];
 in
