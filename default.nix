@@ -15,12 +15,13 @@
   nixpkgs ? null,
   # The module library.
   lib ? if nixpkgs == null then import ./modules/lib else import (nixpkgs + "/lib"),
-  # The system that builds, and the default of `nixpkgs.hostPlatform`.
-  system ? builtins.currentSystem,
+  # The system that builds, and the default of `nixpkgs.hostPlatform`. A pure evaluation, which has none,
+  # builds on the target's.
+  system ? builtins.currentSystem or null,
   # The program that becomes `bin/system-manager` of the toplevel: a path of the host, a path in the store,
-  # or a package. Without one, the toplevel has no `bin`.
+  # or a package; or a function that gives one for a system. Without it, the toplevel has no `bin`.
   activator ? null,
-  # The static busybox that builds files; by default the host's.
+  # The static busybox that builds files, likewise; by default the host's.
   busybox ? null,
   # The interpreter of scripts on the target.
   shell ? "/bin/bash",
@@ -40,20 +41,26 @@ let
 
   version = (builtins.fromTOML (builtins.readFile ./Cargo.toml)).package.version;
 
-  # Puts the activator into the store.
-  activatorPath =
-    if activator == null then
+  # Puts a program into the store, unless it is there.
+  inStore =
+    name: given: system:
+    let
+      program = if isFunction given then given system else given;
+      path = toString program;
+    in
+    if program == null then
       null
-    else if isAttrs activator then
-      "${activator}/bin/system-manager"
-    else if builtins.hasContext (toString activator) then
-      activator
-    else if builtins.match "${builtins.storeDir}/.+" (toString activator) != null then
-      storePath (toString activator)
+    else if isAttrs program then
+      "${program}/bin/${name}"
+    else if builtins.hasContext path then
+      path
+    else if builtins.match "${builtins.storeDir}/.+" path != null then
+      storePath path
     else
+      # A string need not be absolute, but a path is.
       builtins.path {
-        path = activator;
-        name = "system-manager";
+        path = /. + path;
+        inherit name;
       };
 
   # Keeps a store path's reference, which a plain string does not have.
@@ -77,8 +84,12 @@ let
         shell
         version
         ;
-      activator = activatorPath;
-      busybox = import ./modules/busybox.nix { path = busybox; };
+      activatorFor = inStore "system-manager" activator;
+      busyboxFor =
+        system:
+        import ./modules/busybox.nix {
+          program = if isFunction busybox then busybox system else busybox;
+        };
     };
 
   # Evaluates modules to a toplevel: a derivation with `config` and `options`.

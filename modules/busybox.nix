@@ -2,7 +2,8 @@
 #
 # Inside the build sandbox nothing of the host exists, so that the builder has to come from the store.
 {
-  path ? null,
+  # A package, or the path of a file that is called `busybox`; by default it is looked for on this machine.
+  program ? null,
 }:
 let
   inherit (builtins)
@@ -32,11 +33,15 @@ let
       filter = path: _type: baseNameOf path == file;
     };
 in
-if path != null then
-  if baseNameOf path != "busybox" then
-    throw "the busybox ${toString path} must be a file with the name `busybox`"
+if builtins.isAttrs program then
+  "${program}/bin"
+else if program != null then
+  if baseNameOf program != "busybox" then
+    throw "the busybox ${toString program} must be a file with the name `busybox`"
+  else if builtins.hasContext (toString program) then
+    dirOf program
   else
-    copy (dirOf path) "busybox"
+    copy (dirOf (/. + toString program)) "busybox"
 else if found != [ ] then
   copy (head found) "busybox"
 else

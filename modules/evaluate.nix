@@ -2,24 +2,15 @@
 {
   lib,
   nixpkgs,
+  # The system that builds, or null for the target's own.
   system,
-  busybox,
-  activator,
+  # Functions that give, for a system, the folder of a busybox and the activator in the store.
+  busyboxFor,
+  activatorFor,
   shell,
   version,
 }:
 let
-  build = import ./build.nix {
-    inherit
-      lib
-      system
-      busybox
-      shell
-      ;
-  };
-  hostPackage = import ../nixos-compat/host-packages/host-package.nix { inherit lib build; };
-  hostPackages = import ../nixos-compat/host-packages { inherit lib build hostPackage; };
-
   evaluate =
     {
       modules,
@@ -43,12 +34,23 @@ let
           }
         );
 
+      target = evaluation.config.nixpkgs.hostPlatform.system;
+      builder = if system != null then system else target;
+
+      build = import ./build.nix {
+        inherit lib shell;
+        system = builder;
+        busybox = busyboxFor builder;
+      };
+      hostPackage = import ../nixos-compat/host-packages/host-package.nix { inherit lib build; };
+      hostPackages = import ../nixos-compat/host-packages { inherit lib build hostPackage; };
+
       systemManager = {
+        activator = activatorFor target;
         inherit
           nixpkgs
           system
           version
-          activator
           hostPackage
           hostPackages
           variant
@@ -64,18 +66,20 @@ let
           };
         };
       };
+
+      evaluation = lib.evalModules {
+        modules = import ./. ++ [ given ] ++ modules;
+        specialArgs = {
+          inherit build systemManager;
+          modulesPath =
+            if nixpkgs != null then
+              toString (nixpkgs + "/nixos/modules")
+            else
+              throw "`modulesPath` needs a nixpkgs\nhint: pass --nixpkgs PATH, or set NIX_PATH";
+        }
+        // specialArgs;
+      };
     in
-    lib.evalModules {
-      modules = import ./. ++ [ given ] ++ modules;
-      specialArgs = {
-        inherit build systemManager;
-        modulesPath =
-          if nixpkgs != null then
-            toString (nixpkgs + "/nixos/modules")
-          else
-            throw "`modulesPath` needs a nixpkgs\nhint: pass --nixpkgs PATH, or set NIX_PATH";
-      }
-      // specialArgs;
-    };
+    evaluation;
 in
 evaluate

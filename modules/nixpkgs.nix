@@ -11,10 +11,17 @@ let
   cfg = config.nixpkgs;
   isSet = options.nixpkgs.pkgs.isDefined;
 
-  fromNixpkgs = import systemManager.nixpkgs {
-    inherit (cfg) config overlays;
-    system = cfg.hostPlatform.system;
-  };
+  inherit (cfg.hostPlatform) system;
+  isPlain = cfg.config == { } && cfg.overlays == [ ];
+  fromNixpkgs =
+    # What a flake has evaluated already need not be evaluated again.
+    if isPlain && systemManager.nixpkgs ? legacyPackages then
+      systemManager.nixpkgs.legacyPackages.${system}
+    else
+      import systemManager.nixpkgs {
+        inherit (cfg) config overlays;
+        inherit system;
+      };
   given = if cfg.overlays == [ ] then cfg.pkgs else cfg.pkgs.appendOverlays cfg.overlays;
   pkgs =
     if isSet then
@@ -24,14 +31,18 @@ let
     else
       systemManager.hostPackages {
         inherit (cfg) overlays;
-        system = cfg.hostPlatform.system;
+        inherit system;
       };
 in
 {
   options.nixpkgs = {
     hostPlatform = mkOption {
       type = types.either types.str types.attrs;
-      default = systemManager.system;
+      default =
+        if systemManager.system != null then
+          systemManager.system
+        else
+          throw "a pure evaluation does not know the system\nhint: set nixpkgs.hostPlatform = \"x86_64-linux\"";
       defaultText = lib.literalMD "the system that evaluates";
       example = "aarch64-linux";
       apply = p: if builtins.isString p then { system = p; } else p;

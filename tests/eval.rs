@@ -16,7 +16,8 @@ use system_manager::manifest::Manifest;
 use walkdir::WalkDir;
 
 /// Settings under which every Nix gives the same, offline and without a daemon.
-const NIX_CONFIG: &str = "build-users-group =\nsubstitute = false\nsandbox = true\n";
+const NIX_CONFIG: &str =
+    "build-users-group =\nsubstitute = false\nsandbox = true\nsandbox-paths =\n";
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

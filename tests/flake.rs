@@ -1,0 +1,200 @@
+//! Evaluates the flake offline, with a small stand-in for nixpkgs.
+//!
+//! The stand-in gives the embedded module library as `lib`, and packages that are never built. With a real one:
+//! `nix flake check --override-input nixpkgs path:/path/of/nixpkgs`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+
+/// Settings under which every Nix gives the same, offline and without a daemon.
+const NIX_CONFIG: &str =
+    "build-users-group =\nsubstitute = false\nexperimental-features = nix-command flakes\n";
+
+/// What the flake takes from nixpkgs.
+const STAND_IN: &str = r#"
+{
+  outputs =
+    { self }:
+    let
+      lib = import ./lib;
+      packages =
+        system:
+        let
+          named = name: derivation {
+            inherit name system;
+            builder = "/none";
+          };
+        in
+        {
+          inherit lib;
+          busybox = named "busybox";
+          hello = named "hello";
+          rustPlatform.buildRustPackage =
+            args: named "${args.pname}-${args.version}" // { inherit (args) meta; };
+        };
+    in
+    {
+      inherit lib;
+      legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] packages;
+    };
+}
+"#;
+
+/// The flake, its stand-in for nixpkgs and its template, each in a folder of its own.
+struct Flakes {
+    folder: tempfile::TempDir,
+}
+
+impl Flakes {
+    /// Copies what the flake consists of; the project's folder also holds build output.
+    fn copy() -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let flakes = Self {
+            folder: tempfile::tempdir()?,
+        };
+        let own = flakes.path("system-manager");
+        fs::create_dir(&own)?;
+        for part in [
+            "flake.nix",
+            "flake.lock",
+            "default.nix",
+            "Cargo.toml",
+            "Cargo.lock",
+            "modules",
+            "nixos-compat",
+            "examples",
+        ] {
+            copy(&project.join(part), &own)?;
+        }
+        let nixpkgs = flakes.path("nixpkgs");
+        fs::create_dir(&nixpkgs)?;
+        copy(&project.join("modules/lib"), &nixpkgs)?;
+        fs::write(nixpkgs.join("flake.nix"), STAND_IN)?;
+        Ok(flakes)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("path:{}", self.path(name).display())
+    }
+
+    /// Runs `nix`, with the inputs that would come from the network overridden, and gives its output.
+    fn nix(&self, args: &[&str]) -> Result<String> {
+        let mut command = Command::new("nix");
+        command
+            .arg("--store")
+            .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("flake-store"))
+            .args(args)
+            .args(["--no-write-lock-file", "--offline"])
+            .env("NIX_CONFIG", NIX_CONFIG)
+            .env("HOME", self.folder.path())
+            .current_dir(self.folder.path());
+        let output = command.output().context("running nix")?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "nix {args:?}:\n{stderr}");
+        Ok(String::from_utf8(output.stdout)? + &stderr)
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let Output { status, stderr, .. } = Command::new("cp")
+        .arg("-r")
+        .args([from, to])
+        .output()
+        .context("running cp")?;
+    ensure!(
+        status.success(),
+        "copying {}: {}",
+        from.display(),
+        String::from_utf8_lossy(&stderr)
+    );
+    Ok(())
+}
+
+/// Says whether there is no Nix with flakes, and that the test is skipped for it.
+fn lacks_nix() -> bool {
+    let missing = Command::new("nix").arg("--version").output().is_err();
+    if missing {
+        println!("SKIPPED: there is no nix (apt-get install nix-bin)");
+    }
+    missing
+}
+
+#[test]
+fn the_flake_shows_its_outputs_offline() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let (own, nixpkgs) = (flakes.url("system-manager"), flakes.url("nixpkgs"));
+    let shown = flakes.nix(&[
+        "flake",
+        "show",
+        &own,
+        "--override-input",
+        "nixpkgs",
+        &nixpkgs,
+    ])?;
+    for name in [
+        "example-hello",
+        "example-nginx",
+        "system-manager",
+        "overlays",
+        "A host that system-manager manages",
+    ] {
+        ensure!(shown.contains(name), "`{name}` is missing in:\n{shown}");
+    }
+    let check = flakes.nix(&[
+        "eval",
+        "--raw",
+        &format!("{own}#checks.aarch64-linux.example-nginx.drvPath"),
+        "--override-input",
+        "nixpkgs",
+        &nixpkgs,
+    ])?;
+    ensure!(check.contains("-system-manager-nginx.drv"), "{check}");
+    Ok(())
+}
+
+#[test]
+fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let host = format!(
+        "path:{}/examples/flake",
+        flakes.path("system-manager").display()
+    );
+    let own = flakes.url("system-manager");
+    let nixpkgs = flakes.url("nixpkgs");
+    let eval = |attribute: &str| {
+        flakes.nix(&[
+            "eval",
+            "--json",
+            &format!("{host}#systemConfigs.default.{attribute}"),
+            "--override-input",
+            "system-manager",
+            &own,
+            "--override-input",
+            "system-manager/nixpkgs",
+            &nixpkgs,
+        ])
+    };
+    let derivation = eval("drvPath")?;
+    ensure!(
+        derivation.contains("-system-manager-default.drv"),
+        "{derivation}"
+    );
+    let names = eval("config.system.build.manifest.packages.names")?;
+    ensure!(names.contains(r#"["hello"]"#), "{names}");
+    let activator = eval("activator")?;
+    ensure!(activator.contains("-system-manager-"), "{activator}");
+    Ok(())
+}
