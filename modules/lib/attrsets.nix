@@ -103,7 +103,7 @@ rec {
               (if here then value else { })
               // mapAttrs (n: go (depth + 1) (here && value ? ${n}) value.${n} or (missing depth n)) names;
         in
-        foldl' (acc: u: u.update acc) below parts.right;
+        lib.lists.foldl (acc: u: u.update acc) below parts.right;
       missing = depth: name: throw "updateManyAttrsByPath: attribute `${name}' at depth ${toString depth} does not exist, so it cannot be updated from its old value";
     in
     updates: set: go 0 true set updates;

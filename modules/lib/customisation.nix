@@ -23,7 +23,9 @@ rec {
   /* Calls a function and adds `override`, which calls it again with other arguments. */
   makeOverridable =
     f:
-    lib.mirrorFunctionArgs f (
+    # A function in the form of a set keeps its other attributes.
+    (if isAttrs f then f else { })
+    // lib.mirrorFunctionArgs f (
       args:
       let
         result = f args;
@@ -74,7 +76,7 @@ rec {
       given = intersectAttrs (lib.functionArgs f) autoArgs // args;
       results = f given;
     in
-    mapAttrs (name: _: (makeOverridable (a: (f a).${name}) given)) (
+    mapAttrs (name: _: makeOverridable (lib.mirrorFunctionArgs f (a: (f a).${name})) given) (
       lib.filterAttrs (n: _: n != "override" && n != "overrideDerivation") results
     );
 

@@ -19,6 +19,10 @@ rec {
   pathIsDirectory = path: pathExists path && pathType path == "directory";
   pathIsRegularFile = path: pathExists path && pathType path == "regular";
 
+  /* The file that importing a path reads: its default.nix if it is a directory. */
+  resolveDefaultNix =
+    path: if pathIsDirectory path || lib.hasSuffix "/" (toString path) then path + "/default.nix" else path;
+
   /* All files below a directory. */
   listFilesRecursive =
     dir:

@@ -40,7 +40,7 @@ let
         if isInt v then
           toString v
         else if isFloat v then
-          "~${toString v}"
+          toJSON v
         else if isString v then
           goString indent v
         else if v == true then
@@ -94,12 +94,15 @@ let
           lines = lib.splitString "\n" v;
           quoted = replaceInIndented v;
           pad = "\n${indent}  ";
-          body = concatStringsSep pad (lib.splitString "\n" quoted);
+          quotedLines = lib.splitString "\n" quoted;
+          endsLine = lib.last lines == "";
         in
         if builtins.length lines == 1 || !multiline then
           "\"${builtins.replaceStrings [ "\n" ] [ "\\n" ] (escape [ "\\" "\"" "\${" ] v)}\""
         else
-          "''${pad}${body}''";
+          "''${pad}${concatStringsSep pad (if endsLine then lib.init quotedLines else quotedLines)}${
+            if endsLine then "\n${indent}" else ""
+          }''";
 
       replaceInIndented = builtins.replaceStrings [ "''" "\${" ] [ "'''" "''\${" ];
     in
@@ -196,13 +199,12 @@ rec {
           sub = concatStringsSep "." (builtins.tail parts);
         in
         if builtins.length parts == 1 then name else "${section} \"${sub}\"";
-      # A value is quoted where git would read it differently otherwise (git-config(1), Syntax).
+      # Quoted, a value is read literally but for these escapes (git-config(1), Syntax).
       quote =
         v:
-        let
-          escaped = builtins.replaceStrings [ "\\" "\n" "\t" ] [ "\\\\" "\\n" "\\t" ] v;
-        in
-        if match "[^\"#;]*" v == null || lib.trim v != v then "\"${escape [ "\"" ] escaped}\"" else escaped;
+        "\"${
+          builtins.replaceStrings [ "\n" "\t" "\b" "\"" "\\" ] [ "\\n" "\\t" "\\b" "\\\"" "\\\\" ] v
+        }\"";
       keyValue =
         k: v:
         let
@@ -246,24 +248,25 @@ rec {
         "__toString"
         "__pretty"
       ];
+      limit =
+        depth: v:
+        if depth <= depthLimit then
+          v
+        else if throwOnDepthLimit then
+          throw "Exceeded maximum eval-depth limit of ${toString depthLimit} while trying to evaluate with `generators.withRecursion'!"
+        else
+          "<unevaluated>";
       cut =
         depth: v:
         let
-          deeper = depth + 1;
+          next = x: cut (depth + 1) (limit (depth + 1) x);
         in
-        if deeper > depthLimit then
-          if throwOnDepthLimit then
-            throw "Exceeded maximum eval-depth limit of ${toString depthLimit} while trying to evaluate with `generators.withRecursion'!"
-          else if isAttrs v || isList v then
-            "<unevaluated>"
-          else
-            v
-        else if isAttrs v then
-          if isDerivation v then v else mapAttrs (name: x: if lib.elem name specials then x else cut deeper x) v
+        if isAttrs v then
+          if isDerivation v then v else mapAttrs (name: x: if lib.elem name specials then x else next x) v
         else if isList v then
-          map (cut deeper) v
+          map next v
         else
-          v;
+          limit (depth + 1) v;
     in
     cut 0;
 
@@ -274,6 +277,9 @@ rec {
     v:
     let
       text = if escape then lib.escapeXML else x: x;
+      block =
+        ind: tag: lines:
+        "${ind}<${tag}>\n${concatStringsSep "\n" lines}\n${ind}</${tag}>";
       go =
         ind: x:
         if x == null then
@@ -289,11 +295,10 @@ rec {
         else if isFloat x then
           "${ind}<real>${floatToString x}</real>"
         else if isList x then
-          concatStringsSep "\n" ([ "${ind}<array>" ] ++ map (go "\t${ind}") x ++ [ "${ind}</array>" ])
+          block ind "array" (map (go "\t${ind}") x)
         else if isAttrs x then
-          concatStringsSep "\n" (
-            [ "${ind}<dict>" ]
-            ++ lib.concatLists (
+          block ind "dict" (
+            lib.concatLists (
               lib.mapAttrsToList (
                 name: value:
                 lib.optionals (value != null) [
@@ -302,14 +307,13 @@ rec {
                 ]
               ) x
             )
-            ++ [ "${ind}</dict>" ]
           )
         else
           throw "generators.toPlist: no property list for a value of type ${typeOf x}";
     in
     ''
       <?xml version="1.0" encoding="UTF-8"?>
-      <!DOCTYPE plist PUBLIC "-//Apple//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
+      <!DOCTYPE plist PUBLIC "-//Apple Computer//DTD PLIST 1.0//EN" "http://www.apple.com/DTDs/PropertyList-1.0.dtd">
       <plist version="1.0">
       ${go "" v}
       </plist>'';

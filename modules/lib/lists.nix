@@ -88,17 +88,19 @@ rec {
   findFirstIndex =
     pred: default: list:
     let
-      len = length list;
-      go =
-        i:
-        if i == len then
-          default
-        else if pred (elemAt list i) then
+      # A fold, since a recursion as deep as a long list overflows the stack. While nothing is found
+      # the number is -1 minus the count of elements seen.
+      index = foldl' (
+        i: x:
+        if i >= 0 then
           i
+        else if pred x then
+          -1 - i
         else
-          go (i + 1);
+          i - 1
+      ) (-1) list;
     in
-    go 0;
+    if index < 0 then default else index;
 
   findFirst =
     pred: default: list:

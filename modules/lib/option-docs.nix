@@ -43,9 +43,9 @@ let
       type = opt.type.description or "unspecified";
     }
     // lib.optionalAttrs (opt ? example) { example = attempt "example" opt.loc (render opt.example); }
-    // lib.optionalAttrs (opt ? defaultText || opt ? default) {
+    // lib.optionalAttrs (opt ? defaultText || opt ? default || opt.type.emptyValue ? value) {
       default = attempt "${if opt ? defaultText then "defaultText" else "default"}" opt.loc (
-        render (opt.defaultText or opt.default)
+        render (opt.defaultText or opt.default or opt.type.emptyValue.value)
       );
     }
     // lib.optionalAttrs (opt.relatedPackages or null != null) { inherit (opt) relatedPackages; };

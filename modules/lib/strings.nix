@@ -144,7 +144,7 @@ rec {
     in
     rest >= 0 && substring rest (-1) s == suffix;
   hasInfix =
-    infix: s: length (builtins.split (lib.strings.escapeRegex infix) "x${toString s}x") > 1;
+    infix: s: length (builtins.split (lib.strings.escapeRegex infix) "x${s}x") > 1;
 
   removePrefix =
     prefix: s: if hasPrefix prefix s then substring (stringLength prefix) (-1) s else s;
@@ -163,17 +163,23 @@ rec {
     else
       throw "toSentenceCase takes a string, not a value of type ${builtins.typeOf s}";
 
+  /* Joins words: the first one in lower case, the others with an upper-case letter first. */
   toCamelCase =
     s:
     let
-      words = filter (w: isString w && w != "") (builtins.split "[^[:alnum:]]+|([[:upper:]]+[^[:upper:]]*)" s);
-      split = filter (w: w != "") (
-        lib.concatMap (w: if isList w then filter (x: x != null) w else [ w ]) (
-          builtins.split "[^[:alnum:]]+|([[:upper:]]+[^[:upper:][:punct:][:space:]]*)" s
-        )
+      boundaries = builtins.split "([^[:alnum:]]+)|([[:upper:]]+[^[:upper:][:punct:][:space:]]*)" s;
+      words = filter (w: w != null && w != "") (
+        map (part: if isList part then elemAt part 1 else part) boundaries
       );
     in
-    if words == [ ] && split == [ ] then "" else toLower (head split) + concatMapStrings toSentenceCase (lib.tail split);
+    if !(isString s) then
+      throw "toCamelCase takes a string, not a value of type ${builtins.typeOf s}"
+    else if words == [ ] then
+      ""
+    else
+      toLower (head words) + concatMapStrings toSentenceCase (lib.tail words);
+
+  replaceString = from: to: replaceStrings [ from ] [ to ];
 
   /* A string with the context of another. */
   addContextFrom = src: target: substring 0 0 src + target;
@@ -246,7 +252,8 @@ rec {
       let
         s = toString x;
       in
-      substring 0 1 s == "/" && builtins.dirOf s == builtins.storeDir
+      substring 0 1 s == "/"
+        && (builtins.dirOf s == builtins.storeDir || match "/[0-9a-z]{52}" s != null)
     );
 
   /* The decimal digits of a number, with zeros in front up to a width. */

@@ -99,6 +99,17 @@ rec {
     fits: type:
     if fits (type.descriptionClass or null) then type.description else "(${type.description})";
 
+  /* Two types as one, as they are when two modules declare an option; a "merge-error" if they clash. */
+  mergeTypes =
+    t1: t2:
+    let
+      merged = t1.typeMerge t2.functor;
+    in
+    if merged == null then
+      setType "merge-error" { error = "Cannot merge the types ${t1.name} and ${t2.name}"; }
+    else
+      merged;
+
   /* A type with a further condition on its values. */
   addCheck =
     elemType: check:

@@ -98,6 +98,8 @@ rec {
           docs =
             (base.extendModules {
               inherit prefix;
+              # What is defined has no say in what can be documented.
+              modules = [ { _module.check = lib.mkForce false; } ];
             }).options;
           # What is below `_module` is the same everywhere; only what the modules added matters.
           open = lib.optionalAttrs (freeformType != null) {
