@@ -1,12 +1,14 @@
 //! The parts of `system-manager`. Data flows downwards; see CONTRIBUTING.md for the map.
 
+mod unit_active;
+mod unit_start;
+pub mod account_record;
 pub mod accounts;
 pub mod login_defs;
 pub mod manifest;
 pub mod names;
-mod unit_active;
+pub mod password;
 pub mod unit_file;
 pub mod unit_outcome;
 pub mod unit_set;
-mod unit_start;
 pub mod units;
