@@ -3,11 +3,13 @@
 mod unit_active;
 mod unit_start;
 pub mod account_record;
+pub mod account_rows;
 pub mod accounts;
 pub mod login_defs;
 pub mod manifest;
 pub mod names;
 pub mod password;
+pub mod subid;
 pub mod unit_file;
 pub mod unit_outcome;
 pub mod unit_set;
