@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::accounts::{AccountBytes, AccountFile, Bytes, Table, parse_number, passwd};
+use crate::accounts::{AccountBytes, AccountFile, Bytes, Table, group, hex, parse_number, passwd};
 
 const VERSION: u32 = 1;
 
@@ -23,14 +23,24 @@ pub struct AccountsRecord {
     pub gids: BTreeMap<String, Vec<u32>>,
     /// The first id of each subordinate range that was ever allocated, by user. It only grows.
     pub sub_ids: BTreeMap<String, u32>,
+    /// What is to be put back one day.
+    pub claims: Claims,
+    /// Homes that this tool made, by user.
+    pub homes: BTreeMap<String, String>,
+    /// The claims before the run that wrote this, for as long as that run is not over.
+    pub unfinished: Option<Claims>,
+}
+
+/// What this tool owns in the databases.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Claims {
     /// Entries that this tool made or edits.
     pub rows: BTreeMap<AccountFile, BTreeMap<String, OwnedRow>>,
     /// Whole lines that this tool added (`subuid`, `subgid`, `shells`).
     pub lines: BTreeMap<AccountFile, BTreeSet<Bytes>>,
     /// Databases that did not exist before.
     pub created_files: BTreeSet<AccountFile>,
-    /// Homes that this tool made, by user.
-    pub homes: BTreeMap<String, String>,
     /// Whether a user lingered before this tool decided on it.
     pub linger: BTreeMap<String, bool>,
 }
@@ -126,16 +136,33 @@ impl AccountsRecord {
     /// Says whether nothing in the databases is ours any more; ids that were given are remembered all the same.
     #[must_use]
     pub fn owns_nothing(&self) -> bool {
-        self.rows.values().all(BTreeMap::is_empty)
-            && self.lines.values().all(BTreeSet::is_empty)
-            && self.created_files.is_empty()
-            && self.linger.is_empty()
+        self.claims.is_empty() && self.unfinished.is_none()
+    }
+
+    /// Gives the record that holds once the run that wrote this one is over. Pure.
+    ///
+    /// If that run was stopped, some databases are as they were before it and some are as it wanted them. Each entry
+    /// shows by its bytes which of the two claims is about it.
+    #[must_use]
+    pub fn settle(&self, files: &AccountBytes) -> Self {
+        let mut settled = self.clone();
+        if let Some(before) = settled.unfinished.take() {
+            settled.claims.merge(before, files);
+        }
+        settled
+    }
+
+    /// Gives the record of a run that went through.
+    #[must_use]
+    pub fn finished(mut self) -> Self {
+        self.unfinished = None;
+        self
     }
 
     /// Gives the record of an entry.
     #[must_use]
     pub fn row(&self, file: AccountFile, name: &str) -> Option<&OwnedRow> {
-        self.rows.get(&file)?.get(name)
+        self.claims.rows.get(&file)?.get(name)
     }
 
     /// Remembers every id of the databases for its name: what a lost record is rebuilt from. Pure.
@@ -174,6 +201,69 @@ impl AccountsRecord {
     }
 }
 
+impl Claims {
+    /// Says whether nothing is claimed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.values().all(BTreeMap::is_empty)
+            && self.lines.values().all(BTreeSet::is_empty)
+            && self.created_files.is_empty()
+            && self.linger.is_empty()
+    }
+
+    /// Adds the claims of before a stopped run.
+    ///
+    /// A claim on what is not there any more, or is back already, does no harm: putting it back changes nothing.
+    fn merge(&mut self, before: Self, files: &AccountBytes) {
+        let empty = Vec::new();
+        for (file, rows) in before.rows {
+            let table = Table::parse(file, files.get(&file).unwrap_or(&empty));
+            let ours = self.rows.entry(file).or_default();
+            for (name, old) in rows {
+                match ours.get_mut(&name) {
+                    Some(new) => new.merge(old, &table, &name),
+                    None => {
+                        ours.insert(name, old);
+                    }
+                }
+            }
+        }
+        for (file, lines) in before.lines {
+            self.lines.entry(file).or_default().extend(lines);
+        }
+        self.created_files.extend(before.created_files);
+        self.linger.extend(before.linger);
+    }
+}
+
+impl OwnedRow {
+    fn merge(&mut self, old: Self, table: &Table<'_>, name: &str) {
+        let Some(row) = table.row(name.as_bytes()) else {
+            return;
+        };
+        let is = |field, value: &Bytes| table.field(row, field) == value.0;
+        for (field, edit) in old.cells {
+            let unwritten = self
+                .cells
+                .get(&field)
+                .is_none_or(|new| is(field, &edit.after) && !is(field, &new.after));
+            if unwritten {
+                self.cells.insert(field, edit);
+            }
+        }
+        let Some(edit) = old.members else { return };
+        match &mut self.members {
+            Some(new) if is(group::MEMBERS, &new.field.after) => {}
+            Some(new) if !is(group::MEMBERS, &edit.field.after) => {
+                // Somebody edited the list since: what either run did to it is undone member by member.
+                new.added.extend(edit.added);
+                new.removed.extend(edit.removed);
+            }
+            members => *members = Some(edit),
+        }
+    }
+}
+
 /// Notes that a name has an id now; an id that it had before moves to the end. Nothing is ever forgotten.
 pub fn remember(ids: &mut BTreeMap<String, Vec<u32>>, name: &str, id: u32) {
     if ids.get(name).is_some_and(|known| known.last() == Some(&id)) {
@@ -187,7 +277,7 @@ pub fn remember(ids: &mut BTreeMap<String, Vec<u32>>, name: &str, id: u32) {
 fn checksum(record: &serde_json::Value) -> Result<String> {
     // serde_json keeps object keys sorted, so that the same record always has the same text.
     let digest = Sha256::digest(serde_json::to_vec(record)?);
-    Ok(digest.iter().map(|b| format!("{b:02x}")).collect())
+    Ok(hex(&digest))
 }
 
 #[cfg(test)]
@@ -210,7 +300,7 @@ mod tests {
             )]),
             ..OwnedRow::default()
         };
-        record.rows.insert(
+        record.claims.rows.insert(
             AccountFile::Passwd,
             BTreeMap::from([("alice".to_owned(), row)]),
         );

@@ -13,6 +13,8 @@ use crate::accounts::{Bytes, Table, group, members, render_line};
 pub enum Cell {
     /// This value.
     Set(Bytes),
+    /// This value now, and whatever others make of it later.
+    Initial(Bytes),
     /// Whatever it is: somebody else decides. The bytes to go back to stay on record.
     Free,
 }
@@ -76,7 +78,7 @@ pub fn apply_row(
     };
     for (&field, cell) in &wanted.cells {
         match cell {
-            Cell::Set(value) => {
+            Cell::Set(value) | Cell::Initial(value) => {
                 let current = Bytes::from(table.field(row, field));
                 let before = now
                     .cells
@@ -91,7 +93,7 @@ pub fn apply_row(
                 let edit = Edit {
                     before,
                     after: value.clone(),
-                    free: false,
+                    free: matches!(cell, Cell::Initial(_)),
                 };
                 now.cells.insert(field, edit);
             }
@@ -124,8 +126,6 @@ pub fn apply_row(
 }
 
 /// Takes out an entry that was made, or puts an adopted one back.
-///
-/// `others` says that the entry is no longer the one that was recorded: then it is left alone.
 pub fn drop_row(table: &mut Table<'_>, name: &str, owned: &OwnedRow) -> RowChange {
     let mut change = RowChange::default();
     let Some(row) = table.row(name.as_bytes()) else {

@@ -170,14 +170,14 @@ pub struct User {
     pub uid: Option<u32>,
     /// Whether ids come from the system range.
     pub is_system_user: bool,
-    /// The GECOS field.
-    pub description: String,
+    /// The GECOS field; none keeps an existing account's.
+    pub description: Option<String>,
     /// The primary group's name.
     pub group: String,
     /// Groups that the user joins.
     pub extra_groups: BTreeSet<String>,
-    /// The home directory.
-    pub home: AbsolutePath,
+    /// The home directory; none keeps an existing account's, and is `/var/empty` for a new one.
+    pub home: Option<AbsolutePath>,
     /// Permission bits of a home that is created, octal.
     pub home_mode: String,
     /// Whether the home is created.
