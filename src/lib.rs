@@ -1,7 +1,5 @@
 //! The parts of `system-manager`. Data flows downwards; see CONTRIBUTING.md for the map.
 
-mod unit_active;
-mod unit_start;
 pub mod account_record;
 pub mod account_rows;
 pub mod accounts;
@@ -10,9 +8,11 @@ pub mod manifest;
 pub mod names;
 pub mod password;
 pub mod subid;
+mod unit_active;
 pub mod unit_file;
 pub mod unit_outcome;
 pub mod unit_set;
+mod unit_start;
 pub mod units;
 pub mod user_check;
 pub mod user_effects;

@@ -129,7 +129,12 @@ impl Host {
 
     fn refusals(&self, desired: &Accounts) -> String {
         let refusals = self.plan(desired).err().expect("it should be refused");
-        refusals.iter().map(|r| format!("{r}\n")).collect()
+        refusals
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n")
+            + "\n"
     }
 
     fn file(&mut self, file: AccountFile) -> &mut Vec<u8> {
