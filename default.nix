@@ -92,16 +92,23 @@ let
         };
     };
 
+  # Evaluates modules to `config` and `options`.
+  evaluate =
+    args:
+    let
+      other = args ? nixpkgs && args.nixpkgs != null;
+      evaluateModules = evaluateWith {
+        nixpkgs = if other then args.nixpkgs else nixpkgs;
+        lib = if other then import (args.nixpkgs + "/lib") else lib;
+      };
+    in
+    evaluateModules (removeAttrs args [ "nixpkgs" ]);
+
   # Evaluates modules to a toplevel: a derivation with `config` and `options`.
   makeSystemConfig =
     args:
     let
-      other = args ? nixpkgs && args.nixpkgs != null;
-      evaluate = evaluateWith {
-        nixpkgs = if other then args.nixpkgs else nixpkgs;
-        lib = if other then import (args.nixpkgs + "/lib") else lib;
-      };
-      evaluation = evaluate (removeAttrs args [ "nixpkgs" ]);
+      evaluation = evaluate args;
     in
     evaluation.config.system.build.toplevel
     // {
@@ -177,7 +184,7 @@ let
 in
 api
 // {
-  inherit evalFile toplevel;
+  inherit evalFile evaluate toplevel;
   # The manifest as data; assertions are checked.
   manifest = builtins.seq toplevel.drvPath toplevel.config.system.build.manifest;
 }

@@ -6,7 +6,6 @@ in
 {
   options.assertions = mkOption {
     type = types.listOf types.unspecified;
-    internal = true;
     default = [ ];
     example = [
       {
@@ -21,7 +20,6 @@ in
 
   options.warnings = mkOption {
     type = types.listOf types.str;
-    internal = true;
     default = [ ];
     example = [ "The `foo` service is deprecated." ];
     description = "Messages that are shown when the configuration is evaluated.";

@@ -32,11 +32,13 @@ in
       types.submodule {
         options.option = mkOption {
           type = types.str;
+          internal = true;
           description = "The option's dotted path.";
         };
         options.definedIn = mkOption {
           type = types.listOf types.str;
           default = [ ];
+          internal = true;
           description = "The files that set it.";
         };
       }

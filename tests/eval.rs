@@ -282,3 +282,19 @@ fn errors_name_the_option_the_file_and_the_line() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_option_reference_is_that_of_the_modules() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let args = ["--eval", "--strict", "--json", "docs/options.nix"].map(OsString::from);
+    let output = nix("nix-instantiate", &args)?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text: String = serde_json::from_slice(&output.stdout)?;
+    compare(&project().join("docs/options.md"), &text)
+}
