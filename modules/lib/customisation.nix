@@ -46,7 +46,8 @@ rec {
         lib.setFunctionArgs result (lib.functionArgs result) // { inherit override; }
       else
         result
-    );
+    )
+    // lib.optionalAttrs (f ? override) { override = args: makeOverridable (f.override args); };
 
   /* Calls a function with the arguments that a package set has for it. */
   callPackageWith =
@@ -107,12 +108,13 @@ rec {
   makeScope =
     newScope: f:
     let
-      self = f self // {
+      self = {
         newScope = scope: newScope (self // scope);
         callPackage = self.newScope { };
         overrideScope = g: makeScope newScope (lib.extends g f);
         packages = f;
-      };
+      }
+      // f self;
     in
     self;
 

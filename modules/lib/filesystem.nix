@@ -21,7 +21,13 @@ rec {
 
   /* The file that importing a path reads: its default.nix if it is a directory. */
   resolveDefaultNix =
-    path: if pathIsDirectory path || lib.hasSuffix "/" (toString path) then path + "/default.nix" else path;
+    path:
+    if lib.hasSuffix "/" (toString path) then
+      path + "default.nix"
+    else if pathIsDirectory path then
+      path + "/default.nix"
+    else
+      path;
 
   /* All files below a directory. */
   listFilesRecursive =

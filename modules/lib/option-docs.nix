@@ -80,9 +80,8 @@ in
         doc = entry opt;
         visible = opt.visible or true;
         subOptions = opt.type.getSubOptions opt.loc;
-        descend = subOptions != { } && visible != "shallow" && visible != "transparent" || visible == "transparent";
       in
       [ doc ]
-      ++ lib.optionals (doc.visible && descend) (lib.options.optionAttrSetToDocList' opt.loc subOptions)
+      ++ lib.optionals (visible == true || visible == "transparent") (lib.options.optionAttrSetToDocList' opt.loc subOptions)
     ) (lib.collect lib.isOption options);
 }

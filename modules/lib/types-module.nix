@@ -61,7 +61,12 @@ rec {
         inherit class specialArgs;
         modules = [ { _module.args.name = lib.mkOptionDefault "‹name›"; } ] ++ modules;
       };
-      inherit (base._module) freeformType;
+      # What is defined has no say in what can be documented.
+      documented = prefix: base.extendModules {
+        inherit prefix;
+        modules = [ { _module.check = lib.mkForce false; } ];
+      };
+      inherit ((documented [ ])._module) freeformType;
 
       isModule = x: isAttrs x || isFunction x || isPath x;
     in
@@ -95,12 +100,7 @@ rec {
       getSubOptions =
         prefix:
         let
-          docs =
-            (base.extendModules {
-              inherit prefix;
-              # What is defined has no say in what can be documented.
-              modules = [ { _module.check = lib.mkForce false; } ];
-            }).options;
+          docs = (documented prefix).options;
           # What is below `_module` is the same everywhere; only what the modules added matters.
           open = lib.optionalAttrs (freeformType != null) {
             _freeformOptions = freeformType.getSubOptions prefix;
