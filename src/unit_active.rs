@@ -91,6 +91,10 @@ impl Decision<'_> {
                 self.notes
                     .insert(name.to_owned(), format!("{why}; it stays mounted"));
             }
+            Fate::Gone { why, .. } if self.old_refuses_stop(name) => {
+                let why = format!("{why}, but it refuses a manual stop");
+                self.notes.insert(name.to_owned(), why);
+            }
             Fate::Gone { why, stops: true } => {
                 self.stop.insert(name.to_owned(), (why, true));
             }
@@ -139,7 +143,8 @@ impl Decision<'_> {
         if SLEEP_TARGETS.contains(&name) || self.refuses_start(name) {
             return;
         }
-        if file.stops_on_reconfiguration() && self.old != self.new {
+        let stops = file.stops_on_reconfiguration() && !self.old_refuses_stop(name);
+        if stops && self.old != self.new {
             let why = "X-StopOnReconfiguration=true".to_owned();
             self.stop.insert(name.to_owned(), (why.clone(), true));
             self.start.insert(name.to_owned(), (why, true));
@@ -161,6 +166,8 @@ impl Decision<'_> {
             "mount" => {
                 if IMMOVABLE_MOUNTS.contains(&name) {
                     self.reload.insert(unit, (why, true));
+                } else if let Some(key) = self.refuses_restart(name, file) {
+                    self.skipped.insert(unit, format!("{why}; {key}"));
                 } else {
                     self.restart.insert(unit, (why, true));
                 }
@@ -173,7 +180,7 @@ impl Decision<'_> {
             _ => {}
         }
         let taken = self.restart.contains_key(name) || self.stop.contains_key(name);
-        match step_for(name, file, taken) {
+        match self.step_for(name, file, taken) {
             Step::Reload if self.can_reload(name, file) => {
                 self.reload.insert(unit, (why, true));
             }
@@ -196,7 +203,14 @@ impl Decision<'_> {
         let mut by_socket = false;
         for socket in sockets_of(name, file) {
             let present = self.will_have_socket(&socket);
+            let clings = self.old_refuses_stop(&socket);
+            if present && (clings || self.socket_stays_put(&socket)) {
+                continue;
+            }
             if self.live.is_active(&socket) {
+                if clings {
+                    continue;
+                }
                 let why = format!("{name} changed, which it starts");
                 self.stop
                     .entry(socket.clone())
@@ -221,6 +235,61 @@ impl Decision<'_> {
         }
     }
 
+    /// Chooses how a changed unit is switched. `taken`: it is being restarted or stopped already.
+    fn step_for(&self, name: &str, file: &UnitFile, taken: bool) -> Step {
+        let service = |key, default| file.flag("Service", key, default);
+        let method = file.switch_method();
+        let reload = match method {
+            Some(method) => method == SwitchMethod::Reload,
+            None => service("X-ReloadIfChanged", false),
+        };
+        if reload && !taken {
+            return Step::Reload;
+        }
+        let keep = match method {
+            Some(method) => (method == SwitchMethod::KeepOld).then_some("X-SwitchMethod=keep-old"),
+            None => (!service("X-RestartIfChanged", true)).then_some("X-RestartIfChanged=false"),
+        };
+        if let Some(key) = keep.or_else(|| self.refuses_restart(name, file)) {
+            return Step::Skip(key);
+        }
+        let stop_start = match method {
+            Some(method) => method == SwitchMethod::StopStart,
+            None => service("X-StopIfChanged", true),
+        };
+        // only services have an ExecStop= that must run under the old definition; where that refuses a stop, the new
+        // one may allow it
+        if stop_start && suffix_of(name) == "service" && !self.old_refuses_stop(name) {
+            Step::StopStart
+        } else {
+            Step::Restart
+        }
+    }
+
+    /// Gives the key because of which systemd, or the unit's author, refuses a restart under the new definition.
+    fn refuses_restart(&self, name: &str, file: &UnitFile) -> Option<&'static str> {
+        if file.refuses_manual_stop() {
+            Some("RefuseManualStop=true")
+        } else if file.only_manual_start() {
+            Some("X-OnlyManualStart=true")
+        } else if self.refuses_start(name) {
+            Some("RefuseManualStart=true")
+        } else {
+            None
+        }
+    }
+
+    fn old_refuses_stop(&self, name: &str) -> bool {
+        let old = self.old.definition(name);
+        old.file().is_some_and(UnitFile::refuses_manual_stop)
+    }
+
+    /// Tells whether a socket of the new generation may not be stopped and started.
+    fn socket_stays_put(&self, socket: &str) -> bool {
+        let new = self.new.definition(socket);
+        new.file().is_some_and(UnitFile::refuses_manual_stop) || self.refuses_start(socket)
+    }
+
     fn will_have_socket(&self, socket: &str) -> bool {
         match self.new.definition(socket) {
             Definition::File(_) | Definition::Foreign(_) => true,
@@ -237,7 +306,8 @@ impl Decision<'_> {
     fn switch_socket(&mut self, name: &str, file: &UnitFile, why: String) {
         let later = format!("{why}; it takes effect when the socket is next started");
         let unit = name.to_owned();
-        if !self.options.restart_sockets {
+        let clings = self.old_refuses_stop(name) || self.socket_stays_put(name);
+        if !self.options.restart_sockets || clings {
             self.notes.insert(unit, later);
             return;
         }
@@ -251,7 +321,7 @@ impl Decision<'_> {
             self.notes.insert(unit, later);
             return;
         };
-        match step_for(&service, service_file, false) {
+        match self.step_for(&service, service_file, false) {
             Step::StopStart => {
                 let chosen = (why, true);
                 self.stop.insert(service.clone(), chosen.clone());
@@ -265,42 +335,6 @@ impl Decision<'_> {
                 self.notes.insert(unit, later);
             }
         }
-    }
-}
-
-/// Chooses how a changed unit is switched. `taken`: it is being restarted or stopped already.
-fn step_for(name: &str, file: &UnitFile, taken: bool) -> Step {
-    let service = |key, default| file.flag("Service", key, default);
-    let method = file.switch_method();
-    let reload = match method {
-        Some(method) => method == SwitchMethod::Reload,
-        None => service("X-ReloadIfChanged", false),
-    };
-    if reload && !taken {
-        return Step::Reload;
-    }
-    let keep = match method {
-        Some(method) => (method == SwitchMethod::KeepOld).then_some("X-SwitchMethod=keep-old"),
-        None => (!service("X-RestartIfChanged", true)).then_some("X-RestartIfChanged=false"),
-    };
-    if let Some(key) = keep {
-        return Step::Skip(key);
-    }
-    if file.refuses_manual_stop() {
-        return Step::Skip("RefuseManualStop=true");
-    }
-    if file.only_manual_start() {
-        return Step::Skip("X-OnlyManualStart=true");
-    }
-    let stop_start = match method {
-        Some(method) => method == SwitchMethod::StopStart,
-        None => service("X-StopIfChanged", true),
-    };
-    // only services have an ExecStop= that must run under the old definition
-    if stop_start && suffix_of(name) == "service" {
-        Step::StopStart
-    } else {
-        Step::Restart
     }
 }
 

@@ -125,7 +125,8 @@ impl UnitFile {
     pub fn words(&self, section: &str, key: &str) -> BTreeSet<String> {
         self.values(section, key)
             .iter()
-            .flat_map(|v| v.split_whitespace())
+            .flat_map(|v| v.split([' ', '\t', '\r', '\n']))
+            .filter(|word| !word.is_empty())
             .map(str::to_owned)
             .collect()
     }
