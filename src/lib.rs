@@ -7,6 +7,7 @@ pub mod login_defs;
 pub mod manifest;
 pub mod names;
 pub mod password;
+pub mod root;
 pub mod subid;
 mod unit_active;
 pub mod unit_file;

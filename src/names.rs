@@ -118,6 +118,18 @@ impl TargetPath {
     }
 }
 
+impl FileName {
+    /// Gives the name `N-FILE` for a file of `target`'s name, cut to a length that any file system takes.
+    #[must_use]
+    pub fn numbered(number: u64, target: &TargetPath) -> Self {
+        let mut name = format!("{number}-{}", target.file_name());
+        while name.len() > 200 {
+            name.pop();
+        }
+        Self(name)
+    }
+}
+
 impl UnitName {
     /// Gives the suffix without its dot: `service`.
     #[must_use]

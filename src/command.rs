@@ -1,0 +1,114 @@
+//! The only file that spawns processes.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::{Command as Process, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// A program with its arguments, to be run once.
+pub struct Command {
+    program: OsString,
+    arguments: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
+    input: Option<Vec<u8>>,
+}
+
+/// What a program printed, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// The exit status; none when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: Vec<u8>,
+    /// Standard error; empty when it went to the terminal.
+    pub stderr: Vec<u8>,
+}
+
+impl Command {
+    /// Prepares a program.
+    #[must_use]
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self { program: program.into(), arguments: Vec::new(), variables: Vec::new(), input: None }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args<T: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Gives the program something to read; without it, its standard input is empty.
+    #[must_use]
+    pub fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = Some(bytes);
+        self
+    }
+
+    /// Runs the program and gives what it printed, whatever its exit status.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn output(&self) -> Result<Output> {
+        self.run(Stdio::piped())
+    }
+
+    /// Runs the program, its standard error going to ours, and gives its standard output.
+    ///
+    /// # Errors
+    /// When it can't be started, or its exit status is not 0.
+    pub fn stdout(&self) -> Result<String> {
+        let output = self.run(Stdio::inherit())?;
+        if output.code != Some(0) {
+            bail!("{} failed ({})", self.name(), show_code(output.code));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    fn run(&self, stderr: Stdio) -> Result<Output> {
+        tracing::debug!(program = ?self.program, arguments = ?self.arguments, "running");
+        let mut child = Process::new(&self.program)
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(k, v)| (k, v)))
+            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdout(Stdio::piped())
+            .stderr(stderr)
+            .spawn()
+            .with_context(|| format!("running {}", self.name()))?;
+        let writer = self.input.clone().zip(child.stdin.take()).map(|(bytes, mut pipe)| {
+            // A program that does not read all of its input is not an error of ours.
+            std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
+        });
+        let output = child.wait_with_output().with_context(|| format!("waiting for {}", self.name()))?;
+        if let Some(writer) = writer {
+            // The thread can't panic.
+            let _ = writer.join();
+        }
+        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+    }
+
+    fn name(&self) -> String {
+        self.program.to_string_lossy().into_owned()
+    }
+}
+
+/// Describes how a program ended.
+#[must_use]
+pub fn show_code(code: Option<i32>) -> String {
+    code.map_or_else(|| "killed by a signal".to_owned(), |c| format!("exit status {c}"))
+}

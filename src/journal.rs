@@ -1,0 +1,117 @@
+//! The record of an activation that is under way: `/var/lib/system-manager/journal`, one JSON object a line.
+//!
+//! It begins with the unit actions that are due and grows by each one that is done, so that a later run knows what an
+//! interrupted one still owed. A last line that is cut counts as not written.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::fcntl::OFlag;
+use serde::{Deserialize, Serialize};
+
+use crate::root::Root;
+use crate::units::Seeds;
+
+const FILE: &str = "var/lib/system-manager/journal";
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Record {
+    /// The activation begins; these unit actions are due.
+    Begin {
+        /// For people: what is being done.
+        purpose: String,
+        /// What is due once the files are in place.
+        due: Seeds,
+        /// Whether tmpfiles rules are to be applied.
+        tmpfiles: bool,
+    },
+    /// A unit action ended, well or not.
+    Done {
+        /// The unit.
+        unit: String,
+    },
+    /// The tmpfiles rules were applied.
+    TmpfilesDone,
+}
+
+/// What an interrupted activation left to be done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Interrupted {
+    /// What it was doing.
+    pub purpose: String,
+    /// Unit actions that it still owed.
+    pub due: Seeds,
+    /// Whether tmpfiles rules are still to be applied.
+    pub tmpfiles: bool,
+}
+
+/// Reads what an interrupted activation left; none when the last one ended.
+///
+/// # Errors
+/// When the journal can't be read.
+pub fn read(root: &Root) -> Result<Option<Interrupted>> {
+    Ok(root.read(Path::new(FILE))?.map(|bytes| parse(&bytes)))
+}
+
+fn parse(bytes: &[u8]) -> Interrupted {
+    let mut left = Interrupted::default();
+    let mut done = BTreeSet::new();
+    for line in bytes.split(|b| *b == b'\n') {
+        match serde_json::from_slice(line) {
+            Ok(Record::Begin { purpose, due, tmpfiles }) => {
+                left = Interrupted { purpose, due, tmpfiles };
+                done.clear();
+            }
+            Ok(Record::Done { unit }) => {
+                done.insert(unit);
+            }
+            Ok(Record::TmpfilesDone) => left.tmpfiles = false,
+            // Only the last line can be cut: each is flushed before the effect that follows it.
+            Err(_) => {}
+        }
+    }
+    left.due.remove(&done);
+    left
+}
+
+/// A journal that is being written.
+pub struct Journal(File);
+
+impl Journal {
+    /// Begins the journal of an activation, replacing that of an interrupted one, which it includes.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn begin(root: &Root, begin: &Record) -> Result<Self> {
+        let mut line = serde_json::to_vec(begin)?;
+        line.push(b'\n');
+        let path = Path::new(FILE);
+        root.write_file(path, &crate::root::NewFile { content: &line, mode: 0o600, uid: 0, gid: 0 })?;
+        root.sync()?;
+        Ok(Self(root.open_file(path, OFlag::O_WRONLY | OFlag::O_APPEND)?))
+    }
+
+    /// Adds a line and brings it to the disk.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn add(&mut self, record: &Record) -> Result<()> {
+        let mut line = serde_json::to_vec(record)?;
+        line.push(b'\n');
+        self.0.write_all(&line).and_then(|()| self.0.sync_data()).context("writing the journal")
+    }
+
+    /// Removes the journal: the activation has ended.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn end(self, root: &Root) -> Result<()> {
+        root.remove_file(Path::new(FILE))?;
+        root.sync()
+    }
+}

@@ -1,0 +1,582 @@
+//! The only file that touches the managed file system: a handle on a root directory, and what may be done below it.
+//!
+//! Paths are relative to the root and are walked one component at a time without following symbolic links, so that no
+//! link can lead a read or a write out of the tree. Replacing is by rename, with mode, owner and extended attributes
+//! set before the file becomes visible.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{self, FchmodatFlags, FileStat, Mode, SFlag};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// What stands at a path, as far as it matters for telling ours from foreign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+pub enum Node {
+    /// Nothing.
+    Absent,
+    /// A symbolic link; a target that is not UTF-8 is shown with replacement characters.
+    Link {
+        /// Where it points.
+        to: String,
+    },
+    /// A regular file.
+    File {
+        /// SHA-256 of the content, in hexadecimal.
+        sha256: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// A folder.
+    Folder,
+    /// A device, socket or pipe.
+    Special,
+    /// Nothing can stand here: `at` above it is not a folder.
+    Blocked {
+        /// The path, relative to the root, that is in the way.
+        at: PathBuf,
+    },
+}
+
+/// A handle on the root of a host: `/`, or another folder with `--root`.
+pub struct Root {
+    fd: Rc<OwnedFd>,
+    path: PathBuf,
+    live: bool,
+    /// The folder that was opened last; lookups come sorted, so it is nearly always the right one.
+    last: RefCell<Option<(PathBuf, Rc<OwnedFd>)>>,
+    /// Folders whose entries changed since the last `sync`, by device and inode.
+    unsynced: RefCell<BTreeMap<(u64, u64), Rc<OwnedFd>>>,
+}
+
+/// A regular file that is to be written.
+pub struct NewFile<'a> {
+    /// Its content.
+    pub content: &'a [u8],
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+enum Folder {
+    Open(Rc<OwnedFd>),
+    Missing,
+    Blocked(PathBuf),
+}
+
+impl Root {
+    /// Opens the root at `path`; `live` says whether its systemd is the running one.
+    ///
+    /// # Errors
+    /// When it is no folder that can be opened.
+    pub fn open(path: &Path, live: bool) -> Result<Self> {
+        let fd = openat(AT_FDCWD, path, FOLDER_FLAGS, Mode::empty())
+            .with_context(|| format!("opening the root {}", path.display()))?;
+        Ok(Self { fd: Rc::new(fd), path: path.to_owned(), live, last: RefCell::new(None), unsynced: RefCell::default() })
+    }
+
+    /// Says whether the system below this root is the one that runs.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Gives `relative` as a path that a person can use.
+    #[must_use]
+    pub fn show(&self, relative: &Path) -> PathBuf {
+        self.path.join(relative)
+    }
+
+    /// Reads what stands at `relative`, hashing the content of a regular file.
+    ///
+    /// # Errors
+    /// When it can't be read; that is never taken for absence.
+    pub fn node(&self, relative: &Path) -> Result<Node> {
+        self.node_inner(relative)
+            .with_context(|| format!("reading {}", self.show(relative).display()))
+    }
+
+    fn node_inner(&self, relative: &Path) -> Result<Node> {
+        let (folder, name) = match self.parent(relative)? {
+            (Folder::Open(fd), name) => (fd, name),
+            (Folder::Missing, _) => return Ok(Node::Absent),
+            (Folder::Blocked(at), _) => return Ok(Node::Blocked { at }),
+        };
+        let Some(st) = lstat(&folder, name)? else {
+            return Ok(Node::Absent);
+        };
+        Ok(match kind(&st) {
+            SFlag::S_IFLNK => {
+                Node::Link { to: readlinkat(&*folder, name)?.to_string_lossy().into_owned() }
+            }
+            SFlag::S_IFDIR => Node::Folder,
+            SFlag::S_IFREG => {
+                let file = File::from(openat(&*folder, name, READ_FLAGS, Mode::empty())?);
+                Node::File {
+                    sha256: sha256_of(file)?,
+                    mode: st.st_mode & 0o7777,
+                    uid: st.st_uid,
+                    gid: st.st_gid,
+                }
+            }
+            _ => Node::Special,
+        })
+    }
+
+    /// Reads a regular file; none when it does not exist.
+    ///
+    /// # Errors
+    /// When it exists and can't be read, or is not a regular file.
+    pub fn read(&self, relative: &Path) -> Result<Option<Vec<u8>>> {
+        let inner = || -> Result<Option<Vec<u8>>> {
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(None);
+            };
+            let file = match openat(&*folder, name, READ_FLAGS, Mode::empty()) {
+                Err(Errno::ENOENT) => return Ok(None),
+                other => File::from(other?),
+            };
+            if !file.metadata()?.is_file() {
+                bail!("it is not a regular file");
+            }
+            let mut bytes = Vec::new();
+            (&file).read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        };
+        inner().with_context(|| format!("reading {}", self.show(relative).display()))
+    }
+
+    /// Lists the names in a folder, sorted; empty when there is no such folder.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn list(&self, relative: &Path) -> Result<Vec<String>> {
+        let inner = || -> Result<Vec<String>> {
+            let Folder::Open(fd) = self.folder(relative)? else {
+                return Ok(Vec::new());
+            };
+            // A second handle, since listing moves the position of the first.
+            let own = openat(&*fd, ".", FOLDER_FLAGS, Mode::empty())?;
+            let mut names = Vec::new();
+            for entry in nix::dir::Dir::from_fd(own)?.iter() {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes();
+                if name != b"." && name != b".." {
+                    names.push(String::from_utf8_lossy(name).into_owned());
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        inner().with_context(|| format!("listing {}", self.show(relative).display()))
+    }
+
+    /// Gives when a link was last changed, in seconds since 1970.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn link_time(&self, relative: &Path) -> Result<u64> {
+        let (folder, name) = self.open_parent(relative)?;
+        let st = lstat(&folder, name)?.ok_or_else(|| anyhow!("{} does not exist", self.show(relative).display()))?;
+        Ok(u64::try_from(st.st_mtime).unwrap_or_default())
+    }
+
+    /// Makes a folder with these permission bits. An existing one is left as it is.
+    ///
+    /// # Errors
+    /// When something else stands there, or it can't be made.
+    pub fn make_folder(&self, relative: &Path, mode: u32) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (folder, name) = self.open_parent(relative)?;
+            match stat::mkdirat(&*folder, name, Mode::from_bits_truncate(mode)) {
+                Ok(()) => {
+                    // mkdir is subject to the umask.
+                    stat::fchmodat(&*folder, name, Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)?;
+                    self.changed(&folder)?;
+                }
+                Err(Errno::EEXIST) if matches!(self.folder(relative)?, Folder::Open(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+            Ok(())
+        };
+        inner().with_context(|| format!("creating the folder {}", self.show(relative).display()))
+    }
+
+    /// Makes a folder and those above it, each 0755.
+    ///
+    /// # Errors
+    /// When something else stands in the way, or it can't be made.
+    pub fn make_folders(&self, relative: &Path) -> Result<()> {
+        let mut at = PathBuf::new();
+        for part in relative.components() {
+            at.push(part);
+            if !matches!(self.folder(&at)?, Folder::Open(_)) {
+                self.make_folder(&at, 0o755)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes an empty folder; false when it is not empty, true when it is gone.
+    ///
+    /// # Errors
+    /// When it can't be removed for another reason.
+    pub fn remove_folder(&self, relative: &Path) -> Result<bool> {
+        let inner = || -> Result<bool> {
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(true);
+            };
+            self.forget_last();
+            match unlinkat(&*folder, name, UnlinkatFlags::RemoveDir) {
+                Ok(()) => self.changed(&folder).map(|()| true),
+                Err(Errno::ENOENT) => Ok(true),
+                Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+                Err(e) => Err(e.into()),
+            }
+        };
+        inner().with_context(|| format!("removing the folder {}", self.show(relative).display()))
+    }
+
+    /// Removes a file or link; it may be gone already.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn remove_file(&self, relative: &Path) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(());
+            };
+            match unlinkat(&*folder, name, UnlinkatFlags::NoRemoveDir) {
+                Ok(()) => self.changed(&folder),
+                Err(Errno::ENOENT) => Ok(()),
+                Err(e) => Err(e.into()),
+            }
+        };
+        inner().with_context(|| format!("removing {}", self.show(relative).display()))
+    }
+
+    /// Places a symbolic link to `to`, replacing what stands there in one step.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn write_link(&self, relative: &Path, to: &str) -> Result<()> {
+        self.replace(relative, |folder, temporary| {
+            symlinkat(to, &**folder, temporary)?;
+            Ok(())
+        })
+        .with_context(|| format!("creating the symbolic link {}", self.show(relative).display()))
+    }
+
+    /// Places a regular file, replacing what stands there in one step; its content is on disk before it is visible.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_file(&self, relative: &Path, new: &NewFile<'_>) -> Result<()> {
+        self.replace(relative, |folder, temporary| {
+            let mut file = create(folder, temporary)?;
+            file.write_all(new.content)?;
+            std::os::unix::fs::fchown(&file, Some(new.uid), Some(new.gid))?;
+            // After the owner, since chown clears setuid and setgid.
+            stat::fchmod(&file, Mode::from_bits_truncate(new.mode))?;
+            file.sync_all()?;
+            Ok(())
+        })
+        .with_context(|| format!("writing {}", self.show(relative).display()))
+    }
+
+    /// Copies a file or link with content, mode, owner, extended attributes and times over `to`, in one step.
+    ///
+    /// # Errors
+    /// When `from` is neither a regular file nor a link, or the copy can't be made.
+    pub fn copy(&self, from: &Path, to: &Path) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (source, name) = self.open_parent(from)?;
+            let st = lstat(&source, name)?.ok_or_else(|| anyhow!("it does not exist"))?;
+            self.replace(to, |folder, temporary| match kind(&st) {
+                SFlag::S_IFLNK => {
+                    let target = readlinkat(&*source, name)?;
+                    symlinkat(target.as_os_str(), &**folder, temporary)?;
+                    fchownat(
+                        &**folder,
+                        temporary,
+                        Some(Uid::from_raw(st.st_uid)),
+                        Some(Gid::from_raw(st.st_gid)),
+                        AtFlags::AT_SYMLINK_NOFOLLOW,
+                    )?;
+                    copy_xattrs(&source, name, folder, temporary)?;
+                    set_times(folder, temporary, &st)
+                }
+                SFlag::S_IFREG => {
+                    let mut input = File::from(openat(&*source, name, READ_FLAGS, Mode::empty())?);
+                    let mut file = create(folder, temporary)?;
+                    io::copy(&mut input, &mut file)?;
+                    std::os::unix::fs::fchown(&file, Some(st.st_uid), Some(st.st_gid))?;
+                    stat::fchmod(&file, Mode::from_bits_truncate(st.st_mode & 0o7777))?;
+                    copy_xattrs(&source, name, folder, temporary)?;
+                    set_times(folder, temporary, &st)?;
+                    file.sync_all()?;
+                    Ok(())
+                }
+                _ => bail!("it is neither a regular file nor a symbolic link"),
+            })
+        };
+        inner().with_context(|| {
+            format!("copying {} to {}", self.show(from).display(), self.show(to).display())
+        })
+    }
+
+    /// Removes what an interrupted replacement of `relative` may have left.
+    ///
+    /// # Errors
+    /// When it is there and can't be removed.
+    pub fn remove_leftover(&self, relative: &Path) -> Result<()> {
+        if let (Folder::Open(folder), name) = self.parent(relative)? {
+            match unlinkat(&*folder, temporary_name(name).as_str(), UnlinkatFlags::NoRemoveDir) {
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(e) => {
+                    return Err(e).with_context(|| {
+                        format!("removing a leftover beside {}", self.show(relative).display())
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says why nothing can be written below `relative`, if so: the file system is read-only.
+    ///
+    /// # Errors
+    /// When the file system can't be asked.
+    pub fn is_read_only(&self, relative: &Path) -> Result<bool> {
+        let Folder::Open(folder) = self.folder(relative)? else {
+            return Ok(false);
+        };
+        let vfs = nix::sys::statvfs::fstatvfs(&*folder)
+            .with_context(|| format!("asking for the file system of {}", self.show(relative).display()))?;
+        Ok(vfs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
+    }
+
+    /// Gives the bytes and the inodes that are free where `relative` is; no inode limit gives `u64::MAX`.
+    ///
+    /// # Errors
+    /// When the file system can't be asked.
+    pub fn free_space(&self, relative: &Path) -> Result<(u64, u64)> {
+        let Folder::Open(folder) = self.folder(relative)? else {
+            return Ok((u64::MAX, u64::MAX));
+        };
+        let vfs = nix::sys::statvfs::fstatvfs(&*folder)
+            .with_context(|| format!("asking for the free space of {}", self.show(relative).display()))?;
+        let inodes = if vfs.files() == 0 { u64::MAX } else { vfs.files_free() };
+        Ok((vfs.blocks_available().saturating_mul(vfs.fragment_size()), inodes))
+    }
+
+    /// Opens (or creates, mode 0600) a file for appending or locking.
+    ///
+    /// # Errors
+    /// When it can't be opened, or is a link.
+    pub fn open_file(&self, relative: &Path, flags: OFlag) -> Result<File> {
+        let inner = || -> Result<File> {
+            let (folder, name) = self.open_parent(relative)?;
+            let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+            Ok(File::from(openat(&*folder, name, flags, Mode::from_bits_truncate(0o600))?))
+        };
+        inner().with_context(|| format!("opening {}", self.show(relative).display()))
+    }
+
+    fn replace(
+        &self,
+        relative: &Path,
+        make: impl FnOnce(&Rc<OwnedFd>, &str) -> Result<()>,
+    ) -> Result<()> {
+        let (folder, name) = self.open_parent(relative)?;
+        let temporary = temporary_name(name);
+        match unlinkat(&*folder, temporary.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let made = make(&folder, &temporary)
+            .and_then(|()| Ok(renameat(&*folder, temporary.as_str(), &*folder, name)?));
+        if let Err(e) = made {
+            // The first error is the one to report; the leftover is removed by the next run at the latest.
+            let _ = unlinkat(&*folder, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+            return Err(e);
+        }
+        self.changed(&folder)
+    }
+
+    /// Brings every change of names that was made through this handle to the disk.
+    ///
+    /// # Errors
+    /// When a folder can't be flushed.
+    pub fn sync(&self) -> Result<()> {
+        for folder in std::mem::take(&mut *self.unsynced.borrow_mut()).values() {
+            nix::unistd::fsync(&**folder).context("flushing a folder to disk")?;
+        }
+        Ok(())
+    }
+
+    fn changed(&self, folder: &Rc<OwnedFd>) -> Result<()> {
+        let st = stat::fstat(&**folder)?;
+        self.unsynced.borrow_mut().insert((st.st_dev, st.st_ino), folder.clone());
+        Ok(())
+    }
+
+    fn open_parent<'p>(&self, relative: &'p Path) -> Result<(Rc<OwnedFd>, &'p OsStr)> {
+        match self.parent(relative)? {
+            (Folder::Open(fd), name) => Ok((fd, name)),
+            (Folder::Missing, _) => bail!("the folder that it belongs in does not exist"),
+            (Folder::Blocked(at), _) => {
+                bail!("{} is not a folder (a symbolic link is not followed)", self.show(&at).display())
+            }
+        }
+    }
+
+    fn parent<'p>(&self, relative: &'p Path) -> Result<(Folder, &'p OsStr)> {
+        let name = relative
+            .file_name()
+            .ok_or_else(|| anyhow!("{} names no file", relative.display()))?;
+        Ok((self.folder(relative.parent().unwrap_or(Path::new("")))?, name))
+    }
+
+    fn folder(&self, relative: &Path) -> Result<Folder> {
+        if relative.as_os_str().is_empty() {
+            return Ok(Folder::Open(self.fd.clone()));
+        }
+        if let Some((path, fd)) = &*self.last.borrow()
+            && path == relative
+        {
+            return Ok(Folder::Open(fd.clone()));
+        }
+        let mut fd = self.fd.clone();
+        let mut at = PathBuf::new();
+        for part in relative.components() {
+            let std::path::Component::Normal(name) = part else {
+                bail!("{} is not a plain relative path", relative.display());
+            };
+            at.push(name);
+            fd = match openat(&*fd, name, FOLDER_FLAGS, Mode::empty()) {
+                Ok(next) => Rc::new(next),
+                Err(Errno::ENOENT) => return Ok(Folder::Missing),
+                Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(Folder::Blocked(at)),
+                Err(e) => return Err(e).with_context(|| format!("opening {}", self.show(&at).display())),
+            };
+        }
+        *self.last.borrow_mut() = Some((relative.to_owned(), fd.clone()));
+        Ok(Folder::Open(fd))
+    }
+
+    fn forget_last(&self) {
+        *self.last.borrow_mut() = None;
+    }
+}
+
+const FOLDER_FLAGS: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC);
+
+const READ_FLAGS: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NONBLOCK);
+
+/// Hashes what a reader gives, in hexadecimal.
+///
+/// # Errors
+/// When reading fails.
+pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let n = reader.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+        // Writing to a String can't fail.
+        let _ = write!(s, "{b:02x}");
+        s
+    })
+}
+
+/// The name under which a replacement of `name` is prepared; the same each time, so that the next run finds a leftover.
+fn temporary_name(name: &OsStr) -> String {
+    let digest = hex(&Sha256::digest(name.as_bytes()));
+    format!(".system-manager-{}", &digest[..16])
+}
+
+fn kind(st: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(st.st_mode) & SFlag::S_IFMT
+}
+
+fn lstat(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<Option<FileStat>> {
+    match stat::fstatat(&**folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(st) => Ok(Some(st)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+fn create(folder: &Rc<OwnedFd>, name: &str) -> Result<File> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(File::from(openat(&**folder, name, flags, Mode::from_bits_truncate(0o600))?))
+}
+
+/// A path for calls that take no folder handle; the last component is not followed by those used here.
+fn proc_path(folder: &Rc<OwnedFd>, name: &OsStr) -> PathBuf {
+    Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name)
+}
+
+fn copy_xattrs(from: &Rc<OwnedFd>, name: &OsStr, to: &Rc<OwnedFd>, to_name: &str) -> Result<()> {
+    let source = proc_path(from, name);
+    let target = proc_path(to, OsStr::new(to_name));
+    let names = match xattr::list(&source) {
+        Ok(names) => names,
+        Err(e) if e.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => return Ok(()),
+        Err(e) => return Err(e).context("listing its extended attributes"),
+    };
+    for attribute in names {
+        let Some(value) = xattr::get(&source, &attribute)? else { continue };
+        xattr::set(&target, &attribute, &value)
+            .with_context(|| format!("setting its extended attribute {}", attribute.display()))?;
+    }
+    Ok(())
+}
+
+fn set_times(folder: &Rc<OwnedFd>, name: &str, st: &FileStat) -> Result<()> {
+    stat::utimensat(
+        &**folder,
+        name,
+        &TimeSpec::new(st.st_atime, st.st_atime_nsec),
+        &TimeSpec::new(st.st_mtime, st.st_mtime_nsec),
+        stat::UtimensatFlags::NoFollowSymlink,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! What the activator owns on a host, and how that is remembered: `/var/lib/system-manager/state.json`.
+//!
+//! The state is written ahead of the effects that it covers: while an activation is under way, each file that it
+//! touches is recorded with what it was and what it is becoming, so that after a kill either is known as ours.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::names::{AbsolutePath, FileName, TargetPath};
+use crate::root::{NewFile, Node, Root, sha256_of};
+use crate::units::Seeds;
+
+/// The version of the format that this program reads and writes.
+pub const VERSION: u32 = 1;
+
+/// The folder that holds everything the activator remembers, relative to the root.
+pub const FOLDER: &str = "var/lib/system-manager";
+
+const FILE: &str = "var/lib/system-manager/state.json";
+const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
+
+/// Everything that is owned.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct State {
+    /// Format version.
+    pub version: u32,
+    /// SHA-256 of this structure with an empty checksum.
+    pub checksum: String,
+    /// What is active; none before the first activation and after `deactivate`.
+    pub active: Option<Active>,
+    /// Files below `/etc` that are ours.
+    pub files: BTreeMap<TargetPath, OwnedFile>,
+    /// Folders below `/etc` that are ours.
+    pub folders: BTreeMap<TargetPath, OwnedFolder>,
+    /// Hand-made changes of managed files that were kept when the files were put right.
+    pub saved: Vec<SavedEdit>,
+    /// The number of the next backup.
+    pub next_backup: u64,
+    /// Unit actions that a run could not finish, for the next run.
+    pub pending: Seeds,
+}
+
+/// The generation that is in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Active {
+    /// Its toplevel.
+    pub toplevel: AbsolutePath,
+    /// Names and versions of its packages.
+    pub packages: BTreeSet<String>,
+}
+
+/// A file or link that is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OwnedFile {
+    /// What we put there; `Absent` while it is being made.
+    pub is: Node,
+    /// What an activation that has begun makes of it.
+    pub becoming: Option<Becoming>,
+    /// The path whose content it has, or the text of the link.
+    pub source: String,
+    /// The foreign file that stood there.
+    pub backup: Option<FileName>,
+}
+
+/// What an activation that has begun makes of a file, and what stood there when it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Becoming {
+    /// A file of ours.
+    Ours {
+        /// What stood there.
+        from: Node,
+        /// What it becomes.
+        to: Node,
+        /// The path whose content it gets, or the text of the link.
+        source: String,
+    },
+    /// No file of ours: it is removed, or its backup put back.
+    Gone {
+        /// What stood there.
+        from: Node,
+    },
+}
+
+/// A folder that is ours: it goes when it is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OwnedFolder {
+    /// The foreign file that stood there before a file of ours, which this folder replaced.
+    pub backup: Option<FileName>,
+}
+
+/// A kept hand-made change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SavedEdit {
+    /// Where it stood.
+    pub target: TargetPath,
+    /// Its name in the folder of backups.
+    pub backup: FileName,
+    /// When it was saved, in seconds since 1970.
+    pub time: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            checksum: String::new(),
+            active: None,
+            files: BTreeMap::new(),
+            folders: BTreeMap::new(),
+            saved: Vec::new(),
+            next_backup: 1,
+            pending: Seeds::default(),
+        }
+    }
+}
+
+impl State {
+    /// Parses and checks a state's text. Pure.
+    ///
+    /// # Errors
+    /// When it is empty, cut, altered, or of another version.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Head {
+            version: u32,
+        }
+        if bytes.is_empty() {
+            bail!("the state is empty");
+        }
+        let head: Head = serde_json::from_slice(bytes).context("the state is cut or no JSON")?;
+        if head.version > VERSION {
+            bail!(
+                "the state has version {}, written by a newer system-manager; this one reads version {VERSION}\nhint: use the `bin/system-manager` of the newest generation",
+                head.version
+            );
+        }
+        let state: Self = serde_json::from_slice(bytes).context("the state is malformed")?;
+        if state.checksum != state.digest()? {
+            bail!("the state's checksum is wrong: it was cut or altered");
+        }
+        Ok(state)
+    }
+
+    /// Gives the checksum of the content: equal states have equal digests. Pure.
+    ///
+    /// # Errors
+    /// When it can't be serialised.
+    pub fn digest(&self) -> Result<String> {
+        let plain = Self { checksum: String::new(), ..self.clone() };
+        Ok(sha256_of(serde_json::to_vec(&plain)?.as_slice())?)
+    }
+
+    /// Reads the state of a host; the default when there is none.
+    ///
+    /// # Errors
+    /// When it can't be read or trusted; the message says what to do.
+    pub fn read(root: &Root) -> Result<Self> {
+        let Some(bytes) = root.read(Path::new(FILE))? else {
+            if root.node(Path::new(PREDECESSOR))? != Node::Absent {
+                bail!(
+                    "{} is missing, but its predecessor is there\n{}",
+                    root.show(Path::new(FILE)).display(),
+                    recovery_hint(root)
+                );
+            }
+            return Ok(Self::default());
+        };
+        Self::parse(&bytes).map_err(|e| {
+            let hint = if e.to_string().contains("hint:") { String::new() } else { recovery_hint(root) };
+            e.context(format!("reading {}\n{hint}", root.show(Path::new(FILE)).display()))
+        })
+    }
+
+    /// Writes the state durably, keeping its predecessor. An unchanged state is not written.
+    ///
+    /// # Errors
+    /// When it can't be written; the old one stands then.
+    pub fn write(&mut self, root: &Root) -> Result<()> {
+        let digest = self.digest()?;
+        if digest == self.checksum {
+            return Ok(());
+        }
+        self.checksum = digest;
+        root.make_folders(Path::new("var/lib"))?;
+        root.make_folder(Path::new(FOLDER), 0o700)?;
+        let path = Path::new(FILE);
+        if root.node(path)? != Node::Absent {
+            root.copy(path, Path::new(PREDECESSOR))?;
+        }
+        let mut content = serde_json::to_vec_pretty(self)?;
+        content.push(b'\n');
+        root.write_file(path, &NewFile { content: &content, mode: 0o600, uid: 0, gid: 0 })?;
+        root.sync()
+    }
+}
+
+fn recovery_hint(root: &Root) -> String {
+    let (state, previous) = (root.show(Path::new(FILE)), root.show(Path::new(PREDECESSOR)));
+    format!(
+        "hint: its predecessor is kept: `cp -a {} {}`, then run `system-manager status`",
+        previous.display(),
+        state.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_states_that_cannot_be_trusted() {
+        let mut state = State { next_backup: 7, ..State::default() };
+        state.checksum = state.digest().unwrap();
+        let good = serde_json::to_string(&state).unwrap();
+        assert_eq!(State::parse(good.as_bytes()).unwrap(), state);
+        for (bytes, why) in [
+            (String::new(), "empty"),
+            (good[..good.len() / 2].to_owned(), "cut"),
+            (good.replace("\"nextBackup\":7", "\"nextBackup\":8"), "checksum"),
+            (good.replace("\"version\":1", "\"version\":2"), "newer"),
+            (good.replace("\"saved\"", "\"daved\""), "malformed"),
+        ] {
+            let error = format!("{:#}", State::parse(bytes.as_bytes()).unwrap_err());
+            assert!(error.contains(why), "{why}: {error}");
+        }
+    }
+}
