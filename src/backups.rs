@@ -23,7 +23,11 @@ pub fn path(id: &FileName) -> PathBuf {
 /// # Errors
 /// When it can't be copied.
 pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
-    root.make_folders(Path::new(crate::state::FOLDER).parent().unwrap_or(Path::new("")))?;
+    root.make_folders(
+        Path::new(crate::state::FOLDER)
+            .parent()
+            .unwrap_or(Path::new("")),
+    )?;
     root.make_folder(Path::new(crate::state::FOLDER), 0o700)?;
     root.make_folder(Path::new(FOLDER), 0o700)?;
     root.copy(&Path::new("etc").join(target), &path(id))

@@ -14,25 +14,36 @@ pub fn settle(state: &State, seen: &Seen) -> State {
     settled.files = state
         .files
         .iter()
-        .filter_map(|(target, file)| Some((target.clone(), settle_file(target, file, state, seen)?)))
+        .filter_map(|(target, file)| {
+            Some((target.clone(), settle_file(target, file, state, seen)?))
+        })
         .collect();
     settled
 }
 
 /// Gives the settled record of a file, or none when it is not ours.
-fn settle_file(target: &TargetPath, file: &OwnedFile, state: &State, seen: &Seen) -> Option<OwnedFile> {
+fn settle_file(
+    target: &TargetPath,
+    file: &OwnedFile,
+    state: &State,
+    seen: &Seen,
+) -> Option<OwnedFile> {
     let now = node(seen, target);
-    let kept = OwnedFile { becoming: None, ..file.clone() };
+    let kept = OwnedFile {
+        becoming: None,
+        ..file.clone()
+    };
     match &file.becoming {
-        None => Some(kept),
-        Some(Becoming::Ours { to, source, .. }) if now == to => {
-            Some(OwnedFile { is: to.clone(), source: source.clone(), ..kept })
-        }
+        Some(Becoming::Ours { to, source, .. }) if now == to => Some(OwnedFile {
+            is: to.clone(),
+            source: source.clone(),
+            ..kept
+        }),
         // A new entry that was not placed yet: what stands there is still someone else's.
         Some(Becoming::Ours { from, .. }) if file.is == Node::Absent => {
             (now != from && file.backup.is_some()).then_some(kept)
         }
-        Some(Becoming::Ours { .. }) => Some(kept),
+        None | Some(Becoming::Ours { .. }) => Some(kept),
         Some(Becoming::Gone { from }) if now == from => Some(kept),
         // A folder of ours took its place, and carries its backup.
         Some(Becoming::Gone { .. }) if state.folders.contains_key(target) => None,
@@ -65,7 +76,9 @@ pub fn claim(state: &mut State, plan: &FilesPlan, now: u64) {
             .folders
             .entry(folder.clone())
             .and_modify(|f| f.backup = f.backup.take().or_else(|| carried.clone()))
-            .or_insert_with(|| OwnedFolder { backup: carried.clone() });
+            .or_insert_with(|| OwnedFolder {
+                backup: carried.clone(),
+            });
     }
 }
 
@@ -73,13 +86,20 @@ fn claim_file(state: &mut State, change: &FileChange) {
     let from = change.before.clone();
     match (change.verb, &change.source) {
         (Verb::Add | Verb::Change | Verb::Adopt, Some(source)) => {
-            let becoming = Becoming::Ours { from, to: change.after.clone(), source: source.clone() };
-            let file = state.files.entry(change.target.clone()).or_insert_with(|| OwnedFile {
-                is: Node::Absent,
-                becoming: None,
+            let becoming = Becoming::Ours {
+                from,
+                to: change.after.clone(),
                 source: source.clone(),
-                backup: None,
-            });
+            };
+            let file = state
+                .files
+                .entry(change.target.clone())
+                .or_insert_with(|| OwnedFile {
+                    is: Node::Absent,
+                    becoming: None,
+                    source: source.clone(),
+                    backup: None,
+                });
             file.becoming = Some(becoming);
             file.backup.clone_from(&change.backup);
         }

@@ -12,6 +12,7 @@ pub struct Command {
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
     input: Option<Vec<u8>>,
+    hint: Option<&'static str>,
 }
 
 /// What a program printed, and how it ended.
@@ -29,7 +30,13 @@ impl Command {
     /// Prepares a program.
     #[must_use]
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { program: program.into(), arguments: Vec::new(), variables: Vec::new(), input: None }
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            variables: Vec::new(),
+            input: None,
+            hint: None,
+        }
     }
 
     /// Adds an argument.
@@ -50,6 +57,13 @@ impl Command {
     #[must_use]
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Says how to get the program, for the error when it is missing.
+    #[must_use]
+    pub fn hint(mut self, install: &'static str) -> Self {
+        self.hint = Some(install);
         self
     }
 
@@ -75,7 +89,7 @@ impl Command {
     pub fn stdout(&self) -> Result<String> {
         let output = self.run(Stdio::inherit())?;
         if output.code != Some(0) {
-            bail!("{} failed ({})", self.name(), show_code(output.code));
+            bail!("`{}` failed ({})", self.name(), show_code(output.code));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -85,21 +99,41 @@ impl Command {
         let mut child = Process::new(&self.program)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(k, v)| (k, v)))
-            .stdin(if self.input.is_some() { Stdio::piped() } else { Stdio::null() })
+            .stdin(if self.input.is_some() {
+                Stdio::piped()
+            } else {
+                Stdio::null()
+            })
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
-            .with_context(|| format!("running {}", self.name()))?;
-        let writer = self.input.clone().zip(child.stdin.take()).map(|(bytes, mut pipe)| {
-            // A program that does not read all of its input is not an error of ours.
-            std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
-        });
-        let output = child.wait_with_output().with_context(|| format!("waiting for {}", self.name()))?;
+            .with_context(|| match self.hint {
+                Some(hint) => format!(
+                    "running `{}`\nhint: if it is not installed: `{hint}`",
+                    self.name()
+                ),
+                None => format!("running `{}`", self.name()),
+            })?;
+        let writer = self
+            .input
+            .clone()
+            .zip(child.stdin.take())
+            .map(|(bytes, mut pipe)| {
+                // A program that does not read all of its input is not an error of ours.
+                std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
+            });
+        let output = child
+            .wait_with_output()
+            .with_context(|| format!("waiting for {}", self.name()))?;
         if let Some(writer) = writer {
             // The thread can't panic.
             let _ = writer.join();
         }
-        Ok(Output { code: output.status.code(), stdout: output.stdout, stderr: output.stderr })
+        Ok(Output {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: output.stderr,
+        })
     }
 
     fn name(&self) -> String {
@@ -110,5 +144,8 @@ impl Command {
 /// Describes how a program ended.
 #[must_use]
 pub fn show_code(code: Option<i32>) -> String {
-    code.map_or_else(|| "killed by a signal".to_owned(), |c| format!("exit status {c}"))
+    code.map_or_else(
+        || "killed by a signal".to_owned(),
+        |c| format!("exit status {c}"),
+    )
 }

@@ -51,7 +51,11 @@ pub fn read_desired(manifest: &Manifest) -> Result<Desired> {
     add_etc(manifest, &mut desired).context("reading `environment.etc`")?;
     for (folder, units, packages) in [
         ("systemd/system", &manifest.units, &manifest.unit_packages),
-        ("systemd/user", &manifest.user_units, &manifest.user_unit_packages),
+        (
+            "systemd/user",
+            &manifest.user_units,
+            &manifest.user_unit_packages,
+        ),
     ] {
         add_units(folder, units, packages, &mut desired)
             .with_context(|| format!("reading the units for /etc/{folder}"))?;
@@ -88,13 +92,16 @@ fn add_etc(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
             })
         };
         let source = Path::new(entry.source.as_str());
-        if source.file_name().is_some_and(|n| n.to_string_lossy().contains(['*', '?'])) {
+        if source
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().contains(['*', '?']))
+        {
             let matches = expand_glob(source)?;
             if matches.is_empty() {
                 bail!("entry `{target}`: nothing matches {}", source.display());
             }
             for path in matches {
-                let name = utf8(path.file_name().map(Path::new).unwrap_or(&path))?.to_owned();
+                let name = name_of(&path)?;
                 add(desired, target.join(&name)?, want(&path)?)?;
             }
         } else if matches!(entry.mode, EtcMode::Copy(_)) && source.is_dir() {
@@ -119,17 +126,23 @@ fn add_units(
     desired: &mut Desired,
 ) -> Result<()> {
     let target = |name: &str| -> Result<TargetPath> { Ok(format!("{folder}/{name}").parse()?) };
-    let packaged = packaged_units(folder, packages)?;
-    for (name, source) in &packaged {
-        let masked_or_replaced = units.iter().any(|(unit, u)| unit.as_str() == name && !is_dropin(u, &packaged, unit));
+    let shipped = packaged_units(folder, packages)?;
+    for (name, source) in &shipped {
+        let masked_or_replaced = units
+            .iter()
+            .any(|(unit, u)| unit.as_str() == name && !is_dropin(u, &shipped, unit));
         if !masked_or_replaced {
             add(desired, target(name)?, Want::link(source))?;
         }
     }
     for (name, unit) in units {
         match &unit.source {
-            Some(source) if is_dropin(unit, &packaged, name) => {
-                add(desired, target(&format!("{name}.d/overrides.conf"))?, Want::link(source.as_str()))?;
+            Some(source) if is_dropin(unit, &shipped, name) => {
+                add(
+                    desired,
+                    target(&format!("{name}.d/overrides.conf"))?,
+                    Want::link(source.as_str()),
+                )?;
             }
             Some(source) => add(desired, target(name.as_str())?, Want::link(source.as_str()))?,
             None => add(desired, target(name.as_str())?, Want::link("/dev/null"))?,
@@ -143,7 +156,11 @@ fn add_units(
             ("upholds", &unit.upheld_by),
         ] {
             for owner in owners {
-                add(desired, target(&format!("{owner}.{suffix}/{name}"))?, Want::link(&format!("../{name}")))?;
+                add(
+                    desired,
+                    target(&format!("{owner}.{suffix}/{name}"))?,
+                    Want::link(&format!("../{name}")),
+                )?;
             }
         }
     }
@@ -165,12 +182,12 @@ fn packaged_units(folder: &str, packages: &[AbsolutePath]) -> Result<BTreeMap<St
         for place in ["etc", "lib"] {
             let dir = PathBuf::from(format!("{package}/{place}/{folder}"));
             for path in list(&dir)? {
-                let name = utf8(path.file_name().map(Path::new).unwrap_or(&path))?.to_owned();
+                let name = name_of(&path)?;
                 if !path.is_dir() {
                     units.insert(name, utf8(&path)?.to_owned());
                 } else if path.extension().is_some_and(|e| e == "d") {
                     for dropin in list(&path)? {
-                        let file = utf8(dropin.file_name().map(Path::new).unwrap_or(&dropin))?.to_owned();
+                        let file = name_of(&dropin)?;
                         units.insert(format!("{name}/{file}"), utf8(&dropin)?.to_owned());
                     }
                 }
@@ -184,16 +201,23 @@ fn add_tmpfiles(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
     let mut names = BTreeSet::new();
     for (name, source) in &manifest.tmpfiles {
         names.insert(name.as_str().to_owned());
-        add(desired, format!("tmpfiles.d/{name}").parse()?, Want::link(source.as_str()))?;
+        add(
+            desired,
+            format!("tmpfiles.d/{name}").parse()?,
+            Want::link(source.as_str()),
+        )?;
     }
     for package in &manifest.tmpfiles_packages {
         let dir = PathBuf::from(format!("{package}/lib/tmpfiles.d"));
-        let files: Vec<_> = list(&dir)?.into_iter().filter(|p| p.extension().is_some_and(|e| e == "conf")).collect();
+        let files: Vec<_> = list(&dir)?
+            .into_iter()
+            .filter(|p| p.extension().is_some_and(|e| e == "conf"))
+            .collect();
         if files.is_empty() {
             bail!("package {package} has no lib/tmpfiles.d/*.conf");
         }
         for file in files {
-            let name = utf8(file.file_name().map(Path::new).unwrap_or(&file))?.to_owned();
+            let name = name_of(&file)?;
             let target: TargetPath = format!("tmpfiles.d/{name}").parse()?;
             // An entry of `environment.etc` overrides a package's file of the same name.
             if names.insert(name) && !desired.contains_key(&target) {
@@ -221,7 +245,11 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     }
     let mut paths = fs::read_dir(dir)
-        .and_then(|entries| entries.map(|e| e.map(|e| e.path())).collect::<Result<Vec<_>, _>>())
+        .and_then(|entries| {
+            entries
+                .map(|e| e.map(|e| e.path()))
+                .collect::<Result<Vec<_>, _>>()
+        })
         .with_context(|| format!("listing {}", dir.display()))?;
     paths.sort();
     Ok(paths)
@@ -229,10 +257,16 @@ fn list(dir: &Path) -> Result<Vec<PathBuf>> {
 
 fn expand_glob(pattern: &Path) -> Result<Vec<PathBuf>> {
     let dir = pattern.parent().unwrap_or(Path::new("/"));
-    let name = pattern.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = pattern
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     Ok(list(dir)?
         .into_iter()
-        .filter(|p| p.file_name().is_some_and(|n| glob_matches(name.as_bytes(), n.to_string_lossy().as_bytes())))
+        .filter(|p| {
+            p.file_name()
+                .is_some_and(|n| glob_matches(name.as_bytes(), n.to_string_lossy().as_bytes()))
+        })
         .collect())
 }
 
@@ -250,8 +284,13 @@ fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
     (name.first() != Some(&b'.') || pattern.first() == Some(&b'.')) && inner(pattern, name)
 }
 
+fn name_of(path: &Path) -> Result<String> {
+    Ok(utf8(path.file_name().map_or(path, Path::new))?.to_owned())
+}
+
 fn utf8(path: &Path) -> Result<&str> {
-    path.to_str().ok_or_else(|| anyhow!("{} is not UTF-8", path.display()))
+    path.to_str()
+        .ok_or_else(|| anyhow!("{} is not UTF-8", path.display()))
 }
 
 #[cfg(test)]
@@ -270,7 +309,11 @@ mod tests {
             ("a?c", "ac", false),
             ("*a*b*", "xaybz", true),
         ] {
-            assert_eq!(glob_matches(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+            assert_eq!(
+                glob_matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} {name}"
+            );
         }
     }
 }

@@ -183,10 +183,17 @@ impl Planner<'_> {
             }
             let before = node(self.seen, target).clone();
             // The folder that takes its place keeps the backup.
-            let restore = file.backup.as_ref().filter(|_| !self.needed.contains(target));
+            let restore = file
+                .backup
+                .as_ref()
+                .filter(|_| !self.needed.contains(target));
             let mut change = FileChange {
                 target: target.clone(),
-                verb: if restore.is_some() { Verb::Restore } else { Verb::Remove },
+                verb: if restore.is_some() {
+                    Verb::Restore
+                } else {
+                    Verb::Remove
+                },
                 drifted: before != file.is,
                 before: before.clone(),
                 after: Node::Absent,
@@ -197,7 +204,11 @@ impl Planner<'_> {
             };
             match before {
                 Node::Folder | Node::Special | Node::Blocked { .. } if restore.is_some() => {
-                    self.conflict(target, "stands where a backed-up file must be put back", "move it away");
+                    self.conflict(
+                        target,
+                        "stands where a backed-up file must be put back",
+                        "move it away",
+                    );
                     continue;
                 }
                 Node::Absent if restore.is_none() => change.verb = Verb::Forget,
@@ -238,7 +249,10 @@ impl Planner<'_> {
                 if needed_for_file {
                     self.conflict(
                         folder,
-                        &format!("is a folder that holds files which are not ours ({})", foreign.join(", ")),
+                        &format!(
+                            "is a folder that holds files which are not ours ({})",
+                            foreign.join(", ")
+                        ),
                         "move them away",
                     );
                 } else {
@@ -286,7 +300,11 @@ impl Planner<'_> {
 
     /// The names in an owned folder that will still be there when everything of ours has gone.
     fn foreign_names(&self, folder: &TargetPath, going: &BTreeSet<&TargetPath>) -> Vec<String> {
-        let names = self.seen.listings.get(folder).map_or(&[][..], Vec::as_slice);
+        let names = self
+            .seen
+            .listings
+            .get(folder)
+            .map_or(&[][..], Vec::as_slice);
         let foreign = names.iter().filter(|name| match folder.join(name) {
             Ok(path) => {
                 let goes = self
@@ -304,7 +322,11 @@ impl Planner<'_> {
     fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted) {
         let owned = self.state.files.get(target);
         let folder_goes = self.plan.remove_folders.contains(target);
-        let carried = self.state.folders.get(target).and_then(|f| f.backup.clone());
+        let carried = self
+            .state
+            .folders
+            .get(target)
+            .and_then(|f| f.backup.clone());
         let observed = node(self.seen, target);
         let before = match observed {
             Node::Folder if folder_goes => &Node::Absent,
@@ -313,7 +335,11 @@ impl Planner<'_> {
         };
         let mut change = FileChange {
             target: target.clone(),
-            verb: if *before == Node::Absent { Verb::Add } else { Verb::Change },
+            verb: if *before == Node::Absent {
+                Verb::Add
+            } else {
+                Verb::Change
+            },
             before: observed.clone(),
             after: wanted.node.clone(),
             source: Some(wanted.source.clone()),
@@ -325,11 +351,19 @@ impl Planner<'_> {
         match (before, owned) {
             (Node::Blocked { .. }, _) => return,
             (Node::Folder, _) => {
-                self.conflict(target, "is a folder where a file must go", "move it away, or drop the entry");
+                self.conflict(
+                    target,
+                    "is a folder where a file must go",
+                    "move it away, or drop the entry",
+                );
                 return;
             }
             (Node::Special, _) => {
-                self.conflict(target, "is a device, socket or pipe where a file must go", "move it away, or drop the entry");
+                self.conflict(
+                    target,
+                    "is a device, socket or pipe where a file must go",
+                    "move it away, or drop the entry",
+                );
                 return;
             }
             (seen, Some(owned)) if *seen == wanted.node => {
@@ -372,7 +406,10 @@ impl Planner<'_> {
 
     /// Says whether the path (relative to the root) is a file of ours that is removed.
     fn goes(&self, at: &Path) -> bool {
-        self.plan.removals.iter().any(|c| Path::new("etc").join(&c.target) == at && c.verb == Verb::Remove)
+        self.plan
+            .removals
+            .iter()
+            .any(|c| Path::new("etc").join(&c.target) == at && c.verb == Verb::Remove)
     }
 
     fn keep(&mut self, target: &TargetPath, reason: KeepReason) -> Keep {
@@ -408,7 +445,10 @@ impl Planner<'_> {
                 self.plan.conflicts.push(Conflict {
                     subject: format!("/etc/{target}"),
                     cause: format!("the backup `{id}` of what stood here before is missing"),
-                    remedy: format!("put the original back as /{}/{id}, or any file if it is not needed", crate::backups::FOLDER),
+                    remedy: format!(
+                        "put the original back as /{}/{id}, or any file if it is not needed",
+                        crate::backups::FOLDER
+                    ),
                 });
                 None
             }

@@ -35,6 +35,8 @@ pub enum Record {
         /// The unit.
         unit: String,
     },
+    /// systemd has read the unit files again.
+    DaemonReloadDone,
     /// The tmpfiles rules were applied.
     TmpfilesDone,
 }
@@ -63,19 +65,34 @@ fn parse(bytes: &[u8]) -> Interrupted {
     let mut done = BTreeSet::new();
     for line in bytes.split(|b| *b == b'\n') {
         match serde_json::from_slice(line) {
-            Ok(Record::Begin { purpose, due, tmpfiles }) => {
-                left = Interrupted { purpose, due, tmpfiles };
+            Ok(Record::Begin {
+                purpose,
+                due,
+                tmpfiles,
+            }) => {
+                left = Interrupted {
+                    purpose,
+                    due,
+                    tmpfiles,
+                };
                 done.clear();
             }
             Ok(Record::Done { unit }) => {
                 done.insert(unit);
             }
+            Ok(Record::DaemonReloadDone) => left.due.daemon_reload = false,
             Ok(Record::TmpfilesDone) => left.tmpfiles = false,
             // Only the last line can be cut: each is flushed before the effect that follows it.
             Err(_) => {}
         }
     }
-    left.due.remove(&done);
+    for set in [
+        &mut left.due.start,
+        &mut left.due.restart,
+        &mut left.due.reload,
+    ] {
+        set.retain(|unit| !done.contains(unit));
+    }
     left
 }
 
@@ -91,9 +108,19 @@ impl Journal {
         let mut line = serde_json::to_vec(begin)?;
         line.push(b'\n');
         let path = Path::new(FILE);
-        root.write_file(path, &crate::root::NewFile { content: &line, mode: 0o600, uid: 0, gid: 0 })?;
+        root.write_file(
+            path,
+            &crate::root::NewFile {
+                content: &line,
+                mode: 0o600,
+                uid: 0,
+                gid: 0,
+            },
+        )?;
         root.sync()?;
-        Ok(Self(root.open_file(path, OFlag::O_WRONLY | OFlag::O_APPEND)?))
+        Ok(Self(
+            root.open_file(path, OFlag::O_WRONLY | OFlag::O_APPEND)?,
+        ))
     }
 
     /// Adds a line and brings it to the disk.
@@ -103,7 +130,10 @@ impl Journal {
     pub fn add(&mut self, record: &Record) -> Result<()> {
         let mut line = serde_json::to_vec(record)?;
         line.push(b'\n');
-        self.0.write_all(&line).and_then(|()| self.0.sync_data()).context("writing the journal")
+        self.0
+            .write_all(&line)
+            .and_then(|()| self.0.sync_data())
+            .context("writing the journal")
     }
 
     /// Removes the journal: the activation has ended.

@@ -1,2 +1,396 @@
 //! Parses the command line, runs the command, sets the exit code.
-fn main() {}
+
+use std::io::{IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{CommandFactory, Parser};
+use system_manager::apply::Progress;
+use system_manager::cli::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
+use system_manager::commands::{self, End, Failure, Prepared};
+use system_manager::names::AbsolutePath;
+use system_manager::outcome::Outcome;
+use system_manager::plan::{Goal, Plan};
+use system_manager::report::{self, Style};
+use system_manager::root::Root;
+use system_manager::systemd::{Event, progressive};
+use system_manager::{nix, profile, status};
+
+const REFUSED: u8 = 1;
+const PART_WAY: u8 = 3;
+const UNITS_FAILED: u8 = 4;
+const ROLLED_BACK: u8 = 5;
+const CHANGES: u8 = 10;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log_to_stderr(&cli.global);
+    match run(cli) {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Refused) => ExitCode::from(REFUSED),
+        Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
+        Ok(End::RolledBack) => ExitCode::from(ROLLED_BACK),
+        Ok(End::Changes) => ExitCode::from(CHANGES),
+        Err(Failure::Before(error)) => {
+            print_error(&error);
+            ExitCode::from(REFUSED)
+        }
+        Err(Failure::PartWay(error)) => {
+            print_error(&error);
+            eprintln!("stopped part-way; run the same command again to go on");
+            ExitCode::from(PART_WAY)
+        }
+    }
+}
+
+/// Prints an error on one line, and its hints on lines of their own.
+fn print_error(error: &anyhow::Error) {
+    let mut hints = Vec::new();
+    let mut causes = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        let (rows, found): (Vec<_>, Vec<_>) = text
+            .lines()
+            .map(str::to_owned)
+            .partition(|l| !l.starts_with("hint: "));
+        causes.push(rows.join("\n"));
+        hints.extend(found);
+    }
+    eprintln!("error: {}", causes.join(": "));
+    for hint in hints {
+        eprintln!("{hint}");
+    }
+}
+
+fn log_to_stderr(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "warn",
+        (_, 0) => "system_manager=info,warn",
+        (_, 1) => "system_manager=debug,warn",
+        _ => "trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(level)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .with_target(false)
+        .with_level(global.verbose > 0)
+        .with_ansi(use_color(global.color, std::io::stderr().is_terminal()))
+        .init();
+}
+
+fn use_color(choice: ColorChoice, terminal: bool) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+    }
+}
+
+struct Session {
+    root: Root,
+    json: bool,
+    style: Style,
+}
+
+fn run(cli: Cli) -> Result<End, Failure> {
+    let global = cli.global;
+    let path = global.root.as_deref().unwrap_or(Path::new("/"));
+    let session = Session {
+        root: Root::open(path, global.root.is_none())?,
+        json: global.json,
+        style: Style {
+            color: use_color(global.color, std::io::stdout().is_terminal()),
+        },
+    };
+    match cli.command {
+        Command::Build { source } => {
+            print(build(&source)?.as_str())?;
+            Ok(End::Done)
+        }
+        Command::Plan {
+            toplevel,
+            source,
+            deactivate,
+            out,
+            detailed_exitcode,
+            strict,
+        } => {
+            let goal = match (deactivate, toplevel) {
+                (true, _) => Goal::Deactivate,
+                (_, Some(path)) => Goal::Activate(commands::toplevel_path(&path)?),
+                _ => Goal::Activate(build(&source)?),
+            };
+            session.plan(goal, strict, out.as_deref(), detailed_exitcode)
+        }
+        Command::Switch {
+            plan,
+            source,
+            apply,
+            rollback_on_failure,
+        } => {
+            let saved = plan.as_deref().map(read_plan).transpose()?;
+            let goal = match &saved {
+                Some(plan) => plan.goal.clone(),
+                None => Goal::Activate(build(&source)?),
+            };
+            let how = How {
+                register: true,
+                rollback_on_failure,
+            };
+            session.switch(goal, saved.as_ref(), &apply, how)
+        }
+        Command::Register { toplevel, source } => {
+            let toplevel = match toplevel {
+                Some(path) => commands::toplevel_path(&path)?,
+                None => build(&source)?,
+            };
+            session.register(&toplevel)
+        }
+        Command::Activate { toplevel, apply } => {
+            let toplevel = match toplevel {
+                Some(path) => commands::toplevel_path(&path)?,
+                None => commands::current_toplevel(&session.root)?,
+            };
+            session.switch(Goal::Activate(toplevel), None, &apply, How::default())
+        }
+        Command::Deactivate { apply } => {
+            session.switch(Goal::Deactivate, None, &apply, How::default())
+        }
+        Command::Rollback { to, apply } => session.rollback(to, &apply),
+        Command::Generations => session.generations(),
+        Command::Status => session.status(),
+        Command::Init { folder } => {
+            let path = commands::init(&folder)?;
+            print(&format!(
+                "wrote {0}; see what it does with `system-manager plan --file {0}`",
+                path.display()
+            ))?;
+            Ok(End::Done)
+        }
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "system-manager",
+                &mut std::io::stdout(),
+            );
+            Ok(End::Done)
+        }
+        Command::Man => {
+            let man = clap_mangen::Man::new(Cli::command());
+            man.render(&mut std::io::stdout())
+                .context("printing the manual page")?;
+            Ok(End::Done)
+        }
+    }
+}
+
+fn build(source: &SourceArgs) -> Result<AbsolutePath> {
+    let (source, options) = commands::source(source)?;
+    nix::build(&source, &options)
+}
+
+/// How a switch treats the profile.
+#[derive(Debug, Clone, Copy, Default)]
+struct How {
+    register: bool,
+    rollback_on_failure: bool,
+}
+
+impl Session {
+    fn plan(
+        &self,
+        goal: Goal,
+        strict: bool,
+        out: Option<&Path>,
+        detailed: bool,
+    ) -> Result<End, Failure> {
+        let plan = commands::prepare(&self.root, goal, strict)?.plan;
+        self.print_plan(&plan)?;
+        if let Some(path) = out {
+            let text = serde_json::to_vec_pretty(&plan).context("serialising the plan")?;
+            std::fs::write(path, text)
+                .with_context(|| format!("writing the plan {}", path.display()))?;
+        }
+        Ok(
+            match (plan.conflicts.is_empty(), detailed && !plan.is_empty()) {
+                (false, _) => End::Refused,
+                (true, true) => End::Changes,
+                (true, false) => End::Done,
+            },
+        )
+    }
+
+    fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
+        let _lock = commands::lock(&self.root, "register")?;
+        let number = profile::register(&self.root, toplevel)?;
+        print(&format!("generation {number}: {toplevel}"))?;
+        Ok(End::Done)
+    }
+
+    fn status(&self) -> Result<End, Failure> {
+        let status = status::read(&self.root)?;
+        if self.json {
+            print_json(&status)?;
+        } else {
+            print(status::render(&status).trim_end())?;
+        }
+        Ok(End::Done)
+    }
+
+    fn switch(
+        &self,
+        goal: Goal,
+        saved: Option<&Plan>,
+        args: &ApplyArgs,
+        how: How,
+    ) -> Result<End, Failure> {
+        let _lock = commands::lock(&self.root, "switch")?;
+        let prepared = commands::prepare(&self.root, goal, args.strict)?;
+        if let Some(saved) = saved
+            && *saved != prepared.plan
+        {
+            return Err(Failure::Before(anyhow::anyhow!(
+                "the plan is stale: the host or its state has changed since it was made\nhint: make a new one with `system-manager plan --out FILE`"
+            )));
+        }
+        if !prepared.plan.conflicts.is_empty() {
+            self.print_plan(&prepared.plan)?;
+            return Ok(End::Refused);
+        }
+        let before = prepared.plan.from.clone();
+        if let (true, Goal::Activate(toplevel)) = (how.register, &prepared.plan.goal) {
+            profile::register(&self.root, toplevel)?;
+        }
+        let ended = self.apply(prepared, args);
+        let failed = !matches!(ended, Ok(End::Done) | Err(Failure::Before(_)));
+        if let (true, true, Some(before)) = (failed, how.rollback_on_failure, before) {
+            if let Err(Failure::PartWay(error)) = &ended {
+                print_error(error);
+            }
+            eprintln!("rolling back to {before}");
+            profile::register(&self.root, &before)?;
+            let prepared = commands::prepare(&self.root, Goal::Activate(before), false)?;
+            return Ok(match self.apply(prepared, args)? {
+                End::Done => End::RolledBack,
+                other => other,
+            });
+        }
+        ended
+    }
+
+    fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<End, Failure> {
+        if prepared.plan.is_empty() {
+            self.print_plan(&prepared.plan)?;
+            return Ok(End::Done);
+        }
+        let terminal = std::io::stderr().is_terminal();
+        let outcome = commands::activate(&self.root, prepared, args, &mut |progress| {
+            tell(&progress, terminal);
+            Ok(())
+        })?;
+        self.print_outcome(&outcome)?;
+        Ok(if outcome.is_success() {
+            End::Done
+        } else {
+            End::Failed
+        })
+    }
+
+    fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
+        let generations = profile::read(&self.root)?;
+        let active = status::read(&self.root)?.active;
+        let target = profile::rollback_target(&generations, active.as_ref(), to)?;
+        let _lock = commands::lock(&self.root, "rollback")?;
+        let prepared = commands::prepare(&self.root, Goal::Activate(target.toplevel), args.strict)?;
+        if !prepared.plan.conflicts.is_empty() {
+            self.print_plan(&prepared.plan)?;
+            return Ok(End::Refused);
+        }
+        profile::select(&self.root, target.number)?;
+        self.apply(prepared, args)
+    }
+
+    fn generations(&self) -> Result<End, Failure> {
+        let generations = profile::read(&self.root)?;
+        if self.json {
+            print_json(&generations)?;
+            return Ok(End::Done);
+        }
+        for g in generations {
+            let mark = if g.current { "*" } else { " " };
+            print(&format!(
+                "{mark} {:>4}  {}  {}",
+                g.number,
+                report::render_time(g.time),
+                g.toplevel
+            ))?;
+        }
+        Ok(End::Done)
+    }
+
+    fn print_plan(&self, plan: &Plan) -> Result<()> {
+        if self.json {
+            print_json(plan)
+        } else {
+            print(report::render_plan(plan, self.style).trim_end())
+        }
+    }
+
+    fn print_outcome(&self, outcome: &Outcome) -> Result<()> {
+        if self.json {
+            print_json(outcome)
+        } else {
+            print(report::render_outcome(outcome, self.style).trim_end())
+        }
+    }
+}
+
+fn tell(progress: &Progress<'_>, terminal: bool) {
+    if let Progress::Job(verb, Event::Waiting { units, since }) = progress
+        && terminal
+    {
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        eprint!(
+            "\r\x1b[K{} {}, {} s",
+            progressive(*verb),
+            names.join(", "),
+            since.as_secs()
+        );
+    } else if let Progress::Job(_, Event::Ended { .. }) = progress
+        && terminal
+    {
+        eprint!("\r\x1b[K");
+    }
+}
+
+fn read_plan(path: &Path) -> Result<Plan> {
+    let inner = || -> Result<Plan> {
+        let text = std::fs::read(path)?;
+        let plan: Plan = serde_json::from_slice(&text)?;
+        if plan.version != system_manager::plan::VERSION {
+            bail!("it has version {}", plan.version);
+        }
+        Ok(plan)
+    };
+    inner().with_context(|| {
+        format!(
+            "reading the plan {}\nhint: make one with `system-manager plan --out FILE`",
+            path.display()
+        )
+    })
+}
+
+/// Prints a result; a reader that has gone away is no error.
+fn print(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("printing the result"),
+    }
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    print(&serde_json::to_string_pretty(value).context("serialising the result")?)
+}

@@ -38,27 +38,38 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     let state = State::read(root)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
-    let targets: BTreeSet<&TargetPath> =
-        desired.keys().chain(state.files.keys()).chain(state.folders.keys()).collect();
+    let targets: BTreeSet<&TargetPath> = desired
+        .keys()
+        .chain(state.files.keys())
+        .chain(state.folders.keys())
+        .collect();
     for target in targets {
         for parent in target.parents() {
             if !seen.nodes.contains_key(&parent) {
-                seen.nodes.insert(parent.clone(), root.node(&in_etc(&parent))?);
+                seen.nodes
+                    .insert(parent.clone(), root.node(&in_etc(&parent))?);
             }
         }
         if !seen.nodes.contains_key(target) {
-            seen.nodes.insert(target.clone(), root.node(&in_etc(target))?);
+            seen.nodes
+                .insert(target.clone(), root.node(&in_etc(target))?);
         }
     }
     for folder in state.folders.keys() {
-        seen.listings.insert(folder.clone(), root.list(&in_etc(folder))?);
+        seen.listings
+            .insert(folder.clone(), root.list(&in_etc(folder))?);
     }
     let ids = state.files.values().filter_map(|f| f.backup.as_ref());
     for id in ids.chain(state.folders.values().filter_map(|f| f.backup.as_ref())) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
     let state = claims::settle(&state, &seen);
-    Ok(Observed { state, seen, interrupted, family: read_family(root) })
+    Ok(Observed {
+        state,
+        seen,
+        interrupted,
+        family: read_family(root),
+    })
 }
 
 fn in_etc(target: &TargetPath) -> std::path::PathBuf {
@@ -83,7 +94,11 @@ pub fn resolve_wanted(
             Ok(node) => {
                 wanted.insert(
                     target.clone(),
-                    Wanted { node, source: want.source.clone(), replace_existing: want.replace_existing },
+                    Wanted {
+                        node,
+                        source: want.source.clone(),
+                        replace_existing: want.replace_existing,
+                    },
                 );
             }
             Err(conflict) => conflicts.push(conflict),
@@ -100,14 +115,20 @@ fn resolve_one(
 ) -> Result<Result<Node, Conflict>> {
     let source = Path::new(&want.source);
     let in_store = source.starts_with("/nix/store");
-    let known = state.files.get(target).filter(|f| in_store && f.source == want.source).map(|f| &f.is);
+    let known = state
+        .files
+        .get(target)
+        .filter(|f| in_store && f.source == want.source)
+        .map(|f| &f.is);
     let EtcMode::Copy(mode) = want.mode else {
         if in_store && known.is_none() {
             source
                 .symlink_metadata()
                 .with_context(|| format!("reading {} for /etc/{target}\nhint: the closure is incomplete; build or copy it again", want.source))?;
         }
-        return Ok(Ok(Node::Link { to: want.source.clone() }));
+        return Ok(Ok(Node::Link {
+            to: want.source.clone(),
+        }));
     };
     let (Some(uid), Some(gid)) = (owners.uid(&want.user), owners.gid(&want.group)) else {
         let what = if owners.uid(&want.user).is_none() {
@@ -127,7 +148,12 @@ fn resolve_one(
             .and_then(sha256_of)
             .with_context(|| format!("reading {} for /etc/{target}", want.source))?,
     };
-    Ok(Ok(Node::File { sha256, mode, uid, gid }))
+    Ok(Ok(Node::File {
+        sha256,
+        mode,
+        uid,
+        gid,
+    }))
 }
 
 /// Finds the programs that the configuration relies on and the host lacks.
@@ -143,7 +169,10 @@ pub fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<C
         })
         .map(|r| Conflict {
             subject: r.path.to_string(),
-            cause: format!("the host package `{}` needs it, and it is not installed", r.package),
+            cause: format!(
+                "the host package `{}` needs it, and it is not installed",
+                r.package
+            ),
             remedy: install_command(r, family),
         })
         .collect()
@@ -196,7 +225,9 @@ pub fn obstacles(root: &Root, bytes: u64, files: u64) -> Result<Vec<Conflict>> {
         if free_bytes < bytes.saturating_add(1 << 20) || free_files < files.saturating_add(16) {
             conflicts.push(Conflict {
                 subject: root.show(path).display().to_string(),
-                cause: format!("has not enough room: {free_bytes} bytes and {free_files} files are free"),
+                cause: format!(
+                    "has not enough room: {free_bytes} bytes and {free_files} files are free"
+                ),
                 remedy: "free some space".to_owned(),
             });
         }

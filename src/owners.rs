@@ -25,7 +25,10 @@ impl Owners {
         let ids = |file: &str| -> Result<BTreeMap<String, u32>> {
             Ok(parse_ids(&root.read(Path::new(file))?.unwrap_or_default()))
         };
-        Ok(Self { users: ids("etc/passwd")?, groups: ids("etc/group")? })
+        Ok(Self {
+            users: ids("etc/passwd")?,
+            groups: ids("etc/group")?,
+        })
     }
 
     /// Gives the uid of a name, or of `+` and a number.
@@ -46,7 +49,9 @@ fn resolve(ids: &BTreeMap<String, u32>, name: &str) -> Option<u32> {
         return number.parse().ok();
     }
     // Root is 0 on every system, also on one whose passwd is not there yet.
-    ids.get(name).copied().or_else(|| (name == "root").then_some(0))
+    ids.get(name)
+        .copied()
+        .or_else(|| (name == "root").then_some(0))
 }
 
 /// Both files have the name first and the id third (passwd(5), group(5)); the first of two lines counts.
@@ -55,7 +60,9 @@ fn parse_ids(bytes: &[u8]) -> BTreeMap<String, u32> {
     for line in bytes.split(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(line);
         let mut fields = line.split(':');
-        if let (Some(name), Some(id)) = (fields.next(), fields.nth(1).and_then(|id| id.parse().ok())) {
+        if let (Some(name), Some(id)) =
+            (fields.next(), fields.nth(1).and_then(|id| id.parse().ok()))
+        {
             ids.entry(name.to_owned()).or_insert(id);
         }
     }
@@ -72,7 +79,13 @@ mod tests {
             users: parse_ids(b"root:x:0:0::/root:/bin/sh\n# no\nbad\nweb:x:33:33:\xe9:/:/bin/sh\nweb:x:34:1::/:\n"),
             groups: BTreeMap::new(),
         };
-        for (name, uid) in [("root", Some(0)), ("web", Some(33)), ("+7", Some(7)), ("+x", None), ("nobody", None)] {
+        for (name, uid) in [
+            ("root", Some(0)),
+            ("web", Some(33)),
+            ("+7", Some(7)),
+            ("+x", None),
+            ("nobody", None),
+        ] {
             assert_eq!(owners.uid(name), uid, "{name}");
         }
         assert_eq!(owners.gid("root"), Some(0));

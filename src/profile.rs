@@ -41,11 +41,22 @@ pub fn read(root: &Root) -> Result<Vec<Generation>> {
     let current = current_number(root)?;
     let mut generations = Vec::new();
     for name in root.list(Path::new(FOLDER))? {
-        let Some(number) = parse_link_name(&name) else { continue };
-        let Node::Link { to } = root.node(&link_path(number))? else { continue };
-        let toplevel = to.parse().with_context(|| format!("reading generation {number}"))?;
+        let Some(number) = parse_link_name(&name) else {
+            continue;
+        };
+        let Node::Link { to } = root.node(&link_path(number))? else {
+            continue;
+        };
+        let toplevel = to
+            .parse()
+            .with_context(|| format!("reading generation {number}"))?;
         let time = root.link_time(&link_path(number))?;
-        generations.push(Generation { number, toplevel, time, current: current == Some(number) });
+        generations.push(Generation {
+            number,
+            toplevel,
+            time,
+            current: current == Some(number),
+        });
     }
     generations.sort_by_key(|g| g.number);
     Ok(generations)
@@ -60,7 +71,11 @@ fn current_number(root: &Root) -> Result<Option<u64>> {
 }
 
 fn parse_link_name(name: &str) -> Option<u64> {
-    name.strip_prefix(NAME)?.strip_prefix('-')?.strip_suffix("-link")?.parse().ok()
+    name.strip_prefix(NAME)?
+        .strip_prefix('-')?
+        .strip_suffix("-link")?
+        .parse()
+        .ok()
 }
 
 /// Registers a toplevel as the newest generation, unless it is the current one, and gives its number.
@@ -69,7 +84,10 @@ fn parse_link_name(name: &str) -> Option<u64> {
 /// When the links can't be written.
 pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<u64> {
     let generations = read(root)?;
-    if let Some(same) = generations.iter().find(|g| g.current && g.toplevel == *toplevel) {
+    if let Some(same) = generations
+        .iter()
+        .find(|g| g.current && g.toplevel == *toplevel)
+    {
         return Ok(same.number);
     }
     let number = generations.last().map_or(1, |g| g.number + 1);
@@ -92,7 +110,11 @@ pub fn select(root: &Root, number: u64) -> Result<()> {
 ///
 /// # Errors
 /// When there is none.
-pub fn rollback_target(generations: &[Generation], active: Option<&AbsolutePath>, to: Option<u64>) -> Result<Generation> {
+pub fn rollback_target(
+    generations: &[Generation],
+    active: Option<&AbsolutePath>,
+    to: Option<u64>,
+) -> Result<Generation> {
     let found = match to {
         Some(number) => generations.iter().find(|g| g.number == number),
         None => {

@@ -93,7 +93,13 @@ impl Root {
     pub fn open(path: &Path, live: bool) -> Result<Self> {
         let fd = openat(AT_FDCWD, path, FOLDER_FLAGS, Mode::empty())
             .with_context(|| format!("opening the root {}", path.display()))?;
-        Ok(Self { fd: Rc::new(fd), path: path.to_owned(), live, last: RefCell::new(None), unsynced: RefCell::default() })
+        Ok(Self {
+            fd: Rc::new(fd),
+            path: path.to_owned(),
+            live,
+            last: RefCell::new(None),
+            unsynced: RefCell::default(),
+        })
     }
 
     /// Says whether the system below this root is the one that runs.
@@ -127,9 +133,9 @@ impl Root {
             return Ok(Node::Absent);
         };
         Ok(match kind(&st) {
-            SFlag::S_IFLNK => {
-                Node::Link { to: readlinkat(&*folder, name)?.to_string_lossy().into_owned() }
-            }
+            SFlag::S_IFLNK => Node::Link {
+                to: readlinkat(&*folder, name)?.to_string_lossy().into_owned(),
+            },
             SFlag::S_IFDIR => Node::Folder,
             SFlag::S_IFREG => {
                 let file = File::from(openat(&*folder, name, READ_FLAGS, Mode::empty())?);
@@ -198,7 +204,8 @@ impl Root {
     /// When it can't be read.
     pub fn link_time(&self, relative: &Path) -> Result<u64> {
         let (folder, name) = self.open_parent(relative)?;
-        let st = lstat(&folder, name)?.ok_or_else(|| anyhow!("{} does not exist", self.show(relative).display()))?;
+        let st = lstat(&folder, name)?
+            .ok_or_else(|| anyhow!("{} does not exist", self.show(relative).display()))?;
         Ok(u64::try_from(st.st_mtime).unwrap_or_default())
     }
 
@@ -212,7 +219,12 @@ impl Root {
             match stat::mkdirat(&*folder, name, Mode::from_bits_truncate(mode)) {
                 Ok(()) => {
                     // mkdir is subject to the umask.
-                    stat::fchmodat(&*folder, name, Mode::from_bits_truncate(mode), FchmodatFlags::FollowSymlink)?;
+                    stat::fchmodat(
+                        &*folder,
+                        name,
+                        Mode::from_bits_truncate(mode),
+                        FchmodatFlags::FollowSymlink,
+                    )?;
                     self.changed(&folder)?;
                 }
                 Err(Errno::EEXIST) if matches!(self.folder(relative)?, Folder::Open(_)) => {}
@@ -285,7 +297,12 @@ impl Root {
             symlinkat(to, &**folder, temporary)?;
             Ok(())
         })
-        .with_context(|| format!("creating the symbolic link {}", self.show(relative).display()))
+        .with_context(|| {
+            format!(
+                "creating the symbolic link {}",
+                self.show(relative).display()
+            )
+        })
     }
 
     /// Places a regular file, replacing what stands there in one step; its content is on disk before it is visible.
@@ -342,7 +359,11 @@ impl Root {
             })
         };
         inner().with_context(|| {
-            format!("copying {} to {}", self.show(from).display(), self.show(to).display())
+            format!(
+                "copying {} to {}",
+                self.show(from).display(),
+                self.show(to).display()
+            )
         })
     }
 
@@ -352,11 +373,18 @@ impl Root {
     /// When it is there and can't be removed.
     pub fn remove_leftover(&self, relative: &Path) -> Result<()> {
         if let (Folder::Open(folder), name) = self.parent(relative)? {
-            match unlinkat(&*folder, temporary_name(name).as_str(), UnlinkatFlags::NoRemoveDir) {
+            match unlinkat(
+                &*folder,
+                temporary_name(name).as_str(),
+                UnlinkatFlags::NoRemoveDir,
+            ) {
                 Ok(()) | Err(Errno::ENOENT) => {}
                 Err(e) => {
                     return Err(e).with_context(|| {
-                        format!("removing a leftover beside {}", self.show(relative).display())
+                        format!(
+                            "removing a leftover beside {}",
+                            self.show(relative).display()
+                        )
                     });
                 }
             }
@@ -372,8 +400,12 @@ impl Root {
         let Folder::Open(folder) = self.folder(relative)? else {
             return Ok(false);
         };
-        let vfs = nix::sys::statvfs::fstatvfs(&*folder)
-            .with_context(|| format!("asking for the file system of {}", self.show(relative).display()))?;
+        let vfs = nix::sys::statvfs::fstatvfs(&*folder).with_context(|| {
+            format!(
+                "asking for the file system of {}",
+                self.show(relative).display()
+            )
+        })?;
         Ok(vfs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
     }
 
@@ -385,10 +417,21 @@ impl Root {
         let Folder::Open(folder) = self.folder(relative)? else {
             return Ok((u64::MAX, u64::MAX));
         };
-        let vfs = nix::sys::statvfs::fstatvfs(&*folder)
-            .with_context(|| format!("asking for the free space of {}", self.show(relative).display()))?;
-        let inodes = if vfs.files() == 0 { u64::MAX } else { vfs.files_free() };
-        Ok((vfs.blocks_available().saturating_mul(vfs.fragment_size()), inodes))
+        let vfs = nix::sys::statvfs::fstatvfs(&*folder).with_context(|| {
+            format!(
+                "asking for the free space of {}",
+                self.show(relative).display()
+            )
+        })?;
+        let inodes = if vfs.files() == 0 {
+            u64::MAX
+        } else {
+            vfs.files_free()
+        };
+        Ok((
+            vfs.blocks_available().saturating_mul(vfs.fragment_size()),
+            inodes,
+        ))
     }
 
     /// Opens (or creates, mode 0600) a file for appending or locking.
@@ -399,7 +442,12 @@ impl Root {
         let inner = || -> Result<File> {
             let (folder, name) = self.open_parent(relative)?;
             let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-            Ok(File::from(openat(&*folder, name, flags, Mode::from_bits_truncate(0o600))?))
+            Ok(File::from(openat(
+                &*folder,
+                name,
+                flags,
+                Mode::from_bits_truncate(0o600),
+            )?))
         };
         inner().with_context(|| format!("opening {}", self.show(relative).display()))
     }
@@ -415,9 +463,9 @@ impl Root {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(e) => return Err(e.into()),
         }
-        let made = make(&folder, &temporary)
+        let placed = make(&folder, &temporary)
             .and_then(|()| Ok(renameat(&*folder, temporary.as_str(), &*folder, name)?));
-        if let Err(e) = made {
+        if let Err(e) = placed {
             // The first error is the one to report; the leftover is removed by the next run at the latest.
             let _ = unlinkat(&*folder, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
             return Err(e);
@@ -438,7 +486,9 @@ impl Root {
 
     fn changed(&self, folder: &Rc<OwnedFd>) -> Result<()> {
         let st = stat::fstat(&**folder)?;
-        self.unsynced.borrow_mut().insert((st.st_dev, st.st_ino), folder.clone());
+        self.unsynced
+            .borrow_mut()
+            .insert((st.st_dev, st.st_ino), folder.clone());
         Ok(())
     }
 
@@ -447,7 +497,10 @@ impl Root {
             (Folder::Open(fd), name) => Ok((fd, name)),
             (Folder::Missing, _) => bail!("the folder that it belongs in does not exist"),
             (Folder::Blocked(at), _) => {
-                bail!("{} is not a folder (a symbolic link is not followed)", self.show(&at).display())
+                bail!(
+                    "{} is not a folder (a symbolic link is not followed)",
+                    self.show(&at).display()
+                )
             }
         }
     }
@@ -456,7 +509,10 @@ impl Root {
         let name = relative
             .file_name()
             .ok_or_else(|| anyhow!("{} names no file", relative.display()))?;
-        Ok((self.folder(relative.parent().unwrap_or(Path::new("")))?, name))
+        Ok((
+            self.folder(relative.parent().unwrap_or(Path::new("")))?,
+            name,
+        ))
     }
 
     fn folder(&self, relative: &Path) -> Result<Folder> {
@@ -479,7 +535,9 @@ impl Root {
                 Ok(next) => Rc::new(next),
                 Err(Errno::ENOENT) => return Ok(Folder::Missing),
                 Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(Folder::Blocked(at)),
-                Err(e) => return Err(e).with_context(|| format!("opening {}", self.show(&at).display())),
+                Err(e) => {
+                    return Err(e).with_context(|| format!("opening {}", self.show(&at).display()));
+                }
             };
         }
         *self.last.borrow_mut() = Some((relative.to_owned(), fd.clone()));
@@ -519,11 +577,13 @@ pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-        // Writing to a String can't fail.
-        let _ = write!(s, "{b:02x}");
-        s
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+            // Writing to a String can't fail.
+            let _ = write!(s, "{b:02x}");
+            s
+        })
 }
 
 /// The name under which a replacement of `name` is prepared; the same each time, so that the next run finds a leftover.
@@ -545,13 +605,21 @@ fn lstat(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<Option<FileStat>> {
 }
 
 fn create(folder: &Rc<OwnedFd>, name: &str) -> Result<File> {
-    let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    Ok(File::from(openat(&**folder, name, flags, Mode::from_bits_truncate(0o600))?))
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(File::from(openat(
+        &**folder,
+        name,
+        flags,
+        Mode::from_bits_truncate(0o600),
+    )?))
 }
 
 /// A path for calls that take no folder handle; the last component is not followed by those used here.
 fn proc_path(folder: &Rc<OwnedFd>, name: &OsStr) -> PathBuf {
-    Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name)
+    Path::new("/proc/self/fd")
+        .join(folder.as_raw_fd().to_string())
+        .join(name)
 }
 
 fn copy_xattrs(from: &Rc<OwnedFd>, name: &OsStr, to: &Rc<OwnedFd>, to_name: &str) -> Result<()> {
@@ -563,7 +631,9 @@ fn copy_xattrs(from: &Rc<OwnedFd>, name: &OsStr, to: &Rc<OwnedFd>, to_name: &str
         Err(e) => return Err(e).context("listing its extended attributes"),
     };
     for attribute in names {
-        let Some(value) = xattr::get(&source, &attribute)? else { continue };
+        let Some(value) = xattr::get(&source, &attribute)? else {
+            continue;
+        };
         xattr::set(&target, &attribute, &value)
             .with_context(|| format!("setting its extended attribute {}", attribute.display()))?;
     }

@@ -155,8 +155,19 @@ impl State {
     /// # Errors
     /// When it can't be serialised.
     pub fn digest(&self) -> Result<String> {
-        let plain = Self { checksum: String::new(), ..self.clone() };
+        let plain = Self {
+            checksum: String::new(),
+            ..self.clone()
+        };
         Ok(sha256_of(serde_json::to_vec(&plain)?.as_slice())?)
+    }
+
+    /// Says whether a backup still belongs to anything.
+    #[must_use]
+    pub fn uses_backup(&self, id: Option<&FileName>) -> bool {
+        self.files.values().any(|f| f.backup.as_ref() == id)
+            || self.folders.values().any(|f| f.backup.as_ref() == id)
+            || self.saved.iter().any(|s| Some(&s.backup) == id)
     }
 
     /// Reads the state of a host; the default when there is none.
@@ -175,8 +186,15 @@ impl State {
             return Ok(Self::default());
         };
         Self::parse(&bytes).map_err(|e| {
-            let hint = if e.to_string().contains("hint:") { String::new() } else { recovery_hint(root) };
-            e.context(format!("reading {}\n{hint}", root.show(Path::new(FILE)).display()))
+            let hint = if e.to_string().contains("hint:") {
+                String::new()
+            } else {
+                recovery_hint(root)
+            };
+            e.context(format!(
+                "reading {}\n{hint}",
+                root.show(Path::new(FILE)).display()
+            ))
         })
     }
 
@@ -198,13 +216,24 @@ impl State {
         }
         let mut content = serde_json::to_vec_pretty(self)?;
         content.push(b'\n');
-        root.write_file(path, &NewFile { content: &content, mode: 0o600, uid: 0, gid: 0 })?;
+        root.write_file(
+            path,
+            &NewFile {
+                content: &content,
+                mode: 0o600,
+                uid: 0,
+                gid: 0,
+            },
+        )?;
         root.sync()
     }
 }
 
 fn recovery_hint(root: &Root) -> String {
-    let (state, previous) = (root.show(Path::new(FILE)), root.show(Path::new(PREDECESSOR)));
+    let (state, previous) = (
+        root.show(Path::new(FILE)),
+        root.show(Path::new(PREDECESSOR)),
+    );
     format!(
         "hint: its predecessor is kept: `cp -a {} {}`, then run `system-manager status`",
         previous.display(),
@@ -218,14 +247,20 @@ mod tests {
 
     #[test]
     fn refuses_states_that_cannot_be_trusted() {
-        let mut state = State { next_backup: 7, ..State::default() };
+        let mut state = State {
+            next_backup: 7,
+            ..State::default()
+        };
         state.checksum = state.digest().unwrap();
         let good = serde_json::to_string(&state).unwrap();
         assert_eq!(State::parse(good.as_bytes()).unwrap(), state);
         for (bytes, why) in [
             (String::new(), "empty"),
             (good[..good.len() / 2].to_owned(), "cut"),
-            (good.replace("\"nextBackup\":7", "\"nextBackup\":8"), "checksum"),
+            (
+                good.replace("\"nextBackup\":7", "\"nextBackup\":8"),
+                "checksum",
+            ),
             (good.replace("\"version\":1", "\"version\":2"), "newer"),
             (good.replace("\"saved\"", "\"daved\""), "malformed"),
         ] {

@@ -1,6 +1,6 @@
 //! The only file that speaks D-Bus: the running systemd, its units and its jobs (org.freedesktop.systemd1(5)).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -8,8 +8,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 use zbus::blocking::connection::Builder;
 use zbus::blocking::{Connection, MessageIterator, Proxy};
-use zbus::zvariant::OwnedObjectPath;
+use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{MatchRule, message};
+
+use crate::units::Verb;
 
 const SERVICE: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -31,45 +33,74 @@ pub struct Loaded {
     path: OwnedObjectPath,
 }
 
-/// What is asked of systemd for a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// `StopUnit`.
-    Stop,
-    /// `StartUnit`.
-    Start,
-    /// `RestartUnit`.
-    Restart,
-    /// `ReloadUnit`.
-    Reload,
-}
+/// The properties of a unit, by name; one that this systemd does not know reads as empty.
+pub struct Properties(HashMap<String, OwnedValue>);
 
-impl Verb {
-    fn method(self) -> &'static str {
-        match self {
-            Self::Stop => "StopUnit",
-            Self::Start => "StartUnit",
-            Self::Restart => "RestartUnit",
-            Self::Reload => "ReloadUnit",
+impl Properties {
+    /// Gives a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        match self.0.get(name).map(|v| &**v) {
+            Some(Value::Str(text)) => text.to_string(),
+            _ => String::new(),
         }
     }
 
-    /// Gives the word for a job that is under way.
+    /// Gives a list of texts.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = String> {
+        let array = match self.0.get(name).map(|v| &**v) {
+            Some(Value::Array(array)) => Some(array),
+            _ => None,
+        };
+        array
+            .into_iter()
+            .flat_map(|a| a.iter())
+            .filter_map(|v| match v {
+                Value::Str(text) => Some(text.to_string()),
+                _ => None,
+            })
+    }
+
+    /// Gives a truth value.
     #[must_use]
-    pub fn progressive(self) -> &'static str {
-        match self {
-            Self::Stop => "stopping",
-            Self::Start => "starting",
-            Self::Restart => "restarting",
-            Self::Reload => "reloading",
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.0.get(name).map(|v| &**v), Some(Value::Bool(true)))
+    }
+
+    /// Gives a number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> i32 {
+        match self.0.get(name).map(|v| &**v) {
+            Some(Value::I32(number)) => *number,
+            _ => 0,
         }
+    }
+}
+
+fn method(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Stop => "StopUnit",
+        Verb::Start => "StartUnit",
+        Verb::Restart => "RestartUnit",
+        Verb::Reload => "ReloadUnit",
+    }
+}
+
+/// Gives the word for a job that is under way.
+#[must_use]
+pub fn progressive(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Stop => "stopping",
+        Verb::Start => "starting",
+        Verb::Restart => "restarting",
+        Verb::Reload => "reloading",
     }
 }
 
 /// What is told while jobs are under way.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// A job ended with this result (`done`, `failed`, `timeout`, `dependency`, ... or systemd's refusal).
+    /// A job ended with this result: `done`, `failed`, `timeout`, `dependency`, ...
     Ended {
         /// The unit.
         unit: &'a str,
@@ -96,7 +127,7 @@ pub struct Systemd {
 }
 
 impl Systemd {
-    /// Connects to the system's systemd; none when this system was not booted with it (sd_booted(3)).
+    /// Connects to the system's systemd; none when this system was not booted with it (`sd_booted(3)`).
     ///
     /// # Errors
     /// When it runs but can't be reached.
@@ -125,7 +156,9 @@ impl Systemd {
         std::thread::spawn(move || {
             for signal in signals.flatten() {
                 let body = signal.body();
-                let Ok((_id, job, unit, result)) = body.deserialize::<(u32, OwnedObjectPath, String, String)>() else {
+                let Ok((_id, job, unit, result)) =
+                    body.deserialize::<(u32, OwnedObjectPath, String, String)>()
+                else {
                     tracing::warn!("a JobRemoved signal of an unknown form");
                     continue;
                 };
@@ -134,7 +167,11 @@ impl Systemd {
                 }
             }
         });
-        Ok(Self { manager, connection, removed })
+        Ok(Self {
+            manager,
+            connection,
+            removed,
+        })
     }
 
     /// Lists the units that are loaded.
@@ -154,43 +191,56 @@ impl Systemd {
             String,
             OwnedObjectPath,
         );
-        let rows: Vec<Row> = self.manager.call("ListUnits", &()).context("listing units")?;
+        let rows: Vec<Row> = self
+            .manager
+            .call("ListUnits", &())
+            .context("listing units")?;
         Ok(rows
             .into_iter()
-            .map(|(name, _, load_state, active_state, sub_state, following, path, ..)| Loaded {
-                name,
-                load_state,
-                active_state,
-                sub_state,
-                following,
-                path,
-            })
+            .map(
+                |(name, _, load_state, active_state, sub_state, following, path, ..)| Loaded {
+                    name,
+                    load_state,
+                    active_state,
+                    sub_state,
+                    following,
+                    path,
+                },
+            )
             .collect())
     }
 
-    /// Gives the unit file that a loaded unit comes from; empty when it has none.
+    /// Gives a unit's general properties; none when it is not loaded any more.
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub fn fragment_path(&self, unit: &Loaded) -> Result<String> {
-        self.property(unit, "org.freedesktop.systemd1.Unit", "FragmentPath")
+    pub fn properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
+        self.all(unit, "org.freedesktop.systemd1.Unit")
     }
 
-    /// Gives the exit status of a service's main process.
+    /// Gives a service's own properties; none when it is not loaded any more.
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub fn main_status(&self, unit: &Loaded) -> Result<i32> {
-        self.property(unit, "org.freedesktop.systemd1.Service", "ExecMainStatus")
+    pub fn service_properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
+        self.all(unit, "org.freedesktop.systemd1.Service")
     }
 
-    fn property<T>(&self, unit: &Loaded, interface: &str, name: &str) -> Result<T>
-    where
-        T: TryFrom<zbus::zvariant::OwnedValue>,
-        T::Error: Into<zbus::Error>,
-    {
-        let proxy = Proxy::new(&self.connection, SERVICE, unit.path.clone(), interface.to_owned())?;
-        proxy.get_property(name).with_context(|| format!("asking for {name} of {}", unit.name))
+    fn all(&self, unit: &Loaded, interface: &str) -> Result<Option<Properties>> {
+        let reply = self.connection.call_method(
+            Some(SERVICE),
+            &unit.path,
+            Some("org.freedesktop.DBus.Properties"),
+            "GetAll",
+            &(interface),
+        );
+        match reply {
+            Ok(message) => Ok(Some(Properties(message.body().deserialize()?))),
+            Err(zbus::Error::MethodError(..)) => Ok(None),
+            Err(e) => {
+                Err(anyhow!(e).context(format!("asking for the properties of {}", unit.name)))
+            }
+        }
     }
 
     /// Makes systemd read the unit files again (`daemon-reload`), and waits for it.
@@ -198,7 +248,10 @@ impl Systemd {
     /// # Errors
     /// When it fails.
     pub fn reload(&self) -> Result<()> {
-        self.manager.call_method("Reload", &()).map(drop).context("reloading systemd (daemon-reload)")
+        self.manager
+            .call_method("Reload", &())
+            .map(drop)
+            .context("reloading systemd (daemon-reload)")
     }
 
     /// Forgets that a unit has failed, so that its next start is not held against it.
@@ -213,7 +266,8 @@ impl Systemd {
         }
     }
 
-    /// Queues one job a unit and waits for all of them, `timeout` at most; gives each job's result.
+    /// Queues one job a unit and waits for all of them, `timeout` at most, telling how each ends; what systemd
+    /// refuses has failed.
     ///
     /// # Errors
     /// When systemd can't be reached any more.
@@ -223,20 +277,31 @@ impl Systemd {
         units: &[String],
         timeout: Duration,
         tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
-    ) -> Result<BTreeMap<String, String>> {
-        let mut results = BTreeMap::new();
+    ) -> Result<()> {
         let mut waiting: BTreeMap<String, String> = BTreeMap::new();
         for unit in units {
-            match self.manager.call::<_, _, OwnedObjectPath>(verb.method(), &(unit, "replace")) {
+            match self
+                .manager
+                .call::<_, _, OwnedObjectPath>(method(verb), &(unit, "replace"))
+            {
                 Ok(job) => {
                     waiting.insert(job.to_string(), unit.clone());
                 }
                 Err(zbus::Error::MethodError(name, text, _)) => {
-                    let result = refusal(verb, name.as_str(), text.as_deref());
-                    tell(Event::Ended { unit, result: &result })?;
-                    results.insert(unit.clone(), result);
+                    let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
+                    if !gone {
+                        tracing::warn!(
+                            "{} {unit}: {}",
+                            progressive(verb),
+                            text.as_deref().unwrap_or(&name)
+                        );
+                    }
+                    tell(Event::Ended {
+                        unit,
+                        result: if gone { "done" } else { "failed" },
+                    })?;
                 }
-                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", verb.progressive()))),
+                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", progressive(verb)))),
             }
         }
         let begun = Instant::now();
@@ -245,33 +310,35 @@ impl Systemd {
             match self.removed.recv_timeout(left.min(Duration::from_secs(1))) {
                 Ok((job, _, result)) => {
                     if let Some(unit) = waiting.remove(&job) {
-                        tell(Event::Ended { unit: &unit, result: &result })?;
-                        results.insert(unit, result);
+                        tell(Event::Ended {
+                            unit: &unit,
+                            result: &result,
+                        })?;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
                     for unit in std::mem::take(&mut waiting).into_values() {
-                        tell(Event::Ended { unit: &unit, result: TIMED_OUT })?;
-                        results.insert(unit, TIMED_OUT.to_owned());
+                        tell(Event::Ended {
+                            unit: &unit,
+                            result: TIMED_OUT,
+                        })?;
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
                     let units = waiting.values().cloned().collect();
-                    tell(Event::Waiting { units: &units, since: begun.elapsed() })?;
+                    tell(Event::Waiting {
+                        units: &units,
+                        since: begun.elapsed(),
+                    })?;
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(anyhow!("the connection to systemd was lost while {} units", verb.progressive()));
+                    return Err(anyhow!(
+                        "the connection to systemd was lost while {} units",
+                        progressive(verb)
+                    ));
                 }
             }
         }
-        Ok(results)
+        Ok(())
     }
-}
-
-/// Turns systemd's refusal of a job into a result; stopping what is not loaded is done already.
-fn refusal(verb: Verb, name: &str, text: Option<&str>) -> String {
-    if verb == Verb::Stop && name.ends_with("NoSuchUnit") {
-        return "done".to_owned();
-    }
-    text.unwrap_or(name).to_owned()
 }

@@ -15,7 +15,10 @@ pub const USER: &str = "systemd/user";
 /// Says whether a target is a unit file, a drop-in or a link that systemd reads from `folder`.
 #[must_use]
 pub fn is_below(folder: &str, target: &TargetPath) -> bool {
-    target.as_str().strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+    target
+        .as_str()
+        .strip_prefix(folder)
+        .is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Reads the units that files define; `sources` has each file's content path, or the text of the link.
@@ -25,7 +28,11 @@ pub fn is_below(folder: &str, target: &TargetPath) -> bool {
 pub fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -> UnitSet {
     let mut set = UnitSet::default();
     for (target, source) in sources {
-        let Some(path) = target.as_str().strip_prefix(folder).and_then(|p| p.strip_prefix('/')) else {
+        let Some(path) = target
+            .as_str()
+            .strip_prefix(folder)
+            .and_then(|p| p.strip_prefix('/'))
+        else {
             continue;
         };
         match path.split_once('/') {
@@ -33,7 +40,11 @@ pub fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -> UnitS
                 set.units.entry(path.to_owned()).or_default().main = Some(read_body(source));
             }
             None => {
-                set.units.entry(source.clone()).or_default().aliases.insert(path.to_owned());
+                set.units
+                    .entry(source.clone())
+                    .or_default()
+                    .aliases
+                    .insert(path.to_owned());
             }
             Some((owner, name)) => add_to_folder(&mut set, owner, name, source),
         }
@@ -42,7 +53,9 @@ pub fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -> UnitS
 }
 
 fn add_to_folder(set: &mut UnitSet, folder: &str, name: &str, source: &str) {
-    let Some((owner, kind)) = folder.rsplit_once('.') else { return };
+    let Some((owner, kind)) = folder.rsplit_once('.') else {
+        return;
+    };
     if kind == "d" {
         let dropins = &mut set.units.entry(owner.to_owned()).or_default().dropins;
         dropins.insert(name.to_owned(), read_body(source));
@@ -86,15 +99,24 @@ mod tests {
             ("systemd/system/b.service", "a.service"),
             ("systemd/system/c.service", "/dev/null"),
             ("systemd/system/d.service.d/overrides.conf", source.as_str()),
-            ("systemd/system/multi-user.target.wants/a.service", "../a.service"),
+            (
+                "systemd/system/multi-user.target.wants/a.service",
+                "../a.service",
+            ),
             ("systemd/systemx/e.service", source.as_str()),
         ]
         .into_iter()
         .map(|(t, s)| (t.parse().unwrap(), s.to_owned()))
         .collect();
         let units = read_units(SYSTEM, &sources).units;
-        assert_eq!(units.keys().collect::<Vec<_>>(), ["a.service", "c.service", "d.service"]);
-        assert_eq!(units["a.service"].main, Some(UnitBody::Text("[Service]\n".into())));
+        assert_eq!(
+            units.keys().collect::<Vec<_>>(),
+            ["a.service", "c.service", "d.service"]
+        );
+        assert_eq!(
+            units["a.service"].main,
+            Some(UnitBody::Text("[Service]\n".into()))
+        );
         assert!(units["a.service"].aliases.contains("b.service"));
         assert!(units["a.service"].wanted_by.contains("multi-user.target"));
         assert_eq!(units["c.service"].main, Some(UnitBody::Masked));

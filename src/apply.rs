@@ -1,0 +1,448 @@
+//! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::backups;
+use crate::claims;
+use crate::command::{Command, show_code};
+use crate::etc::FileChange;
+use crate::journal::{Journal, Record};
+use crate::live;
+use crate::names::TargetPath;
+use crate::outcome::{self, Outcome};
+use crate::plan::{Goal, Plan, Step};
+use crate::root::{NewFile, Node, Root};
+use crate::state::{self, State};
+use crate::systemd::{Event, Systemd, TIMED_OUT, progressive};
+use crate::unit_files;
+use crate::unit_outcome::{JobResult, judge};
+use crate::unit_set::{Live, UnitSet};
+use crate::units::{UnitAction, Verb, settle_reloads};
+
+/// The link to the active toplevel, which keeps it alive and shows tools what is active.
+const CURRENT: &str = "var/lib/system-manager/current";
+const GC_ROOTS: &str = "nix/var/nix/gcroots";
+
+/// An activation that ended before its end.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Whether anything had been changed.
+    pub begun: bool,
+    /// Why.
+    pub error: anyhow::Error,
+}
+
+/// What is told about an activation under way.
+pub enum Progress<'a> {
+    /// A step begins. An error ends the activation here, as a kill would.
+    Step(Step<'a>),
+    /// Jobs are under way.
+    Job(Verb, Event<'a>),
+}
+
+/// Everything that an activation works with.
+pub struct Activation<'a> {
+    /// Where.
+    pub root: &'a Root,
+    /// What to do.
+    pub plan: &'a Plan,
+    /// The settled state that the plan was made from.
+    pub state: State,
+    /// The running systemd; none on another root.
+    pub systemd: Option<&'a Systemd>,
+    /// The units before.
+    pub before: &'a Live,
+    /// The units of the new generation.
+    pub new_units: &'a UnitSet,
+    /// How long to wait for a job.
+    pub unit_timeout: Duration,
+}
+
+/// Applies a plan. Writes everything that the plan names, and the state.
+///
+/// # Errors
+/// With where it stopped; run again, it goes on.
+pub fn apply(
+    activation: Activation<'_>,
+    tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Outcome, Stopped> {
+    let mut run = Run {
+        a: activation,
+        journal: None,
+        jobs: Vec::new(),
+        tmpfiles: None,
+    };
+    for step in run.a.plan.steps() {
+        let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
+        if let Err(error) = done {
+            return Err(Stopped {
+                begun: run.journal.is_some(),
+                error,
+            });
+        }
+    }
+    run.outcome()
+        .map_err(|error| Stopped { begun: true, error })
+}
+
+struct Run<'a> {
+    a: Activation<'a>,
+    journal: Option<Journal>,
+    jobs: Vec<JobResult>,
+    tmpfiles: Option<String>,
+}
+
+impl Run<'_> {
+    fn step(
+        &mut self,
+        step: Step<'_>,
+        tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let root = self.a.root;
+        match step {
+            Step::Keep(change) => {
+                check_unchanged(root, change)?;
+                match &change.keep {
+                    Some(keep) => backups::keep(root, &change.target, &keep.backup),
+                    None => Ok(()),
+                }
+            }
+            Step::Claim => self.claim(),
+            Step::StopUnits => self.run_jobs(Verb::Stop, &self.a.plan.units.stop, tell),
+            Step::Remove(change) => {
+                check_unchanged(root, change)?;
+                tracing::info!("removing /etc/{}", change.target);
+                root.remove_file(&in_etc(&change.target))
+            }
+            Step::RemoveFolder(folder) => self.remove_folder(folder),
+            Step::Restore(change) => {
+                check_unchanged(root, change)?;
+                tracing::info!("putting back /etc/{}", change.target);
+                match &change.backup {
+                    Some(id) => backups::restore(root, &change.target, id),
+                    None => bail!("/etc/{} has no backup to be put back", change.target),
+                }
+            }
+            Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
+            Step::Write(change) => self.write(change),
+            Step::DaemonReload => {
+                root.sync()?;
+                self.a.systemd.map_or(Ok(()), Systemd::reload)?;
+                self.note(&Record::DaemonReloadDone)
+            }
+            Step::Tmpfiles => self.apply_tmpfiles(),
+            Step::StartUnits => self.start_units(tell),
+            Step::Commit => self.commit(),
+        }
+    }
+
+    fn claim(&mut self) -> Result<()> {
+        let (root, plan) = (self.a.root, self.a.plan);
+        claims::claim(&mut self.a.state, &plan.files, now());
+        self.a.state.pending = crate::units::Seeds::default();
+        root.make_folders(Path::new("etc"))?;
+        root.make_folders(Path::new("var/lib"))?;
+        root.make_folder(Path::new(state::FOLDER), 0o700)?;
+        let purpose = match &plan.goal {
+            Goal::Activate(toplevel) => format!("activating {toplevel}"),
+            Goal::Deactivate => "deactivating".to_owned(),
+        };
+        let begin = Record::Begin {
+            purpose,
+            due: plan.due(),
+            tmpfiles: !plan.tmpfiles.is_empty(),
+        };
+        // The journal first: what it says is due is only ever more than what the state has changed.
+        let journal = Journal::begin(root, &begin)?;
+        self.a.state.write(root)?;
+        self.journal = Some(journal);
+        if let Goal::Activate(toplevel) = &plan.goal {
+            write_link_if_changed(root, CURRENT, toplevel.as_str())?;
+            if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {
+                let target = format!("/{CURRENT}");
+                write_link_if_changed(root, &format!("{GC_ROOTS}/system-manager"), &target)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_folder(&self, folder: &TargetPath) -> Result<()> {
+        if !self.a.root.remove_folder(&in_etc(folder))? {
+            bail!(
+                "/etc/{folder} is not empty any more\nhint: run this again; what came into it meanwhile will be respected"
+            );
+        }
+        Ok(())
+    }
+
+    fn write(&self, change: &FileChange) -> Result<()> {
+        check_unchanged(self.a.root, change)?;
+        tracing::info!("writing /etc/{}", change.target);
+        let path = in_etc(&change.target);
+        match (&change.after, &change.source) {
+            (Node::Link { to }, _) => self.a.root.write_link(&path, to),
+            (
+                Node::File {
+                    sha256,
+                    mode,
+                    uid,
+                    gid,
+                },
+                Some(source),
+            ) => {
+                let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
+                if crate::root::sha256_of(content.as_slice())? != *sha256 {
+                    bail!("{source} has changed since the plan was made");
+                }
+                self.a.root.write_file(
+                    &path,
+                    &NewFile {
+                        content: &content,
+                        mode: *mode,
+                        uid: *uid,
+                        gid: *gid,
+                    },
+                )
+            }
+            _ => bail!("/etc/{} has nothing to be written", change.target),
+        }
+    }
+
+    fn apply_tmpfiles(&mut self) -> Result<()> {
+        self.a.root.sync()?;
+        let mut rules = Vec::new();
+        for file in &self.a.plan.tmpfiles {
+            rules.extend(std::fs::read(file.as_str()).with_context(|| format!("reading {file}"))?);
+            rules.push(b'\n');
+        }
+        let mut command = Command::new("systemd-tmpfiles")
+            .arg("--create")
+            .arg("--exclude-prefix=/dev");
+        if !self.a.root.is_live() {
+            command = command.arg(format!(
+                "--root={}",
+                self.a.root.show(Path::new("")).display()
+            ));
+        }
+        let output = command.arg("-").input(rules).output()?;
+        let messages = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        if output.code != Some(0) {
+            self.tmpfiles = Some(format!(
+                "systemd-tmpfiles: {}\n{messages}",
+                show_code(output.code)
+            ));
+        } else if !messages.is_empty() {
+            tracing::warn!("systemd-tmpfiles: {messages}");
+        }
+        self.note(&Record::TmpfilesDone)
+    }
+
+    fn start_units(&mut self, tell: &mut dyn FnMut(Progress<'_>) -> Result<()>) -> Result<()> {
+        let Some(systemd) = self.a.systemd else {
+            return Ok(());
+        };
+        let plan = &self.a.plan.units;
+        for action in plan.restart.iter().chain(&plan.start) {
+            if self
+                .a
+                .before
+                .units
+                .get(&action.unit)
+                .is_some_and(|u| u.active_state == "failed")
+            {
+                systemd.reset_failed(&action.unit)?;
+            }
+        }
+        if self.a.new_units.units.contains_key(SYSINIT_REACTIVATION) {
+            let action = UnitAction {
+                unit: SYSINIT_REACTIVATION.to_owned(),
+                verb: Verb::Restart,
+                reason: "part of each activation".to_owned(),
+                visible: false,
+            };
+            self.run_jobs(Verb::Restart, &[action], tell)?;
+        }
+        let (reload, mut start) = if plan.reload.is_empty() {
+            (Vec::new(), Vec::new())
+        } else {
+            settle_reloads(
+                plan,
+                self.a.new_units,
+                &live::read_live(systemd, &managed_folder())?,
+            )
+        };
+        start.extend(plan.start.iter().cloned());
+        self.run_jobs(Verb::Reload, &reload, tell)?;
+        self.run_jobs(Verb::Restart, &plan.restart, tell)?;
+        self.run_jobs(Verb::Start, &start, tell)
+    }
+
+    fn run_jobs(
+        &mut self,
+        verb: Verb,
+        actions: &[UnitAction],
+        tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let Some(systemd) = self.a.systemd else {
+            return Ok(());
+        };
+        if actions.is_empty() {
+            return Ok(());
+        }
+        let names: Vec<String> = actions.iter().map(|a| a.unit.clone()).collect();
+        tracing::info!("{} {}", progressive(verb), names.join(", "));
+        let (jobs, journal) = (&mut self.jobs, &mut self.journal);
+        systemd.run(verb, &names, self.a.unit_timeout, &mut |event| {
+            if let Event::Ended { unit, result } = &event {
+                jobs.push(JobResult {
+                    unit: (*unit).to_owned(),
+                    verb,
+                    result: (*result).to_owned(),
+                });
+                if let (true, Some(journal)) =
+                    (verb != Verb::Stop && *result != TIMED_OUT, journal.as_mut())
+                {
+                    journal.add(&Record::Done {
+                        unit: (*unit).to_owned(),
+                    })?;
+                }
+            }
+            tell(Progress::Job(verb, event))
+        })
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let (root, plan) = (self.a.root, self.a.plan);
+        root.sync()?;
+        claims::commit(&mut self.a.state, &plan.files);
+        self.a.state.active.clone_from(&plan.becomes);
+        self.a.state.pending = outcome::pending(&self.jobs);
+        if plan.goal == Goal::Deactivate {
+            root.remove_file(Path::new(CURRENT))?;
+            root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
+        }
+        self.a.state.write(root)?;
+        for change in plan.files.changes() {
+            // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
+            if let (Some(id), false) = (
+                &change.backup,
+                self.a.state.uses_backup(change.backup.as_ref()),
+            ) {
+                backups::discard(root, id)?;
+            }
+        }
+        root.sync()?;
+        match self.journal.take() {
+            Some(journal) => journal.end(root),
+            None => Err(anyhow!("the activation was not claimed")),
+        }
+    }
+
+    fn note(&mut self, record: &Record) -> Result<()> {
+        self.journal
+            .as_mut()
+            .map_or(Ok(()), |journal| journal.add(record))
+    }
+
+    fn outcome(self) -> Result<Outcome> {
+        let plan = self.a.plan;
+        let touched: BTreeSet<String> = plan
+            .units
+            .actions()
+            .filter(|a| a.verb != Verb::Stop)
+            .map(|a| a.unit.clone())
+            .collect();
+        let units = match self.a.systemd {
+            Some(systemd) if plan.units.actions().next().is_some() => judge(
+                self.a.before,
+                &live::read_live(systemd, &managed_folder())?,
+                &touched,
+                &self.jobs,
+            ),
+            _ => judge(self.a.before, self.a.before, &BTreeSet::new(), &self.jobs),
+        };
+        let logs = units
+            .failed
+            .keys()
+            .map(|unit| (unit.clone(), journal_tail(unit)))
+            .collect();
+        Ok(Outcome {
+            version: outcome::VERSION,
+            goal: plan.goal.clone(),
+            summary: plan.summary(),
+            pending: outcome::pending(&self.jobs),
+            jobs: self.jobs,
+            units,
+            not_restarted: plan.units.skipped.clone(),
+            logs,
+            tmpfiles: self.tmpfiles,
+        })
+    }
+}
+
+fn managed_folder() -> String {
+    format!("/etc/{}", unit_files::SYSTEM)
+}
+
+/// NixOS's target for what must happen again at each activation, before units start.
+const SYSINIT_REACTIVATION: &str = "sysinit-reactivation.target";
+
+fn in_etc(target: &TargetPath) -> std::path::PathBuf {
+    Path::new("etc").join(target)
+}
+
+/// Own twice: what is replaced or removed must still be what the plan was made from.
+fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {
+    let now = root.node(&in_etc(&change.target))?;
+    let expected = match &change.before {
+        // What stood there or in the way is gone by now.
+        Node::Folder | Node::Blocked { .. } => &Node::Absent,
+        other => other,
+    };
+    if now != *expected {
+        bail!(
+            "/etc/{} has changed since the plan was made\nhint: run this again",
+            change.target
+        );
+    }
+    root.remove_leftover(&in_etc(&change.target))
+}
+
+fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
+    let path = Path::new(path);
+    if root.node(path)? == (Node::Link { to: to.to_owned() }) {
+        return Ok(());
+    }
+    root.write_link(path, to)
+}
+
+/// Gives the last lines that a unit logged; a report without them is better than none.
+fn journal_tail(unit: &str) -> Vec<String> {
+    let command = Command::new("journalctl")
+        .args([
+            "--no-pager",
+            "--quiet",
+            "--output=short",
+            "--lines=10",
+            "--boot",
+        ])
+        .arg(format!("--unit={unit}"));
+    match command.output() {
+        Ok(output) => String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .map(str::to_owned)
+            .collect(),
+        Err(e) => vec![format!("(its log can't be read: {e:#})")],
+    }
+}
+
+fn now() -> u64 {
+    // A clock before 1970 only spoils a time stamp.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}

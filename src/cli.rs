@@ -1,0 +1,202 @@
+//! The command line, as clap types. The help texts are the reference of the program.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
+///
+/// A host's configuration is evaluated by Nix to a toplevel. `plan` shows exactly what `switch` will do with it;
+/// `rollback` goes back a generation and `deactivate` takes everything away and puts back what stood there before.
+#[derive(Debug, Parser)]
+#[command(name = "system-manager", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done, or nothing to do
+  1   refused or failed before anything was changed
+  2   the command line is wrong
+  3   stopped part-way; run again to resume
+  4   activated, but units that this run touched have failed
+  5   rolled back (switch --rollback-on-failure)
+  10  there are changes (plan --detailed-exitcode)";
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// Work on the system below DIR instead of the running one; no systemd is asked there
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    pub color: ColorChoice,
+
+    /// Log more: -v each unchanged thing, -vv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Log warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// A file with a module, or with a function that gives a toplevel [default: ./flake.nix, ./system.nix, then the
+    /// same in ~/.config/system-manager]
+    #[arg(long, value_name = "PATH", conflicts_with = "flake")]
+    pub file: Option<PathBuf>,
+
+    /// A flake; without an attribute, systemConfigs.<system>.<hostname>, .<hostname> and .default are tried
+    #[arg(long, value_name = "URI")]
+    pub flake: Option<String>,
+
+    /// The nixpkgs to use with --file; `embedded` for none [default: `<nixpkgs>` of `NIX_PATH`, else
+    /// embedded]
+    #[arg(long, value_name = "PATH")]
+    pub nixpkgs: Option<String>,
+
+    /// A setting for Nix, as in nix.conf(5); may be repeated
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub nix_option: Vec<String>,
+}
+
+/// How an activation is done.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// How long to wait for a unit to stop, start or reload, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    pub unit_timeout: u64,
+
+    /// Refuse a configuration that sets options which have no effect on this host
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the configuration and print its toplevel
+    Build {
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Show what `switch` will do, and change nothing
+    ///
+    /// `+` is added, `~` changed, `-` removed, `<` put back as it was before; `!` stands in the way and must be
+    /// resolved first. Then come the unit actions with their reasons, and one line that sums up.
+    Plan {
+        /// A toplevel that is built already
+        #[arg(value_name = "TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
+        toplevel: Option<PathBuf>,
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+        /// Show what `deactivate` will do
+        #[arg(long, conflicts_with_all = ["toplevel", "file", "flake", "nixpkgs"])]
+        deactivate: bool,
+        /// Save the plan; `switch FILE` applies exactly that, or refuses it as stale
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit with 10 when there are changes
+        #[arg(long)]
+        detailed_exitcode: bool,
+        /// Refuse a configuration that sets options which have no effect on this host
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Build the configuration, register it as a generation and activate it
+    Switch {
+        /// A plan that `plan --out` saved
+        #[arg(value_name = "PLAN", conflicts_with_all = ["file", "flake", "nixpkgs"])]
+        plan: Option<PathBuf>,
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+        /// Go back to the generation before if units fail or the activation stops part-way
+        #[arg(long)]
+        rollback_on_failure: bool,
+    },
+    /// Build the configuration and register it as a generation, without activating it
+    #[command(alias = "generate")]
+    Register {
+        /// A toplevel that is built already
+        #[arg(value_name = "TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
+        toplevel: Option<PathBuf>,
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Activate a toplevel, by default the profile's current generation
+    Activate {
+        /// The toplevel
+        #[arg(value_name = "TOPLEVEL")]
+        toplevel: Option<PathBuf>,
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Take everything away and put back what stood there before
+    Deactivate {
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Activate the generation before, or another one
+    Rollback {
+        /// The generation's number, as `generations` lists it
+        #[arg(long, value_name = "N")]
+        to: Option<u64>,
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// List the generations
+    Generations,
+    /// Show what is managed, what was changed by hand, and what is unfinished
+    Status,
+    /// Write a first configuration, system.nix
+    Init {
+        /// The folder to write it to
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Print a shell's completion script
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
+}

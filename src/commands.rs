@@ -1,0 +1,362 @@
+//! What each command does: reads, has the plan decided, prints it or applies it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::apply::{self, Activation, Progress};
+use crate::claims;
+use crate::cli::{ApplyArgs, SourceArgs};
+use crate::command::{Command, show_code};
+use crate::desired::{Desired, read_desired};
+use crate::diffs;
+use crate::etc::{self, Conflict};
+use crate::live;
+use crate::lock::Lock;
+use crate::manifest::Manifest;
+use crate::names::{AbsolutePath, TargetPath};
+use crate::nix::{BuildOptions, Source};
+use crate::observe::{self, Observed};
+use crate::outcome::Outcome;
+use crate::owners::Owners;
+use crate::plan::{self, Goal, PackagesChange, Plan};
+use crate::profile;
+use crate::root::Root;
+use crate::state::{Active, State};
+use crate::systemd::Systemd;
+use crate::unit_files::{self, read_units};
+use crate::unit_set::{Live, UnitSet};
+use crate::units::{self, Seeds, UnitPlan};
+
+/// A plan with what it takes to apply it.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    state: State,
+    before: Live,
+    new_units: UnitSet,
+    systemd: Option<Systemd>,
+}
+
+/// How a command ended, for its exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Everything was done, or there was nothing to do.
+    Done,
+    /// Refused, before anything was changed; what was in the way has been printed.
+    Refused,
+    /// Activated, but units or tmpfiles rules failed.
+    Failed,
+    /// Went back to the generation before.
+    RolledBack,
+    /// There are changes (`plan --detailed-exitcode`).
+    Changes,
+}
+
+/// Gives the source that the command line names.
+///
+/// # Errors
+/// When it names none and there is no default one.
+pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
+    let source = match (&args.file, &args.flake) {
+        (Some(file), _) => Source::File(file.clone()),
+        (None, Some(uri)) => Source::Flake(uri.clone()),
+        (None, None) => Source::find()?,
+    };
+    let nix_options = args
+        .nix_option
+        .chunks(2)
+        .filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone())))
+        .collect();
+    Ok((
+        source,
+        BuildOptions {
+            nixpkgs: args.nixpkgs.clone(),
+            nix_options,
+        },
+    ))
+}
+
+/// Turns a path that was given, or a link such as the profile, into the store path of a toplevel.
+///
+/// # Errors
+/// When it does not exist.
+pub fn toplevel_path(path: &Path) -> Result<AbsolutePath> {
+    let real = std::fs::canonicalize(path)
+        .with_context(|| format!("reading the toplevel {}", path.display()))?;
+    let text = real
+        .to_str()
+        .ok_or_else(|| anyhow!("{} is not UTF-8", real.display()))?;
+    Ok(text.parse()?)
+}
+
+/// Gives the toplevel of the profile's current generation.
+///
+/// # Errors
+/// When there is none.
+pub fn current_toplevel(root: &Root) -> Result<AbsolutePath> {
+    profile::read(root)?
+        .into_iter()
+        .find(|g| g.current)
+        .map(|g| g.toplevel)
+        .ok_or_else(|| {
+            anyhow!(
+                "no generation is registered\nhint: name a toplevel, or run `system-manager switch`"
+            )
+        })
+}
+
+/// Reads the host and decides what reaching `goal` takes. Changes nothing.
+///
+/// # Errors
+/// When the manifest, the state or the host can't be read.
+pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
+    let manifest = match &goal {
+        Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
+        Goal::Deactivate => None,
+    };
+    let desired = manifest
+        .as_ref()
+        .map(read_desired)
+        .transpose()?
+        .unwrap_or_default();
+    let observed = observe::read_host(root, &desired)?;
+    let owners = Owners::read(root)?;
+    let (wanted, mut conflicts) = observe::resolve_wanted(&desired, &owners, &observed.state)?;
+    let mut files = etc::plan_files(&wanted, &observed.state, &observed.seen);
+    conflicts.append(&mut files.conflicts);
+    if let Some(manifest) = &manifest {
+        conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
+        if strict {
+            conflicts.extend(manifest.no_effect.iter().map(|item| Conflict {
+                subject: format!("the option `{}`", item.option),
+                cause: format!(
+                    "has no effect on this host, and is set by {}",
+                    item.defined_in.join(", ")
+                ),
+                remedy: "remove it, or leave out --strict".to_owned(),
+            }));
+        }
+    }
+    let becomes = match (&goal, &manifest) {
+        (Goal::Activate(toplevel), Some(manifest)) => Some(Active {
+            toplevel: toplevel.clone(),
+            packages: manifest.packages.names.clone(),
+        }),
+        _ => None,
+    };
+    let from = observed.state.active.clone();
+    let mut plan = Plan {
+        version: plan::VERSION,
+        goal,
+        from: from.as_ref().map(|a| a.toplevel.clone()),
+        state: observed.state.digest()?,
+        resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
+        conflicts,
+        checks: manifest
+            .as_ref()
+            .map(|m| m.pre_activation_checks.clone())
+            .unwrap_or_default(),
+        diffs: BTreeMap::new(),
+        tmpfiles: plan_tmpfiles(&desired, &files, &observed)?,
+        files,
+        units: UnitPlan::default(),
+        packages: packages_change(from.as_ref(), becomes.as_ref()),
+        becomes,
+        no_effect: manifest.map(|m| m.no_effect).unwrap_or_default(),
+    };
+    for change in plan.files.changes() {
+        if let Some(diff) = diffs::read_diff(root, change)? {
+            plan.diffs.insert(change.target.clone(), diff);
+        }
+    }
+    let mut prepared = Prepared {
+        plan,
+        state: observed.state,
+        before: Live::default(),
+        new_units: UnitSet::default(),
+        systemd: None,
+    };
+    if root.is_live() {
+        plan_units(
+            &mut prepared,
+            observed.interrupted.map(|i| i.due).unwrap_or_default(),
+        )?;
+    }
+    if !prepared.plan.is_empty() {
+        let (bytes, count) = prepared.plan.room()?;
+        prepared
+            .plan
+            .conflicts
+            .extend(observe::obstacles(root, bytes, count)?);
+    }
+    Ok(prepared)
+}
+
+/// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
+fn plan_units(prepared: &mut Prepared, mut seeds: Seeds) -> Result<()> {
+    let pending = &prepared.state.pending;
+    seeds.start.extend(pending.start.iter().cloned());
+    seeds.restart.extend(pending.restart.iter().cloned());
+    seeds.reload.extend(pending.reload.iter().cloned());
+    let is_unit = |target: &TargetPath| unit_files::is_below(unit_files::SYSTEM, target);
+    let files_change = prepared.plan.files.changes().any(|c| is_unit(&c.target));
+    if !files_change && seeds == Seeds::default() {
+        return Ok(());
+    }
+    let mut after = prepared.state.clone();
+    claims::commit(&mut after, &prepared.plan.files);
+    let sources = |state: &State| -> BTreeMap<TargetPath, String> {
+        let units = state.files.iter().filter(|(t, _)| is_unit(t));
+        units.map(|(t, f)| (t.clone(), f.source.clone())).collect()
+    };
+    let old = read_units(unit_files::SYSTEM, &sources(&prepared.state));
+    prepared.new_units = read_units(unit_files::SYSTEM, &sources(&after));
+    let Some(systemd) = Systemd::connect()? else {
+        prepared.plan.conflicts.push(Conflict {
+            subject: "systemd".to_owned(),
+            cause: "is not running here, but units are to be switched".to_owned(),
+            remedy: "boot this host with systemd, or place the files only, with `--root /`"
+                .to_owned(),
+        });
+        return Ok(());
+    };
+    prepared.before = live::read_live(&systemd, &format!("/etc/{}", unit_files::SYSTEM))?;
+    prepared.plan.units = units::decide(
+        &old,
+        &prepared.new_units,
+        &prepared.before,
+        &seeds,
+        units::Options::default(),
+    );
+    prepared.plan.units.daemon_reload |= files_change;
+    prepared.systemd = Some(systemd);
+    Ok(())
+}
+
+/// The rules are applied when one of their files changes, and again after an interruption.
+fn plan_tmpfiles(
+    desired: &Desired,
+    files: &etc::FilesPlan,
+    observed: &Observed,
+) -> Result<Vec<AbsolutePath>> {
+    let is_rules = |t: &TargetPath| t.as_str().starts_with("tmpfiles.d/");
+    let interrupted = observed.interrupted.as_ref().is_some_and(|i| i.tmpfiles);
+    if !interrupted && !files.writes.iter().any(|c| is_rules(&c.target)) {
+        return Ok(Vec::new());
+    }
+    let rules = desired.iter().filter(|(t, _)| is_rules(t));
+    rules
+        .map(|(_, want)| want.source.parse().context("reading the tmpfiles rules"))
+        .collect()
+}
+
+fn packages_change(from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
+    let old = from.map(|a| a.packages.clone()).unwrap_or_default();
+    let new = to.map(|a| a.packages.clone()).unwrap_or_default();
+    PackagesChange {
+        added: new.difference(&old).cloned().collect(),
+        removed: old.difference(&new).cloned().collect(),
+    }
+}
+
+/// Runs the configuration's own checks.
+///
+/// # Errors
+/// When one can't be run, or says that this host must not be activated.
+pub fn run_checks(plan: &Plan) -> Result<()> {
+    for check in &plan.checks {
+        tracing::info!("running the check {}", check.name);
+        let output = Command::new(check.script.as_str()).output()?;
+        if output.code != Some(0) {
+            let text = [output.stdout, output.stderr].concat();
+            return Err(anyhow!(
+                "the check `{}` refused this host ({}): {}",
+                check.name,
+                show_code(output.code),
+                String::from_utf8_lossy(&text).trim()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An activation that ended before its end.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nothing had been changed.
+    Before(anyhow::Error),
+    /// It stopped part-way; the next run goes on.
+    PartWay(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Before(error)
+    }
+}
+
+/// Applies what was prepared. The caller holds the lock and has had the conflicts refused.
+///
+/// # Errors
+/// With whether anything had been changed.
+pub fn activate(
+    root: &Root,
+    prepared: Prepared,
+    args: &ApplyArgs,
+    tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Outcome, Failure> {
+    run_checks(&prepared.plan)?;
+    let activation = Activation {
+        root,
+        plan: &prepared.plan,
+        state: prepared.state,
+        systemd: prepared.systemd.as_ref(),
+        before: &prepared.before,
+        new_units: &prepared.new_units,
+        unit_timeout: Duration::from_secs(args.unit_timeout),
+    };
+    apply::apply(activation, tell).map_err(|stopped| {
+        if stopped.begun {
+            Failure::PartWay(stopped.error)
+        } else {
+            Failure::Before(stopped.error)
+        }
+    })
+}
+
+/// Takes the lock of a host.
+///
+/// # Errors
+/// When another activation holds it.
+pub fn lock(root: &Root, purpose: &str) -> Result<Lock> {
+    Lock::take(root, purpose).with_context(|| {
+        if nix::unistd::geteuid().is_root() {
+            "locking this host".to_owned()
+        } else {
+            "locking this host\nhint: this must run as root, for example with sudo".to_owned()
+        }
+    })
+}
+
+/// Writes a first configuration.
+///
+/// # Errors
+/// When one is there already, or it can't be written.
+pub fn init(folder: &Path) -> Result<PathBuf> {
+    use std::io::Write;
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    let path = folder.join("system.nix");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .with_context(|| format!("creating {}", path.display()))?;
+    file.write_all(TEMPLATE.as_bytes())
+        .with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+const TEMPLATE: &str = include_str!("../examples/hello.nix");

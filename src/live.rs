@@ -1,0 +1,67 @@
+//! Reads from the running systemd what the decision about units needs.
+
+use std::collections::BTreeSet;
+
+use anyhow::Result;
+
+use crate::systemd::{Loaded, Systemd};
+use crate::unit_set::{Live, LiveUnit, Origin};
+
+/// Reads the loaded units; details only of those that are up or failed, since no other is ever touched for what it is.
+///
+/// # Errors
+/// When systemd does not answer.
+pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
+    let mut live = Live::default();
+    for unit in systemd.list()? {
+        let details =
+            !matches!(unit.active_state.as_str(), "inactive") && unit.load_state != "not-found";
+        // A device follows the hardware; there are many, and no unit file of one is ours.
+        let read = if details && !unit.name.ends_with(".device") {
+            read_details(systemd, &unit, managed)?
+        } else {
+            LiveUnit::default()
+        };
+        live.units.insert(
+            unit.name.clone(),
+            LiveUnit {
+                active_state: unit.active_state,
+                sub_state: unit.sub_state,
+                following: unit.following,
+                ..read
+            },
+        );
+    }
+    Ok(live)
+}
+
+fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveUnit> {
+    let Some(properties) = systemd.properties(unit)? else {
+        // It went away between the list and now.
+        return Ok(LiveUnit::default());
+    };
+    let mut stops_with = BTreeSet::new();
+    for name in ["Requires", "Requisite", "BindsTo", "PartOf"] {
+        stops_with.extend(properties.list(name));
+    }
+    let service = if unit.name.ends_with(".service") {
+        systemd.service_properties(unit)?
+    } else {
+        None
+    };
+    Ok(LiveUnit {
+        origin: Origin::of(&properties.text("FragmentPath"), managed),
+        names: properties.list("Names").collect(),
+        refuses_manual_start: properties.flag("RefuseManualStart"),
+        stops_with,
+        result: service
+            .as_ref()
+            .map(|s| s.text("Result"))
+            .unwrap_or_default(),
+        exec_main_status: service
+            .as_ref()
+            .map(|s| s.number("ExecMainStatus"))
+            .unwrap_or_default(),
+        ..LiveUnit::default()
+    })
+}

@@ -1,0 +1,93 @@
+//! What an activation came to: the truth about each unit's job, for the report and the exit code.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::plan::{Goal, Summary};
+use crate::unit_outcome::{JobResult, UnitOutcome};
+use crate::units::{Seeds, UnitNote, Verb};
+
+/// The version of the format of the outcome in `--json`.
+pub const VERSION: u32 = 1;
+
+/// What an activation came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// Format version.
+    pub version: u32,
+    /// What was to be reached.
+    pub goal: Goal,
+    /// How much was done.
+    pub summary: Summary,
+    /// How each job ended, in order.
+    pub jobs: Vec<JobResult>,
+    /// What became of the units.
+    pub units: UnitOutcome,
+    /// Changed units that their definition keeps as they are.
+    pub not_restarted: Vec<UnitNote>,
+    /// The last lines of the journal of each failed unit.
+    pub logs: BTreeMap<String, Vec<String>>,
+    /// What tmpfiles rules could not do.
+    pub tmpfiles: Option<String>,
+    /// What the next run does first.
+    pub pending: Seeds,
+}
+
+impl Outcome {
+    /// Says whether everything that was touched is well.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.units.is_success() && self.tmpfiles.is_none()
+    }
+}
+
+/// Gives what the jobs that did not end in time leave for the next run. Pure.
+#[must_use]
+pub fn pending(jobs: &[JobResult]) -> Seeds {
+    let mut pending = Seeds::default();
+    for job in jobs
+        .iter()
+        .filter(|j| j.result == crate::systemd::TIMED_OUT)
+    {
+        let started_again = jobs
+            .iter()
+            .any(|j| j.unit == job.unit && j.verb == Verb::Start);
+        match job.verb {
+            Verb::Stop if started_again => pending.restart.insert(job.unit.clone()),
+            Verb::Stop => false,
+            Verb::Start => pending.start.insert(job.unit.clone()),
+            Verb::Restart => pending.restart.insert(job.unit.clone()),
+            Verb::Reload => pending.reload.insert(job.unit.clone()),
+        };
+    }
+    pending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_not_forgotten() {
+        let job = |unit: &str, verb, result: &str| JobResult {
+            unit: unit.to_owned(),
+            verb,
+            result: result.to_owned(),
+        };
+        let jobs = [
+            job("a.service", Verb::Stop, "timeout"),
+            job("a.service", Verb::Start, "done"),
+            job("b.service", Verb::Stop, "timeout"),
+            job("c.service", Verb::Restart, "timeout"),
+            job("d.service", Verb::Restart, "failed"),
+        ];
+        let pending = pending(&jobs);
+        assert_eq!(
+            pending.restart.into_iter().collect::<Vec<_>>(),
+            ["a.service", "c.service"]
+        );
+        assert!(pending.start.is_empty() && pending.reload.is_empty());
+    }
+}

@@ -1,0 +1,160 @@
+//! What is managed, what was changed by hand, what is unfinished.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::desired::Desired;
+use crate::names::{AbsolutePath, TargetPath};
+use crate::observe;
+use crate::profile;
+use crate::root::{Node, Root};
+use crate::state::SavedEdit;
+use crate::unit_files;
+
+/// The version of the format of `status --json`.
+pub const VERSION: u32 = 1;
+
+/// How a managed file differs from what was put there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Drift {
+    /// It is gone.
+    Removed,
+    /// It is something else.
+    Changed,
+}
+
+/// The status of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Format version.
+    pub version: u32,
+    /// The active toplevel.
+    pub active: Option<AbsolutePath>,
+    /// Its generation, when it is registered.
+    pub generation: Option<u64>,
+    /// How many files below `/etc` are managed.
+    pub files: usize,
+    /// How many of them are unit files.
+    pub units: usize,
+    /// Files that were changed or removed by hand.
+    pub drift: BTreeMap<TargetPath, Drift>,
+    /// Foreign files that are backed up, by target.
+    pub backups: BTreeMap<TargetPath, String>,
+    /// Hand-made changes that were kept.
+    pub saved: Vec<SavedEdit>,
+    /// What an interrupted activation was doing.
+    pub interrupted: Option<String>,
+    /// Unit actions that are left for the next run.
+    pub pending: Vec<String>,
+}
+
+/// Reads the status of a host.
+///
+/// # Errors
+/// When the state or a managed file can't be read.
+pub fn read(root: &Root) -> Result<Status> {
+    let observed = observe::read_host(root, &Desired::new())?;
+    let state = observed.state;
+    let mut drift = BTreeMap::new();
+    for (target, file) in &state.files {
+        match observed.seen.nodes.get(target) {
+            Some(now) if *now == file.is => {}
+            Some(Node::Absent) | None => {
+                drift.insert(target.clone(), Drift::Removed);
+            }
+            Some(_) => {
+                drift.insert(target.clone(), Drift::Changed);
+            }
+        }
+    }
+    let is_unit = |t: &&TargetPath| {
+        unit_files::is_below(unit_files::SYSTEM, t) && t.as_str().matches('/').count() == 2
+    };
+    let active = state.active.map(|a| a.toplevel);
+    let generation = profile::read(root)?
+        .into_iter()
+        .filter(|g| Some(&g.toplevel) == active.as_ref())
+        .max_by_key(|g| (g.current, g.number))
+        .map(|g| g.number);
+    let due = observed
+        .interrupted
+        .as_ref()
+        .map(|i| i.due.clone())
+        .unwrap_or_default();
+    let pending = [due, state.pending]
+        .into_iter()
+        .flat_map(|s| s.start.into_iter().chain(s.restart).chain(s.reload))
+        .collect();
+    Ok(Status {
+        version: VERSION,
+        active,
+        generation,
+        files: state.files.len(),
+        units: state.files.keys().filter(is_unit).count(),
+        drift,
+        backups: state
+            .files
+            .iter()
+            .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
+            .collect(),
+        saved: state.saved,
+        interrupted: observed.interrupted.map(|i| i.purpose),
+        pending,
+    })
+}
+
+/// Renders a status. Pure.
+#[must_use]
+pub fn render(status: &Status) -> String {
+    let mut out = String::new();
+    // Writing to a String can't fail, here and below.
+    let _ = match (&status.active, status.generation) {
+        (Some(toplevel), Some(n)) => writeln!(out, "active: generation {n}, {toplevel}"),
+        (Some(toplevel), None) => {
+            writeln!(out, "active: {toplevel} (not registered as a generation)")
+        }
+        (None, _) => writeln!(out, "nothing is active"),
+    };
+    if status.active.is_some() || status.files > 0 {
+        let _ = writeln!(
+            out,
+            "managed: {} files below /etc, {} of them units",
+            status.files, status.units
+        );
+    }
+    if let Some(purpose) = &status.interrupted {
+        let _ = writeln!(out, "interrupted: {purpose}; run it again to finish it");
+    }
+    if !status.pending.is_empty() {
+        let _ = writeln!(out, "left for the next run: {}", status.pending.join(", "));
+    }
+    for (target, drift) in &status.drift {
+        let what = match drift {
+            Drift::Removed => "removed",
+            Drift::Changed => "changed",
+        };
+        let _ = writeln!(out, "drift: /etc/{target} was {what} by hand");
+    }
+    for (target, backup) in &status.backups {
+        let _ = writeln!(
+            out,
+            "backup: /etc/{target} as it was before: /{}/{backup}",
+            crate::backups::FOLDER
+        );
+    }
+    for edit in &status.saved {
+        let _ = writeln!(
+            out,
+            "kept edit: of /etc/{}: /{}/{}",
+            edit.target,
+            crate::backups::FOLDER,
+            edit.backup
+        );
+    }
+    out
+}
