@@ -54,7 +54,8 @@ let
       lib.mapAttrsToList (path: types: map (line path) (builtins.attrValues types)) paths
     );
 
-  file = name: content: build.writeText "${name}.conf" (lib.concatMapStrings (l: "${l}\n") content);
+  file =
+    name: content: build.writeText "tmpfiles-${name}.conf" (lib.concatMapStrings (l: "${l}\n") content);
 in
 {
   options.systemd.tmpfiles = {

@@ -298,3 +298,43 @@ fn the_option_reference_is_that_of_the_modules() -> Result<()> {
     let text: String = serde_json::from_slice(&output.stdout)?;
     compare(&project().join("docs/options.md"), &text)
 }
+
+/// Evaluates a file's manifest, with the stand-in for nixpkgs or without.
+fn manifest(file: &str, with_nixpkgs: bool) -> Result<String> {
+    let mut args: Vec<OsString> = ["--eval", "--strict", "--json", "-A", "manifest"]
+        .map(OsString::from)
+        .to_vec();
+    args.extend([
+        "--argstr".into(),
+        "file".into(),
+        project().join(file).into(),
+    ]);
+    if with_nixpkgs {
+        let nixpkgs = project().join("tests/eval/nixpkgs");
+        args.extend(["--argstr".into(), "nixpkgs".into(), nixpkgs.into()]);
+    }
+    args.push(project().into());
+    let output = nix("nix-instantiate", &args)?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn a_nixpkgs_whose_packages_are_unused_leaves_no_trace() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    for file in ["examples/nginx.nix", "examples/timer.nix"] {
+        ensure!(
+            manifest(file, false)? == manifest(file, true)?,
+            "{file}: the manifest depends on whether there is a nixpkgs"
+        );
+    }
+    let used = Manifest::parse(&manifest("tests/eval/nixpkgs/uses-hello.nix", true)?)?;
+    ensure!(used.made_from.nixpkgs.as_deref() == Some("26.11stand-in"));
+    Ok(())
+}
