@@ -17,6 +17,8 @@ let
       name ? "default",
       pkgs ? null,
       specialArgs ? { },
+      # The same, by the name that numtide/system-manager gives it.
+      extraSpecialArgs ? { },
       overlays ? [ ],
     }@args:
     let
@@ -77,7 +79,8 @@ let
             else
               throw "`modulesPath` needs a nixpkgs\nhint: pass --nixpkgs PATH, or set NIX_PATH";
         }
-        // specialArgs;
+        // specialArgs
+        // extraSpecialArgs;
       };
     in
     evaluation;
