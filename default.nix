@@ -13,8 +13,12 @@
 {
   # A nixpkgs, as a path or flake input. It gives `lib`, `pkgs` and `modulesPath`.
   nixpkgs ? null,
-  # The module library, instead of nixpkgs's or the embedded one.
-  lib ? null,
+  # The module library.
+  lib ?
+    if nixpkgs == null then
+      import ./modules/lib
+    else
+      import ./nixos-compat/library.nix { inherit nixpkgs; },
   # The system that builds, and the default of `nixpkgs.hostPlatform`. A pure evaluation, which has none,
   # builds on the target's.
   system ? builtins.currentSystem or null,
@@ -71,35 +75,35 @@ let
     in
     "${builtins.storePath (builtins.head parts)}${builtins.elemAt parts 1}";
 
-  # nixpkgs's own library, as its modules may need more than the embedded one has; but not one from before 22.11,
-  # which lacks what the core modules need.
-  libOf =
-    nixpkgs:
-    let
-      theirs = import (nixpkgs + "/lib");
-    in
-    if lib != null then
-      lib
-    else if nixpkgs != null && builtins.compareVersions theirs.version "22.11" >= 0 then
-      theirs
-    else
-      import ./modules/lib;
+  evaluateWith =
+    {
+      nixpkgs,
+      lib,
+    }:
+    import ./modules/evaluate.nix {
+      inherit
+        lib
+        nixpkgs
+        system
+        shell
+        version
+        ;
+      activatorFor = inStore "system-manager" activator;
+      busyboxFor =
+        system:
+        import ./modules/busybox.nix {
+          program = if isFunction busybox then busybox system else busybox;
+        };
+    };
 
   # Evaluates modules to `config` and `options`.
   evaluate =
     args:
     let
-      source = args.nixpkgs or nixpkgs;
-      evaluateModules = import ./modules/evaluate.nix {
-        inherit system shell version;
-        nixpkgs = source;
-        lib = libOf source;
-        activatorFor = inStore "system-manager" activator;
-        busyboxFor =
-          system:
-          import ./modules/busybox.nix {
-            program = if isFunction busybox then busybox system else busybox;
-          };
+      other = args ? nixpkgs && args.nixpkgs != null;
+      evaluateModules = evaluateWith {
+        nixpkgs = if other then args.nixpkgs else nixpkgs;
+        lib = if other then import ./nixos-compat/library.nix { inherit (args) nixpkgs; } else lib;
       };
     in
     evaluateModules (removeAttrs args [ "nixpkgs" ]);

@@ -63,16 +63,9 @@ let
         allowSubstitutes = false;
       }
     );
-  # Lets a path carry what its text refers to, so that the manifest can tell whose packages it uses.
-  carrying = text: path: path + substring 0 0 text;
 in
 {
-  inherit
-    run
-    carrying
-    shell
-    storeName
-    ;
+  inherit run shell storeName;
 
   # Gives the store path, as a string, of a file with this text.
   writeText =
@@ -103,7 +96,7 @@ in
         passAsFile = [ "text" ];
       };
     in
-    carrying text "${folder}/bin/${file}";
+    "${folder}/bin/${file}";
 
   # Gives the store path, as a string, of a unit file. It is in a folder, so that its base name is the
   # unit's: systemd calls a link to a file with another name an alias.
@@ -123,7 +116,7 @@ in
         passAsFile = [ "text" ];
       };
     in
-    carrying text "${folder}/${name}";
+    "${folder}/${name}";
 
   # Joins packages into one folder of links. The first package that has a file wins; another one with
   # different content is reported in the build's log.

@@ -94,8 +94,7 @@ let
   parts = target: lib.splitString "/" target;
   isPlain =
     target:
-    builtins.match "[^[:cntrl:]]*" target != null
-    && lib.all (
+    lib.all (
       p:
       !(lib.elem p [
         ""
@@ -137,7 +136,7 @@ in
 
   config = {
     assertions = [
-      (say "a target must be a relative path without `.`, `..`, empty components or control characters" (
+      (say "a target must be a relative path without `.`, `..` or empty components" (
         map (t: "`${t}`") (lib.filter (t: !(isPlain t)) targets)
       ))
       (say "several entries with different sources have the same target" (

@@ -11,14 +11,41 @@
   version,
 }:
 let
+  modulesPath =
+    if nixpkgs != null then
+      toString (nixpkgs + "/nixos/modules")
+    else
+      throw "`modulesPath` needs a nixpkgs\nhint: pass --nixpkgs PATH, or set NIX_PATH";
+
+  # With a nixpkgs, its modules can be imported, and its options set.
+  evaluateModules =
+    {
+      core,
+      modules,
+      specialArgs,
+    }:
+    if nixpkgs == null then
+      lib.evalModules {
+        modules = core ++ modules;
+        inherit specialArgs;
+      }
+    else
+      (import ../nixos-compat {
+        inherit
+          lib
+          nixpkgs
+          core
+          specialArgs
+          ;
+      }).evaluate
+        modules;
+
   evaluate =
     {
       modules,
       name ? "default",
       pkgs ? null,
       specialArgs ? { },
-      # The same, by the name that numtide/system-manager gives it.
-      extraSpecialArgs ? { },
       overlays ? [ ],
     }@args:
     let
@@ -69,18 +96,14 @@ let
         };
       };
 
-      evaluation = lib.evalModules {
-        modules = import ./. ++ [ given ] ++ modules;
+      evaluation = evaluateModules {
+        inherit modules;
+        core = import ./. ++ import ../nixos-compat/modules ++ [ given ];
         specialArgs = {
-          inherit build systemManager;
-          modulesPath =
-            if nixpkgs != null then
-              toString (nixpkgs + "/nixos/modules")
-            else
-              throw "`modulesPath` needs a nixpkgs\nhint: pass --nixpkgs PATH, or set NIX_PATH";
+          inherit build systemManager modulesPath;
+          nixosModulesPath = modulesPath;
         }
-        // specialArgs
-        // extraSpecialArgs;
+        // specialArgs;
       };
     in
     evaluation;

@@ -56,7 +56,7 @@ in
 
   config = {
     system.build = {
-      sw = if sw == null then null else build.carrying (toString packages) "${sw}";
+      inherit sw;
       packageNames = lib.unique (
         builtins.sort builtins.lessThan (map (p: p.name or (baseNameOf "${p}")) packages)
       );

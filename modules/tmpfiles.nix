@@ -54,13 +54,7 @@ let
       lib.mapAttrsToList (path: types: map (line path) (builtins.attrValues types)) paths
     );
 
-  settings = lib.mapAttrs (_name: lines) cfg.settings;
-  byFile = settings // {
-    "00-nixos" = cfg.rules ++ settings."00-nixos" or [ ];
-  };
-
-  file =
-    name: content: build.writeText "tmpfiles-${name}.conf" (lib.concatMapStrings (l: "${l}\n") content);
+  file = name: content: build.writeText "${name}.conf" (lib.concatMapStrings (l: "${l}\n") content);
 in
 {
   options.systemd.tmpfiles = {
@@ -91,9 +85,11 @@ in
   };
 
   config.system.build = {
-    tmpfiles = lib.mapAttrs' (name: parts: lib.nameValuePair "${name}.conf" (file name parts)) (
-      lib.filterAttrs (_name: parts: parts != [ ]) byFile
-    );
+    tmpfiles =
+      lib.optionalAttrs (cfg.rules != [ ]) { "00-nixos.conf" = file "00-nixos" cfg.rules; }
+      // lib.mapAttrs' (name: paths: lib.nameValuePair "${name}.conf" (file name (lines paths))) (
+        lib.filterAttrs (_name: paths: paths != { }) cfg.settings
+      );
     tmpfilesPackages = lib.unique (map (p: "${lib.getLib p}") cfg.packages);
   };
 }

@@ -427,11 +427,7 @@ impl<'a> Planner<'a> {
                 name,
                 &row([name, password, &id.to_string(), ""], Some(id)),
             );
-            // A group that this tool made has its twin, also when a run was stopped between the two.
-            let made = self
-                .owned(AccountFile::Group, name)
-                .is_some_and(|row| row.created);
-            if in_gshadow || made {
+            if in_gshadow || !exists {
                 self.apply(AccountFile::Gshadow, name, &row([name, "!", "", ""], None));
             }
         }

@@ -12,7 +12,7 @@
   links ? { },
   # What to install on the target, by family of distributions: `{ debian = "nginx-light"; }`.
   install ? { },
-  version ? null,
+  version ? "host",
   # Attributes that modules expect of the package.
   passthru ? { },
 }:
@@ -28,8 +28,7 @@ let
     // lib.mapAttrs (_path: absolute) links;
 
   folder = build.run {
-    # The prefix tells it from a package of nixpkgs.
-    name = "host-${name}${lib.optionalString (version != null) "-${version}"}";
+    name = "${name}-${version}";
     env.links = lib.concatStrings (lib.mapAttrsToList (path: target: "${path}\t${target}\n") linked);
     passAsFile = [ "links" ];
     script = ''
@@ -45,8 +44,7 @@ let
     folder
     // {
       pname = name;
-      # As old as can be, when nobody knows.
-      version = if version == null then "0" else version;
+      inherit version;
       outputs = [ "out" ];
       outputName = "out";
       outputSpecified = true;

@@ -75,8 +75,6 @@
     restartIfChanged = false;
     stopIfChanged = false;
     notSocketActivated = true;
-    path = [ "/opt/tools" ];
-    enableDefaultPath = false;
   };
 
   systemd.services.reloading = {

@@ -1,0 +1,147 @@
+# The layer in which unmodified NixOS modules run on a distribution that is not NixOS.
+#
+# All modules of a nixpkgs give their declarations, so that each option that a module reads or sets exists.
+# Definitions count from the modules that the host imports, a few that these take for granted, and ours.
+{
+  lib,
+  nixpkgs,
+  # Our modules, which every evaluation has.
+  core,
+  specialArgs,
+}:
+let
+  inherit (builtins) attrNames listToAttrs;
+
+  root = builtins.unsafeDiscardStringContext (toString (nixpkgs + "/nixos/modules"));
+  moduleFile = import ./module-file.nix;
+  collect = import ./collect.nix { inherit lib root; };
+  inherit (import ./definitions.nix { inherit lib; }) settings;
+  borrowed = file: lib.hasPrefix "${root}/" (toString file);
+
+  ours =
+    (lib.evalModules {
+      modules = core;
+      inherit specialArgs;
+    }).options;
+  borrow = import ./borrow.nix { inherit lib ours; };
+
+  listed = map moduleFile (import (/. + "${root}/module-list.nix"));
+  isListed = setOf listed;
+  infrastructure = lib.filter (f: isListed ? ${f}) (
+    map (f: "${root}/${f}") (import ./infrastructure.nix)
+  );
+
+  setOf = names: listToAttrs (map (name: { inherit name; value = true; }) names);
+
+  # The arguments that may be used in `imports`.
+  importArgs = {
+    inherit lib specialArgs;
+    config = throw "`config` cannot be used in `imports`";
+    options = throw "`options` cannot be used in `imports`";
+  }
+  // specialArgs;
+
+  collectIn =
+    evaluation:
+    collect {
+      args = importArgs // {
+        inherit (evaluation) config options;
+      };
+      argument = name: evaluation._module.args.${name};
+    };
+
+  # Evaluates with some NixOS modules in force, besides those that `modules` import.
+  evaluateWith =
+    modules: added:
+    let
+      imported = collect { args = importArgs; } modules;
+      disabled = setOf (lib.concatMap (m: m.disabled) imported);
+      inTree = lib.filter (m: m.inTree && !(disabled ? ${m.key})) (
+        imported ++ collect { args = importArgs; } added
+      );
+      chosen = lib.unique (map (m: m.key) inTree);
+      inForce = setOf (chosen ++ infrastructure);
+      unlisted = lib.filter (f: !(isListed ? ${f})) chosen;
+
+      # Imports of a folder have another key than our import of its `default.nix`, which replaces them.
+      folders = lib.filter (m: m.inTree && m.written != m.key) imported;
+      replaced.disabledModules = lib.unique (map (m: /. + m.written) folders);
+
+      evaluation = lib.evalModules {
+        modules =
+          core
+          ++ borrow (listed ++ unlisted) inForce
+          ++ [
+            replaced
+            (import ./values.nix {
+              inherit (lib.trivial) release;
+              isListed = name: isListed ? "${root}/${name}";
+            })
+            (import ./results.nix { inherit findings; })
+          ]
+          ++ modules;
+        inherit specialArgs;
+      };
+
+      acts = file: !(borrowed file) || inForce ? ${toString file};
+      findings = import ./findings.nix {
+        inherit lib root acts;
+        isRelevant = name: lib.hasPrefix "${root}/services/" name;
+        provided = import ./provided.nix;
+        settings =
+          (import ./definitions.nix {
+            inherit lib;
+            isExtended = option: lib.any acts option.declarations && !(lib.all acts option.declarations);
+          }).settings
+            {
+              inherit (evaluation) options;
+              modules = collectIn evaluation (modules ++ infrastructure ++ added);
+            };
+      };
+    in
+    {
+      inherit evaluation findings chosen;
+    };
+
+  # Takes modules in until all that is set has one in force that acts on it.
+  evaluate =
+    modules: added:
+    let
+      round = evaluateWith modules added;
+      wanted = map (m: m.file) round.findings.missing;
+    in
+    if round.evaluation.config.nixos-compat.autoImport && wanted != [ ] then
+      evaluate modules (added ++ wanted)
+    else
+      round.evaluation;
+
+  # Whether modules need the layer: they import a NixOS module, ask for it, or set what we do not declare.
+  isNeeded =
+    probe: modules:
+    lib.any (m: m.inTree) (collect { args = importArgs; } modules)
+    || probe.config.nixos-compat.enable
+    || lib.any (s: s.option == null) (settings {
+      inherit (probe) options;
+      modules = collectIn probe modules;
+    });
+in
+{
+  # Evaluates a host's modules, with the layer where they need it. Without it, they are evaluated once.
+  evaluate =
+    modules:
+    let
+      probe = lib.evalModules {
+        modules = core ++ [ { _module.check = lib.mkOverride 10 false; } ] ++ modules;
+        inherit specialArgs;
+      };
+    in
+    if isNeeded probe modules then evaluate modules [ ] else probe;
+
+  # For tools that look at one module at a time.
+  inherit
+    evaluateWith
+    listed
+    root
+    ;
+  declaredHere = attrNames ours;
+}

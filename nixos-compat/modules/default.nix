@@ -1,0 +1,4 @@
+# Our modules that give meaning to options of NixOS.
+[
+  ./options.nix
+]

@@ -1,0 +1,10 @@
+# error: `services.storage.enable` is set in `tests/compat/nixpkgs/nixos/modules/services/web/webd/default.nix`
+# error: hint: add "${modulesPath}/services/database/storage.nix"
+{ modulesPath, ... }:
+{
+  imports = [ "${modulesPath}/services/web/webd" ];
+  services.webd = {
+    enable = true;
+    database = true;
+  };
+}

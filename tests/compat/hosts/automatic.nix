@@ -1,0 +1,8 @@
+# Nothing is imported: what is enabled finds its module, and so does what that enables.
+{
+  nixos-compat.autoImport = true;
+  services.webd = {
+    enable = true;
+    database = true;
+  };
+}

@@ -1,0 +1,29 @@
+# As many packages as the modules of this tree ask for.
+{ system, ... }:
+let
+  lib = import ./lib;
+  package =
+    name: version:
+    derivation {
+      name = "${name}-${version}";
+      inherit system;
+      builder = "/none";
+    }
+    // {
+      inherit version;
+      pname = name;
+      meta.mainProgram = name;
+    };
+in
+{
+  inherit lib;
+  webd = package "webd" "2.1";
+  webdMinimal = package "webd-minimal" "2.1";
+  storage = package "storage" "15.0" // {
+    dataFormat = "15";
+  };
+  formats.ini = args: {
+    type = with lib.types; attrsOf (attrsOf (nullOr (oneOf [ bool int str ])));
+    generate = name: value: builtins.toFile name (lib.generators.toINI args value);
+  };
+}

@@ -1,0 +1,5 @@
+{ lib, ... }:
+{
+  # Enough of `systemd-escape` for the names that this tree's modules use.
+  escapeSystemdPath = path: lib.replaceStrings [ "/" ] [ "-" ] (lib.removePrefix "/" path);
+}

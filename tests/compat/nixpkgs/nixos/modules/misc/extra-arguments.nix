@@ -1,0 +1,9 @@
+{
+  lib,
+  pkgs,
+  config,
+  ...
+}:
+{
+  _module.args.utils = import ../../lib/utils.nix { inherit lib pkgs config; };
+}

@@ -1,0 +1,14 @@
+[
+  ./config/networking.nix
+  ./misc/extra-arguments.nix
+  ./misc/ids.nix
+  ./misc/lib.nix
+  ./misc/meta.nix
+  ./rename.nix
+  ./services/database/storage.nix
+  ./services/misc/folder
+  ./services/misc/rotate.nix
+  ./services/security/certs.nix
+  ./services/web/webd
+  ./system/systemd.nix
+]

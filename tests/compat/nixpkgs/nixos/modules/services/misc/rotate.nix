@@ -1,0 +1,32 @@
+{ lib, config, ... }:
+{
+  options.services.rotate = {
+    enable = lib.mkEnableOption "rotation of logs";
+    jobs = lib.mkOption {
+      default = { };
+      description = "Logs to rotate.";
+      type = lib.types.attrsOf (
+        lib.types.submodule (
+          { name, ... }:
+          {
+            freeformType = lib.types.attrsOf lib.types.str;
+            options.path = lib.mkOption {
+              type = lib.types.path;
+              default = "/var/log/${name}";
+              description = "The log.";
+            };
+          }
+        )
+      );
+    };
+  };
+  config = lib.mkIf config.services.rotate.enable {
+    systemd.timers.rotate = {
+      wantedBy = [ "timers.target" ];
+      timerConfig.OnCalendar = "daily";
+    };
+    systemd.services.rotate.script = lib.concatStringsSep "\n" (
+      lib.mapAttrsToList (_name: job: "rotate ${job.path}") config.services.rotate.jobs
+    );
+  };
+}

@@ -1,0 +1,42 @@
+# Declares what the core declares as well, and some more.
+{ lib, ... }:
+{
+  options = {
+    environment.etc = lib.mkOption {
+      type = lib.types.attrsOf lib.types.anything;
+      default = { };
+      description = "Files.";
+    };
+    systemd.services = lib.mkOption {
+      default = { };
+      description = "Services.";
+      type = lib.types.attrsOf (
+        lib.types.submodule (
+          { config, ... }:
+          {
+            options = {
+              description = lib.mkOption {
+                type = lib.types.int;
+                description = "Of another type than ours.";
+              };
+              confinement = {
+                enable = lib.mkEnableOption "a root of its own";
+                mode = lib.mkOption {
+                  type = lib.types.str;
+                  default = if config.confinement.enable then "full" else "none";
+                  description = "How much of it.";
+                };
+              };
+            };
+            config.serviceConfig.Nice = 19;
+          }
+        )
+      );
+    };
+    systemd.watchdog = lib.mkOption {
+      type = lib.types.nullOr lib.types.int;
+      default = null;
+      description = "Seconds.";
+    };
+  };
+}

@@ -1,0 +1,25 @@
+# Evaluates a host and gives what came out, without building: unit and file texts, and what has no effect.
+{ file, nixpkgs }:
+let
+  lib = import ../../modules/lib;
+  host = (import ../.. { inherit nixpkgs; }).evalFile { inherit file; };
+  inherit (host) config;
+
+  # Folders and store hashes are another on each machine.
+  shown =
+    text:
+    let
+      parts = builtins.split "${builtins.storeDir}/[0-9a-z]{32}-" text;
+      plain = lib.concatMapStrings (p: if builtins.isString p then p else "STORE-") parts;
+    in
+    lib.replaceStrings [ "${toString ../..}/" ] [ "" ] plain;
+  textOf = e: if e.text or null == null then shown "${e.source or "masked"}" else shown e.text;
+in
+builtins.seq host.drvPath {
+  etc = lib.mapAttrs (_name: textOf) config.environment.etc;
+  units = lib.mapAttrs (_name: textOf) config.systemd.units;
+  tmpfiles = config.systemd.tmpfiles.rules;
+  noEffect = lib.listToAttrs (
+    map (e: lib.nameValuePair e.option (map shown e.definedIn)) config.system-manager.noEffect
+  );
+}
