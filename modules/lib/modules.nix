@@ -41,12 +41,6 @@ let
         internal = true;
         description = "The `specialArgs` of this evaluation.";
       };
-      graph = mkOption {
-        type = types.raw;
-        readOnly = true;
-        internal = true;
-        description = "Which modules were imported by which.";
-      };
     };
   };
 
@@ -60,12 +54,12 @@ let
   };
 
   internalModule =
-    prefix: specialArgs: graph: args:
+    prefix: specialArgs: args:
     {
       _file = "lib/modules.nix";
       options = if prefix == [ ] then moduleOptions else internalModuleOptions;
       config._module = {
-        inherit args graph specialArgs;
+        inherit args specialArgs;
       };
     };
 
@@ -195,7 +189,7 @@ let
         lib.reverseList (
           collected.modules
           ++ [
-            (internalModule prefix specialArgs collected.graph {
+            (internalModule prefix specialArgs {
               inherit extendModules;
               moduleType = type;
             })
