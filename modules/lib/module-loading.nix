@@ -114,7 +114,10 @@ let
         addErrorContext "while evaluating the module argument `${name}' in \"${key}\":" (
           addErrorContext
             "noting that argument `${name}` is not given from outside, so that it is read from `_module.args`, which needs `config`"
-            args.config._module.args.${name}
+            (
+              args.config._module.args.${name}
+                or (throw "The module `${key}' asks for the argument `${name}', which is neither in `specialArgs` nor in `_module.args`.")
+            )
         );
     in
     f (if missing == { } then args else args // mapAttrs lookUp missing);

@@ -23,8 +23,9 @@ let
 
   values = map (def: def.value);
 
-  # Names in angle brackets stand for any name, and `*` for any list entry; they are shown as they are.
-  isPlaceholder = part: part == "*" || match "<.*>" part != null;
+  # Names in angle brackets stand for any name, and `*` for any list entry, which in messages is
+  # `[definition N-entry M]`; they are shown as they are.
+  isPlaceholder = part: part == "*" || match "<.*>|\\[definition .*]" part != null;
 
   # The place of a definition as precisely as Nix can tell: `file:line' when the position is in that file.
   place =
