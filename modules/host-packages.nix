@@ -2,7 +2,6 @@
 {
   config,
   lib,
-  build,
   ...
 }:
 let
@@ -15,13 +14,6 @@ let
     ++ config.systemd.packages
     ++ lib.concatMap (s: s.path) services;
 
-  scripts =
-    lib.any (s: s.jobScripts != [ ]) services || config.system.build.preActivationChecks != [ ];
-  interpreter = lib.optional (scripts && !(lib.hasPrefix builtins.storeDir build.shell)) {
-    path = build.shell;
-    package = baseNameOf build.shell;
-    install = lib.genAttrs [ "debian" "fedora" ] (_family: baseNameOf build.shell);
-  };
   requirements = lib.concatMap (
     p: if builtins.isAttrs p then p.hostRequirements or [ ] else [ ]
   ) used;
@@ -74,7 +66,7 @@ in
       all = map (r: {
         inherit (r) path package;
         install = r.install or { };
-      }) (config.system-manager.hostRequirements ++ requirements ++ interpreter);
+      }) (config.system-manager.hostRequirements ++ requirements);
     in
     builtins.sort (a: b: a.path < b.path) (lib.unique all);
 }
