@@ -1,5 +1,8 @@
 //! The parts of `system-manager`. Data flows downwards; see CONTRIBUTING.md for the map.
 
+pub mod account_files;
+mod account_io;
+pub mod account_lock;
 pub mod account_record;
 pub mod account_rows;
 pub mod accounts;

@@ -61,6 +61,34 @@ impl Nss for NoNss {
     }
 }
 
+/// The name service as getent(1) tells it.
+///
+/// The function runs `getent DATABASE KEY` and gives what it prints, or none when it knows no such key (status 2).
+pub struct Getent<F>(pub F);
+
+impl<F: Fn(&str, &str) -> Result<Option<String>, String>> Getent<F> {
+    fn field(&self, kind: IdKind, key: &str, field: usize) -> Result<Option<String>, String> {
+        let line = (self.0)(kind.database(), key)?;
+        Ok(line.and_then(|l| l.lines().next()?.split(':').nth(field).map(str::to_owned)))
+    }
+}
+
+impl<F: Fn(&str, &str) -> Result<Option<String>, String>> Nss for Getent<F> {
+    fn id_of(&self, kind: IdKind, name: &str) -> Result<Option<u32>, String> {
+        match self.field(kind, name, passwd::UID)? {
+            None => Ok(None),
+            Some(id) => id
+                .parse()
+                .map(Some)
+                .map_err(|_| format!("`getent {} {name}` gives the id {id:?}", kind.database())),
+        }
+    }
+
+    fn name_of(&self, kind: IdKind, id: u32) -> Result<Option<String>, String> {
+        self.field(kind, &id.to_string(), 0)
+    }
+}
+
 /// Ids that systemd lends to services with `DynamicUser=`; a name that has one of them is not an account.
 pub const DYNAMIC_IDS: RangeInclusive<u32> = 61184..=65519;
 

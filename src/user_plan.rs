@@ -427,7 +427,11 @@ impl<'a> Planner<'a> {
                 name,
                 &row([name, password, &id.to_string(), ""], Some(id)),
             );
-            if in_gshadow || !exists {
+            // A group that this tool made has its twin, also when a run was stopped between the two.
+            let made = self
+                .owned(AccountFile::Group, name)
+                .is_some_and(|row| row.created);
+            if in_gshadow || made {
                 self.apply(AccountFile::Gshadow, name, &row([name, "!", "", ""], None));
             }
         }
