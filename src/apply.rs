@@ -10,8 +10,10 @@ use crate::backups;
 use crate::claims;
 use crate::command::{Command, show_code};
 use crate::etc::FileChange;
+use crate::host_accounts;
 use crate::journal::{Journal, Record};
 use crate::live;
+use crate::manifest::Accounts;
 use crate::names::TargetPath;
 use crate::outcome::{self, Outcome};
 use crate::plan::{Goal, Plan, Step};
@@ -58,6 +60,8 @@ pub struct Activation<'a> {
     pub before: &'a Live,
     /// The units of the new generation.
     pub new_units: &'a UnitSet,
+    /// The accounts that are wanted.
+    pub accounts: Option<&'a Accounts>,
     /// How long to wait for a job.
     pub unit_timeout: Duration,
 }
@@ -126,6 +130,11 @@ impl Run<'_> {
                     Some(id) => backups::restore(root, &change.target, id),
                     None => bail!("/etc/{} has no backup to be put back", change.target),
                 }
+            }
+            Step::Accounts => {
+                root.sync()?;
+                let expected = self.a.plan.from.is_some();
+                host_accounts::apply(root, self.a.accounts, expected, &self.a.plan.accounts)
             }
             Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
             Step::Write(change) => self.write(change),

@@ -13,14 +13,14 @@ use crate::command::{Command, show_code};
 use crate::desired::{Desired, read_desired};
 use crate::diffs;
 use crate::etc::{self, Conflict};
+use crate::host_accounts;
 use crate::live;
 use crate::lock::Lock;
-use crate::manifest::Manifest;
+use crate::manifest::{Accounts, Manifest};
 use crate::names::{AbsolutePath, TargetPath};
 use crate::nix::{BuildOptions, Source};
 use crate::observe::{self, Observed};
 use crate::outcome::Outcome;
-use crate::owners::Owners;
 use crate::plan::{self, Goal, PackagesChange, Plan};
 use crate::profile;
 use crate::root::Root;
@@ -35,6 +35,7 @@ pub struct Prepared {
     /// The plan.
     pub plan: Plan,
     state: State,
+    accounts: Option<Accounts>,
     before: Live,
     new_units: UnitSet,
     systemd: Option<Systemd>,
@@ -123,9 +124,12 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         .transpose()?
         .unwrap_or_default();
     let observed = observe::read_host(root, &desired)?;
-    let owners = Owners::read(root)?;
-    let (wanted, mut conflicts) = observe::resolve_wanted(&desired, &owners, &observed.state)?;
+    let expected = observed.state.active.is_some();
+    let accounts = host_accounts::decide(root, manifest.as_ref().map(|m| &m.accounts), expected)?;
+    let (wanted, mut conflicts) =
+        observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
     let mut files = etc::plan_files(&wanted, &observed.state, &observed.seen);
+    conflicts.extend(accounts.conflicts);
     conflicts.append(&mut files.conflicts);
     if let Some(manifest) = &manifest {
         conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
@@ -162,10 +166,14 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         diffs: BTreeMap::new(),
         tmpfiles: plan_tmpfiles(&desired, &files, &observed)?,
         files,
+        accounts: accounts.report,
         units: UnitPlan::default(),
         packages: packages_change(from.as_ref(), becomes.as_ref()),
         becomes,
-        no_effect: manifest.map(|m| m.no_effect).unwrap_or_default(),
+        no_effect: manifest
+            .as_ref()
+            .map(|m| m.no_effect.clone())
+            .unwrap_or_default(),
     };
     for change in plan.files.changes() {
         if let Some(diff) = diffs::read_diff(root, change)? {
@@ -175,6 +183,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
     let mut prepared = Prepared {
         plan,
         state: observed.state,
+        accounts: manifest.map(|m| m.accounts),
         before: Live::default(),
         new_units: UnitSet::default(),
         systemd: None,
@@ -316,6 +325,7 @@ pub fn activate(
         systemd: prepared.systemd.as_ref(),
         before: &prepared.before,
         new_units: &prepared.new_units,
+        accounts: prepared.accounts.as_ref(),
         unit_timeout: Duration::from_secs(args.unit_timeout),
     };
     apply::apply(activation, tell).map_err(|stopped| {

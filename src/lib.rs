@@ -15,6 +15,7 @@ pub mod commands;
 pub mod desired;
 pub mod diffs;
 pub mod etc;
+pub mod host_accounts;
 pub mod journal;
 pub mod live;
 pub mod lock;

@@ -31,6 +31,15 @@ impl Owners {
         })
     }
 
+    /// Takes the names from the content of a passwd and a group file. Pure.
+    #[must_use]
+    pub fn parse(passwd: &[u8], group: &[u8]) -> Self {
+        Self {
+            users: parse_ids(passwd),
+            groups: parse_ids(group),
+        }
+    }
+
     /// Gives the uid of a name, or of `+` and a number.
     #[must_use]
     pub fn uid(&self, name: &str) -> Option<u32> {

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::etc::{Conflict, FileChange, FilesPlan, KeepReason, Verb};
+use crate::host_accounts::AccountsReport;
 use crate::manifest::{NoEffect, PreActivationCheck};
 use crate::names::{AbsolutePath, TargetPath};
 use crate::state::Active;
@@ -44,6 +45,8 @@ pub struct Plan {
     pub checks: Vec<PreActivationCheck>,
     /// Files below `/etc`.
     pub files: FilesPlan,
+    /// Users and groups.
+    pub accounts: AccountsReport,
     /// Differences of the content of changed text files, by target.
     pub diffs: BTreeMap<TargetPath, String>,
     /// Files whose tmpfiles rules are applied (tmpfiles.d(5)); none when no rule changed.
@@ -80,6 +83,8 @@ pub struct Summary {
     pub remove: usize,
     /// What forbids it.
     pub conflicts: usize,
+    /// Users and groups that come, change or go.
+    pub accounts: usize,
     /// Units that are stopped for good.
     pub stop: usize,
     /// Units that are restarted, by whichever way.
@@ -105,6 +110,8 @@ pub enum Step<'a> {
     RemoveFolder(&'a TargetPath),
     /// A backup is put back.
     Restore(&'a FileChange),
+    /// Users and groups are changed.
+    Accounts,
     /// A folder is made.
     MakeFolder(&'a TargetPath),
     /// A file is placed.
@@ -125,6 +132,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
             && self.files.is_empty()
+            && !self.accounts.is_due
             && self.tmpfiles.is_empty()
             && self.resumes.is_none()
             && self.units.actions().next().is_none()
@@ -149,6 +157,9 @@ impl Plan {
         steps.extend(of(Verb::Remove).map(Step::Remove));
         steps.extend(self.files.remove_folders.iter().map(Step::RemoveFolder));
         steps.extend(of(Verb::Restore).map(Step::Restore));
+        if self.accounts.is_due {
+            steps.push(Step::Accounts);
+        }
         steps.extend(self.files.make_folders.iter().map(Step::MakeFolder));
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
@@ -186,6 +197,7 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         let mut summary = Summary {
             conflicts: self.conflicts.len(),
+            accounts: self.accounts.changes.len(),
             ..Summary::default()
         };
         for change in self.files.changes() {

@@ -7,6 +7,7 @@ use crate::outcome::Outcome;
 use crate::plan::{Goal, Plan};
 use crate::root::Node;
 use crate::units::{UnitAction, UnitNote};
+use crate::users::Action;
 
 /// How a text is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +85,7 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
             line(&mut out, &format!("    {file}"));
         }
     }
+    render_accounts(&mut out, plan, style);
     render_units(&mut out, plan, style);
     render_packages(&mut out, plan, style);
     render_no_effect(&mut out, plan, style);
@@ -100,6 +102,14 @@ pub fn summary_line(plan: &Plan) -> String {
         "Plan: {} to add, {} to change, {} to remove",
         s.add, s.change, s.remove
     );
+    if s.accounts > 0 {
+        let _ = write!(
+            text,
+            ", {} account{} to change",
+            s.accounts,
+            if s.accounts == 1 { "" } else { "s" }
+        );
+    }
     let units = [
         (s.stop, "stop"),
         (s.reload, "reload"),
@@ -297,6 +307,56 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
         line(
             out,
             &style.paint(Color::Dim, &format!("    {prefix}{unit}  ({reason})")),
+        );
+    }
+}
+
+fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
+    let accounts = &plan.accounts;
+    let quiet =
+        accounts.changes.is_empty() && accounts.homes.is_empty() && accounts.linger.is_empty();
+    if quiet && accounts.warnings.is_empty() {
+        return;
+    }
+    heading(out, "Users and groups", style);
+    for change in &accounts.changes {
+        let color = match change.action {
+            Action::Add => Color::Green,
+            Action::Change => Color::Yellow,
+            Action::Remove => Color::Red,
+        };
+        line(out, &style.paint(color, &format!("  {change}")));
+    }
+    for home in &accounts.homes {
+        let sign = if home.create { "+" } else { "~" };
+        let text = format!(
+            "  {sign} home {} (mode {:04o}, owner {}:{})",
+            home.path, home.mode, home.uid, home.gid
+        );
+        line(
+            out,
+            &style.paint(
+                if home.create {
+                    Color::Green
+                } else {
+                    Color::Yellow
+                },
+                &text,
+            ),
+        );
+    }
+    for (user, on) in &accounts.linger {
+        let text = if *on {
+            "starts at boot"
+        } else {
+            "runs only while logged in"
+        };
+        line(out, &format!("  ~ the user manager of {user} {text}"));
+    }
+    for warning in &accounts.warnings {
+        line(
+            out,
+            &style.paint(Color::Yellow, &format!("    warning: {warning}")),
         );
     }
 }

@@ -7,12 +7,14 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::desired::Desired;
+use crate::host_accounts;
 use crate::names::{AbsolutePath, TargetPath};
 use crate::observe;
 use crate::profile;
 use crate::root::{Node, Root};
 use crate::state::SavedEdit;
 use crate::unit_files;
+use crate::users::Drift as AccountDrift;
 
 /// The version of the format of `status --json`.
 pub const VERSION: u32 = 1;
@@ -43,6 +45,8 @@ pub struct Status {
     pub units: usize,
     /// Files that were changed or removed by hand.
     pub drift: BTreeMap<TargetPath, Drift>,
+    /// Fields of accounts that were changed by hand.
+    pub account_drift: Vec<AccountDrift>,
     /// Foreign files that are backed up, by target.
     pub backups: BTreeMap<TargetPath, String>,
     /// Hand-made changes that were kept.
@@ -60,6 +64,7 @@ pub struct Status {
 pub fn read(root: &Root) -> Result<Status> {
     let observed = observe::read_host(root, &Desired::new())?;
     let state = observed.state;
+    let active_before = state.active.is_some();
     let mut drift = BTreeMap::new();
     for (target, file) in &state.files {
         match observed.seen.nodes.get(target) {
@@ -96,6 +101,7 @@ pub fn read(root: &Root) -> Result<Status> {
         generation,
         files: state.files.len(),
         units: state.files.keys().filter(is_unit).count(),
+        account_drift: host_accounts::read_drift(root, active_before)?,
         drift,
         backups: state
             .files
@@ -139,6 +145,21 @@ pub fn render(status: &Status) -> String {
             Drift::Changed => "changed",
         };
         let _ = writeln!(out, "drift: /etc/{target} was {what} by hand");
+    }
+    for drift in &status.account_drift {
+        let what = match (&drift.field, &drift.found) {
+            (None, _) => "was removed by hand".to_owned(),
+            (Some(field), Some(found)) => {
+                format!("has the {field} `{}`, set by hand", found.text())
+            }
+            (Some(field), None) => format!("has another {field}, set by hand"),
+        };
+        let _ = writeln!(
+            out,
+            "drift: `{}` in /etc/{} {what}",
+            drift.name,
+            drift.file.name()
+        );
     }
     for (target, backup) in &status.backups {
         let _ = writeln!(
