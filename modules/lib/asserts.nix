@@ -4,7 +4,7 @@ let
   quoted = lib.generators.toPretty { };
 in
 rec {
-  /* True, or ends the evaluation with a message: `assert assertMsg (…) "…"; value`. */
+  # True, or ends the evaluation with a message: `assert assertMsg (…) "…"; value`.
   assertMsg = cond: message: cond || throw message;
 
   assertOneOf =
@@ -13,10 +13,11 @@ rec {
 
   assertEachOneOf =
     name: vals: valid:
-    assertMsg (lib.all (v: lib.elem v valid) vals)
-      "each element in ${name} must be one of ${quoted valid}, but is: ${quoted vals}";
+    assertMsg (lib.all (
+      v: lib.elem v valid
+    ) vals) "each element in ${name} must be one of ${quoted valid}, but is: ${quoted vals}";
 
-  /* Returns the value if every `{ assertion; message; }` holds; else lists the messages. */
+  # Returns the value if every `{ assertion; message; }` holds; else lists the messages.
   checkAssertWarn =
     assertions: warnings: val:
     let

@@ -34,7 +34,7 @@ rec {
     zipAttrsWith
     ;
 
-  /* The value at a path of names, or a default. */
+  # The value at a path of names, or a default.
   attrByPath =
     path: default: set:
     let
@@ -58,7 +58,7 @@ rec {
     in
     go 0 set;
 
-  /* The longest prefix of a path that leads to a value. */
+  # The longest prefix of a path that leads to a value.
   longestValidPathPrefix =
     path: set:
     let
@@ -83,12 +83,11 @@ rec {
     go 0;
 
   getAttrFromPath =
-    path:
-    attrByPath path (throw "cannot find attribute `${lib.concatStringsSep "." path}'");
+    path: attrByPath path (throw "cannot find attribute `${lib.concatStringsSep "." path}'");
 
   concatMapAttrs = f: set: foldl' (acc: new: acc // new) { } (attrValues (mapAttrs f set));
 
-  /* Applies several updates `{ path; update; }` to a set at once. */
+  # Applies several updates `{ path; update; }` to a set at once.
   updateManyAttrsByPath =
     let
       go =
@@ -104,17 +103,18 @@ rec {
               // mapAttrs (n: go (depth + 1) (here && value ? ${n}) value.${n} or (missing depth n)) names;
         in
         lib.lists.foldl (acc: u: u.update acc) below parts.right;
-      missing = depth: name: throw "updateManyAttrsByPath: attribute `${name}' at depth ${toString depth} does not exist, so it cannot be updated from its old value";
+      missing =
+        depth: name:
+        throw "updateManyAttrsByPath: attribute `${name}' at depth ${toString depth} does not exist, so it cannot be updated from its old value";
     in
     updates: set: go 0 true set updates;
 
   attrVals = names: set: map (n: set.${n}) names;
 
-  /* The named attributes of a set, those that it has not left out. */
+  # The named attributes of a set, those that it has not left out.
   getAttrs = names: set: listToAttrs (map (n: nameValuePair n set.${n}) names);
 
-  filterAttrs =
-    pred: set: removeAttrs set (filter (n: !(pred n set.${n})) (attrNames set));
+  filterAttrs = pred: set: removeAttrs set (filter (n: !(pred n set.${n})) (attrNames set));
 
   filterAttrsRecursive =
     pred: set:
@@ -128,7 +128,7 @@ rec {
     op: nul: sets:
     builtins.zipAttrsWith (_: values: lib.foldr op nul values) sets;
 
-  /* All values, at any depth, for which the predicate holds. */
+  # All values, at any depth, for which the predicate holds.
   collect =
     pred: set:
     if pred set then
@@ -148,7 +148,7 @@ rec {
 
   nameValuePair = name: value: { inherit name value; };
 
-  /* Maps to name and value. */
+  # Maps to name and value.
   mapAttrs' = f: set: listToAttrs (map (n: f n set.${n}) (attrNames set));
   mapAttrsToList = f: set: map (n: f n set.${n}) (attrNames set);
   attrsToList = mapAttrsToList nameValuePair;
@@ -190,7 +190,7 @@ rec {
 
   isDerivation = value: value.type or null == "derivation";
 
-  /* Makes something that can stand for a derivation out of a store path. */
+  # Makes something that can stand for a derivation out of a store path.
   toDerivation =
     path:
     let
@@ -248,20 +248,23 @@ rec {
             go here values
         );
     in
-    go [ ] [
-      rhs
-      lhs
-    ];
+    go
+      [ ]
+      [
+        rhs
+        lhs
+      ];
 
-  /* `lhs // rhs`, applied at every level where both have sets. */
+  # `lhs // rhs`, applied at every level where both have sets.
   recursiveUpdate =
     lhs: rhs:
     if isAttrs lhs && isAttrs rhs then
-      lhs // mapAttrs (name: value: if lhs ? ${name} then recursiveUpdate lhs.${name} value else value) rhs
+      lhs
+      // mapAttrs (name: value: if lhs ? ${name} then recursiveUpdate lhs.${name} value else value) rhs
     else
       rhs;
 
-  /* Whether every leaf of the pattern is in the set with the same value. */
+  # Whether every leaf of the pattern is in the set with the same value.
   matchAttrs =
     pattern: set:
     lib.all (
@@ -277,14 +280,18 @@ rec {
 
   overrideExisting = old: new: mapAttrs (name: value: new.${name} or value) old;
 
-  /* The first name of a path of names that a set has, for error messages. */
+  # The first name of a path of names that a set has, for error messages.
   showAttrPath =
-    path: if path == [ ] then "<root attribute path>" else lib.concatMapStringsSep "." lib.strings.escapeNixIdentifier path;
+    path:
+    if path == [ ] then
+      "<root attribute path>"
+    else
+      lib.concatMapStringsSep "." lib.strings.escapeNixIdentifier path;
 
   recurseIntoAttrs = set: set // { recurseForDerivations = true; };
   dontRecurseIntoAttrs = set: set // { recurseForDerivations = false; };
 
-  /* Names that occur in both sets: throws; else merges them. */
+  # Names that occur in both sets: throws; else merges them.
   unionOfDisjoint =
     x: y:
     let
@@ -296,7 +303,8 @@ rec {
       (x // y) // lib.genAttrs both (n: throw "unionOfDisjoint: `${n}' is in both sets");
 
   getOutput =
-    output: pkg: if !(pkg ? outputSpecified) || !pkg.outputSpecified then pkg.${output} or pkg.out or pkg else pkg;
+    output: pkg:
+    if !(pkg ? outputSpecified) || !pkg.outputSpecified then pkg.${output} or pkg.out or pkg else pkg;
   getFirstOutput =
     candidates: pkg:
     let

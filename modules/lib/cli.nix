@@ -13,7 +13,7 @@ let
   isShort = name: stringLength name == 1;
 in
 rec {
-  /* Options in the GNU style, as a list of arguments: true is a bare option, a list repeats it. */
+  # Options in the GNU style, as a list of arguments: true is a bare option, a list repeats it.
   toGNUCommandLine =
     {
       mkOptionName ? k: if isShort k then "-${k}" else "--${k}",
@@ -47,7 +47,7 @@ rec {
 
   toGNUCommandLineShell = options: attrs: lib.escapeShellArgs (toGNUCommandLine options attrs);
 
-  /* Options in a style that a function of the name describes: `{ option; sep; explicitBool; formatArg?; }`. */
+  # Options in a style that a function of the name describes: `{ option; sep; explicitBool; formatArg?; }`.
   toCommandLine =
     format: attrs:
     let

@@ -20,7 +20,7 @@ rec {
       passthru = drv.passthru or { };
     } new;
 
-  /* Calls a function and adds `override`, which calls it again with other arguments. */
+  # Calls a function and adds `override`, which calls it again with other arguments.
   makeOverridable =
     f:
     # A function in the form of a set keeps its other attributes.
@@ -49,7 +49,7 @@ rec {
     )
     // lib.optionalAttrs (f ? override) { override = args: makeOverridable (f.override args); };
 
-  /* Calls a function with the arguments that a package set has for it. */
+  # Calls a function with the arguments that a package set has for it.
   callPackageWith =
     autoArgs: fn: args:
     let
@@ -81,7 +81,7 @@ rec {
       lib.filterAttrs (n: _: n != "override" && n != "overrideDerivation") results
     );
 
-  /* Adds attributes to a derivation and all its outputs. */
+  # Adds attributes to a derivation and all its outputs.
   extendDerivation =
     condition: passthru: drv:
     let
@@ -89,20 +89,26 @@ rec {
       common = drv // lib.listToAttrs outputList // { all = map (o: o.value) outputList; } // passthru;
       outputList = map (name: {
         inherit name;
-        value =
-          common
-          // {
-            inherit (drv.${name}) type outputName;
-            outputSpecified = true;
-            drvPath = assert condition; drv.${name}.drvPath;
-            outPath = assert condition; drv.${name}.outPath;
-          };
+        value = common // {
+          inherit (drv.${name}) type outputName;
+          outputSpecified = true;
+          drvPath =
+            assert condition;
+            drv.${name}.drvPath;
+          outPath =
+            assert condition;
+            drv.${name}.outPath;
+        };
       }) outputs;
     in
     common
     // {
-      drvPath = assert condition; drv.drvPath;
-      outPath = assert condition; drv.outPath;
+      drvPath =
+        assert condition;
+        drv.drvPath;
+      outPath =
+        assert condition;
+        drv.outPath;
     };
 
   makeScope =

@@ -11,7 +11,9 @@ let
     ;
 in
 rec {
-  traceIf = cond: message: x: if cond then trace message x else x;
+  traceIf =
+    cond: message: x:
+    if cond then trace message x else x;
   traceVal = traceValFn (x: x);
   traceValFn = f: x: trace (f x) x;
   traceSeq = x: y: trace (deepSeq x x) y;
@@ -45,13 +47,15 @@ rec {
       to = result;
     } result;
 
-  /* The tests `{ expr; expected; }` of a set whose result is not what was expected. */
+  # The tests `{ expr; expected; }` of a set whose result is not what was expected.
   runTests =
     tests:
     let
       chosen = tests.tests or null;
       names = lib.filter (n: chosen == null || lib.elem n chosen) (
-        lib.filter (n: lib.hasPrefix "test" n && n != "tests" || chosen != null && n != "tests") (attrNames tests)
+        lib.filter (n: lib.hasPrefix "test" n && n != "tests" || chosen != null && n != "tests") (
+          attrNames tests
+        )
       );
       run =
         name:
@@ -75,7 +79,9 @@ rec {
     if failures == [ ] then
       null
     else
-      throw "${toString (lib.length failures)} ${description} failed:\n${lib.generators.toPretty { allowPrettyValues = true; } failures}";
+      throw "${toString (lib.length failures)} ${description} failed:\n${
+        lib.generators.toPretty { allowPrettyValues = true; } failures
+      }";
 
   testAllTrue = expr: {
     inherit expr;

@@ -19,7 +19,11 @@ let
         debug = part ./debug.nix;
         options = part ./options.nix // part ./option-docs.nix;
         modules =
-          part ./properties.nix // part ./module-loading.nix // part ./module-tree.nix // part ./modules.nix // part ./module-renames.nix;
+          part ./properties.nix
+          // part ./module-loading.nix
+          // part ./module-tree.nix
+          // part ./modules.nix
+          // part ./module-renames.nix;
         meta = part ./meta.nix;
         customisation = part ./customisation.nix;
         sources = part ./sources.nix;
@@ -66,7 +70,12 @@ let
         removePrefix
         splitString
         ;
-      inherit (named.types) isOptionType isType mkOptionType setType;
+      inherit (named.types)
+        isOptionType
+        isType
+        mkOptionType
+        setType
+        ;
       inherit (named.filesystem)
         listFilesRecursive
         packagesFromDirectoryRecursive

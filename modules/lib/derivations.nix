@@ -1,7 +1,7 @@
 # Derivations that are only evaluated when they are needed.
 { lib }:
 {
-  /* A set that stands for a derivation, with its outputs and metadata known without evaluating it. */
+  # A set that stands for a derivation, with its outputs and metadata known without evaluating it.
   lazyDerivation =
     {
       derivation,
@@ -10,9 +10,11 @@
       outputs ? [ "out" ],
     }:
     let
-      checked = assert lib.assertMsg (
-        derivation.type or null == "derivation"
-      ) "lazyDerivation: input must be a derivation."; derivation;
+      checked =
+        assert lib.assertMsg (
+          derivation.type or null == "derivation"
+        ) "lazyDerivation: input must be a derivation.";
+        derivation;
     in
     {
       type = "derivation";
@@ -33,11 +35,13 @@
   warnOnInstantiate =
     message: drv:
     let
-      withWarning = lib.mapAttrs (_: lib.warn message) (removeAttrs drv [
-        "meta"
-        "name"
-        "type"
-      ]);
+      withWarning = lib.mapAttrs (_: lib.warn message) (
+        removeAttrs drv [
+          "meta"
+          "name"
+          "type"
+        ]
+      );
     in
     drv // withWarning;
 }

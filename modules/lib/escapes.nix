@@ -32,27 +32,23 @@ let
     "with"
   ];
 
-  asciiTable =
-    builtins.listToAttrs (lib.imap0 (i: c: lib.nameValuePair c (32 + i)) printable)
-    // {
-      "\t" = 9;
-      "\n" = 10;
-      "\r" = 13;
-    };
+  asciiTable = builtins.listToAttrs (lib.imap0 (i: c: lib.nameValuePair c (32 + i)) printable) // {
+    "\t" = 9;
+    "\n" = 10;
+    "\r" = 13;
+  };
 in
 rec {
   inherit asciiTable;
 
-  /* Puts a backslash before each of the characters of a list. */
+  # Puts a backslash before each of the characters of a list.
   escape = chars: replaceStrings chars (map (c: "\\${c}") chars);
 
-  escapeC =
-    chars:
-    replaceStrings chars (map (c: "\\x${lib.toLower (hex asciiTable.${c})}") chars);
+  escapeC = chars: replaceStrings chars (map (c: "\\x${lib.toLower (hex asciiTable.${c})}") chars);
 
   escapeURL = replaceStrings reserved (map (c: "%${hex asciiTable.${c}}") reserved);
 
-  /* Quotes a value for a POSIX shell, unless it needs no quotes. */
+  # Quotes a value for a POSIX shell, unless it needs no quotes.
   escapeShellArg =
     arg:
     let
@@ -63,7 +59,7 @@ rec {
 
   isValidPosixName = name: match "[a-zA-Z_][a-zA-Z0-9_]*" name != null;
 
-  /* The shell code that sets a variable to a string, a list (array) or a set (associative array). */
+  # The shell code that sets a variable to a string, a list (array) or a set (associative array).
   toShellVar =
     name: value:
     if !(isValidPosixName name) then
@@ -77,10 +73,14 @@ rec {
     else
       "${name}=${escapeShellArg value}";
 
-  /* A string as a Nix literal. */
+  # A string as a Nix literal.
   escapeNixString = s: escape [ "$" ] (toJSON s);
   escapeNixIdentifier =
-    s: if match "[a-zA-Z_][a-zA-Z0-9_'-]*" s != null && !(lib.elem s keywords) then s else escapeNixString s;
+    s:
+    if match "[a-zA-Z_][a-zA-Z0-9_'-]*" s != null && !(lib.elem s keywords) then
+      s
+    else
+      escapeNixString s;
 
   escapeRegex = escape (stringToCharacters "\\[{()^$?*+|.");
 

@@ -21,7 +21,9 @@ let
     path:
     let
       type = lib.filesystem.pathType path;
-      below = lib.foldl' (acc: name: acc // filesBelow (path + "/${name}")) { } (attrNames (readDir path));
+      below = lib.foldl' (acc: name: acc // filesBelow (path + "/${name}")) { } (
+        attrNames (readDir path)
+      );
     in
     if type == "directory" then below else { ${toString path} = { inherit path type; }; };
 
@@ -44,11 +46,19 @@ rec {
 
   maybeMissing = path: if pathExists path then coerce "lib.fileset.maybeMissing" path else empty;
 
-  union = a: b: unions [ a b ];
+  union =
+    a: b:
+    unions [
+      a
+      b
+    ];
   unions = sets: make (join (map (coerce "lib.fileset.unions") sets));
   intersection =
     a: b:
-    make (intersectAttrs (coerce "lib.fileset.intersection" b).files (coerce "lib.fileset.intersection" a).files);
+    make (
+      intersectAttrs (coerce "lib.fileset.intersection" b).files (coerce "lib.fileset.intersection" a)
+      .files
+    );
   difference =
     a: b:
     make (
@@ -57,7 +67,7 @@ rec {
       )
     );
 
-  /* The files for which a predicate on `{ name; type; hasExt; }` holds. */
+  # The files for which a predicate on `{ name; type; hasExt; }` holds.
   fileFilter =
     pred: path:
     make (
@@ -73,7 +83,7 @@ rec {
 
   toList = set: lib.mapAttrsToList (_: file: file.path) (coerce "lib.fileset.toList" set).files;
 
-  /* A source with only the files of a set. */
+  # A source with only the files of a set.
   toSource =
     { root, fileset }:
     let
@@ -83,7 +93,13 @@ rec {
         let
           up = dirOf path;
         in
-        [ { name = path; value = true; } ] ++ lib.optionals (up != path) (parents up);
+        [
+          {
+            name = path;
+            value = true;
+          }
+        ]
+        ++ lib.optionals (up != path) (parents up);
       wanted = listToAttrs (lib.concatMap parents (attrNames files));
     in
     {

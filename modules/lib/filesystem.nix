@@ -4,7 +4,7 @@ let
   inherit (builtins) pathExists readDir;
 in
 rec {
-  /* The type of what is at a path: regular, directory, symlink or unknown. */
+  # The type of what is at a path: regular, directory, symlink or unknown.
   pathType =
     builtins.readFileType or (
       path:
@@ -19,7 +19,7 @@ rec {
   pathIsDirectory = path: pathExists path && pathType path == "directory";
   pathIsRegularFile = path: pathExists path && pathType path == "regular";
 
-  /* The file that importing a path reads: its default.nix if it is a directory. */
+  # The file that importing a path reads: its default.nix if it is a directory.
   resolveDefaultNix =
     path:
     if lib.hasSuffix "/" (toString path) then
@@ -29,7 +29,7 @@ rec {
     else
       path;
 
-  /* All files below a directory. */
+  # All files below a directory.
   listFilesRecursive =
     dir:
     lib.flatten (
@@ -38,8 +38,7 @@ rec {
       ) (readDir dir)
     );
 
-
-  /* The nearest directory upwards in which a file name matches. */
+  # The nearest directory upwards in which a file name matches.
   locateDominatingFile =
     pattern: file:
     let
@@ -51,7 +50,10 @@ rec {
           );
         in
         if matches != [ ] then
-          { path = dir; inherit matches; }
+          {
+            path = dir;
+            inherit matches;
+          }
         else if dir == /. then
           null
         else
@@ -60,7 +62,7 @@ rec {
     in
     if pathIsDirectory file then go file else go parent;
 
-  /* Calls every package file of a directory tree. */
+  # Calls every package file of a directory tree.
   packagesFromDirectoryRecursive =
     {
       callPackage,

@@ -1,7 +1,7 @@
 # Fixed points of functions, and overlays on them.
 { lib }:
 rec {
-  /* The value `x` for which `x = f x`. */
+  # The value `x` for which `x = f x`.
   fix =
     f:
     let
@@ -9,7 +9,7 @@ rec {
     in
     x;
 
-  /* `fix`, with the function kept as `__unfix__` for whoever wants to extend it. */
+  # `fix`, with the function kept as `__unfix__` for whoever wants to extend it.
   fix' =
     f:
     let
@@ -19,7 +19,7 @@ rec {
     in
     x;
 
-  /* Applies a function until its result no longer changes. */
+  # Applies a function until its result no longer changes.
   converge =
     f: x:
     let
@@ -27,7 +27,7 @@ rec {
     in
     if next == x then x else converge f next;
 
-  /* Lays an overlay (`final: prev: { }`) over a self-referential function. */
+  # Lays an overlay (`final: prev: { }`) over a self-referential function.
   extends =
     overlay: f: final:
     let
@@ -35,7 +35,7 @@ rec {
     in
     prev // overlay final prev;
 
-  /* Joins two overlays into one; the second sees the first's result. */
+  # Joins two overlays into one; the second sees the first's result.
   composeExtensions =
     first: second: final: prev:
     let
@@ -45,7 +45,7 @@ rec {
 
   composeManyExtensions = lib.foldr composeExtensions (_final: _prev: { });
 
-  /* A fixed point which has an `extend` function. */
+  # A fixed point which has an `extend` function.
   makeExtensible = makeExtensibleWithCustomName "extend";
 
   makeExtensibleWithCustomName =
@@ -58,7 +58,7 @@ rec {
       }
     );
 
-  /* Makes an overlay out of an overlay, a function of the previous set, or a set. */
+  # Makes an overlay out of an overlay, a function of the previous set, or a set.
   toExtension =
     f:
     if lib.isFunction f then

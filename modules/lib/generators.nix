@@ -71,9 +71,7 @@ let
             "{${newline}${
               concatMapAttrsStringSep newline (
                 name: value:
-                "${lib.strings.escapeNixIdentifier name} = ${
-                  builtins.addErrorContext "while evaluating an attribute `${name}`" (go "${indent}  " value)
-                };"
+                "${lib.strings.escapeNixIdentifier name} = ${builtins.addErrorContext "while evaluating an attribute `${name}`" (go "${indent}  " value)};"
               ) v
             }${outro}}"
         else
@@ -111,7 +109,7 @@ in
 rec {
   inherit toPretty;
 
-  /* A value as configuration files usually want it. */
+  # A value as configuration files usually want it.
   mkValueStringDefault =
     _options: v:
     if isInt v then
@@ -137,7 +135,7 @@ rec {
     else
       refuse "generators.mkValueStringDefault" "this value is not supported" (toString v);
 
-  /* `key<sep>value`, with the separator escaped in the key. */
+  # `key<sep>value`, with the separator escaped in the key.
   mkKeyValueDefault =
     {
       mkValueString ? mkValueStringDefault { },
@@ -202,9 +200,7 @@ rec {
       # Quoted, a value is read literally but for these escapes (git-config(1), Syntax).
       quote =
         v:
-        "\"${
-          builtins.replaceStrings [ "\n" "\t" "\b" "\"" "\\" ] [ "\\n" "\\t" "\\b" "\\\"" "\\\\" ] v
-        }\"";
+        "\"${builtins.replaceStrings [ "\n" "\t" "\b" "\"" "\\" ] [ "\\n" "\\t" "\\b" "\\\"" "\\\\" ] v}\"";
       keyValue =
         k: v:
         let
@@ -219,7 +215,9 @@ rec {
         if isAttrs value && !(isDerivation value) then
           lib.concatLists (lib.mapAttrsToList (n: flatten ([ n ] ++ path)) value)
         else if builtins.length path > 1 then
-          [ { ${concatStringsSep "." (lib.reverseList (builtins.tail path))}.${builtins.head path} = value; } ]
+          [
+            { ${concatStringsSep "." (lib.reverseList (builtins.tail path))}.${builtins.head path} = value; }
+          ]
         else
           [ { ${builtins.head path} = value; } ];
     in
@@ -235,7 +233,7 @@ rec {
   # JSON is a subset of YAML.
   toYAML = toJSON;
 
-  /* Cuts a nested value at a depth, so that it can be shown even when it has no end. */
+  # Cuts a nested value at a depth, so that it can be shown even when it has no end.
   withRecursion =
     {
       depthLimit,
@@ -335,7 +333,7 @@ rec {
     else
       builtins.toJSON v;
 
-  /* Lua expressions; `mkLuaInline` marks one that is given as text. */
+  # Lua expressions; `mkLuaInline` marks one that is given as text.
   mkLuaInline = expr: {
     _type = "lua-inline";
     inherit expr;
@@ -354,12 +352,18 @@ rec {
         asBindings = false;
       };
       separator = if multiline then "\n${innerIndent}" else " ";
-      wrap = items: "{${if multiline then "\n${innerIndent}" else " "}${concatStringsSep ",${separator}" items}${if multiline then "\n${indent}" else " "}}";
+      wrap =
+        items:
+        "{${if multiline then "\n${innerIndent}" else " "}${concatStringsSep ",${separator}" items}${
+          if multiline then "\n${indent}" else " "
+        }}";
       isInline = x: x._type or null == "lua-inline";
-      bindings = concatMapAttrsStringSep "" (name: value: "${indent}${name} = ${toLua innerArgs value}\n") v;
-      badNames = lib.filter (name: match "[a-zA-Z_][a-zA-Z0-9_]*(\\.[a-zA-Z_][a-zA-Z0-9_]*)*" name == null) (
-        attrNames v
-      );
+      bindings = concatMapAttrsStringSep "" (
+        name: value: "${indent}${name} = ${toLua innerArgs value}\n"
+      ) v;
+      badNames = lib.filter (
+        name: match "[a-zA-Z_][a-zA-Z0-9_]*(\\.[a-zA-Z_][a-zA-Z0-9_]*)*" name == null
+      ) (attrNames v);
     in
     if asBindings then
       if badNames == [ ] then

@@ -13,13 +13,11 @@ let
   inherit (lib.strings) concatMapStringsSep escape floatToString;
 
   # Values are sets that know their type and turn into text by `toString`.
-  make =
-    type: value: text:
-    {
-      _type = "gvariant";
-      inherit type value;
-      __toString = _: text;
-    };
+  make = type: value: text: {
+    _type = "gvariant";
+    inherit type value;
+    __toString = _: text;
+  };
 
   primitive = type: value: make type value "@${type} ${toString value}";
 
@@ -44,7 +42,6 @@ rec {
     variant = "v";
   };
   isGVariant = v: v._type or "" == "gvariant";
-
 
   mkValue =
     v:
@@ -85,7 +82,8 @@ rec {
     else if !(sameType items) then
       throw "GVariant: the elements of an array must be of one type"
     else
-      make "a${(head items).type}" elems "@a${(head items).type} [${concatMapStringsSep "," toString items}]";
+      make "a${(head items).type}" elems
+        "@a${(head items).type} [${concatMapStringsSep "," toString items}]";
   mkEmptyArray = elemType: make "a${elemType}" [ ] "@a${elemType} []";
 
   mkVariant =

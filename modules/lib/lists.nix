@@ -39,7 +39,7 @@ rec {
   singleton = x: [ x ];
   forEach = xs: f: map f xs;
 
-  /* Folds from the right: `foldr f z [ a b ]` is `f a (f b z)`. */
+  # Folds from the right: `foldr f z [ a b ]` is `f a (f b z)`.
   foldr =
     f: nul: list:
     let
@@ -49,7 +49,7 @@ rec {
     go 0;
   fold = foldr;
 
-  /* Folds from the left, lazily in the accumulator. */
+  # Folds from the left, lazily in the accumulator.
   foldl =
     f: nul: list:
     let
@@ -57,21 +57,21 @@ rec {
     in
     go (length list - 1);
 
-  /* Maps with the index, from 0 or from 1. */
+  # Maps with the index, from 0 or from 1.
   imap0 = f: list: genList (i: f i (elemAt list i)) (length list);
   imap1 = f: list: genList (i: f (i + 1) (elemAt list i)) (length list);
 
-  /* Maps with the index, keeping those for which the predicate holds. */
+  # Maps with the index, keeping those for which the predicate holds.
   ifilter0 =
     pred: list:
     map (i: elemAt list i) (filter (i: pred i (elemAt list i)) (genList (i: i) (length list)));
 
-  /* Flattens nested lists into one; a value that is no list becomes a list. */
+  # Flattens nested lists into one; a value that is no list becomes a list.
   flatten = x: if isList x then builtins.concatMap flatten x else [ x ];
 
   remove = e: filter (x: x != e);
 
-  /* The only element for which the predicate holds; else one of two defaults. */
+  # The only element for which the predicate holds; else one of two defaults.
   findSingle =
     pred: none: many: list:
     let
@@ -84,7 +84,7 @@ rec {
     else
       many;
 
-  /* The index of the first element for which the predicate holds. */
+  # The index of the first element for which the predicate holds.
   findFirstIndex =
     pred: default: list:
     let
@@ -114,7 +114,7 @@ rec {
   optionals = cond: xs: if cond then xs else [ ];
   toList = x: if isList x then x else [ x ];
 
-  /* The integers from `first` to `last`, both included. */
+  # The integers from `first` to `last`, both included.
   range = first: last: if first > last then [ ] else genList (i: first + i) (last - first + 1);
 
   replicate = n: x: genList (_: x) n;
@@ -131,7 +131,7 @@ rec {
     in
     genList (i: elemAt xs (len - i - 1)) len;
 
-  /* Sorts by a key that is computed once for each element. */
+  # Sorts by a key that is computed once for each element.
   sortOn =
     key: list:
     map (pair: elemAt pair 1) (
@@ -155,12 +155,15 @@ rec {
       in
       if order == 0 then compareLists cmp (builtins.tail a) (builtins.tail b) else order;
 
-  /* Sorts strings as a human would: runs of digits count as numbers. */
+  # Sorts strings as a human would: runs of digits count as numbers.
   naturalSort =
     list:
     let
       parse =
-        s: map (part: if isList part then lib.toIntBase10 (head part) else part) (builtins.split "(0|[1-9][0-9]*)" s);
+        s:
+        map (part: if isList part then lib.toIntBase10 (head part) else part) (
+          builtins.split "(0|[1-9][0-9]*)" s
+        );
       less = a: b: compareLists lib.compare (head a) (head b) < 0;
     in
     map (pair: elemAt pair 1) (
@@ -194,7 +197,7 @@ rec {
     else
       throw "lib.lists.removePrefix: the first argument is no prefix of the second";
 
-  /* The longest list that both lists start with. */
+  # The longest list that both lists start with.
   commonPrefix =
     a: b:
     let
@@ -203,18 +206,19 @@ rec {
     in
     take different a;
 
-  last = list: if list == [ ] then throw "lists.last: the list is empty" else elemAt list (length list - 1);
-  init = list: if list == [ ] then throw "lists.init: the list is empty" else take (length list - 1) list;
+  last =
+    list: if list == [ ] then throw "lists.last: the list is empty" else elemAt list (length list - 1);
+  init =
+    list: if list == [ ] then throw "lists.init: the list is empty" else take (length list - 1) list;
   uncons = list: {
     head = head list;
     tail = builtins.tail list;
   };
 
-  /* All combinations of the elements of some lists. */
-  crossLists =
-    f: foldl' (fs: args: builtins.concatMap (g: map g args) fs) [ f ];
+  # All combinations of the elements of some lists.
+  crossLists = f: foldl' (fs: args: builtins.concatMap (g: map g args) fs) [ f ];
 
-  /* Keeps the first of equal elements. */
+  # Keeps the first of equal elements.
   unique = foldl' (seen: x: if elem x seen then seen else seen ++ [ x ]) [ ];
   uniqueStrings = list: builtins.attrNames (builtins.groupBy (s: s) list);
   allUnique = list: length (unique list) == length list;
@@ -222,10 +226,10 @@ rec {
   intersectLists = e: filter (x: elem x e);
   subtractLists = e: filter (x: !(elem x e));
 
-  /* Whether two lists have a common element. */
+  # Whether two lists have a common element.
   mutuallyExclusive = a: b: length a == 0 || !(builtins.any (x: elem x a) b);
 
-  /* All prefixes of a list, combined by a function. */
+  # All prefixes of a list, combined by a function.
   groupBy' =
     op: nul: pred: list:
     builtins.mapAttrs (_: foldl' op nul) (builtins.groupBy pred list);
@@ -240,7 +244,7 @@ rec {
     else
       throw "lib.lists.replaceElemAt: index ${toString index} is outside a list of ${toString (length list)}";
 
-  /* Orders elements so that `before a b` holds only forwards; reports a cycle. */
+  # Orders elements so that `before a b` holds only forwards; reports a cycle.
   listDfs =
     stopOnCycles: before: list:
     let
@@ -259,7 +263,10 @@ rec {
             inherit visited rest;
           }
         else if parts.right == [ ] then
-          { minimal = us; inherit visited rest; }
+          {
+            minimal = us;
+            inherit visited rest;
+          }
         else
           go next ([ us ] ++ visited) others;
     in

@@ -4,7 +4,7 @@ let
   inherit (builtins) isString;
 in
 rec {
-  /* The path of a package's main program. */
+  # The path of a package's main program.
   getExe =
     x:
     getExe' x (
@@ -14,7 +14,7 @@ rec {
         ))
     );
 
-  /* The path of a program of a package. */
+  # The path of a program of a package.
   getExe' =
     x: y:
     if !(lib.isDerivation x) then
@@ -29,7 +29,15 @@ rec {
   addMetaAttrs = newAttrs: drv: drv // { meta = (drv.meta or { }) // newAttrs; };
   setName = name: drv: drv // { inherit name; };
   updateName = updater: drv: drv // { name = updater drv.name; };
-  appendToName = suffix: updateName (name: let parsed = builtins.parseDrvName name; in "${parsed.name}-${suffix}-${parsed.version}");
+  appendToName =
+    suffix:
+    updateName (
+      name:
+      let
+        parsed = builtins.parseDrvName name;
+      in
+      "${parsed.name}-${suffix}-${parsed.version}"
+    );
   setPrio = priority: addMetaAttrs { inherit priority; };
   lowPrio = setPrio 10;
   lowPrioSet = lib.mapAttrs (_: drv: if lib.isDerivation drv then lowPrio drv else drv);
@@ -38,10 +46,13 @@ rec {
   dontDistribute = addMetaAttrs { hydraPlatforms = [ ]; };
   mapDerivationAttrset = f: lib.mapAttrs (_: drv: if lib.isDerivation drv then f drv else drv);
 
-  /* Whether a pattern (a system's name, or a set of its parts) matches a platform. */
+  # Whether a pattern (a system's name, or a set of its parts) matches a platform.
   platformMatch =
     platform: elem:
-    if isString elem then platform ? system && elem == platform.system else lib.matchAttrs (elem.parsed or elem) (platform.parsed or platform);
+    if isString elem then
+      platform ? system && elem == platform.system
+    else
+      lib.matchAttrs (elem.parsed or elem) (platform.parsed or platform);
   availableOn =
     platform: pkg:
     (!(pkg ? meta.platforms) || lib.any (platformMatch platform) pkg.meta.platforms)

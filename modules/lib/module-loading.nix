@@ -70,7 +70,7 @@ let
     else
       config;
 
-  /* Brings a module to the form with `_file`, `key`, `imports`, `options` and `config`. */
+  # Brings a module to the form with `_file`, `key`, `imports`, `options` and `config`.
   unifyModuleSyntax =
     file: key: m:
     let
@@ -91,8 +91,7 @@ let
         config = withFreeform m (removeAttrs m shorthandStructural);
       }
     else if strays != { } then
-      throw ''
-        Module `${key}' has an unsupported attribute `${builtins.head (attrNames strays)}'. A module that has a top-level `config' or `options' attribute must define its options inside `config': move the attribute there, or move what is in `config' to the top level.''
+      throw "Module `${key}' has an unsupported attribute `${builtins.head (attrNames strays)}'. A module that has a top-level `config' or `options' attribute must define its options inside `config': move the attribute there, or move what is in `config' to the top level."
     else
       common
       // {
@@ -129,7 +128,11 @@ let
   shownType =
     m: file: prefix:
     let
-      below = if prefix == [ ] then "" else ", while trying to load a module into option `${lib.showOption prefix}'";
+      below =
+        if prefix == [ ] then
+          ""
+        else
+          ", while trying to load a module into option `${lib.showOption prefix}'";
       hint =
         if m._type == "configuration" then
           "\nThis is a whole evaluated configuration; please only import the modules that make up the configuration, or use its `config' as a value."
@@ -175,7 +178,10 @@ let
     file: key: prefix: m:
     if !(isAttrs m) then
       throw "module ${file} (${key}) does not look like a module. It is ${
-        if isFunction m then "a function that returns a function" else "a value of type ${builtins.typeOf m}"
+        if isFunction m then
+          "a function that returns a function"
+        else
+          "a value of type ${builtins.typeOf m}"
       }."
     else if elem (m._type or "module") properties then
       { config = m; }
@@ -184,7 +190,7 @@ let
     else
       m;
 
-  /* The key by which a `disabledModules` entry names a module. */
+  # The key by which a `disabledModules` entry names a module.
   disabledKey =
     modulesPath: file: m:
     if isString m then
@@ -258,13 +264,13 @@ in
       graph = toGraph isDisabled tree;
     };
 
-  /* Gives a module, and what it imports without a file name, a file name for messages. */
+  # Gives a module, and what it imports without a file name, a file name for messages.
   setDefaultModuleLocation = file: m: {
     _file = file;
     imports = [ m ];
   };
 
-  /* Imports a module file which takes more arguments first, keeping its name for messages. */
+  # Imports a module file which takes more arguments first, keeping its name for messages.
   importApply =
     modulePath: staticArgs:
     lib.modules.setDefaultModuleLocation modulePath (import modulePath staticArgs);

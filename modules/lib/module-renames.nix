@@ -1,7 +1,12 @@
 # Modules and definitions that lead from one option to another: renames, removals, aliases.
 { lib }:
 let
-  inherit (builtins) concatMap filter mapAttrs zipAttrsWith;
+  inherit (builtins)
+    concatMap
+    filter
+    mapAttrs
+    zipAttrsWith
+    ;
   inherit (lib)
     any
     attrByPath
@@ -23,15 +28,15 @@ let
   unset = "_mkMergedOptionModule";
 in
 rec {
-  /* A definition that is there if the option is defined. */
+  # A definition that is there if the option is defined.
   mkAliasIfDef = option: mkIf (lib.isOption option && option.isDefined);
 
   mkAliasDefinitions = mkAliasAndWrapDefinitions (x: x);
 
-  /* Defines another option by what one is defined as. */
+  # Defines another option by what one is defined as.
   mkAliasAndWrapDefinitions = wrap: option: mkAliasIfDef option (wrap (mkMerge option.definitions));
 
-  /* The same, at the priority of the definitions. */
+  # The same, at the priority of the definitions.
   mkAliasAndWrapDefsWithPriority =
     wrap: option:
     let
@@ -39,10 +44,10 @@ rec {
     in
     mkAliasIfDef option (wrap (mkMerge (map (mkOverride priority) option.definitions)));
 
-  /* A definition derived from an option's value, at the priority of the option. */
+  # A definition derived from an option's value, at the priority of the option.
   mkDerivedConfig = opt: f: mkOverride (opt.highestPrio or defaultOverridePriority) (f opt.value);
 
-  /* The values and priorities of the attributes of an option that is a set. */
+  # The values and priorities of the attributes of an option that is a set.
   mergeAttrDefinitionsWithPrio =
     opt:
     let
@@ -51,8 +56,7 @@ rec {
         map (
           part:
           mapAttrs (
-            _: value:
-            def // { value = if part.wrap == null then value else part.wrap value; }
+            _: value: def // { value = if part.wrap == null then value else part.wrap value; }
           ) part.attrs
         ) (splitDefinition opt.loc def.file def.value);
       merge =
@@ -102,15 +106,15 @@ rec {
       );
       config = mkIf condition (mkMerge [
         (optionalAttrs (options ? warnings) {
-          warnings = optional (
-            warn && fromOpt.isDefined
-          ) "The option `${showOption from}' defined in ${showFiles fromOpt.files} has been renamed to `${showOption to}'.";
+          warnings =
+            optional (warn && fromOpt.isDefined)
+              "The option `${showOption from}' defined in ${showFiles fromOpt.files} has been renamed to `${showOption to}'.";
         })
         (alias (setAttrByPath to) fromOpt)
       ]);
     };
 
-  /* `from` still works but warns; it is `to` now. */
+  # `from` still works but warns; it is `to` now.
   mkRenamedOptionModule =
     from: to:
     doRename {
@@ -120,7 +124,7 @@ rec {
       use = builtins.trace "Obsolete option `${showOption from}' is used. It was renamed to `${showOption to}'.";
     };
 
-  /* The same, silent until the release in which it was renamed is the oldest supported one. */
+  # The same, silent until the release in which it was renamed is the oldest supported one.
   mkRenamedOptionModuleWith =
     {
       from,
@@ -144,7 +148,7 @@ rec {
     };
   mkAliasOptionModuleMD = mkAliasOptionModule;
 
-  /* Setting the option is an error, with a text on what to do instead. */
+  # Setting the option is an error, with a text on what to do instead.
   mkRemovedOptionModule =
     path: instructions:
     { options, ... }:
@@ -166,16 +170,18 @@ rec {
       ];
     };
 
-  /* Several old options make the value of a new one, by a function of the configuration. */
+  # Several old options make the value of a new one, by a function of the configuration.
   mkMergedOptionModule =
     froms: to: merge:
     { config, options, ... }:
     let
       isSet = path: getAttrFromPath path config != unset;
-      old = path: setAttrByPath path (mkOption {
-        visible = false;
-        default = unset;
-      });
+      old =
+        path:
+        setAttrByPath path (mkOption {
+          visible = false;
+          default = unset;
+        });
       warning =
         path:
         let
@@ -191,7 +197,7 @@ rec {
       // setAttrByPath to (mkMerge (optional (any isSet froms) (merge config)));
     };
 
-  /* One old option makes the value of a new one. */
+  # One old option makes the value of a new one.
   mkChangedOptionModule =
     from: to: change:
     mkMergedOptionModule [ from ] to change;

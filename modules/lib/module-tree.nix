@@ -70,7 +70,9 @@ let
     else
       decl;
 
-  supportsNesting = decl: (decl.options.type or { }).getSubModules or null != null && decl.options.type.name == "submodule";
+  supportsNesting =
+    decl:
+    (decl.options.type or { }).getSubModules or null != null && decl.options.type.name == "submodule";
 
   # Options declared right below a submodule option belong into the submodule.
   nestInSubmodule =
@@ -101,9 +103,7 @@ let
     throw "The option `${showOption loc}' in module `${parent.file}' would be a parent of the following options, but its type `${
       parent.options.type.description or "<no description>"
     }' does not support nested options.\n${
-      lib.concatStringsSep "\n" (
-        concatMap (shown loc) (filter (decl: !(isOption decl.options)) decls)
-      )
+      lib.concatStringsSep "\n" (concatMap (shown loc) (filter (decl: !(isOption decl.options)) decls))
     }";
 
   # Submodules that a declaration brings carry the file of that declaration.
@@ -184,7 +184,7 @@ let
           };
       };
 
-  /* Merges the declarations of one option. */
+  # Merges the declarations of one option.
   mergeOptionDecls =
     loc: decls:
     let
@@ -195,7 +195,7 @@ let
     in
     (foldl' (joinDeclarations loc) first (tail decls)).option;
 
-  /* Gives a merged declaration its value and what is known about it. */
+  # Gives a merged declaration its value and what is known about it.
   evalOptionValue =
     loc: opt: defs:
     let
@@ -282,7 +282,9 @@ let
     let
       declared = zipAttrsWith joinLists (map (declarationsIn prefix) decls);
       defined = zipAttrsWith joinLists (map definitionsIn parts);
-      nodes = mapAttrs (name: decls: mergeName (prefix ++ [ name ]) decls (defined.${name} or [ ])) declared;
+      nodes = mapAttrs (
+        name: decls: mergeName (prefix ++ [ name ]) decls (defined.${name} or [ ])
+      ) declared;
       strays = removeAttrs defined (attrNames declared);
       strayDefs =
         if strays == { } then
@@ -314,16 +316,14 @@ in
       }) opts
     );
 
-  /* Merges the modules (with `_file`, `options`, `config`) below a prefix. */
+  # Merges the modules (with `_file`, `options`, `config`) below a prefix.
   mergeModules =
     prefix: modules:
     let
-      merged = mergeTree prefix (
-        map (m: {
-          file = m._file;
-          inherit (m) options;
-        }) modules
-      ) (concatMap (m: splitDefinition prefix m._file m.config) modules);
+      merged = mergeTree prefix (map (m: {
+        file = m._file;
+        inherit (m) options;
+      }) modules) (concatMap (m: splitDefinition prefix m._file m.config) modules);
     in
     {
       matchedOptions = merged.options;

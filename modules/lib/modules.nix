@@ -53,15 +53,13 @@ let
     };
   };
 
-  internalModule =
-    prefix: specialArgs: args:
-    {
-      _file = "lib/modules.nix";
-      options = if prefix == [ ] then moduleOptions else internalModuleOptions;
-      config._module = {
-        inherit args specialArgs;
-      };
+  internalModule = prefix: specialArgs: args: {
+    _file = "lib/modules.nix";
+    options = if prefix == [ ] then moduleOptions else internalModuleOptions;
+    config._module = {
+      inherit args specialArgs;
     };
+  };
 
   # Names that a definition without an option may have meant: the nearest options beside it.
   suggestions =
@@ -104,7 +102,9 @@ let
       stray = head strays;
       name = showOption stray.prefix;
       same = lib.filter (def: def.prefix == stray.prefix) strays;
-      message = "The option `${name}' does not exist. Definition values:${lib.showDefs same}${hintFor prefix options strays stray}";
+      message = "The option `${name}' does not exist. Definition values:${lib.showDefs same}${
+        hintFor prefix options strays stray
+      }";
     in
     throw (
       addErrorContext "while evaluating a definition from `${stray.file}'" (

@@ -53,13 +53,17 @@ in
 {
   renderOptionValue = render;
 
-  /* Replaces what can't be shown in documentation: derivations by their names. */
+  # Replaces what can't be shown in documentation: derivations by their names.
   scrubOptionValue =
     let
       scrub =
         x:
         if lib.isDerivation x then
-          x // { outPath = x.name; drvPath = x.name; }
+          x
+          // {
+            outPath = x.name;
+            drvPath = x.name;
+          }
         else if isList x then
           map scrub x
         else if isAttrs x then
@@ -69,7 +73,7 @@ in
     in
     scrub;
 
-  /* Every option of a set of options, with those of its submodules, as a list of plain data. */
+  # Every option of a set of options, with those of its submodules, as a list of plain data.
   optionAttrSetToDocList = lib.options.optionAttrSetToDocList' [ ];
 
   optionAttrSetToDocList' =
@@ -82,6 +86,8 @@ in
         subOptions = opt.type.getSubOptions opt.loc;
       in
       [ doc ]
-      ++ lib.optionals (visible == true || visible == "transparent") (lib.options.optionAttrSetToDocList' opt.loc subOptions)
+      ++ lib.optionals (visible == true || visible == "transparent") (
+        lib.options.optionAttrSetToDocList' opt.loc subOptions
+      )
     ) (lib.collect lib.isOption options);
 }

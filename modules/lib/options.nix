@@ -80,7 +80,7 @@ rec {
       description = "Whether to enable ${name}.";
     };
 
-  /* Declares an option for a package of a package set, by name or attribute path. */
+  # Declares an option for a package of a package set, by name or attribute path.
   mkPackageOption =
     pkgs: name:
     {
@@ -100,7 +100,8 @@ rec {
       {
         type = if nullable then lib.types.nullOr lib.types.package else lib.types.package;
         description =
-          "The ${shownName} package to use." + (if extraDescription == "" then "" else " ${extraDescription}");
+          "The ${shownName} package to use."
+          + (if extraDescription == "" then "" else " ${extraDescription}");
       }
       // (
         if default != null then
@@ -123,7 +124,7 @@ rec {
 
   mkPackageOptionMD = mkPackageOption;
 
-  /* An option that swallows whatever is defined below its path. */
+  # An option that swallows whatever is defined below its path.
   mkSinkUndeclaredOptions =
     attrs:
     mkOption (
@@ -145,7 +146,7 @@ rec {
   getValues = values;
   getFiles = map (def: def.file);
 
-  /* Merges by the look of the values: the merge of types that say nothing else. */
+  # Merges by the look of the values: the merge of types that say nothing else.
   mergeDefaultOption =
     loc: defs:
     let
@@ -183,7 +184,7 @@ rec {
     else
       throw "The option `${showOption loc}' is defined multiple times while it's expected to be unique.\n${message}\nDefinition values:${showDefs defs}";
 
-  /* Takes definitions that are all equal. */
+  # Takes definitions that are all equal.
   mergeEqualOption =
     loc: defs:
     let
@@ -207,7 +208,7 @@ rec {
     else
       builtins.seq (foldl' check null (tail defs)) first.value;
 
-  /* An option's path as text, quoted where Nix would want it. */
+  # An option's path as text, quoted where Nix would want it.
   showOption =
     parts:
     concatStringsSep "." (
@@ -216,11 +217,14 @@ rec {
 
   showFiles = files: concatStringsSep " and " (map (file: "`${toString file}'") files);
 
-  /* A list of definitions with file, line and value. */
+  # A list of definitions with file, line and value.
   showDefs = concatMapStrings (def: "\n- In ${place def}${shownValue def.value}");
 
   showOptionWithDefLocs =
-    opt: "${showOption opt.loc}, with values defined in:\n${concatMapStrings (f: "- ${toString f}\n") opt.files}";
+    opt:
+    "${showOption opt.loc}, with values defined in:\n${
+      concatMapStrings (f: "- ${toString f}\n") opt.files
+    }";
 
   unknownModule = lib.modules.unknownFile;
 
@@ -235,9 +239,7 @@ rec {
     else
       throw "literalExpression expects a string.";
   literalExample = lib.warn "lib.literalExample is now lib.literalExpression" literalExpression;
-  literalCode =
-    _language: text:
-    literalMD "```\n${text}\n```";
+  literalCode = _language: text: literalMD "```\n${text}\n```";
   literalMD =
     text:
     if isString text then
@@ -250,5 +252,11 @@ rec {
   mdDoc = text: text;
   mkDoc = mdDoc;
 
-  isLiteral = value: elem (value._type or "") [ "literalExpression" "literalExample" "literalMD" ];
+  isLiteral =
+    value:
+    elem (value._type or "") [
+      "literalExpression"
+      "literalExample"
+      "literalMD"
+    ];
 }

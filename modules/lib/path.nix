@@ -30,7 +30,7 @@ let
   parts = path: components (toString path);
 in
 {
-  /* A path with a relative path, given as text, below it. */
+  # A path with a relative path, given as text, below it.
   append =
     path: subpath:
     if !(isPath path) then
@@ -41,19 +41,19 @@ in
       path + "/${subpath}";
 
   hasPrefix = a: b: lib.lists.hasPrefix (parts a) (parts b);
-  removePrefix =
-    a: b:
-    concatStringsSep "/" ([ "." ] ++ lib.lists.removePrefix (parts a) (parts b));
+  removePrefix = a: b: concatStringsSep "/" ([ "." ] ++ lib.lists.removePrefix (parts a) (parts b));
   splitRoot = path: {
     root = /.;
     subpath = concatStringsSep "/" ([ "." ] ++ parts path);
   };
-  hasStorePathPrefix = path: lib.hasPrefix builtins.storeDir (toString path) && parts path != parts builtins.storeDir;
+  hasStorePathPrefix =
+    path: lib.hasPrefix builtins.storeDir (toString path) && parts path != parts builtins.storeDir;
 
   subpath = {
     isValid = s: why s == null;
     normalise =
-      s: if why s == null then normal s else throw "lib.path.subpath.normalise: invalid subpath: ${why s}";
+      s:
+      if why s == null then normal s else throw "lib.path.subpath.normalise: invalid subpath: ${why s}";
     join =
       list:
       let
@@ -65,6 +65,9 @@ in
         throw "lib.path.subpath.join: invalid subpath: ${why (lib.head bad)}";
     components =
       s:
-      if why s == null then components s else throw "lib.path.subpath.components: invalid subpath: ${why s}";
+      if why s == null then
+        components s
+      else
+        throw "lib.path.subpath.components: invalid subpath: ${why s}";
   };
 }

@@ -16,18 +16,17 @@ let
     ;
   inherit (lib.options) showDefs showOption;
 
-  mkProperty =
-    type: argument: value: content:
-    {
-      _type = type;
-      ${argument} = value;
-      inherit content;
-    };
+  mkProperty = type: argument: value: content: {
+    _type = type;
+    ${argument} = value;
+    inherit content;
+  };
 
   defaultPriority = 100;
   defaultOrder = 1000;
 
-  priorityOf = def: if def.value._type or "" == "override" then def.value.priority else defaultPriority;
+  priorityOf =
+    def: if def.value._type or "" == "override" then def.value.priority else defaultPriority;
   orderOf = def: if def.value._type or "" == "order" then def.value.priority else defaultOrder;
   withoutOverride =
     def: if def.value._type or "" == "override" then def // { value = def.value.content; } else def;
@@ -60,7 +59,7 @@ let
         inherit value;
       };
 
-  /* Resolves `mkMerge` and `mkIf` to the list of values that apply. */
+  # Resolves `mkMerge` and `mkIf` to the list of values that apply.
   dischargeProperties =
     value:
     let
@@ -78,7 +77,7 @@ let
     else
       [ value ];
 
-  /* Keeps the definitions of the strongest (numerically lowest) priority. */
+  # Keeps the definitions of the strongest (numerically lowest) priority.
   filterOverrides' =
     defs:
     let
@@ -101,11 +100,12 @@ let
         inherit highestPrio;
       };
 
-  /* Sorts by `mkOrder`, stably. */
+  # Sorts by `mkOrder`, stably.
   sortProperties =
     defs:
     let
-      strip = def: if def.value._type or "" == "order" then def // { value = def.value.content; } else def;
+      strip =
+        def: if def.value._type or "" == "order" then def // { value = def.value.content; } else def;
     in
     map strip (sort (a: b: orderOf a < orderOf b) defs);
 
@@ -181,7 +181,7 @@ let
         valueMeta = { };
       };
 
-  /* Null, or `{ message; }` that shows the definitions which a check refuses. */
+  # Null, or `{ message; }` that shows the definitions which a check refuses.
   checkDefsForError =
     check: loc: defs:
     if all (def: check def.value) defs then
@@ -201,9 +201,7 @@ let
       below = splitDefinition loc file value.content;
       around =
         property:
-        map (
-          part: part // { wrap = v: property (if part.wrap == null then v else part.wrap v); }
-        ) below;
+        map (part: part // { wrap = v: property (if part.wrap == null then v else part.wrap v); }) below;
     in
     if type == "merge" then
       concatMap (splitDefinition loc file) value.contents
@@ -251,12 +249,12 @@ in
 
   filterOverrides = defs: (filterOverrides' defs).values;
 
-  /* The sets that a set with properties stands for, with the properties on their attributes. */
+  # The sets that a set with properties stands for, with the properties on their attributes.
   pushDownProperties =
     cfg:
-    map (
-      part: if part.wrap == null then part.attrs else builtins.mapAttrs (_: part.wrap) part.attrs
-    ) (splitDefinition [ ] "<unknown-file>" cfg);
+    map (part: if part.wrap == null then part.attrs else builtins.mapAttrs (_: part.wrap) part.attrs) (
+      splitDefinition [ ] "<unknown-file>" cfg
+    );
 
   mkAssert =
     assertion: message: content:
@@ -267,10 +265,10 @@ in
     inherit contents;
   };
 
-  /* A definition that carries its own file name. */
+  # A definition that carries its own file name.
   mkDefinition = args: args // { _type = "definition"; };
 
-  /* Applies a function to the values inside properties. */
+  # Applies a function to the values inside properties.
   mapDefinitionValue =
     let
       go =

@@ -42,7 +42,7 @@ rec {
 
   cleanSourceFilter = name: type: !(isClutter (baseNameOf (toString name)) type);
 
-  /* A source of which only the files come along for which the filter holds. */
+  # A source of which only the files come along for which the filter holds.
   cleanSourceWith =
     {
       filter ? _path: _type: true,
@@ -77,7 +77,9 @@ rec {
     src: suffixes:
     cleanSourceWith {
       inherit src;
-      filter = name: type: type == "directory" || lib.any (suffix: lib.hasSuffix suffix (baseNameOf name)) suffixes;
+      filter =
+        name: type:
+        type == "directory" || lib.any (suffix: lib.hasSuffix suffix (baseNameOf name)) suffixes;
     };
 
   sourceByRegex =
@@ -88,8 +90,7 @@ rec {
     cleanSourceWith {
       inherit src;
       filter =
-        path: _type:
-        lib.any (re: match re (lib.strings.removePrefix root (toString path)) != null) regexes;
+        path: _type: lib.any (re: match re (lib.strings.removePrefix root (toString path)) != null) regexes;
     };
 
 }

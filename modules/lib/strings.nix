@@ -82,7 +82,7 @@ rec {
     sep: f: set:
     concatStringsSep sep (lib.mapAttrsToList f set);
 
-  /* Ends every element with a newline. */
+  # Ends every element with a newline.
   concatLines = concatMapStrings (s: s + "\n");
 
   intersperse =
@@ -99,7 +99,7 @@ rec {
 
   replicate = n: s: concatStringsSep "" (lib.lists.replicate n s);
 
-  /* Removes white space at both ends. */
+  # Removes white space at both ends.
   trim = trimWith {
     start = true;
     end = true;
@@ -116,7 +116,10 @@ rec {
       found = match "${if start then space else ""}(${if end then ".*[^ \t\r\n]" else ".*"})${if end then space else ""}" s;
     in
     # The pattern for the end wants a last character that is no space: without one, nothing is left.
-    if start || end then (if found == null then "" else head (match "${if start then space else ""}(.*)" (head found))) else s;
+    if start || end then
+      (if found == null then "" else head (match "${if start then space else ""}(.*)" (head found)))
+    else
+      s;
 
   makeSearchPath =
     subDir: paths: concatStringsSep ":" (map (path: path + "/" + subDir) (filter (x: x != null) paths));
@@ -127,12 +130,9 @@ rec {
   makeIncludePath = makeSearchPathOutput "dev" "include";
   makeBinPath = makeSearchPathOutput "bin" "bin";
 
-  /* Collapses repeated slashes. */
+  # Collapses repeated slashes.
   normalizePath =
-    s:
-    concatStringsSep "" (
-      map (part: if isList part then "/" else part) (builtins.split "/+" s)
-    );
+    s: concatStringsSep "" (map (part: if isList part then "/" else part) (builtins.split "/+" s));
 
   optionalString = cond: s: if cond then s else "";
 
@@ -143,19 +143,16 @@ rec {
       rest = stringLength s - stringLength suffix;
     in
     rest >= 0 && substring rest (-1) s == suffix;
-  hasInfix =
-    infix: s: length (builtins.split (lib.strings.escapeRegex infix) "x${s}x") > 1;
+  hasInfix = infix: s: length (builtins.split (lib.strings.escapeRegex infix) "x${s}x") > 1;
 
-  removePrefix =
-    prefix: s: if hasPrefix prefix s then substring (stringLength prefix) (-1) s else s;
+  removePrefix = prefix: s: if hasPrefix prefix s then substring (stringLength prefix) (-1) s else s;
   removeSuffix =
-    suffix: s:
-    if hasSuffix suffix s then substring 0 (stringLength s - stringLength suffix) s else s;
+    suffix: s: if hasSuffix suffix s then substring 0 (stringLength s - stringLength suffix) s else s;
 
   toLower = replaceStrings upper lower;
   toUpper = replaceStrings lower upper;
 
-  /* Upper-cases the first letter, lower-cases the rest. */
+  # Upper-cases the first letter, lower-cases the rest.
   toSentenceCase =
     s:
     if isString s then
@@ -163,7 +160,7 @@ rec {
     else
       throw "toSentenceCase takes a string, not a value of type ${builtins.typeOf s}";
 
-  /* Joins words: the first one in lower case, the others with an upper-case letter first. */
+  # Joins words: the first one in lower case, the others with an upper-case letter first.
   toCamelCase =
     s:
     let
@@ -181,7 +178,7 @@ rec {
 
   replaceString = from: to: replaceStrings [ from ] [ to ];
 
-  /* A string with the context of another. */
+  # A string with the context of another.
   addContextFrom = src: target: substring 0 0 src + target;
 
   splitString =
@@ -225,7 +222,8 @@ rec {
       lb = stringLength b;
       shorter = lib.min la lb;
       go =
-        i: if i < shorter && substring (la - i - 1) 1 a == substring (lb - i - 1) 1 b then go (i + 1) else i;
+        i:
+        if i < shorter && substring (la - i - 1) 1 a == substring (lb - i - 1) 1 b then go (i + 1) else i;
     in
     go 0;
 
@@ -244,7 +242,7 @@ rec {
     ]
     || (isList x && lib.all isConvertibleWithToString x);
 
-  /* Whether a value is, or names, a path right below the store. */
+  # Whether a value is, or names, a path right below the store.
   isStorePath =
     x:
     isStringLike x
@@ -252,28 +250,30 @@ rec {
       let
         s = toString x;
       in
-      substring 0 1 s == "/"
-        && (builtins.dirOf s == builtins.storeDir || match "/[0-9a-z]{52}" s != null)
+      substring 0 1 s == "/" && (builtins.dirOf s == builtins.storeDir || match "/[0-9a-z]{52}" s != null)
     );
 
-  /* The decimal digits of a number, with zeros in front up to a width. */
+  # The decimal digits of a number, with zeros in front up to a width.
   fixedWidthString =
     width: filler: s:
     let
       missing = width - stringLength s;
     in
-    assert lib.assertMsg (missing >= 0)
-      "fixedWidthString: `${s}' is longer than ${toString width} characters";
+    assert lib.assertMsg (
+      missing >= 0
+    ) "fixedWidthString: `${s}' is longer than ${toString width} characters";
     if missing == 0 then s else filler + fixedWidthString (width - stringLength filler) filler s;
   fixedWidthNumber = width: n: fixedWidthString width "0" (toString n);
 
-  /* A float as `toString` gives it; warns when that is not exact. */
+  # A float as `toString` gives it; warns when that is not exact.
   floatToString =
     float:
     let
       result = toString float;
     in
-    lib.warnIf (fromJSON result != float) "lib.strings.floatToString: ${toJSON float} loses precision as ${result}" result;
+    lib.warnIf (
+      fromJSON result != float
+    ) "lib.strings.floatToString: ${toJSON float} loses precision as ${result}" result;
 
   toInt = parseInt "toInt" "";
   toIntBase10 = parseInt "toIntBase10" "0*";
@@ -281,14 +281,12 @@ rec {
   readPathsFromFile =
     root: file:
     let
-      lines = filter (s: s != "" && !(hasPrefix "#" s)) (
-        lib.splitString "\n" (builtins.readFile file)
-      );
+      lines = filter (s: s != "" && !(hasPrefix "#" s)) (lib.splitString "\n" (builtins.readFile file));
     in
     map (s: root + "/${s}") lines;
   fileContents = file: removeSuffix "\n" (builtins.readFile file);
 
-  /* The name of a file without directory and without what follows the first separator. */
+  # The name of a file without directory and without what follows the first separator.
   nameFromURL =
     url: sep:
     let

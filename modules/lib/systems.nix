@@ -52,7 +52,7 @@ let
     s390x = of [ "s390x" ];
   };
 
-  /* The description of a platform, from its name or a set with `system`. */
+  # The description of a platform, from its name or a set with `system`.
   elaborate =
     given:
     let

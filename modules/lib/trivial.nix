@@ -56,13 +56,13 @@ rec {
     ;
   inherit warn;
 
-  /* Returns its argument. */
+  # Returns its argument.
   id = x: x;
 
-  /* Returns its first argument. */
+  # Returns its first argument.
   const = x: _: x;
 
-  /* Applies the functions of a list, from the left, to a value. */
+  # Applies the functions of a list, from the left, to a value.
   pipe = builtins.foldl' (x: f: f x);
 
   concat = x: y: x ++ y;
@@ -73,24 +73,24 @@ rec {
   boolToString = b: if b then "true" else "false";
   boolToYesNo = b: if b then "yes" else "no";
 
-  /* Merges two attribute sets; the second one wins. */
+  # Merges two attribute sets; the second one wins.
   mergeAttrs = x: y: x // y;
 
   flip =
     f: a: b:
     f b a;
 
-  /* Applies a function to a value unless that value is null. */
+  # Applies a function to a value unless that value is null.
   mapNullable = f: x: if x == null then null else f x;
   defaultTo = default: x: if x == null then default else x;
 
   min = x: y: if x < y then x else y;
   max = x: y: if x > y then x else y;
 
-  /* The remainder that keeps the sign of the dividend. */
+  # The remainder that keeps the sign of the dividend.
   mod = base: int: base - (int * (builtins.div base int));
 
-  /* -1, 0 or 1, as `a` is below, equal to or above `b`. */
+  # -1, 0 or 1, as `a` is below, equal to or above `b`.
   compare =
     a: b:
     if a < b then
@@ -100,7 +100,7 @@ rec {
     else
       0;
 
-  /* Compares by a predicate first: values for which it holds come before the others. */
+  # Compares by a predicate first: values for which it holds come before the others.
   splitByAndCompare =
     p: yes: no: a: b:
     if p a then
@@ -120,7 +120,7 @@ rec {
   info = message: trace "INFO: ${message}";
   showWarnings = warnings: result: builtins.foldl' (next: message: warn message next) result warnings;
 
-  /* The release this library's behaviour follows, as the modules ask for it. */
+  # The release this library's behaviour follows, as the modules ask for it.
   trivialRelease = "25.11";
   release = trivialRelease;
   version = "${release}.embedded";
@@ -135,11 +135,10 @@ rec {
   inNixShell = builtins.getEnv "IN_NIX_SHELL" != "";
   inPureEvalMode = !(builtins ? currentSystem);
 
-  /* Whether a value can be called; a set with `__functor` can. */
-  isFunction =
-    f: builtins.isFunction f || (f ? __functor && isFunction (f.__functor f));
+  # Whether a value can be called; a set with `__functor` can.
+  isFunction = f: builtins.isFunction f || (f ? __functor && isFunction (f.__functor f));
 
-  /* The named arguments of a function, honouring `setFunctionArgs`. */
+  # The named arguments of a function, honouring `setFunctionArgs`.
   functionArgs =
     f:
     if f ? __functor then
@@ -147,13 +146,13 @@ rec {
     else
       builtins.functionArgs f;
 
-  /* Gives a function other named arguments than those it is written with. */
+  # Gives a function other named arguments than those it is written with.
   setFunctionArgs = f: args: {
     __functor = _self: f;
     __functionArgs = args;
   };
 
-  /* Gives `g` the named arguments of `f`. */
+  # Gives `g` the named arguments of `f`.
   mirrorFunctionArgs =
     f:
     let
@@ -163,7 +162,7 @@ rec {
 
   toFunction = v: if isFunction v then v else _: v;
 
-  /* A number in upper-case hexadecimal digits, without a prefix. */
+  # A number in upper-case hexadecimal digits, without a prefix.
   toHexString = n: lib.concatMapStrings (d: builtins.elemAt hexDigits d) (toBaseDigits 16 n);
 
   fromHexString =
@@ -177,7 +176,7 @@ rec {
     else
       throw "fromHexString: `${text}' is not a hexadecimal number";
 
-  /* The digits of a whole number in a base, the most significant first. */
+  # The digits of a whole number in a base, the most significant first.
   toBaseDigits =
     base: n:
     let
@@ -189,7 +188,7 @@ rec {
     assert isInt n && n >= 0;
     go n [ ];
 
-  /* Checks a value against an enumeration, and returns it. */
+  # Checks a value against an enumeration, and returns it.
   checkListOfEnum =
     what: valid: given: val:
     let

@@ -75,7 +75,10 @@ let
           fromSet peeled.order peeled.value
         ) (dischargeProperties element);
     in
-    if isList def.value then concatMap fromElement def.value else fromSet defaultOrderPriority def.value;
+    if isList def.value then
+      concatMap fromElement def.value
+    else
+      fromSet defaultOrderPriority def.value;
 
   # What is wrong with an element of a list, or null.
   elementError =

@@ -80,13 +80,13 @@ rec {
       description = if description == null then name else description;
     };
 
-  /* A `check` that says that the type's `merge.v2` agrees with it. */
+  # A `check` that says that the type's `merge.v2` agrees with it.
   coherentCheck = check: {
     __functor = _self: check;
     isV2MergeCoherent = true;
   };
 
-  /* A `merge` of the new generation that can still be called with location and definitions. */
+  # A `merge` of the new generation that can still be called with location and definitions.
   mergeV2 = v2: {
     __functor =
       _self: loc: defs:
@@ -94,12 +94,12 @@ rec {
     inherit v2;
   };
 
-  /* A type's description, in parentheses unless its class of description stands by itself. */
+  # A type's description, in parentheses unless its class of description stands by itself.
   optionDescriptionPhrase =
     fits: type:
     if fits (type.descriptionClass or null) then type.description else "(${type.description})";
 
-  /* Two types as one, as they are when two modules declare an option; a "merge-error" if they clash. */
+  # Two types as one, as they are when two modules declare an option; a "merge-error" if they clash.
   mergeTypes =
     t1: t2:
     let
@@ -110,7 +110,7 @@ rec {
     else
       merged;
 
-  /* A type with a further condition on its values. */
+  # A type with a further condition on its values.
   addCheck =
     elemType: check:
     if elemType.merge ? v2 then

@@ -53,7 +53,7 @@ let
   };
 in
 rec {
-  /* Lists; the definitions are joined. */
+  # Lists; the definitions are joined.
   listOf =
     elemType:
     mkOptionType {
@@ -106,7 +106,7 @@ rec {
 
   attrsOf = elemType: attrsWith { inherit elemType; };
 
-  /* Like `attrsOf`, but an attribute's existence does not depend on its conditions. */
+  # Like `attrsOf`, but an attribute's existence does not depend on its conditions.
   lazyAttrsOf =
     elemType:
     attrsWith {
@@ -142,8 +142,7 @@ rec {
           undefined = filter (name: !evaluated.${name}.isDefined) (attrNames evaluated);
           defined = if undefined == [ ] then evaluated else removeAttrs evaluated undefined;
           present = if lazy then evaluated else defined;
-          lazyValue =
-            e: if e.isDefined then e.mergedValue else elemType.emptyValue.value or e.mergedValue;
+          lazyValue = e: if e.isDefined then e.mergedValue else elemType.emptyValue.value or e.mergedValue;
         in
         {
           headError = checkDefsForError isAttrs loc defs;
@@ -189,7 +188,7 @@ rec {
       nestedTypes.elemType = elemType;
     };
 
-  /* A value of one of two types; the first that all definitions are of. */
+  # A value of one of two types; the first that all definitions are of.
   either =
     t1: t2:
     let
@@ -209,50 +208,50 @@ rec {
           in
           # Who merges without checking first gets what a merge by looks gives, and hears of it.
           failed { inherit message; } (
-            lib.warn
-              "One or more definitions did not pass the type-check of the 'either' type of `${showOption loc}'. ${message}"
-              (mergeOneOption loc defs)
+            lib.warn "One or more definitions did not pass the type-check of the 'either' type of `${showOption loc}'. ${message}" (
+              mergeOneOption loc defs
+            )
           );
     in
-      mkOptionType {
-        name = "either";
-        description =
-          let
-            first = optionDescriptionPhrase (
-              class: class == "noun" || class == "conjunction" || class == "nonRestrictiveClause"
-            ) t1;
-            second = optionDescriptionPhrase (
-              class: class == "noun" || class == "conjunction" || class == "composite"
-            ) t2;
-            comma = if t1.descriptionClass or null == "nonRestrictiveClause" then "," else "";
-          in
-          "${first}${comma} or ${second}";
-        descriptionClass = "conjunction";
-        check = coherentCheck (x: t1.check x || t2.check x);
-        merge = mergeV2 evaluate;
-        typeMerge =
-          f':
-          let
-            m1 = t1.typeMerge (head f'.payload.elemType).functor;
-            m2 = t2.typeMerge (lib.last f'.payload.elemType).functor;
-          in
-          if f'.name == "either" && m1 != null && m2 != null then either m1 m2 else null;
-        functor = defaultFunctor "either" // {
-          type = payload: either (head payload.elemType) (lib.last payload.elemType);
-          wrapped = [
-            t1
-            t2
-          ];
-          payload.elemType = [
-            t1
-            t2
-          ];
-        };
-        nestedTypes = {
-          left = t1;
-          right = t2;
-        };
+    mkOptionType {
+      name = "either";
+      description =
+        let
+          first = optionDescriptionPhrase (
+            class: class == "noun" || class == "conjunction" || class == "nonRestrictiveClause"
+          ) t1;
+          second = optionDescriptionPhrase (
+            class: class == "noun" || class == "conjunction" || class == "composite"
+          ) t2;
+          comma = if t1.descriptionClass or null == "nonRestrictiveClause" then "," else "";
+        in
+        "${first}${comma} or ${second}";
+      descriptionClass = "conjunction";
+      check = coherentCheck (x: t1.check x || t2.check x);
+      merge = mergeV2 evaluate;
+      typeMerge =
+        f':
+        let
+          m1 = t1.typeMerge (head f'.payload.elemType).functor;
+          m2 = t2.typeMerge (lib.last f'.payload.elemType).functor;
+        in
+        if f'.name == "either" && m1 != null && m2 != null then either m1 m2 else null;
+      functor = defaultFunctor "either" // {
+        type = payload: either (head payload.elemType) (lib.last payload.elemType);
+        wrapped = [
+          t1
+          t2
+        ];
+        payload.elemType = [
+          t1
+          t2
+        ];
       };
+      nestedTypes = {
+        left = t1;
+        right = t2;
+      };
+    };
 
   oneOf =
     types:
@@ -261,7 +260,7 @@ rec {
     else
       lib.foldl' either (head types) (lib.tail types);
 
-  /* Values of `finalType`, or of `coercedType` made into it by a function. */
+  # Values of `finalType`, or of `coercedType` made into it by a function.
   coercedTo =
     coercedType: coerce: finalType:
     assert lib.assertMsg (
@@ -272,9 +271,7 @@ rec {
       description = "${optionDescriptionPhrase (class: class == "noun") finalType} or ${
         optionDescriptionPhrase (class: class == "noun") coercedType
       } convertible to it";
-      check = coherentCheck (
-        x: (coercedType.check x && finalType.check (coerce x)) || finalType.check x
-      );
+      check = coherentCheck (x: (coercedType.check x && finalType.check (coerce x)) || finalType.check x);
       merge = mergeV2 (
         { loc, defs }:
         let
@@ -302,7 +299,7 @@ rec {
       };
     };
 
-  /* Functions whose results are of a type; several are called with the same argument and merged. */
+  # Functions whose results are of a type; several are called with the same argument and merged.
   functionTo =
     elemType:
     mkOptionType {
@@ -325,7 +322,7 @@ rec {
       nestedTypes.elemType = elemType;
     };
 
-  /* Any value; sets are merged name by name, functions by their results, the rest must be equal. */
+  # Any value; sets are merged name by name, functions by their results, the rest must be equal.
   anything = mkOptionType {
     name = "anything";
     description = "anything";
@@ -333,7 +330,8 @@ rec {
     merge =
       loc: defs:
       let
-        kind = value: if isAttrs value && lib.isStringLike value then "stringCoercibleSet" else typeOf value;
+        kind =
+          value: if isAttrs value && lib.isStringLike value then "stringCoercibleSet" else typeOf value;
         common = kind (head defs).value;
       in
       if any (def: kind def.value != common) defs then
@@ -341,12 +339,13 @@ rec {
       else if common == "set" then
         (attrsOf anything).merge loc defs
       else if common == "lambda" then
-        arg: anything.merge (loc ++ [ "<function body>" ]) (map (def: def // { value = def.value arg; }) defs)
+        arg:
+        anything.merge (loc ++ [ "<function body>" ]) (map (def: def // { value = def.value arg; }) defs)
       else
         mergeEqualOption loc defs;
   };
 
-  /* A set with exactly one attribute, whose name is the tag and which is of the tag's type. */
+  # A set with exactly one attribute, whose name is the tag and which is of the tag's type.
   attrTag =
     tags:
     let
@@ -373,26 +372,34 @@ rec {
       name = "attrTag";
       description = "attribute-tagged union${if tags == { } then "" else " with choices: ${choices}"}";
       descriptionClass = "noun";
-      check = coherentCheck (x: isAttrs x && length (attrNames x) == 1 && options ? ${head (attrNames x)});
+      check = coherentCheck (
+        x: isAttrs x && length (attrNames x) == 1 && options ? ${head (attrNames x)}
+      );
       merge = mergeV2 (
         { loc, defs }:
         let
           tag = head (attrNames (head defs).value);
-          wellFormed = all (
-            def: isAttrs def.value && length (attrNames def.value) == 1
-          ) defs;
+          wellFormed = all (def: isAttrs def.value && length (attrNames def.value) == 1) defs;
           sameTag = all (def: def.value ? ${tag}) defs;
-          option = lib.modules.evalOptionValue (loc ++ [ tag ]) (options.${tag} // { loc = loc ++ [ tag ]; type = options.${tag}.type or lib.types.unspecified; }) (
-            map (def: (attributesOf def).${tag}) defs
-          );
+          option = lib.modules.evalOptionValue (loc ++ [ tag ]) (
+            options.${tag}
+            // {
+              loc = loc ++ [ tag ];
+              type = options.${tag}.type or lib.types.unspecified;
+            }
+          ) (map (def: (attributesOf def).${tag}) defs);
         in
         if !wellFormed then
-          failed { message = "Each definition must have exactly one tag. Definition values:${showDefs defs}"; } null
+          failed {
+            message = "Each definition must have exactly one tag. Definition values:${showDefs defs}";
+          } null
         else if !sameTag || !(options ? ${tag}) then
           failed {
             message = "The tags are ${
               lib.concatMapStringsSep ", " (def: "`${head (attrNames def.value)}'") defs
-            }, which must be one of the choices. Definition values:${showDefs (map (def: def // { value = mapAttrs (_: _: "...") def.value; }) defs)}";
+            }, which must be one of the choices. Definition values:${
+              showDefs (map (def: def // { value = mapAttrs (_: _: "...") def.value; }) defs)
+            }";
           } null
         else
           {

@@ -24,7 +24,7 @@ let
     ;
 in
 rec {
-  /* A set that is a configuration of its own, from one module or several. */
+  # A set that is a configuration of its own, from one module or several.
   submodule =
     modules:
     submoduleWith {
@@ -62,10 +62,12 @@ rec {
         modules = [ { _module.args.name = lib.mkOptionDefault "‹name›"; } ] ++ modules;
       };
       # What is defined has no say in what can be documented.
-      documented = prefix: base.extendModules {
-        inherit prefix;
-        modules = [ { _module.check = lib.mkForce false; } ];
-      };
+      documented =
+        prefix:
+        base.extendModules {
+          inherit prefix;
+          modules = [ { _module.check = lib.mkForce false; } ];
+        };
       inherit ((documented [ ])._module) freeformType;
 
       isModule = x: isAttrs x || isFunction x || isPath x;
@@ -149,7 +151,7 @@ rec {
       class = agree "class" "A submoduleWith option is declared multiple times with conflicting class values ${builtins.toJSON a.class} and ${builtins.toJSON b.class}.";
     };
 
-  /* A module that is kept as a module, to be imported elsewhere. */
+  # A module that is kept as a module, to be imported elsewhere.
   deferredModule = deferredModuleWith { };
   deferredModuleWith =
     {
@@ -163,9 +165,7 @@ rec {
       merge = loc: defs: {
         imports =
           staticModules
-          ++ map (
-            def: setDefaultModuleLocation "${def.file}, via option ${showOption loc}" def.value
-          ) defs;
+          ++ map (def: setDefaultModuleLocation "${def.file}, via option ${showOption loc}" def.value) defs;
       };
       inherit (submoduleWith { modules = staticModules; }) getSubOptions getSubModules;
       substSubModules = m: deferredModuleWith { staticModules = m; };
@@ -176,7 +176,7 @@ rec {
       };
     };
 
-  /* A type; several definitions are merged as the types of several declarations are. */
+  # A type; several definitions are merged as the types of several declarations are.
   optionType = mkOptionType {
     name = "optionType";
     description = "optionType";
@@ -209,7 +209,7 @@ rec {
         } (builtins.tail defs)).type;
   };
 
-  /* What `mkOption` returns. */
+  # What `mkOption` returns.
   optionDeclaration = mkOptionType {
     name = "optionDeclaration";
     description = "option declaration";

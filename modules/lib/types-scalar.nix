@@ -40,8 +40,7 @@ let
 
   between =
     type: what: low: high:
-    assert lib.assertMsg (low <= high)
-      "${what}: ${toString low} must be at most ${toString high}";
+    assert lib.assertMsg (low <= high) "${what}: ${toString low} must be at most ${toString high}";
     addCheck type (x: x >= low && x <= high);
 
   # Integers of a fixed width, as in C.
@@ -56,9 +55,17 @@ let
 
   power = n: if n == 0 then 1 else 2 * power (n - 1);
   unsignedOf =
-    bits: (fixedWidth "unsigned" 0 (power bits - 1) bits "unsigned") // { name = "unsignedInt${toString bits}"; };
+    bits:
+    (fixedWidth "unsigned" 0 (power bits - 1) bits "unsigned")
+    // {
+      name = "unsignedInt${toString bits}";
+    };
   signedOf =
-    bits: (fixedWidth "signed" (0 - power (bits - 1)) (power (bits - 1) - 1) bits "signed") // { name = "signedInt${toString bits}"; };
+    bits:
+    (fixedWidth "signed" (0 - power (bits - 1)) (power (bits - 1) - 1) bits "signed")
+    // {
+      name = "signedInt${toString bits}";
+    };
 
   simple =
     name: description: check:
@@ -89,7 +96,7 @@ rec {
 
   bool = simple "bool" "boolean" isBool;
 
-  /* True if one definition is true. */
+  # True if one definition is true.
   boolByOr = mkOptionType {
     name = "boolByOr";
     description = "boolean (merged using or)";
@@ -190,7 +197,7 @@ rec {
       };
     };
 
-  /* Strings that are joined with a separator. */
+  # Strings that are joined with a separator.
   separatedString =
     sep:
     mkOptionType {
@@ -209,13 +216,15 @@ rec {
   commas = separatedString ",";
   envVar = separatedString ":";
 
-  /* A string that is one field of a passwd(5) line. */
+  # A string that is one field of a passwd(5) line.
   passwdEntry =
     entryType:
     addCheck entryType (x: !(lib.hasInfix ":" x || lib.hasInfix "\n" x))
     // {
       name = "passwdEntry ${entryType.name}";
-      description = "${optionDescriptionPhrase (class: class == "noun") entryType}, not containing newlines or colons";
+      description = "${
+        optionDescriptionPhrase (class: class == "noun") entryType
+      }, not containing newlines or colons";
       descriptionClass = "nonRestrictiveClause";
     };
 
@@ -227,7 +236,7 @@ rec {
     emptyValue.value = { };
   };
 
-  /* A derivation, or a store path which becomes something like one. */
+  # A derivation, or a store path which becomes something like one.
   package = mkOptionType {
     name = "package";
     descriptionClass = "noun";
@@ -247,14 +256,14 @@ rec {
     check = x: lib.isDerivation x && x ? shellPath;
   };
 
-  pkgs =
-    addCheck
-      (unique { message = "A Nixpkgs pkgs set can not be merged with another pkgs set."; } attrs // {
-        name = "pkgs";
-        descriptionClass = "noun";
-        description = "Nixpkgs package set";
-      })
-      (x: (x._type or null) == "pkgs");
+  pkgs = addCheck (
+    unique { message = "A Nixpkgs pkgs set can not be merged with another pkgs set."; } attrs
+    // {
+      name = "pkgs";
+      descriptionClass = "noun";
+      description = "Nixpkgs package set";
+    }
+  ) (x: (x._type or null) == "pkgs");
 
   pathInStore = pathWith { inStore = true; };
   externalPath = pathWith {
@@ -263,7 +272,7 @@ rec {
   };
   path = pathWith { absolute = true; };
 
-  /* A path, with requirements on where it begins (null: no matter). */
+  # A path, with requirements on where it begins (null: no matter).
   pathWith =
     {
       inStore ? null,
@@ -273,7 +282,10 @@ rec {
       isAbsolute = text: builtins.substring 0 1 text == "/";
       store = "${builtins.storeDir}/";
       # A file named with a dot, such as `.links`, is the store's own, not an object in it.
-      isInStore = text: hasPrefix store text && match "\\.?" (builtins.substring (builtins.stringLength store) 1 text) == null;
+      isInStore =
+        text:
+        hasPrefix store text
+        && match "\\.?" (builtins.substring (builtins.stringLength store) 1 text) == null;
       where = {
         true = " in the Nix store";
         false = " not in the Nix store";
@@ -281,12 +293,20 @@ rec {
       };
       key = x: if x == null then "null" else lib.boolToString x;
     in
-    assert lib.assertMsg (inStore != true || absolute != false)
-      "In pathWith, inStore means the path must be absolute";
+    assert lib.assertMsg (
+      inStore != true || absolute != false
+    ) "In pathWith, inStore means the path must be absolute";
     mkOptionType {
       name = "path";
       description =
-        (if absolute == null then "" else if absolute then "absolute " else "relative ")
+        (
+          if absolute == null then
+            ""
+          else if absolute then
+            "absolute "
+          else
+            "relative "
+        )
         + "path"
         + where.${key inStore};
       descriptionClass = "noun";
@@ -307,7 +327,7 @@ rec {
       };
     };
 
-  /* One of the values of a list. */
+  # One of the values of a list.
   enum =
     values:
     let
@@ -343,7 +363,7 @@ rec {
       };
     };
 
-  /* A value with exactly one definition, else a message says why that matters. */
+  # A value with exactly one definition, else a message says why that matters.
   unique =
     { message }:
     type:
@@ -369,7 +389,7 @@ rec {
     };
   uniq = unique { message = ""; };
 
-  /* Null or a value of a type. */
+  # Null or a value of a type.
   nullOr =
     elemType:
     mkOptionType {
@@ -402,7 +422,7 @@ rec {
       nestedTypes.elemType = elemType;
     };
 
-  /* The functor of a type around another one: they merge when the inner types do. */
+  # The functor of a type around another one: they merge when the inner types do.
   wrapping = name: make: elemType: {
     inherit name;
     type = payload: make payload.elemType;

@@ -4,7 +4,7 @@ let
   inherit (lib) types;
 in
 {
-  /* Whatever a format of nested values can hold. */
+  # Whatever a format of nested values can hold.
   serializableValueWith =
     {
       typeName,
@@ -27,7 +27,7 @@ in
     in
     value;
 
-  /* Files of the configuration's own directory, by `lib.fileset`. */
+  # Files of the configuration's own directory, by `lib.fileset`.
   fileset = lib.mkOptionType {
     name = "fileset";
     description = "fileset";

@@ -10,7 +10,7 @@ rec {
   patch = v: elemAt (splitVersion v) 2;
   majorMinor = v: lib.concatStringsSep "." (lib.take 2 (splitVersion v));
 
-  /* The version with zeros added or components cut, to have `n` of them. */
+  # The version with zeros added or components cut, to have `n` of them.
   pad =
     n: version:
     let

@@ -17,7 +17,7 @@ in
     expr = wrong.port;
     says = [
       "`port' is not of type `16 bit unsigned integer; between 0 and 65535 (both inclusive)'"
-      "/fixtures/type-errors.nix:22': \"eighty\""
+      "/fixtures/type-errors.nix:27': \"eighty\""
     ];
   };
 
@@ -25,7 +25,7 @@ in
     expr = wrong.services.web.user;
     says = [
       "`services.web.user' is not of type `string'"
-      "/fixtures/type-errors.nix:24': 3"
+      "/fixtures/type-errors.nix:29': 3"
     ];
   };
 
@@ -33,7 +33,7 @@ in
     expr = builtins.deepSeq wrong.environment null;
     says = [
       "`environment.DEPTH' is not of type `string'"
-      "/fixtures/type-errors.nix:33': 3"
+      "/fixtures/type-errors.nix:38': 3"
     ];
   };
 
@@ -41,7 +41,7 @@ in
     expr = builtins.deepSeq wrong.services.web.tags null;
     says = [
       "`services.web.tags.[definition 1-entry 2]' is not of type `string'"
-      "/fixtures/type-errors.nix:25': 7"
+      "/fixtures/type-errors.nix:30': 7"
     ];
   };
 
@@ -49,7 +49,7 @@ in
     expr = wrong.services.typo;
     says = [
       "The option `services.typo.usr' does not exist"
-      "/fixtures/type-errors.nix:30': \"nobody\""
+      "/fixtures/type-errors.nix:35': \"nobody\""
       "Did you mean `services.typo.user'"
     ];
   };
@@ -59,7 +59,7 @@ in
     says = [
       "`mode' has conflicting definition values"
       "/fixtures/second.nix:2': \"off\""
-      "/fixtures/type-errors.nix:31': \"on\""
+      "/fixtures/type-errors.nix:36': \"on\""
     ];
   };
 
@@ -67,7 +67,7 @@ in
     expr = wrong.fixed;
     says = [
       "`fixed' is read-only, but it's set multiple times"
-      "/fixtures/type-errors.nix:32': 2"
+      "/fixtures/type-errors.nix:37': 2"
     ];
   };
 
