@@ -13,12 +13,8 @@
 {
   # A nixpkgs, as a path or flake input. It gives `lib`, `pkgs` and `modulesPath`.
   nixpkgs ? null,
-  # The module library.
-  lib ?
-    if nixpkgs == null then
-      import ./modules/lib
-    else
-      import ./nixos-compat/library.nix { inherit nixpkgs; },
+  # The module library, instead of nixpkgs's or the embedded one.
+  lib ? null,
   # The system that builds, and the default of `nixpkgs.hostPlatform`. A pure evaluation, which has none,
   # builds on the target's.
   system ? builtins.currentSystem or null,
@@ -75,35 +71,30 @@ let
     in
     "${builtins.storePath (builtins.head parts)}${builtins.elemAt parts 1}";
 
-  evaluateWith =
-    {
-      nixpkgs,
-      lib,
-    }:
-    import ./modules/evaluate.nix {
-      inherit
-        lib
-        nixpkgs
-        system
-        shell
-        version
-        ;
-      activatorFor = inStore "system-manager" activator;
-      busyboxFor =
-        system:
-        import ./modules/busybox.nix {
-          program = if isFunction busybox then busybox system else busybox;
-        };
-    };
+  libOf =
+    nixpkgs:
+    if lib != null then
+      lib
+    else if nixpkgs == null then
+      import ./modules/lib
+    else
+      import ./nixos-compat/library.nix { inherit nixpkgs; };
 
   # Evaluates modules to `config` and `options`.
   evaluate =
     args:
     let
-      other = args ? nixpkgs && args.nixpkgs != null;
-      evaluateModules = evaluateWith {
-        nixpkgs = if other then args.nixpkgs else nixpkgs;
-        lib = if other then import ./nixos-compat/library.nix { inherit (args) nixpkgs; } else lib;
+      source = args.nixpkgs or nixpkgs;
+      evaluateModules = import ./modules/evaluate.nix {
+        inherit system shell version;
+        nixpkgs = source;
+        lib = libOf source;
+        activatorFor = inStore "system-manager" activator;
+        busyboxFor =
+          system:
+          import ./modules/busybox.nix {
+            program = if isFunction busybox then busybox system else busybox;
+          };
       };
     in
     evaluateModules (removeAttrs args [ "nixpkgs" ]);

@@ -14,7 +14,7 @@
       forEachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
 
       api = import ./. {
-        inherit nixpkgs lib;
+        inherit nixpkgs;
         # A flake is pure: nothing of this machine, so that the target's system builds with nixpkgs's busybox.
         system = null;
         busybox = system: nixpkgs.legacyPackages.${system}.busybox;

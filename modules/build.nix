@@ -63,9 +63,16 @@ let
         allowSubstitutes = false;
       }
     );
+  # Lets a path carry what its text refers to, so that the manifest can tell whose packages it uses.
+  carrying = text: path: path + substring 0 0 text;
 in
 {
-  inherit run shell storeName;
+  inherit
+    run
+    carrying
+    shell
+    storeName
+    ;
 
   # Gives the store path, as a string, of a file with this text.
   writeText =
@@ -96,7 +103,7 @@ in
         passAsFile = [ "text" ];
       };
     in
-    "${folder}/bin/${file}";
+    carrying text "${folder}/bin/${file}";
 
   # Gives the store path, as a string, of a unit file. It is in a folder, so that its base name is the
   # unit's: systemd calls a link to a file with another name an alias.
@@ -116,7 +123,7 @@ in
         passAsFile = [ "text" ];
       };
     in
-    "${folder}/${name}";
+    carrying text "${folder}/${name}";
 
   # Joins packages into one folder of links. The first package that has a file wins; another one with
   # different content is reported in the build's log.

@@ -94,7 +94,8 @@ let
   parts = target: lib.splitString "/" target;
   isPlain =
     target:
-    lib.all (
+    builtins.match "[^[:cntrl:]]*" target != null
+    && lib.all (
       p:
       !(lib.elem p [
         ""
@@ -136,7 +137,7 @@ in
 
   config = {
     assertions = [
-      (say "a target must be a relative path without `.`, `..` or empty components" (
+      (say "a target must be a relative path without `.`, `..`, empty components or control characters" (
         map (t: "`${t}`") (lib.filter (t: !(isPlain t)) targets)
       ))
       (say "several entries with different sources have the same target" (

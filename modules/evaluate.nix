@@ -17,14 +17,16 @@ let
     else
       throw "`modulesPath` needs a nixpkgs\nhint: pass --nixpkgs PATH, or set NIX_PATH";
 
-  # With a nixpkgs, its modules can be imported, and its options set.
+  hasModules = nixpkgs != null && builtins.pathExists (nixpkgs + "/nixos/modules/module-list.nix");
+
+  # With NixOS's modules at hand, they can be imported, and their options set.
   evaluateModules =
     {
       core,
       modules,
       specialArgs,
     }:
-    if nixpkgs == null then
+    if !hasModules then
       lib.evalModules {
         modules = core ++ modules;
         inherit specialArgs;
@@ -46,6 +48,8 @@ let
       name ? "default",
       pkgs ? null,
       specialArgs ? { },
+      # The same, by the name that numtide/system-manager gives it.
+      extraSpecialArgs ? { },
       overlays ? [ ],
     }@args:
     let
@@ -103,7 +107,8 @@ let
           inherit build systemManager modulesPath;
           nixosModulesPath = modulesPath;
         }
-        // specialArgs;
+        // specialArgs
+        // extraSpecialArgs;
       };
     in
     evaluation;

@@ -23,7 +23,7 @@ let
       inherit (config.system-manager) name;
       inherit (config.nixpkgs.hostPlatform) system;
       systemManager = systemManager.version;
-      nixpkgs = build.nixpkgsVersion;
+      nixpkgs = if usesPackages then build.nixpkgsVersion else null;
     };
     etc = build.etcEntries;
     inherit (build)
@@ -44,6 +44,14 @@ let
     };
     noEffect = map (e: { inherit (e) option definedIn; }) config.system-manager.noEffect;
   };
+
+  # A nixpkgs that was given but whose packages are not used leaves no trace: what our own builders made is known
+  # by its name.
+  own = "${builtins.storeDir}/[^-]*-(etc|host|system-manager|tmpfiles|unit|X-Reload-Triggers|X-Restart-Triggers)-.*";
+  named = removeAttrs manifest [ "madeFrom" ];
+  context = builtins.getContext (builtins.toJSON named);
+  isPackage = drv: !(context.${drv} ? path) && builtins.match own drv == null;
+  usesPackages = lib.any isPackage (builtins.attrNames context);
 
   # Typed units have checked names, but `systemd.units` is free. A scope has no unit file.
   suffixes = lib.remove "scope" (import ./systemd/types.nix { inherit lib; }).suffixes;

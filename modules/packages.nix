@@ -56,7 +56,7 @@ in
 
   config = {
     system.build = {
-      inherit sw;
+      sw = if sw == null then null else build.carrying (toString packages) "${sw}";
       packageNames = lib.unique (
         builtins.sort builtins.lessThan (map (p: p.name or (baseNameOf "${p}")) packages)
       );

@@ -35,6 +35,9 @@ let
       };
     };
   };
+  wrongNames = lib.filter (name: builtins.match "[a-zA-Z0-9_][a-zA-Z0-9._+-]*" name == null) (
+    builtins.attrNames config.specialisation
+  );
 in
 {
   options.specialisation = mkOption {
@@ -49,6 +52,12 @@ in
     '';
   };
 
+  config.assertions = [
+    {
+      assertion = wrongNames == [ ];
+      message = "specialisation: not the name of a file: ${toString wrongNames}";
+    }
+  ];
   config.system.build.specialisations = lib.mapAttrs (
     name: v:
     systemManager.variant {

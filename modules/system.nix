@@ -27,6 +27,15 @@ in
     description = "The name of this configuration, as the manifest shows it.";
   };
 
+  options.system-manager.allowAnyDistro = mkOption {
+    type = types.bool;
+    default = true;
+    description = ''
+      For configurations that were written for numtide/system-manager. Here every distribution is allowed, whatever
+      it says.
+    '';
+  };
+
   options.system-manager.noEffect = mkOption {
     type = types.listOf (
       types.submodule {

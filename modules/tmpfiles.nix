@@ -54,7 +54,13 @@ let
       lib.mapAttrsToList (path: types: map (line path) (builtins.attrValues types)) paths
     );
 
-  file = name: content: build.writeText "${name}.conf" (lib.concatMapStrings (l: "${l}\n") content);
+  settings = lib.mapAttrs (_name: lines) cfg.settings;
+  byFile = settings // {
+    "00-nixos" = cfg.rules ++ settings."00-nixos" or [ ];
+  };
+
+  file =
+    name: content: build.writeText "tmpfiles-${name}.conf" (lib.concatMapStrings (l: "${l}\n") content);
 in
 {
   options.systemd.tmpfiles = {
@@ -85,11 +91,9 @@ in
   };
 
   config.system.build = {
-    tmpfiles =
-      lib.optionalAttrs (cfg.rules != [ ]) { "00-nixos.conf" = file "00-nixos" cfg.rules; }
-      // lib.mapAttrs' (name: paths: lib.nameValuePair "${name}.conf" (file name (lines paths))) (
-        lib.filterAttrs (_name: paths: paths != { }) cfg.settings
-      );
+    tmpfiles = lib.mapAttrs' (name: parts: lib.nameValuePair "${name}.conf" (file name parts)) (
+      lib.filterAttrs (_name: parts: parts != [ ]) byFile
+    );
     tmpfilesPackages = lib.unique (map (p: "${lib.getLib p}") cfg.packages);
   };
 }

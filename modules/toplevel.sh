@@ -4,7 +4,19 @@ mkdir -p "$out/etc"
 cp "$manifestPath" "$out/manifest.json"
 etc=$out/etc
 
+refuse_links_above() { # PATH: what lies behind a link is another store path, never ours to write to
+  above=$1
+  while [ "$above" != "${above%/*}" ]; do
+    above=${above%/*}
+    if [ -L "$etc/$above" ]; then
+      echo "error: /etc/$1 cannot be placed: /etc/$above is an entry of its own" >&2
+      exit 1
+    fi
+  done
+}
+
 link() { # SOURCE PATH: makes a link below etc/, and the folders above it
+  refuse_links_above "$2"
   folder=${2%/*}
   [ "$folder" = "$2" ] || [ -d "$etc/$folder" ] || mkdir -p "$etc/$folder"
   ln -sfn "$1" "$etc/$2"

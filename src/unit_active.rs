@@ -86,7 +86,6 @@ impl Decision<'_> {
     /// Decides about one active unit.
     pub(crate) fn switch_active(&mut self, name: &str, unit: &LiveUnit) {
         match self.fate(name, unit) {
-            Fate::Unmanaged => {}
             Fate::Gone { why, .. } if IMMOVABLE_MOUNTS.contains(&name) => {
                 self.notes
                     .insert(name.to_owned(), format!("{why}; it stays mounted"));
@@ -106,10 +105,6 @@ impl Decision<'_> {
                 self.switch_target(name, &file);
             }
             Fate::Stays {
-                change: Comparison::Equal,
-                ..
-            } => {}
-            Fate::Stays {
                 change: Comparison::Reload { why },
                 file,
             } => {
@@ -126,6 +121,11 @@ impl Decision<'_> {
             } => {
                 self.switch_changed(name, &file, why);
             }
+            Fate::Unmanaged
+            | Fate::Stays {
+                change: Comparison::Equal,
+                ..
+            } => {}
         }
     }
 

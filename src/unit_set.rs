@@ -272,25 +272,25 @@ impl UnitSet {
     #[must_use]
     pub fn pulled_in_by(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        let mut add = |unit: &str, puller: &str| {
+            // a template is a pattern, only its instances run
+            if !unit.contains("@.") && !puller.contains("@.") {
+                let pullers = edges.entry(unit.to_owned()).or_default();
+                pullers.insert(puller.to_owned());
+            }
+        };
         for (name, def) in &self.units {
             let links = [&def.wanted_by, &def.required_by, &def.upheld_by];
             for puller in links.into_iter().flatten() {
-                edges
-                    .entry(name.clone())
-                    .or_default()
-                    .insert(puller.clone());
+                add(name, puller);
             }
-            if name.contains("@.") {
-                continue;
-            }
-            for wanted in self
-                .definition(name)
+            let definition = self.definition(name);
+            for wanted in definition
                 .file()
                 .map(UnitFile::pulls_in)
                 .unwrap_or_default()
             {
-                let wanted = self.canonical(&wanted).to_owned();
-                edges.entry(wanted).or_default().insert(name.clone());
+                add(self.canonical(&wanted), name);
             }
         }
         edges

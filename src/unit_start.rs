@@ -36,7 +36,7 @@ impl Decision<'_> {
             let Some(file) = self.new.definition(&unit).file().cloned() else {
                 continue;
             };
-            if self.live.is_active(&unit) || self.stop.contains_key(&unit) {
+            if self.live.is_active(&unit) {
                 continue;
             }
             let Some(why) = self.reason_to_start(&unit, &file) else {
@@ -165,8 +165,7 @@ impl Decision<'_> {
             .new_edges
             .iter()
             .filter(|(unit, _)| {
-                let down = !self.live.is_active(unit) || self.dragged.contains(*unit);
-                down && !self.stop.contains_key(*unit)
+                !self.live.is_active(unit)
                     && self.new.definition(unit).file().is_some()
                     && !self.refuses_start(unit)
             })

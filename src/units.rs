@@ -47,6 +47,7 @@ use serde::{Deserialize, Serialize};
 use crate::unit_set::{Definition, Live, Origin, UnitSet, suffix_of};
 
 #[cfg(test)]
+#[rustfmt::skip] // a row of a table is one line
 mod tests;
 
 /// What is done to a unit.

@@ -298,3 +298,78 @@ fn the_option_reference_is_that_of_the_modules() -> Result<()> {
     let text: String = serde_json::from_slice(&output.stdout)?;
     compare(&project().join("docs/options.md"), &text)
 }
+
+/// Evaluates a file's manifest, with the stand-in for nixpkgs or without.
+fn manifest(file: &str, with_nixpkgs: bool) -> Result<String> {
+    let mut args: Vec<OsString> = ["--eval", "--strict", "--json", "-A", "manifest"]
+        .map(OsString::from)
+        .to_vec();
+    args.extend([
+        "--argstr".into(),
+        "file".into(),
+        project().join(file).into(),
+    ]);
+    if with_nixpkgs {
+        let nixpkgs = project().join("tests/eval/nixpkgs");
+        args.extend(["--argstr".into(), "nixpkgs".into(), nixpkgs.into()]);
+    }
+    args.push(project().into());
+    let output = nix("nix-instantiate", &args)?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn a_nixpkgs_whose_packages_are_unused_leaves_no_trace() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    for file in ["examples/nginx.nix", "examples/timer.nix"] {
+        ensure!(
+            manifest(file, false)? == manifest(file, true)?,
+            "{file}: the manifest depends on whether there is a nixpkgs"
+        );
+    }
+    let used = Manifest::parse(&manifest("tests/eval/nixpkgs/uses-hello.nix", true)?)?;
+    ensure!(used.made_from.nixpkgs.as_deref() == Some("26.11stand-in"));
+    Ok(())
+}
+
+#[test]
+fn a_file_may_hold_modules_a_toplevel_or_a_function() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let system = format!("named-{}-linux", std::env::consts::ARCH);
+    for (file, name, text) in [
+        ("attributes.nix", "attributes", "attributes"),
+        ("arguments.nix", "arguments", "arguments"),
+        ("list.nix", "list", "list"),
+        ("folder", "folder", "folder"),
+        ("folder/default.nix", "folder", "folder"),
+        ("toplevel.nix", "default", "toplevel"),
+        ("function.nix", &system, "function"),
+        ("defaults.nix", "default", "defaults"),
+    ] {
+        let path = project().join("tests/eval/forms").join(file);
+        let toplevel = build_toplevel(&path, None)?;
+        let manifest = Manifest::read(&toplevel)?;
+        ensure!(
+            manifest.made_from.name == name,
+            "{file}: it is called {:?}",
+            manifest.made_from.name
+        );
+        let form = fs::read_to_string(followed(&toplevel.join("etc/form"))?)?;
+        ensure!(form == text, "{file}: it says {form:?}");
+    }
+    let made_for = |file| -> Result<String> {
+        let path = format!("tests/eval/forms/{file}");
+        Ok(Manifest::parse(&manifest(&path, false)?)?.made_from.system)
+    };
+    ensure!(made_for("arguments.nix")? == "aarch64-linux");
+    Ok(())
+}

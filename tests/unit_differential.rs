@@ -2,6 +2,12 @@
 //!
 //! `UNIT_CASES` says how many, `UNIT_SEED` where to begin. A difference is shrunk before it is shown.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a broken model fails the test"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -188,12 +194,12 @@ fn decides_as_the_model_does() {
     let (count, seed) = (number("UNIT_CASES", 5000), number("UNIT_SEED", 0));
     let mut child = model(&["generate", &count.to_string(), &seed.to_string()]);
     let output = BufReader::new(child.stdout.take().unwrap());
-    let mut seen = 0;
+    let mut count_read = 0;
     let mut met: BTreeMap<&str, usize> = BTreeMap::new();
     let mut differences = Vec::new();
     for line in output.lines() {
         let line: Line = serde_json::from_str(&line.unwrap()).unwrap();
-        seen += 1;
+        count_read += 1;
         let answer = line.case.decide();
         let sets = [
             ("stop", &answer.stop),
@@ -212,8 +218,8 @@ fn decides_as_the_model_does() {
         }
     }
     assert!(child.wait().unwrap().success(), "the model failed");
-    assert_eq!(seen, count, "the model stopped early");
-    println!("{seen} cases; with each kind of action: {met:?}");
+    assert_eq!(count_read, count, "the model stopped early");
+    println!("{count_read} cases; with each kind of action: {met:?}");
     if let Some((seed, case)) = differences.first() {
         let total = differences.len();
         panic!(
@@ -224,8 +230,8 @@ fn decides_as_the_model_does() {
     // a generator that no longer reaches a rule would prove nothing about it
     for (name, times) in met {
         assert!(
-            times * 500 > seen as usize,
-            "only {times} of {seen} cases {name}"
+            times * 500 > usize::try_from(count_read).unwrap(),
+            "only {times} of {count_read} cases {name}"
         );
     }
 }

@@ -79,6 +79,7 @@ in
         distribution follow.
       '';
     };
+    enableDefaultPath = flag true "Whether the folders of the distribution follow `path` in the `PATH`.";
     serviceConfig = sectionOption "Service" "systemd.service(5)" { RestartSec = 5; };
     script = script "Shell commands of the main process.";
     scriptArgs = mkOption {
@@ -129,9 +130,16 @@ in
   config = lib.mkMerge (
     [
       {
-        environment.PATH =
-          lib.mkIf (config.path != [ ])
-            "${lib.makeBinPath config.path}:${lib.makeSearchPathOutput "bin" "sbin" config.path}:${hostPath}";
+        # Without packages, systemd's own default has the same folders.
+        environment.PATH = lib.mkIf (config.path != [ ]) (
+          lib.concatStringsSep ":" (
+            [
+              (lib.makeBinPath config.path)
+              (lib.makeSearchPathOutput "bin" "sbin" config.path)
+            ]
+            ++ lib.optional config.enableDefaultPath hostPath
+          )
+        );
       }
     ]
     ++

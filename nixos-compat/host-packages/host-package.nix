@@ -12,7 +12,7 @@
   links ? { },
   # What to install on the target, by family of distributions: `{ debian = "nginx-light"; }`.
   install ? { },
-  version ? "host",
+  version ? null,
   # Attributes that modules expect of the package.
   passthru ? { },
 }:
@@ -28,7 +28,8 @@ let
     // lib.mapAttrs (_path: absolute) links;
 
   folder = build.run {
-    name = "${name}-${version}";
+    # The prefix tells it from a package of nixpkgs.
+    name = "host-${name}${lib.optionalString (version != null) "-${version}"}";
     env.links = lib.concatStrings (lib.mapAttrsToList (path: target: "${path}\t${target}\n") linked);
     passAsFile = [ "links" ];
     script = ''
@@ -44,7 +45,8 @@ let
     folder
     // {
       pname = name;
-      inherit version;
+      # As old as can be, when nobody knows.
+      version = if version == null then "0" else version;
       outputs = [ "out" ];
       outputName = "out";
       outputSpecified = true;

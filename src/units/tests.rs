@@ -28,7 +28,7 @@ fn set(entries: &[(&str, &str)]) -> UnitSet {
             def(&mut set, name, &|d| _ = d.aliases.insert(alias.into()));
         } else if let Some((name, file)) = path.split_once(".d/") {
             def(&mut set, name, &|d| {
-                _ = d.dropins.insert(file.into(), body())
+                _ = d.dropins.insert(file.into(), body());
             });
         } else {
             def(&mut set, path, &|d| d.main = Some(body()));
@@ -67,10 +67,7 @@ fn told(plan: &UnitPlan) -> String {
     let mut words: Vec<String> = actions
         .into_iter()
         .flatten()
-        .map(|a| match a.visible {
-            true => format!("{} {}", a.verb.word(), a.unit),
-            false => format!("({} {})", a.verb.word(), a.unit),
-        })
+        .map(|a| if a.visible { format!("{} {}", a.verb.word(), a.unit) } else { format!("({} {})", a.verb.word(), a.unit) })
         .collect();
     words.extend(plan.skipped.iter().map(|s| format!("skip {}", s.unit)));
     if words.is_empty() {
@@ -118,183 +115,39 @@ fn an_active_service_follows_its_own_word() {
     check_one(
         "a.service",
         &[
-            (
-                "Description only",
-                &with(A, "[Unit]\nDescription=x"),
-                A,
-                "nothing",
-            ),
-            (
-                "X-Reload-Triggers changed",
-                &trigger("1"),
-                &trigger("2"),
-                "reload @",
-            ),
-            (
-                "X-Reload-Triggers and ExecStart, stopIfChanged=false",
-                &trigger("1"),
-                &format!(
-                    "{}[Unit]\nX-Reload-Triggers=2\n",
-                    service("X-StopIfChanged=false")
-                ),
-                "restart @",
-            ),
-            (
-                "X-Restart-Triggers changed",
-                &with(A, "[Unit]\nX-Restart-Triggers=1"),
-                &with(A, "[Unit]\nX-Restart-Triggers=2"),
-                "stop @, start @",
-            ),
-            (
-                "ExecReload changed",
-                A,
-                "[Service]\nExecStart=a\nExecReload=s",
-                "reload @",
-            ),
+            ("Description only", &with(A, "[Unit]\nDescription=x"), A, "nothing"),
+            ("X-Reload-Triggers changed", &trigger("1"), &trigger("2"), "reload @"),
+            ("X-Reload-Triggers and ExecStart, stopIfChanged=false", &trigger("1"), &format!("{}[Unit]\nX-Reload-Triggers=2\n", service("X-StopIfChanged=false") ), "restart @"),
+            ("X-Restart-Triggers changed", &with(A, "[Unit]\nX-Restart-Triggers=1"), &with(A, "[Unit]\nX-Restart-Triggers=2"), "stop @, start @"),
+            ("ExecReload changed", A, "[Service]\nExecStart=a\nExecReload=s", "reload @"),
             ("ExecReload removed", A, "[Service]\nExecStart=a", "nothing"),
             ("ExecStart changed", A, B, "stop @, start @"),
-            (
-                "X-StopIfChanged=false",
-                A,
-                &service("X-StopIfChanged=false"),
-                "restart @",
-            ),
-            (
-                "X-ReloadIfChanged=true",
-                A,
-                &service("X-ReloadIfChanged=true"),
-                "reload @",
-            ),
-            (
-                "X-RestartIfChanged=false",
-                A,
-                &service("X-RestartIfChanged=false"),
-                "skip @",
-            ),
-            (
-                "RefuseManualStop=true",
-                A,
-                &unit("RefuseManualStop=true"),
-                "skip @",
-            ),
-            (
-                "X-OnlyManualStart=true",
-                A,
-                &unit("X-OnlyManualStart=true"),
-                "skip @",
-            ),
-            (
-                "switch method reload",
-                A,
-                &unit("X-SwitchMethod=reload"),
-                "reload @",
-            ),
-            (
-                "switch method restart",
-                A,
-                &unit("X-SwitchMethod=restart"),
-                "restart @",
-            ),
-            (
-                "switch method stop-start",
-                A,
-                &unit("X-SwitchMethod=stop-start"),
-                "stop @, start @",
-            ),
-            (
-                "switch method keep-old",
-                A,
-                &unit("X-SwitchMethod=keep-old"),
-                "skip @",
-            ),
-            (
-                "unknown switch method",
-                A,
-                &unit("X-SwitchMethod=later"),
-                "stop @, start @",
-            ),
-            (
-                "the switch method wins",
-                A,
-                &format!(
-                    "{}[Unit]\nX-SwitchMethod=restart",
-                    service("X-RestartIfChanged=false")
-                ),
-                "restart @",
-            ),
-            (
-                "a reload that cannot be",
-                "[Service]\nExecStart=a\n[Unit]\nX-Reload-Triggers=1",
-                "[Service]\nExecStart=a\n[Unit]\nX-Reload-Triggers=2",
-                "nothing",
-            ),
+            ("X-StopIfChanged=false", A, &service("X-StopIfChanged=false"), "restart @"),
+            ("X-ReloadIfChanged=true", A, &service("X-ReloadIfChanged=true"), "reload @"),
+            ("X-RestartIfChanged=false", A, &service("X-RestartIfChanged=false"), "skip @"),
+            ("RefuseManualStop=true", A, &unit("RefuseManualStop=true"), "skip @"),
+            ("X-OnlyManualStart=true", A, &unit("X-OnlyManualStart=true"), "skip @"),
+            ("switch method reload", A, &unit("X-SwitchMethod=reload"), "reload @"),
+            ("switch method restart", A, &unit("X-SwitchMethod=restart"), "restart @"),
+            ("switch method stop-start", A, &unit("X-SwitchMethod=stop-start"), "stop @, start @"),
+            ("switch method keep-old", A, &unit("X-SwitchMethod=keep-old"), "skip @"),
+            ("unknown switch method", A, &unit("X-SwitchMethod=later"), "stop @, start @"),
+            ("the switch method wins", A, &format!("{}[Unit]\nX-SwitchMethod=restart", service("X-RestartIfChanged=false") ), "restart @"),
+            ("a reload that cannot be", "[Service]\nExecStart=a\n[Unit]\nX-Reload-Triggers=1", "[Service]\nExecStart=a\n[Unit]\nX-Reload-Triggers=2", "nothing"),
             ("masked", A, "/dev/null", "stop @"),
             ("an empty file is a mask", A, "", "stop @"),
-            (
-                "masked, kept",
-                &with(A, "[Unit]\nX-StopOnRemoval=no"),
-                "/dev/null",
-                "nothing",
-            ),
+            ("masked, kept", &with(A, "[Unit]\nX-StopOnRemoval=no"), "/dev/null", "nothing"),
         ],
     );
     check(&[
-        (
-            "removed",
-            &[("a.service", A)],
-            &[],
-            "a.service",
-            "stop a.service",
-        ),
-        (
-            "removed, kept",
-            &[("a.service", &with(A, "[Unit]\nX-StopOnRemoval=false"))],
-            &[],
-            "a.service",
-            "nothing",
-        ),
-        (
-            "removed while it activates",
-            &[("a.service", A)],
-            &[],
-            "a.service:activating",
-            "stop a.service",
-        ),
-        (
-            "changed while it reloads",
-            &[("a.service", A)],
-            &[("a.service", B)],
-            "a.service:reloading",
-            "stop a.service, start a.service",
-        ),
-        (
-            "removed, inactive",
-            &[("a.service", A)],
-            &[],
-            "a.service:inactive",
-            "nothing",
-        ),
-        (
-            "the distro's own",
-            &[("b.service", A)],
-            &[("b.service", B)],
-            "a.service:active:below",
-            "nothing",
-        ),
-        (
-            "shadowed by another file",
-            &[("a.service", A)],
-            &[("a.service", B)],
-            "a.service:active:above",
-            "nothing",
-        ),
-        (
-            "loaded from elsewhere",
-            &[("a.service", A)],
-            &[("a.service", B)],
-            "a.service:active:below",
-            "nothing",
-        ),
+        ("removed", &[("a.service", A)], &[], "a.service", "stop a.service"),
+        ("removed, kept", &[("a.service", &with(A, "[Unit]\nX-StopOnRemoval=false"))], &[], "a.service", "nothing"),
+        ("removed while it activates", &[("a.service", A)], &[], "a.service:activating", "stop a.service"),
+        ("changed while it reloads", &[("a.service", A)], &[("a.service", B)], "a.service:reloading", "stop a.service, start a.service"),
+        ("removed, inactive", &[("a.service", A)], &[], "a.service:inactive", "nothing"),
+        ("the distro's own", &[("b.service", A)], &[("b.service", B)], "a.service:active:below", "nothing"),
+        ("shadowed by another file", &[("a.service", A)], &[("a.service", B)], "a.service:active:above", "nothing"),
+        ("loaded from elsewhere", &[("a.service", A)], &[("a.service", B)], "a.service:active:below", "nothing"),
     ]);
 }
 
@@ -317,69 +170,15 @@ fn sockets_start_their_services() {
     let open = &with(B, "X-NotSocketActivated=true");
     let named = &with(B, "Sockets=x.socket y.socket");
     check(&[
-        (
-            "active socket",
-            &[("foo.service", A), ("foo.socket", s)],
-            &[("foo.service", B), ("foo.socket", s)],
-            "foo.service foo.socket",
-            "stop foo.socket, stop foo.service, start foo.socket",
-        ),
-        (
-            "X-NotSocketActivated",
-            &[("foo.service", A), ("foo.socket", s)],
-            &[("foo.service", open), ("foo.socket", s)],
-            "foo.service foo.socket",
-            "stop foo.socket, stop foo.service, start foo.socket, start foo.service",
-        ),
-        (
-            "socket new in this generation",
-            &[("foo.service", A)],
-            &[("foo.service", B), ("foo.socket", s), wanted],
-            "foo.service sockets.target:active:below",
-            "stop foo.service, start foo.socket",
-        ),
-        (
-            "socket that nothing wants",
-            &[("foo.service", A)],
-            &[("foo.service", B), ("foo.socket", s)],
-            "foo.service",
-            "stop foo.service, start foo.service",
-        ),
-        (
-            "socket that goes",
-            &[("foo.service", A), ("foo.socket", s)],
-            &[("foo.service", B)],
-            "foo.service foo.socket",
-            "stop foo.socket, stop foo.service, start foo.service",
-        ),
-        (
-            "the distro's socket",
-            &[("foo.service", A)],
-            &[("foo.service", B)],
-            "foo.service foo.socket:active:below",
-            "stop foo.socket, stop foo.service, start foo.socket",
-        ),
-        (
-            "named sockets",
-            &[("foo.service", A), ("x.socket", s), ("y.socket", s)],
-            &[("foo.service", named), ("x.socket", s), ("y.socket", s)],
-            "foo.service x.socket",
-            "stop x.socket, stop foo.service, start x.socket",
-        ),
-        (
-            "instance with a socket",
-            &[("a@.service", A), ("a.socket", s)],
-            &[("a@.service", B), ("a.socket", s)],
-            "a@1.service a.socket",
-            "stop a.socket, stop a@1.service, start a.socket",
-        ),
-        (
-            "the socket itself",
-            &[("foo.socket", s)],
-            &[("foo.socket", s2)],
-            "foo.socket",
-            "nothing",
-        ),
+        ("active socket", &[("foo.service", A), ("foo.socket", s)], &[("foo.service", B), ("foo.socket", s)], "foo.service foo.socket", "stop foo.socket, stop foo.service, start foo.socket"),
+        ("X-NotSocketActivated", &[("foo.service", A), ("foo.socket", s)], &[("foo.service", open), ("foo.socket", s)], "foo.service foo.socket", "stop foo.socket, stop foo.service, start foo.socket, start foo.service"),
+        ("socket new in this generation", &[("foo.service", A)], &[("foo.service", B), ("foo.socket", s), wanted], "foo.service sockets.target:active:below", "stop foo.service, start foo.socket"),
+        ("socket that nothing wants", &[("foo.service", A)], &[("foo.service", B), ("foo.socket", s)], "foo.service", "stop foo.service, start foo.service"),
+        ("socket that goes", &[("foo.service", A), ("foo.socket", s)], &[("foo.service", B)], "foo.service foo.socket", "stop foo.socket, stop foo.service, start foo.service"),
+        ("the distro's socket", &[("foo.service", A)], &[("foo.service", B)], "foo.service foo.socket:active:below", "stop foo.socket, stop foo.service, start foo.socket"),
+        ("named sockets", &[("foo.service", A), ("x.socket", s), ("y.socket", s)], &[("foo.service", named), ("x.socket", s), ("y.socket", s)], "foo.service x.socket", "stop x.socket, stop foo.service, start x.socket"),
+        ("instance with a socket", &[("a@.service", A), ("a.socket", s)], &[("a@.service", B), ("a.socket", s)], "a@1.service a.socket", "stop a.socket, stop a@1.service, start a.socket"),
+        ("the socket itself", &[("foo.socket", s)], &[("foo.socket", s2)], "foo.socket", "nothing"),
     ]);
 }
 
@@ -393,18 +192,8 @@ fn changed_sockets_restart_on_request_where_it_is_safe() {
     let (s, s2) = ("[Socket]\nListenStream=1\n", "[Socket]\nListenStream=2\n");
     for (why, service, units, expected) in [
         ("no service", A, "foo.socket", "restart foo.socket"),
-        (
-            "its service runs",
-            A,
-            "foo.socket foo.service",
-            "stop foo.socket, stop foo.service, start foo.socket",
-        ),
-        (
-            "its service must not stop",
-            kept,
-            "foo.socket foo.service",
-            "nothing",
-        ),
+        ("its service runs", A, "foo.socket foo.service", "stop foo.socket, stop foo.service, start foo.socket"),
+        ("its service must not stop", kept, "foo.socket foo.service", "nothing"),
     ] {
         let plan = plan_with(
             &[("foo.socket", s), ("foo.service", service)],
@@ -470,24 +259,9 @@ fn each_kind_of_unit_has_its_rule() {
         "app.target",
         &[
             ("target", "[Unit]\nAfter=a", "[Unit]\nAfter=b", "nothing"),
-            (
-                "stop first",
-                "[Unit]\nA=1",
-                "[Unit]\nX-StopOnReconfiguration=yes",
-                "stop @, start @",
-            ),
-            (
-                "stop first, nothing changed",
-                "[Unit]\nX-StopOnReconfiguration=yes",
-                "[Unit]\nX-StopOnReconfiguration=yes",
-                "nothing",
-            ),
-            (
-                "stop first, refused",
-                "[Unit]\nA=1",
-                "[Unit]\nX-StopOnReconfiguration=yes\nRefuseManualStart=yes",
-                "nothing",
-            ),
+            ("stop first", "[Unit]\nA=1", "[Unit]\nX-StopOnReconfiguration=yes", "stop @, start @"),
+            ("stop first, nothing changed", "[Unit]\nX-StopOnReconfiguration=yes", "[Unit]\nX-StopOnReconfiguration=yes", "nothing"),
+            ("stop first, refused", "[Unit]\nA=1", "[Unit]\nX-StopOnReconfiguration=yes\nRefuseManualStart=yes", "nothing"),
             ("gone", "[Unit]\nA=1", "/dev/null", "stop @"),
         ],
     );
@@ -512,10 +286,7 @@ fn nixos_starts_every_active_target_anew() {
     for (new, expected) in [
         ("[Unit]\nA=1", "(start app.target)"),
         ("[Unit]\nA=1\nX-OnlyManualStart=yes", "nothing"),
-        (
-            "[Unit]\nX-StopOnReconfiguration=yes",
-            "stop app.target, start app.target",
-        ),
+        ("[Unit]\nX-StopOnReconfiguration=yes", "stop app.target, start app.target"),
     ] {
         let plan = plan_with(
             files,
@@ -532,69 +303,17 @@ fn nixos_starts_every_active_target_anew() {
 fn instances_follow_their_templates_and_drop_ins() {
     let x = "[Service]\nUser=x";
     check(&[
-        (
-            "template changed",
-            &[("a@.service", A)],
-            &[("a@.service", B)],
-            "a@i.service",
-            "stop a@i.service, start a@i.service",
-        ),
-        (
-            "template unchanged",
-            &[("a@.service", A)],
-            &[("a@.service", A)],
-            "a@i.service",
-            "nothing",
-        ),
-        (
-            "template gone",
-            &[("a@.service", A)],
-            &[],
-            "a@i.service",
-            "stop a@i.service",
-        ),
-        (
-            "drop-in of the instance gone",
-            &[("a@.service", A), ("a@i.service.d/o.conf", x)],
-            &[("a@.service", A)],
-            "a@i.service",
-            "stop a@i.service",
-        ),
-        (
-            "drop-in of the instance masked",
-            &[("a@.service", A), ("a@i.service.d/o.conf", x)],
-            &[("a@.service", A), ("a@i.service.d/o.conf", "/dev/null")],
-            "a@i.service",
-            "stop a@i.service",
-        ),
-        (
-            "drop-in of the template gone",
-            &[("a@.service", A), ("a@.service.d/o.conf", x)],
-            &[("a@.service", A)],
-            "a@i.service",
-            "stop a@i.service, start a@i.service",
-        ),
-        (
-            "drop-in of the instance new",
-            &[("a@.service", A)],
-            &[("a@.service", A), ("a@i.service.d/o.conf", x)],
-            "a@i.service",
-            "stop a@i.service, start a@i.service",
-        ),
-        (
-            "a file of its own",
-            &[("a@.service", A)],
-            &[("a@.service", B), ("a@i.service", A)],
-            "a@i.service",
-            "nothing",
-        ),
-        (
-            "a new instance is wanted",
-            &[("a@.service", A)],
-            &[("a@.service", A), ("a@j.service < multi-user.target", "")],
-            "a@i.service",
-            "start a@j.service",
-        ),
+        ("template changed", &[("a@.service", A)], &[("a@.service", B)], "a@i.service", "stop a@i.service, start a@i.service"),
+        ("template unchanged", &[("a@.service", A)], &[("a@.service", A)], "a@i.service", "nothing"),
+        ("template gone", &[("a@.service", A)], &[], "a@i.service", "stop a@i.service"),
+        ("drop-in of the instance gone", &[("a@.service", A), ("a@i.service.d/o.conf", x)], &[("a@.service", A)], "a@i.service", "stop a@i.service"),
+        ("drop-in of the instance masked", &[("a@.service", A), ("a@i.service.d/o.conf", x)], &[("a@.service", A), ("a@i.service.d/o.conf", "/dev/null")], "a@i.service", "stop a@i.service"),
+        ("drop-in of the instance changed", &[("a@.service", A), ("a@i.service.d/o.conf", x)], &[("a@.service", A), ("a@i.service.d/o.conf", "[Service]\nUser=y")], "a@i.service", "stop a@i.service, start a@i.service"),
+        ("a template is never started", &[], &[("a@.service", A), ("a@.service < multi-user.target", "")], "", "nothing"),
+        ("drop-in of the template gone", &[("a@.service", A), ("a@.service.d/o.conf", x)], &[("a@.service", A)], "a@i.service", "stop a@i.service, start a@i.service"),
+        ("drop-in of the instance new", &[("a@.service", A)], &[("a@.service", A), ("a@i.service.d/o.conf", x)], "a@i.service", "stop a@i.service, start a@i.service"),
+        ("a file of its own", &[("a@.service", A)], &[("a@.service", B), ("a@i.service", A)], "a@i.service", "nothing"),
+        ("a new instance is wanted", &[("a@.service", A)], &[("a@.service", A), ("a@j.service < multi-user.target", "")], "a@i.service", "start a@j.service"),
     ]);
 }
 
@@ -603,90 +322,24 @@ fn drop_ins_of_the_distros_units_count() {
     let x = ("v.service.d/o.conf", "[Service]\nUser=x");
     let y = ("v.service.d/o.conf", "[Service]\nUser=y");
     check(&[
-        (
-            "new",
-            &[],
-            &[x],
-            "v.service:active:below",
-            "stop v.service, start v.service",
-        ),
-        (
-            "changed",
-            &[x],
-            &[y],
-            "v.service:active:below",
-            "stop v.service, start v.service",
-        ),
-        (
-            "gone",
-            &[x],
-            &[],
-            "v.service:active:below",
-            "stop v.service, start v.service",
-        ),
+        ("new", &[], &[x], "v.service:active:below", "stop v.service, start v.service"),
+        ("changed", &[x], &[y], "v.service:active:below", "stop v.service, start v.service"),
+        ("gone", &[x], &[], "v.service:active:below", "stop v.service, start v.service"),
         ("unchanged", &[x], &[x], "v.service:active:below", "nothing"),
-        (
-            "masked by us",
-            &[],
-            &[("v.service", "/dev/null")],
-            "v.service:active:below",
-            "stop v.service",
-        ),
-        (
-            "masked before already",
-            &[("v.service", "/dev/null")],
-            &[("v.service", "/dev/null")],
-            "v.service:active:below",
-            "nothing",
-        ),
-        (
-            "taken over",
-            &[],
-            &[("v.service", A)],
-            "v.service:active:below",
-            "stop v.service, start v.service",
-        ),
-        (
-            "only wanted",
-            &[],
-            &[("v.service < multi-user.target", "")],
-            "v.service:active:below",
-            "nothing",
-        ),
-        (
-            "only wanted, inactive",
-            &[],
-            &[("v.service < multi-user.target", "")],
-            "v.service:inactive:below",
-            "start v.service",
-        ),
+        ("masked by us", &[], &[("v.service", "/dev/null")], "v.service:active:below", "stop v.service"),
+        ("masked before already", &[("v.service", "/dev/null")], &[("v.service", "/dev/null")], "v.service:active:below", "nothing"),
+        ("taken over", &[], &[("v.service", A)], "v.service:active:below", "stop v.service, start v.service"),
+        ("only wanted", &[], &[("v.service < multi-user.target", "")], "v.service:active:below", "nothing"),
+        ("only wanted, inactive", &[], &[("v.service < multi-user.target", "")], "v.service:inactive:below", "start v.service"),
     ]);
 }
 
 #[test]
 fn aliases_have_the_definition_of_their_unit() {
     check(&[
-        (
-            "becomes an alias",
-            &[("a.service", A)],
-            &[("b.service", B), ("a.service = b.service", "")],
-            "a.service",
-            "stop a.service, start b.service",
-        ),
-        (
-            "the same under another name",
-            &[("a.service", A)],
-            &[("b.service", A), ("a.service = b.service", "")],
-            "a.service",
-            "nothing",
-        ),
-        (
-            "alias gone",
-            &[("b.service", A), ("a.service = b.service", "")],
-            &[("b.service", A)],
-            "b.service",
-            "nothing",
-        ),
+        ("becomes an alias", &[("a.service", A)], &[("b.service", B), ("a.service = b.service", "")], "a.service", "stop a.service, start b.service"),
+        ("the same under another name", &[("a.service", A)], &[("b.service", A), ("a.service = b.service", "")], "a.service", "nothing"),
+        ("alias gone", &[("b.service", A), ("a.service = b.service", "")], &[("b.service", A)], "b.service", "nothing"),
     ]);
 }
 
@@ -704,151 +357,29 @@ fn inactive_units_start_only_when_an_active_target_wants_what_changed() {
     check(&[
         ("new and wanted", &[], old, "", "start a.service"),
         ("new, not wanted", &[], &[("a.service", A)], "", "nothing"),
-        (
-            "new, wanted by a target that is down",
-            &[],
-            &[("a.service", A), ("a.service < x.target", "")],
-            "x.target:inactive",
-            "nothing",
-        ),
-        (
-            "new, required",
-            &[],
-            &[("a.service", A), ("a.service <! multi-user.target", "")],
-            "",
-            "start a.service",
-        ),
-        (
-            "new, refuses",
-            &[],
-            &[("a.service", manual), wanted],
-            "",
-            "nothing",
-        ),
-        (
-            "new, masked",
-            &[],
-            &[("a.service", "/dev/null"), wanted],
-            "",
-            "nothing",
-        ),
-        (
-            "unmasked",
-            &[("a.service", "/dev/null"), wanted],
-            old,
-            "",
-            "start a.service",
-        ),
-        (
-            "newly wanted",
-            &[("a.service", A)],
-            old,
-            "",
-            "start a.service",
-        ),
+        ("new, wanted by a target that is down", &[], &[("a.service", A), ("a.service < x.target", "")], "x.target:inactive", "nothing"),
+        ("new, required", &[], &[("a.service", A), ("a.service <! multi-user.target", "")], "", "start a.service"),
+        ("new, refuses", &[], &[("a.service", manual), wanted], "", "nothing"),
+        ("new, masked", &[], &[("a.service", "/dev/null"), wanted], "", "nothing"),
+        ("unmasked", &[("a.service", "/dev/null"), wanted], old, "", "start a.service"),
+        ("newly wanted", &[("a.service", A)], old, "", "start a.service"),
         ("stopped by hand", old, old, "a.service:inactive", "nothing"),
         ("failed", old, old, "a.service:failed", "nothing"),
         ("changed", old, new, "a.service:inactive", "start a.service"),
-        (
-            "changed, failed",
-            old,
-            new,
-            "a.service:failed",
-            "start a.service",
-        ),
-        (
-            "changed, not wanted",
-            &[("a.service", A)],
-            &[("a.service", B)],
-            "a.service:inactive",
-            "nothing",
-        ),
-        (
-            "changed, kept",
-            old,
-            &[("a.service", kept), wanted],
-            "a.service:inactive",
-            "nothing",
-        ),
-        (
-            "changed, kept, failed",
-            old,
-            &[("a.service", kept), wanted],
-            "a.service:failed",
-            "start a.service",
-        ),
-        (
-            "oneshot changed",
-            &[("a.service", once), wanted],
-            &[("a.service", once2), wanted],
-            "",
-            "nothing",
-        ),
-        (
-            "oneshot changed, failed",
-            &[("a.service", once), wanted],
-            &[("a.service", once2), wanted],
-            "a.service:failed",
-            "start a.service",
-        ),
-        (
-            "oneshot new",
-            &[],
-            &[("a.service", once), wanted],
-            "",
-            "start a.service",
-        ),
-        (
-            "oneshot that remains, changed",
-            &[("a.service", remain), wanted],
-            &[("a.service", remain2), wanted],
-            "",
-            "start a.service",
-        ),
-        (
-            "oneshot of a timer",
-            &[("a.service", once), ("a.timer", "[Timer]\nA=1")],
-            &[("a.service", once2), ("a.timer", "[Timer]\nA=1")],
-            "a.timer",
-            "nothing",
-        ),
-        (
-            "new timer",
-            &[],
-            &[
-                ("a.service", once),
-                ("a.timer", "[Timer]\nA=1"),
-                ("a.timer < timers.target", ""),
-            ],
-            "timers.target:active:below",
-            "start a.timer",
-        ),
-        (
-            "a target of its own",
-            &[],
-            &[
-                ("app.target", "[Unit]\nA=1"),
-                ("app.target < multi-user.target", ""),
-                ("a.service", A),
-                ("a.service < app.target", ""),
-            ],
-            "",
-            "start a.service, start app.target",
-        ),
-        (
-            "Wants= of an active target",
-            &[("app.target", "[Unit]\nA=1"), ("a.service", A)],
-            &[("app.target", "[Unit]\nWants=a.service"), ("a.service", A)],
-            "app.target",
-            "start a.service",
-        ),
-        (
-            "wanted by a target that goes",
-            &[("app.target", "[Unit]\nA=1")],
-            &[("a.service", A), ("a.service < app.target", "")],
-            "app.target",
-            "stop app.target",
-        ),
+        ("changed, failed", old, new, "a.service:failed", "start a.service"),
+        ("changed, not wanted", &[("a.service", A)], &[("a.service", B)], "a.service:inactive", "nothing"),
+        ("changed, kept", old, &[("a.service", kept), wanted], "a.service:inactive", "nothing"),
+        ("changed, kept, failed", old, &[("a.service", kept), wanted], "a.service:failed", "start a.service"),
+        ("oneshot changed", &[("a.service", once), wanted], &[("a.service", once2), wanted], "", "nothing"),
+        ("oneshot changed, failed", &[("a.service", once), wanted], &[("a.service", once2), wanted], "a.service:failed", "start a.service"),
+        ("oneshot new", &[], &[("a.service", once), wanted], "", "start a.service"),
+        ("oneshot that remains, changed", &[("a.service", remain), wanted], &[("a.service", remain2), wanted], "", "start a.service"),
+        ("oneshot of a timer", &[("a.service", once), ("a.timer", "[Timer]\nA=1")], &[("a.service", once2), ("a.timer", "[Timer]\nA=1")], "a.timer", "nothing"),
+        ("new timer", &[], &[("a.service", once), ("a.timer", "[Timer]\nA=1"), ("a.timer < timers.target", "")], "timers.target:active:below", "start a.timer"),
+        ("a target of its own", &[], &[("app.target", "[Unit]\nA=1"), ("app.target < multi-user.target", ""), ("a.service", A), ("a.service < app.target", "")], "", "start a.service, start app.target"),
+        ("Wants= of an active target", &[("app.target", "[Unit]\nA=1"), ("a.service", A)], &[("app.target", "[Unit]\nWants=a.service"), ("a.service", A)], "app.target", "start a.service"),
+        ("Wants= of an alias", &[("app.target", "[Unit]\nA=1"), ("a.service", A)], &[("app.target", "[Unit]\nWants=b.service"), ("a.service", A), ("b.service = a.service", "")], "app.target", "start a.service"),
+        ("wanted by a target that goes", &[("app.target", "[Unit]\nA=1")], &[("a.service", A), ("a.service < app.target", "")], "app.target", "stop app.target"),
     ]);
 }
 
@@ -856,81 +387,22 @@ fn inactive_units_start_only_when_an_active_target_wants_what_changed() {
 fn what_is_dragged_down_comes_back() {
     let base: Files = &[
         ("db.service", A),
-        (
-            "web.service",
-            "[Unit]\nX-Reload-Triggers=1\n[Service]\nExecReload=r",
-        ),
+        ("web.service", "[Unit]\nX-Reload-Triggers=1\n[Service]\nExecReload=r"),
     ];
     let reload: Files = &[
         ("db.service", B),
-        (
-            "web.service",
-            "[Unit]\nX-Reload-Triggers=2\n[Service]\nExecReload=r",
-        ),
+        ("web.service", "[Unit]\nX-Reload-Triggers=2\n[Service]\nExecReload=r"),
     ];
     let refuse = "[Unit]\nX-Reload-Triggers=2\nRefuseManualStart=yes\n[Service]\nExecReload=r";
     check(&[
-        (
-            "reload wanted",
-            base,
-            reload,
-            "db.service web.service>db.service",
-            "stop db.service, start db.service, start web.service",
-        ),
-        (
-            "reload wanted, refuses",
-            base,
-            &[("db.service", B), ("web.service", refuse)],
-            "db.service web.service>db.service",
-            "stop db.service, start db.service",
-        ),
-        (
-            "nothing else wanted",
-            &[("db.service", A)],
-            &[("db.service", B)],
-            "db.service v.service:active:below>db.service",
-            "stop db.service, start db.service, start v.service",
-        ),
-        (
-            "in a chain",
-            &[("db.service", A)],
-            &[("db.service", B)],
-            "db.service b.service>db.service c.service>b.service",
-            "stop db.service, start b.service, start c.service, start db.service",
-        ),
-        (
-            "inactive before",
-            &[("db.service", A)],
-            &[("db.service", B)],
-            "db.service c.service:inactive>db.service",
-            "stop db.service, start db.service",
-        ),
-        (
-            "as the old file says",
-            &[
-                ("db.service", A),
-                ("c.service", "[Unit]\nRequires=db.service"),
-            ],
-            &[
-                ("db.service", B),
-                ("c.service", "[Unit]\nRequires=db.service"),
-            ],
-            "db.service c.service",
-            "stop db.service, start c.service, start db.service",
-        ),
-        (
-            "kept without a definition",
-            &[
-                ("db.service", A),
-                (
-                    "c.service",
-                    "[Unit]\nBindsTo=db.service\nX-StopOnRemoval=no",
-                ),
-            ],
-            &[("db.service", B)],
-            "db.service c.service",
-            "stop db.service, start db.service",
-        ),
+        ("reload wanted", base, reload, "db.service web.service>db.service", "stop db.service, start db.service, start web.service"),
+        ("reload wanted, refuses", base, &[("db.service", B), ("web.service", refuse)], "db.service web.service>db.service", "stop db.service, start db.service"),
+        ("nothing else wanted", &[("db.service", A)], &[("db.service", B)], "db.service v.service:active:below>db.service", "stop db.service, start db.service, start v.service"),
+        ("in a chain", &[("db.service", A)], &[("db.service", B)], "db.service b.service>db.service c.service>b.service", "stop db.service, start b.service, start c.service, start db.service"),
+        ("inactive before", &[("db.service", A)], &[("db.service", B)], "db.service c.service:inactive>db.service", "stop db.service, start db.service"),
+        ("as the old file says", &[("db.service", A), ("c.service", "[Unit]\nRequires=db.service")], &[("db.service", B), ("c.service", "[Unit]\nRequires=db.service")], "db.service c.service", "stop db.service, start c.service, start db.service"),
+        ("as a link of the old generation says", &[("db.service", A), ("db.service <! c.service", ""), ("c.service", A)], &[("db.service", B), ("c.service", A)], "db.service c.service", "stop db.service, start c.service, start db.service"),
+        ("kept without a definition", &[("db.service", A), ("c.service", "[Unit]\nBindsTo=db.service\nX-StopOnRemoval=no")], &[("db.service", B)], "db.service c.service", "stop db.service, start db.service"),
     ]);
     let restarting = with(B, "X-StopIfChanged=no");
     let plan = plan(
@@ -981,54 +453,14 @@ fn an_interrupted_run_is_taken_up_again() {
     ];
     let names = |text: &str| text.split_whitespace().map(str::to_owned).collect();
     for (why, seeds, units, expected) in [
-        (
-            "what was stopped is started",
-            ("a.service", "", ""),
-            "a.service:inactive",
-            "start a.service",
-        ),
-        (
-            "what runs is not started",
-            ("a.service", "", ""),
-            "a.service",
-            "nothing",
-        ),
-        (
-            "what was to be restarted",
-            ("", "a.service", ""),
-            "a.service",
-            "restart a.service",
-        ),
-        (
-            "what was to be restarted and has stopped",
-            ("", "a.service", ""),
-            "",
-            "start a.service",
-        ),
-        (
-            "what was to be reloaded",
-            ("", "", "a.service"),
-            "a.service",
-            "reload a.service",
-        ),
-        (
-            "what was to be reloaded and has stopped",
-            ("", "", "a.service"),
-            "",
-            "start a.service",
-        ),
-        (
-            "a restart wins",
-            ("a.service", "a.service", "a.service"),
-            "a.service",
-            "restart a.service",
-        ),
-        (
-            "what is gone",
-            ("x.service", "x.service", "x.service"),
-            "",
-            "nothing",
-        ),
+        ("what was stopped is started", ("a.service", "", ""), "a.service:inactive", "start a.service"),
+        ("what runs is not started", ("a.service", "", ""), "a.service", "nothing"),
+        ("what was to be restarted", ("", "a.service", ""), "a.service", "restart a.service"),
+        ("what was to be restarted and has stopped", ("", "a.service", ""), "", "start a.service"),
+        ("what was to be reloaded", ("", "", "a.service"), "a.service", "reload a.service"),
+        ("what was to be reloaded and has stopped", ("", "", "a.service"), "", "start a.service"),
+        ("a restart wins", ("a.service", "a.service", "a.service"), "a.service", "restart a.service"),
+        ("what is gone", ("x.service", "x.service", "x.service"), "", "nothing"),
         ("what refuses", ("m.service", "", ""), "", "nothing"),
     ] {
         let seeds = Seeds {
@@ -1126,4 +558,54 @@ fn tells_whose_file_a_fragment_is() {
     ] {
         assert_eq!(Origin::of(path, "/etc/systemd/system"), expected, "{path}");
     }
+}
+
+#[test]
+fn what_refuses_is_left_alone() {
+    let unit = |flags: &str| format!("{B}[Unit]\n{flags}\n");
+    let old = |flags: &str| format!("{A}[Unit]\n{flags}\n");
+    let socket = (
+        "foo.socket",
+        "[Socket]\nListenStream=1\n[Unit]\nRefuseManualStop=yes",
+    );
+    check_one(
+        "a.service",
+        &[
+            ("a start", A, &unit("RefuseManualStart=yes"), "skip @"),
+            ("a stop under the old definition", &old("RefuseManualStop=yes"), B, "restart @"),
+            ("a stop, and it goes", &old("RefuseManualStop=yes"), "/dev/null", "nothing"),
+        ],
+    );
+    check_one(
+        "m.mount",
+        &[(
+            "a mount",
+            "[Mount]\nWhat=a",
+            "[Mount]\nWhat=b\n[Unit]\nRefuseManualStop=yes",
+            "skip @",
+        )],
+    );
+    check(&[(
+        "its socket",
+        &[("foo.service", A), socket],
+        &[("foo.service", B), socket],
+        "foo.service foo.socket",
+        "stop foo.service, start foo.service",
+    )]);
+}
+
+#[test]
+fn a_thousand_units_are_decided_at_once() {
+    let names: Vec<String> = (0..1000).map(|n| format!("u{n}.service")).collect();
+    let links: Vec<String> = names.iter().map(|n| format!("{n} < {UP}")).collect();
+    let files = |text: &'static str| -> Vec<(&str, &str)> {
+        let units = names.iter().map(|n| (n.as_str(), text));
+        units
+            .chain(links.iter().map(|l| (l.as_str(), "")))
+            .collect()
+    };
+    let changed = plan(&files(A), &files(B), &names.join(" "));
+    assert_eq!((changed.stop.len(), changed.start.len()), (1000, 1000));
+    let first = plan(&[], &files(A), "");
+    assert_eq!(first.start.len(), 1000);
 }

@@ -75,6 +75,8 @@
     restartIfChanged = false;
     stopIfChanged = false;
     notSocketActivated = true;
+    path = [ "/opt/tools" ];
+    enableDefaultPath = false;
   };
 
   systemd.services.reloading = {

@@ -18,6 +18,8 @@
       };
     };
     empty = { };
+    # The rules' own file.
+    "00-nixos"."/run/more".d.mode = "0755";
   };
   systemd.tmpfiles.packages = [ (pkgs.writeTextDir "lib/tmpfiles.d/shipped.conf" "d /shipped\n") ];
 }

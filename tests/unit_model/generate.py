@@ -61,7 +61,11 @@ class Generator:
         if dice < 0.29:
             return "Unit", r.choice(UNIT_FLAGS), r.choice(WORDS)
         if dice < 0.34:
-            return "Unit", "X-SwitchMethod", r.choice(["reload", "restart", "stop-start", "keep-old", "keep", "later", ""])
+            return (
+                "Unit",
+                "X-SwitchMethod",
+                r.choice(["reload", "restart", "stop-start", "keep-old", "keep", "later", ""]),
+            )
         if dice < 0.42:
             return "Unit", r.choice(BONDS), " ".join(r.sample(NAMES + ["alias.service"], r.randint(1, 2)))
         if dice < 0.45:
@@ -189,11 +193,14 @@ class Generator:
         new = {name: unit for name, before in old.items() if (unit := self.mutate(name, before)) is not None}
         for name in r.sample(pool, r.randint(0, 3)):
             new.setdefault(name, self.unit(name))
-        if self.chance(0.04):
+        dice = r.random()
+        if dice < 0.04:
             new = {}
+        elif dice < 0.1:
+            new = copy.deepcopy(old)
         told_old = self.finish(old)
         told_new = {
-            name: told_old[name] if old.get(name) == new[name] and self.chance(0.9) else told
+            name: told_old[name] if old.get(name) == new[name] and self.chance(0.95) else told
             for name, told in self.finish(new).items()
         }
         known = [n for n in NAMES if n in old or n in new]
@@ -203,7 +210,7 @@ class Generator:
             if self.chance(0.6) and target in live:
                 live[target]["activeState"] = "active"
         seeds = {
-            verb: [n for n in known if self.chance(0.1)] if self.chance(0.15) else []
+            verb: [n for n in known if self.chance(0.25)] if self.chance(0.2) else []
             for verb in ("start", "restart", "reload")
         }
         options = {"restartSockets": self.chance(0.3), "startActiveTargets": self.chance(0.15)}

@@ -117,9 +117,9 @@ class Generation:
         for name, unit in self.units.items():
             for link in ("wantedBy", "requiredBy", "upheldBy"):
                 pairs |= {(name, puller) for puller in unit.get(link, [])}
-            if "@." not in name:
-                pairs |= {(self.true_name(wanted), name) for wanted in self.meaning(name).text.pulls}
-        return pairs
+            pairs |= {(self.true_name(wanted), name) for wanted in self.meaning(name).text.pulls}
+        # a template is a pattern, only its instances run
+        return {(unit, puller) for unit, puller in pairs if "@." not in unit and "@." not in puller}
 
 
 class Switch:
@@ -178,9 +178,9 @@ class Switch:
         if origin == "above" or (old.kind == "file" and origin != "ours"):
             return "unmanaged"
         gone = "gone" if old.text.yes("Unit", "X-StopOnRemoval", True) else "kept"
-        if not self.old.has_file(name) and not self.new.has_file(name):
-            if self.old.made_by_dropin(name) and not self.new.made_by_dropin(name):
-                return gone
+        lost = self.old.made_by_dropin(name) and not self.new.made_by_dropin(name)
+        if lost and not self.old.has_file(name) and not self.new.has_file(name):
+            return gone
         if new.kind == "masked":
             return "unmanaged" if old.kind == "masked" else gone
         if new.kind == "absent":
@@ -361,7 +361,12 @@ class Switch:
     def inactives(self) -> None:
         """Starts what active targets want."""
         for name in {unit for unit, _ in self.is_pulled}:
-            if self.new.meaning(name).exists and not self.up(name) and name not in self.stop and self.should_start(name):
+            if (
+                self.new.meaning(name).exists
+                and not self.up(name)
+                and name not in self.stop
+                and self.should_start(name)
+            ):
                 self.start.add(name)
 
     def agree(self) -> None:

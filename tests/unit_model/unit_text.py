@@ -13,9 +13,19 @@ FALSE = {"0", "no", "n", "false", "f", "off"}
 IGNORED = frozenset(
     ("Unit", key)
     for key in (
-        "Description Documentation OnFailure OnSuccess OnFailureJobMode IgnoreOnIsolate StopWhenUnneeded "
-        "RefuseManualStart RefuseManualStop AllowIsolate CollectMode SourcePath"
-    ).split()
+        "Description",
+        "Documentation",
+        "OnFailure",
+        "OnSuccess",
+        "OnFailureJobMode",
+        "IgnoreOnIsolate",
+        "StopWhenUnneeded",
+        "RefuseManualStart",
+        "RefuseManualStop",
+        "AllowIsolate",
+        "CollectMode",
+        "SourcePath",
+    )
 )
 RELOAD_UNLESS_REMOVED = frozenset({("Unit", "X-Reload-Triggers"), ("Service", "ExecReload")})
 RELOAD_IF_CHANGED = frozenset({("Mount", "Options")})

@@ -3,11 +3,14 @@
 # error: - the second
 # error: `a/../b`
 # error: `/abs`
+# error: here`
 # error: `file/below` lies inside `file`
 # error: `twice`
 # error: no.unit
+# error: not the name of a file: a/b
 # error: declare the unit: web.service
 {
+  specialisation."a/b".configuration = { };
   assertions = [
     {
       assertion = false;
@@ -25,6 +28,7 @@
   environment.etc = {
     "a/../b".text = "";
     "/abs".text = "";
+    "tab\there".text = "";
     "file".text = "";
     "file/below".text = "";
     "twice".text = "1";

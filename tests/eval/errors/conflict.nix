@@ -2,7 +2,7 @@
 # error: conflicting
 # error: conflict.nix:8
 # error: conflict.nix:9
-{ lib, ... }:
+{ ... }:
 {
   imports = [
     { systemd.services.web.serviceConfig.User = "a"; }

@@ -1,0 +1,2 @@
+# A module that needs no arguments.
+{ environment.etc."form".text = "attributes"; }

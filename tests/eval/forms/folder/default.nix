@@ -1,0 +1,5 @@
+# A folder with a module.
+{ config, ... }:
+{
+  environment.etc."form".text = config.system-manager.name;
+}

@@ -1,0 +1,1 @@
+{ environment.etc."more".text = "more"; }

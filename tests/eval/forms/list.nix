@@ -1,0 +1,5 @@
+# Several modules.
+[
+  { environment.etc."form".text = "list"; }
+  ./folder/more.nix
+]

@@ -1,0 +1,4 @@
+# A toplevel.
+(import ../../.. { }).lib.makeSystemConfig {
+  modules = [ { environment.etc."form".text = "toplevel"; } ];
+}
