@@ -15,5 +15,6 @@
   ./systemd/user.nix
   ./tmpfiles.nix
   ./toplevel.nix
+  ./users-ssh.nix
+  ./users.nix
 ]
-++ (if builtins.pathExists ./users.nix then [ ./users.nix ] else [ ])

@@ -8,15 +8,6 @@
 let
   inherit (config.system) build;
 
-  # NixOS's defaults, for a configuration without users.
-  noAccounts = {
-    mutableUsers = true;
-    manageLingering = true;
-    allowNoPasswordLogin = false;
-    users = { };
-    groups = { };
-  };
-
   manifest = {
     version = 1;
     madeFrom = {
@@ -35,9 +26,9 @@ let
       environment
       hostRequirements
       preActivationChecks
+      accounts
       ;
     userUnitPackages = build.unitPackages;
-    accounts = build.accounts or noAccounts;
     packages = {
       sw = if build.sw == null then null else "${build.sw}";
       names = build.packageNames;
