@@ -132,8 +132,6 @@ pub fn commit(state: &mut State, plan: &FilesPlan) {
         }
     }
     for folder in plan.remove_folders.iter().chain(&plan.released_folders) {
-        if !plan.make_folders.contains(folder) {
-            state.folders.remove(folder);
-        }
+        state.folders.remove(folder);
     }
 }

@@ -124,7 +124,7 @@ pub struct FilesPlan {
     pub writes: Vec<FileChange>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
-    /// Folders of ours that stay because someone else's files are in them; they are not ours any more.
+    /// Folders that are not ours any more, and not removed: someone else's files are in them, or they are gone.
     pub released_folders: Vec<TargetPath>,
 }
 
@@ -239,55 +239,67 @@ impl Planner<'_> {
     fn plan_folders(&mut self) {
         let mut going: BTreeSet<&TargetPath> = BTreeSet::new();
         let mut restores = Vec::new();
+        // Folders that something is put back into; they stay, and are made where someone removed them.
+        let mut receiving: BTreeSet<TargetPath> = self
+            .plan
+            .removals
+            .iter()
+            .filter(|c| c.verb == Verb::Restore)
+            .flat_map(|c| c.target.parents())
+            .collect();
         for (folder, owned) in self.state.folders.iter().rev() {
             if self.needed.contains(folder) {
                 continue;
             }
-            let foreign = self.foreign_names(folder, &going);
-            let needed_for_file = self.desired.contains_key(folder) || owned.backup.is_some();
-            if !foreign.is_empty() {
-                if needed_for_file {
-                    self.conflict(
-                        folder,
-                        &format!(
-                            "is a folder that holds files which are not ours ({})",
-                            foreign.join(", ")
-                        ),
-                        "move them away",
-                    );
-                } else {
-                    self.plan.released_folders.push(folder.clone());
-                }
-                continue;
-            }
-            going.insert(folder);
-            self.plan.remove_folders.push(folder.clone());
             let taken = self.desired.contains_key(folder) || self.state.files.contains_key(folder);
-            if let Some(id) = owned.backup.as_ref().filter(|_| !taken)
-                && let Some(after) = self.backup_node(folder, id)
+            let backup = owned.backup.as_ref().filter(|_| !taken);
+            let before = node(self.seen, folder).clone();
+            if before == Node::Folder {
+                let mut foreign = self.foreign_names(folder, &going);
+                if foreign.is_empty() && receiving.contains(folder) {
+                    foreign.push("one that is put back".to_owned());
+                }
+                if !foreign.is_empty() {
+                    if self.desired.contains_key(folder) || owned.backup.is_some() {
+                        self.conflict(
+                            folder,
+                            &format!(
+                                "is a folder that holds files which are not ours ({})",
+                                foreign.join(", ")
+                            ),
+                            "move them away",
+                        );
+                    } else {
+                        self.plan.released_folders.push(folder.clone());
+                    }
+                    continue;
+                }
+                going.insert(folder);
+                self.plan.remove_folders.push(folder.clone());
+            } else {
+                // It is gone, or something else took its place: only the record goes.
+                self.plan.released_folders.push(folder.clone());
+            }
+            if let Some(id) = backup
+                && let Some(restore) = self.restore_in_place_of_folder(folder, &before, id)
             {
-                restores.push(FileChange {
-                    target: folder.clone(),
-                    verb: Verb::Restore,
-                    before: node(self.seen, folder).clone(),
-                    after,
-                    source: None,
-                    was: None,
-                    keep: None,
-                    backup: Some(id.clone()),
-                    drifted: false,
-                });
+                receiving.extend(folder.parents());
+                restores.push(restore);
             }
         }
         self.plan.removals.extend(restores);
-        for folder in &self.needed.clone() {
+        self.plan_needed_folders(&receiving);
+    }
+
+    fn plan_needed_folders(&mut self, receiving: &BTreeSet<TargetPath>) {
+        for folder in &self.needed.union(receiving).cloned().collect::<Vec<_>>() {
             match node(self.seen, folder) {
                 Node::Folder => {}
                 Node::Absent => self.plan.make_folders.push(folder.clone()),
                 Node::Blocked { at } if self.goes(at) => self.plan.make_folders.push(folder.clone()),
                 // Reported for the folder that is in the way.
                 Node::Blocked { .. } => {}
-                _ if self.state.files.contains_key(folder) => self.plan.make_folders.push(folder.clone()),
+                _ if self.goes(&Path::new("etc").join(folder)) => self.plan.make_folders.push(folder.clone()),
                 Node::Link { .. } => self.conflict(
                     folder,
                     "is a symbolic link where a folder must be; links are not followed",
@@ -295,7 +307,43 @@ impl Planner<'_> {
                 ),
                 _ => self.conflict(folder, "is not a folder, but entries lie below it", "move it away"),
             }
+            // What is only made for someone else's file is not ours.
+            let made = self.plan.make_folders.last() == Some(folder);
+            if made && !self.needed.contains(folder) && !self.plan.released_folders.contains(folder)
+            {
+                self.plan.released_folders.push(folder.clone());
+            }
         }
+    }
+
+    /// Puts back what stood where a file of ours and then a folder of ours came.
+    fn restore_in_place_of_folder(
+        &mut self,
+        folder: &TargetPath,
+        before: &Node,
+        id: &FileName,
+    ) -> Option<FileChange> {
+        let drifted = matches!(before, Node::Link { .. } | Node::File { .. });
+        if matches!(before, Node::Special | Node::Blocked { .. }) {
+            self.conflict(
+                folder,
+                "stands where a backed-up file must be put back",
+                "move it away",
+            );
+            return None;
+        }
+        let after = self.backup_node(folder, id)?;
+        Some(FileChange {
+            target: folder.clone(),
+            verb: Verb::Restore,
+            before: before.clone(),
+            after,
+            source: None,
+            was: None,
+            keep: drifted.then(|| self.keep(folder, KeepReason::Drift)),
+            backup: Some(id.clone()),
+            drifted,
+        })
     }
 
     /// The names in an owned folder that will still be there when everything of ours has gone.

@@ -156,11 +156,11 @@ impl Plan {
         let of = |verb| self.files.removals.iter().filter(move |c| c.verb == verb);
         steps.extend(of(Verb::Remove).map(Step::Remove));
         steps.extend(self.files.remove_folders.iter().map(Step::RemoveFolder));
+        steps.extend(self.files.make_folders.iter().map(Step::MakeFolder));
         steps.extend(of(Verb::Restore).map(Step::Restore));
         if self.accounts.is_due {
             steps.push(Step::Accounts);
         }
-        steps.extend(self.files.make_folders.iter().map(Step::MakeFolder));
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
         if self.units.daemon_reload {
