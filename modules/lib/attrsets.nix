@@ -2,21 +2,13 @@
 { lib }:
 let
   inherit (builtins)
-    attrNames
-    attrValues
     concatLists
     concatMap
     elemAt
     filter
     foldl'
-    hasAttr
     head
-    isAttrs
     length
-    listToAttrs
-    mapAttrs
-    removeAttrs
-    tail
     ;
 in
 rec {

@@ -7,10 +7,16 @@ let
     isAttrs
     isList
     mapAttrs
-    trace
     ;
 in
 rec {
+  inherit (builtins)
+    addErrorContext
+    trace
+    tryEval
+    unsafeGetAttrPos
+    ;
+
   traceIf =
     cond: message: x:
     if cond then trace message x else x;

@@ -1,9 +1,18 @@
 # Looking at files while evaluating.
 { lib }:
 let
-  inherit (builtins) pathExists readDir;
+  inherit (builtins) pathExists;
 in
 rec {
+  inherit (builtins)
+    baseNameOf
+    dirOf
+    hashFile
+    isPath
+    readDir
+    ;
+  readFileType = pathType;
+
   # The type of what is at a path: regular, directory, symlink or unknown.
   pathType =
     builtins.readFileType or (

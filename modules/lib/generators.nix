@@ -17,7 +17,7 @@ let
     toJSON
     typeOf
     ;
-  inherit (lib) concatMapAttrsStringSep concatMapStrings isDerivation;
+  inherit (lib) concatMapAttrsStringSep isDerivation;
   inherit (lib.strings) escape floatToString;
 
   refuse =

@@ -2,15 +2,6 @@
 { lib }:
 let
   inherit (builtins)
-    concatLists
-    elem
-    elemAt
-    filter
-    foldl'
-    genList
-    head
-    isList
-    length
     listToAttrs
     ;
   inherit (lib.trivial) min;
@@ -35,6 +26,9 @@ rec {
     tail
     groupBy
     ;
+
+  # Joins the lists that a set has as values, in the order of their names.
+  concatAttrValues = set: concatLists (builtins.attrValues set);
 
   singleton = x: [ x ];
   forEach = xs: f: map f xs;

@@ -4,11 +4,9 @@ let
   inherit (builtins)
     addErrorContext
     attrNames
-    concatLists
     concatMap
     elem
     filter
-    functionArgs
     genericClosure
     isAttrs
     isList
@@ -18,7 +16,7 @@ let
     substring
     toJSON
     ;
-  inherit (lib) isFunction mkIf mkMerge;
+  inherit (lib) isFunction mkMerge;
   inherit (lib.lists) imap1;
 
   properties = [

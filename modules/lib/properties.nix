@@ -183,7 +183,7 @@ let
 
   # Null, or `{ message; }` that shows the definitions which a check refuses.
   checkDefsForError =
-    check: loc: defs:
+    check: _loc: defs:
     if all (def: check def.value) defs then
       null
     else

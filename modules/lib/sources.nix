@@ -38,6 +38,10 @@ let
       };
 in
 rec {
+  canCleanSource =
+    src: src._isLibCleanSourceWith or false || !(lib.hasPrefix builtins.storeDir (toString src));
+  pathHasContext = path: builtins.hasContext (toString path);
+
   pathIsGitRepo = path: builtins.pathExists (path + "/.git");
 
   cleanSourceFilter = name: type: !(isClutter (baseNameOf (toString name)) type);

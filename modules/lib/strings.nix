@@ -2,17 +2,11 @@
 { lib }:
 let
   inherit (builtins)
-    concatStringsSep
     elemAt
-    filter
     fromJSON
     genList
-    head
-    isList
-    isString
     length
     match
-    replaceStrings
     stringLength
     substring
     toJSON
@@ -65,8 +59,18 @@ rec {
     toJSON
     typeOf
     unsafeDiscardStringContext
+    appendContext
+    getContext
+    hasContext
+    hashString
     ;
   inherit stringToCharacters;
+
+  lowerChars = lower;
+  upperChars = upper;
+
+  # Maps over the characters of a string.
+  stringAsChars = f: s: concatStringsSep "" (map f (stringToCharacters s));
 
   join = concatStringsSep;
   concatStrings = concatStringsSep "";

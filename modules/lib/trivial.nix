@@ -3,8 +3,6 @@
 let
   inherit (builtins)
     elem
-    isInt
-    readFile
     trace
     ;
 
@@ -41,14 +39,19 @@ rec {
     bitAnd
     bitOr
     bitXor
+    ceil
     deepSeq
+    div
+    floor
     fromJSON
+    fromTOML
     genericClosure
     isBool
     isFloat
     isInt
     isPath
     lessThan
+    mul
     pathExists
     readFile
     seq

@@ -4,6 +4,11 @@ let
   inherit (lib.modules) checkAndMerge;
 in
 rec {
+  # Switches off the check for stray definitions where only declarations matter.
+  noCheckForDocsModule = {
+    _module.check = lib.mkForce false;
+  };
+
   isType = type: x: (x._type or "") == type;
   setType = typeName: value: value // { _type = typeName; };
   isOptionType = isType "option-type";

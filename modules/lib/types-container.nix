@@ -21,7 +21,6 @@ let
   inherit (lib.lists) imap1;
   inherit (lib.modules) checkAndMerge checkDefsForError mergeDefinitions;
   inherit (lib.options)
-    mergeDefaultOption
     mergeEqualOption
     mergeOneOption
     showDefs

@@ -66,7 +66,7 @@ rec {
         prefix:
         base.extendModules {
           inherit prefix;
-          modules = [ { _module.check = lib.mkForce false; } ];
+          modules = [ lib.types.noCheckForDocsModule ];
         };
       inherit ((documented [ ])._module) freeformType;
 

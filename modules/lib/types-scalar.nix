@@ -2,7 +2,6 @@
 { lib }:
 let
   inherit (builtins)
-    all
     elem
     head
     isAttrs
@@ -12,14 +11,11 @@ let
     isString
     length
     match
-    tail
     toJSON
     ;
   inherit (lib.options)
-    mergeDefaultOption
     mergeEqualOption
     mergeOneOption
-    showDefs
     showFiles
     showOption
     ;
@@ -77,8 +73,6 @@ let
 
   # A regular expression that an enclosing pattern can take in: one value must match both.
   merged = a: b: if a == b then a else null;
-
-  allEqual = list: all (x: x == head list) (tail list);
 in
 rec {
   raw = mkOptionType {

@@ -37,6 +37,15 @@ in
     emptyValue.value = lib.fileset.empty;
   };
 
+  # What `lib.mkLuaInline` makes.
+  luaInline = lib.mkOptionType {
+    name = "luaInline";
+    description = "inline lua";
+    descriptionClass = "noun";
+    check = x: x._type or null == "lua-inline";
+    merge = lib.options.mergeEqualOption;
+  };
+
   json = types.serializableValueWith { typeName = "JSON"; };
   toml = types.serializableValueWith {
     typeName = "TOML";

@@ -4,6 +4,7 @@ let
   inherit (builtins) elemAt match;
 in
 rec {
+  inherit (builtins) compareVersions;
   splitVersion = builtins.splitVersion;
   major = v: elemAt (splitVersion v) 0;
   minor = v: elemAt (splitVersion v) 1;
