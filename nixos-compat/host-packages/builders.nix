@@ -1,5 +1,10 @@
 # The small builders of nixpkgs that modules use, without a stdenv.
-{ lib, build }:
+{
+  lib,
+  build,
+  # A set of packages for what is not done here, which may be empty.
+  beneath ? { },
+}:
 let
   # A string that is a store path, with the attributes that make modules take it for a package.
   asPackage = name: path: {
@@ -75,10 +80,44 @@ let
       executable = true;
     };
   withShell = text: "#!${build.shell}\n${text}";
+
+  # Joins packages; a later one does not replace the files of an earlier one.
+  join =
+    {
+      name ? "${args.pname}-${args.version}",
+      paths,
+      pathsToLink ? [ "/" ],
+      meta ? { },
+      passthru ? { },
+      ...
+    }@args:
+    build.join { inherit name paths pathsToLink; } // { inherit meta; } // passthru;
+
+  # What runs after the links are made is written for the tools of nixpkgs.
+  joined =
+    kind: args:
+    if args.postBuild or "" == "" then
+      join args
+    else
+      (beneath.${kind}
+        or (throw "`${kind}` with `postBuild` needs a nixpkgs\nhint: pass --nixpkgs PATH")
+      )
+        args;
+
+  # The text of a file in which each `@name@` is replaced.
+  substituted =
+    src: vars:
+    let
+      set = lib.filterAttrs (_name: v: v != null) vars;
+    in
+    builtins.replaceStrings (map (n: "@${n}@") (builtins.attrNames set)) (
+      map toString (builtins.attrValues set)
+    ) (builtins.readFile src);
 in
 rec {
   inherit runCommand writeText writeTextFile;
   runCommandLocal = runCommand;
+  runCommandNoCC = runCommand;
   runtimeShell = build.shell;
 
   writeTextDir =
@@ -109,18 +148,8 @@ rec {
       ${text}
     '';
 
-  # Joins packages; a later one does not replace the files of an earlier one.
-  buildEnv =
-    {
-      name,
-      paths,
-      pathsToLink ? [ "/" ],
-      meta ? { },
-      passthru ? { },
-      ...
-    }:
-    build.join { inherit name paths pathsToLink; } // { inherit meta; } // passthru;
-  symlinkJoin = args: buildEnv (removeAttrs args [ "postBuild" ]);
+  buildEnv = joined "buildEnv";
+  symlinkJoin = joined "symlinkJoin";
 
   linkFarm =
     name: entries:
@@ -151,20 +180,36 @@ rec {
       passAsFile = [ "files" ];
     } "cat $(cat \"$filesPath\") > \"$out\"";
 
-  formats = {
-    json = _args: {
-      type = lib.types.unspecified;
-      generate = name: value: writeText name (builtins.toJSON value);
-    };
-    # Every JSON document is a YAML document.
-    yaml = formats.json;
-    ini = args: {
-      type = with lib.types; attrsOf (attrsOf unspecified);
-      generate = name: value: writeText name (lib.generators.toINI args value);
-    };
-    keyValue = args: {
-      type = with lib.types; attrsOf unspecified;
-      generate = name: value: writeText name (lib.generators.toKeyValue args value);
-    };
+  formats = beneath.formats or { } // import ./formats.nix { inherit lib writeText; };
+
+  # Names that promise a check of what is written: that takes programs which a build has not.
+  writers = beneath.writers or { } // {
+    writeNginxConfig = writeText;
+    writeBash = writeShellScript;
+    writeBashBin = writeShellScriptBin;
+    writeDash = writeShellScript;
+    writeDashBin = writeShellScriptBin;
+    writeText = writeText;
+    writeJSON = name: value: writeText name (builtins.toJSON value);
+    writeYAML = name: value: writeText name (builtins.toJSON value);
   };
+
+  replaceVars = src: vars: writeText (baseNameOf (toString src)) (substituted src vars);
+  substituteAll =
+    args:
+    if args.dir or null != null then
+      beneath.substituteAll or (throw "`substituteAll` with `dir` needs a nixpkgs") args
+    else
+      writeTextFile {
+        name = args.name or (baseNameOf (toString args.src));
+        executable = args.isExecutable or false;
+        text = substituted args.src (
+          removeAttrs args [
+            "src"
+            "name"
+            "dir"
+            "isExecutable"
+          ]
+        );
+      };
 }

@@ -1,24 +1,34 @@
-# The `pkgs` of a configuration without a nixpkgs: builders, formats, and the distribution's programs.
+# A `pkgs` of the distribution's own programs, with builders and formats that need nothing but Nix.
 {
   lib,
   build,
   hostPackage,
 }:
+let
+  distributions = import ./distributions.nix;
+in
 {
   system,
   overlays ? [ ],
+  # The distribution of the target, see distributions.nix.
+  distribution ? distributions.debian-12,
+  # The host's own additions to the table.
+  packages ? { },
+  # A set of packages for all that the table does not have.
+  beneath ? { },
 }:
 let
   platform = import ./platform.nix { inherit lib system; };
-  programs = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) (import ./programs.nix);
+  table =
+    import ./programs.nix // import ./services.nix { inherit lib distribution; } // packages;
+  programs = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) table;
 
-  base =
-    _final:
-    programs
-    // import ./builders.nix { inherit lib build; }
-    // {
-      inherit lib hostPackage;
+  # Only without a set beneath: what can't be built here can be built there.
+  own =
+    final:
+    {
       config = { };
+      pkgs = final;
       overlays = [ ];
       hostPlatform = platform;
       stdenv = {
@@ -35,5 +45,22 @@ let
           }` needs a nixpkgs\nhint: pass --nixpkgs PATH, or use a host package";
       };
     };
+
+  base =
+    final:
+    (if beneath == { } then own final else beneath)
+    // programs
+    // import ./builders.nix { inherit lib build beneath; }
+    // {
+      inherit lib hostPackage;
+      hostPrograms = builtins.attrNames programs;
+    };
+
+  make =
+    overlays:
+    lib.fix (lib.foldl' (lib.flip lib.extends) base overlays)
+    // {
+      appendOverlays = more: make (overlays ++ more);
+    };
 in
-lib.fix (lib.foldl' (lib.flip lib.extends) base overlays)
+make overlays

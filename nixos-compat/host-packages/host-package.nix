@@ -13,7 +13,9 @@
   # What to install on the target, by family of distributions: `{ debian = "nginx-light"; }`.
   install ? { },
   version ? null,
-  # Attributes that modules expect of the package.
+  # The paths that the plan looks for on the target; by default all that are linked.
+  required ? null,
+  # Attributes that modules expect of the package, or a function from the package to them.
   passthru ? { },
 }:
 let
@@ -58,7 +60,7 @@ let
       hostRequirements = map (path: {
         inherit path install;
         package = name;
-      }) (builtins.attrValues linked);
+      }) (lib.unique (if required == null then builtins.attrValues linked else required));
       override = _args: package;
       overrideAttrs = _f: package;
       # One folder stands for every output that a module may ask for.
@@ -68,7 +70,10 @@ let
       lib = package;
       man = package;
       doc = package;
+      data = package;
+      info = package;
+      getOutput = _name: package;
     }
-    // passthru;
+    // (if builtins.isFunction passthru then passthru package else passthru);
 in
 package

@@ -1,76 +1,203 @@
-# Packages of the distribution under the names that nixpkgs gives them.
+# Programs that every distribution has, under the names that nixpkgs gives their packages.
 let
   from = folder: names: map (n: "${folder}/${n}") names;
-  usr = from "/usr/bin";
-  essential = package: bin: {
-    bin = usr bin;
+  tool =
+    package: bin:
+    {
+      inherit bin;
+      install = {
+        debian = package;
+        fedora = package;
+      };
+    };
+  usr = package: names: tool package (from "/usr/bin" names);
+  sbin = package: names: tool package (from "/usr/sbin" names);
+  # A package whose name differs between the families.
+  named =
+    debian: fedora: bin:
+    {
+      inherit bin;
+      install = { inherit debian fedora; };
+    };
+
+  # Programs that no host lacks, so that one stands for all when the plan looks for them.
+  essential = entry: { required = [ (builtins.head entry.bin) ]; } // entry;
+
+  # Further names of the same package.
+  utilLinux = essential (
+    tool "util-linux" (
+      from "/usr/bin" [
+        "flock"
+        "findmnt"
+        "getopt"
+        "ionice"
+        "lsblk"
+        "mcookie"
+        "mount"
+        "mountpoint"
+        "nsenter"
+        "setpriv"
+        "setsid"
+        "taskset"
+        "umount"
+        "unshare"
+        "whereis"
+      ]
+      ++ from "/usr/sbin" [
+        "blkid"
+        "blockdev"
+        "fsck"
+        "losetup"
+        "mkswap"
+        "runuser"
+        "swapoff"
+        "swapon"
+      ]
+    )
+  );
+  iproute = usr "iproute2" [
+    "ip"
+    "ss"
+  ] // {
     install = {
-      debian = package;
-      fedora = package;
+      debian = "iproute2";
+      fedora = "iproute";
     };
   };
+  netTools = sbin "net-tools" [
+    "ifconfig"
+    "route"
+  ];
+  bash =
+    essential (
+      tool "bash" [
+        "/usr/bin/bash"
+        "/usr/bin/sh"
+      ]
+    )
+    // {
+      passthru.shellPath = "/bin/bash";
+    };
+  python = usr "python3" [ "python3" ];
 in
 {
-  bash = essential "bash" [ "bash" ] // {
-    passthru.shellPath = "/bin/bash";
-  };
-  coreutils = essential "coreutils" [
-    "basename"
-    "cat"
-    "chmod"
-    "chown"
-    "cp"
-    "cut"
-    "date"
-    "dirname"
-    "env"
-    "head"
-    "id"
-    "install"
-    "ln"
-    "ls"
-    "mkdir"
-    "mktemp"
-    "mv"
-    "readlink"
-    "realpath"
-    "rm"
-    "sleep"
-    "sort"
-    "stat"
-    "tail"
-    "tee"
-    "touch"
-    "tr"
-    "wc"
+  inherit bash;
+  bashInteractive = bash;
+  bzip2 = usr "bzip2" [ "bzip2" ];
+  coreutils = essential (
+    usr "coreutils" [
+      "[" "arch" "b2sum" "base32" "base64" "basename" "cat" "chgrp" "chmod" "chown" "cksum" "comm" "cp" "csplit"
+      "cut" "date" "dd" "df" "dir" "dirname" "du" "echo" "env" "expand" "expr" "factor" "false" "fmt" "fold"
+      "groups" "head" "hostid" "id" "install" "join" "link" "ln" "logname" "ls" "md5sum" "mkdir" "mkfifo" "mknod"
+      "mktemp" "mv" "nice" "nl" "nohup" "nproc" "numfmt" "od" "paste" "pathchk" "pr" "printenv" "printf" "pwd"
+      "readlink" "realpath" "rm" "rmdir" "seq" "sha1sum" "sha224sum" "sha256sum" "sha384sum" "sha512sum" "shred"
+      "shuf" "sleep" "sort" "split" "stat" "stdbuf" "stty" "sum" "sync" "tac" "tail" "tee" "test" "timeout"
+      "touch" "tr" "true" "truncate" "tsort" "tty" "uname" "unexpand" "uniq" "unlink" "users" "vdir" "wc" "who"
+      "whoami" "yes"
+      # In nixpkgs it is part of this package; the distributions have it in procps or util-linux.
+      "kill"
+    ]
+    // {
+      required = [ "/usr/bin/env" ];
+    }
+  );
+  curl = usr "curl" [ "curl" ];
+  dbus = usr "dbus" [
+    "dbus-send"
+    "dbus-uuidgen"
   ];
-  curl = essential "curl" [ "curl" ];
-  findutils = essential "findutils" [
-    "find"
-    "xargs"
+  diffutils = essential (
+    usr "diffutils" [
+      "cmp"
+      "diff"
+    ]
+  );
+  findutils = essential (
+    usr "findutils" [
+      "find"
+      "xargs"
+    ]
+  );
+  gawk = named "gawk" "gawk" [ "/usr/bin/gawk" "/usr/bin/awk" ];
+  getent = essential (usr "libc-bin" [ "getent" ]);
+  git = usr "git" [ "git" ];
+  gnugrep = essential (usr "grep" [ "grep" ]);
+  gnupg = usr "gnupg" [ "gpg" ];
+  gnused = essential (usr "sed" [ "sed" ]);
+  gnutar = essential (usr "tar" [ "tar" ]);
+  gzip = essential (
+    usr "gzip" [
+      "gzip"
+      "gunzip"
+      "zcat"
+    ]
+  );
+  inetutils = usr "inetutils" [ "hostname" ];
+  iproute2 = iproute;
+  inherit iproute;
+  iptables = sbin "iptables" [
+    "iptables"
+    "ip6tables"
+    "iptables-restore"
+    "ip6tables-restore"
   ];
-  gawk = essential "gawk" [ "gawk" ];
-  gnugrep = essential "grep" [ "grep" ];
-  gnused = essential "sed" [ "sed" ];
-  gnutar = essential "tar" [ "tar" ];
-  gzip = essential "gzip" [ "gzip" ];
-  jq = essential "jq" [ "jq" ];
-  systemd = essential "systemd" [
-    "journalctl"
-    "loginctl"
-    "systemctl"
-    "systemd-tmpfiles"
+  iputils = usr "iputils-ping" [ "ping" ];
+  jq = usr "jq" [ "jq" ];
+  kmod = sbin "kmod" [
+    "lsmod"
+    "modprobe"
   ];
-  util-linux = essential "util-linux" [
-    "flock"
-    "mount"
-    "umount"
+  logger = usr "bsdutils" [ "logger" ];
+  nettools = netTools;
+  net-tools = netTools;
+  nftables = sbin "nftables" [ "nft" ];
+  openssl = usr "openssl" [ "openssl" ];
+  perl = usr "perl" [ "perl" ];
+  procps = usr "procps" [
+    "free"
+    "pgrep"
+    "pkill"
+    "ps"
+    "uptime"
   ];
-  nginx = {
-    bin = [ "/usr/sbin/nginx" ];
-    install = {
-      debian = "nginx-light";
-      fedora = "nginx";
+  python3 = python;
+  rsync = usr "rsync" [ "rsync" ];
+  shadow =
+    sbin "passwd" [
+      "groupadd"
+      "groupmod"
+      "useradd"
+      "userdel"
+      "usermod"
+      "nologin"
+    ]
+    // {
+      install = {
+        debian = "passwd";
+        fedora = "shadow-utils";
+      };
     };
-  };
+  su = essential (
+    tool "util-linux" [ "/usr/bin/su" ]
+  );
+  sudo = usr "sudo" [ "sudo" ];
+  systemd = essential (
+    usr "systemd" [
+      "systemctl"
+      "journalctl"
+      "loginctl"
+      "systemd-cat"
+      "systemd-notify"
+      "systemd-run"
+      "systemd-tmpfiles"
+      "systemd-ask-password"
+    ]
+  );
+  util-linux = utilLinux;
+  utillinux = utilLinux;
+  utillinuxMinimal = utilLinux;
+  util-linuxMinimal = utilLinux;
+  which = usr "debianutils" [ "which" ];
+  xz = usr "xz-utils" [ "xz" ];
+  zstd = usr "zstd" [ "zstd" ];
 }

@@ -18,6 +18,9 @@ in
 builtins.seq host.drvPath {
   etc = lib.mapAttrs (_name: textOf) config.environment.etc;
   units = lib.mapAttrs (_name: textOf) config.systemd.units;
+  required = lib.listToAttrs (
+    map (r: lib.nameValuePair r.path (r.install.debian or "?")) config.system.build.hostRequirements
+  );
   tmpfiles = config.systemd.tmpfiles.rules;
   noEffect = lib.listToAttrs (
     map (e: lib.nameValuePair e.option (map shown e.definedIn)) config.system-manager.noEffect

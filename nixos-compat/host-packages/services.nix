@@ -1,0 +1,224 @@
+# Servers of a distribution, with what NixOS modules expect of their packages beyond `bin/`.
+{ lib, distribution }:
+let
+  inherit (distribution) family;
+  isDebian = family == "debian";
+  from = folder: names: map (n: "${folder}/${n}") names;
+
+  # One name in both families, unless they are told apart.
+  install = package: {
+    debian = package.debian or package;
+    fedora = package.fedora or package;
+  };
+  server = package: bin: {
+    inherit bin;
+    install = install package;
+  };
+
+  nginx =
+    server
+      {
+        debian = "nginx-light";
+        fedora = "nginx";
+      }
+      [ "/usr/sbin/nginx" ]
+    // {
+      version = "1.22.1";
+      required = [
+        "/usr/sbin/nginx"
+        "/etc/nginx/mime.types"
+      ];
+      links = lib.listToAttrs (
+        map (f: lib.nameValuePair "conf/${f}" "/etc/nginx/${f}") [
+          "fastcgi.conf"
+          "fastcgi_params"
+          "mime.types"
+          "scgi_params"
+          "uwsgi_params"
+        ]
+      );
+      passthru.modules = [ ];
+    };
+
+  major = distribution.postgresql;
+  postgresFolder = if isDebian then "/usr/lib/postgresql/${major}/bin" else "/usr/bin";
+  postgresql = {
+    bin = from postgresFolder [
+      "postgres"
+      "clusterdb"
+      "createdb"
+      "createuser"
+      "dropdb"
+      "dropuser"
+      "initdb"
+      "pg_basebackup"
+      "pg_ctl"
+      "pg_dump"
+      "pg_dumpall"
+      "pg_isready"
+      "pg_restore"
+      "psql"
+      "reindexdb"
+      "vacuumdb"
+    ];
+    install = {
+      debian = "postgresql-${major}";
+      fedora = "postgresql-server";
+    };
+    required = from postgresFolder [
+      "initdb"
+      "postgres"
+      "psql"
+    ];
+    # Modules choose by the major version; the distribution chooses the rest.
+    version = "${major}.0";
+    passthru = package: {
+      psqlSchema = major;
+      jitSupport = false;
+      installedExtensions = [ ];
+      pkgs = { };
+      # Extensions are the distribution's packages as well, and found where it puts them.
+      withPackages = _choose: package;
+      withJIT = package;
+      withoutJIT = package;
+    };
+  };
+  postgresqlNames = [
+    "postgresql"
+    "postgresql_jit"
+  ]
+  ++ map (v: "postgresql_${v}") (
+    [
+      "9_4"
+      "9_5"
+      "9_6"
+    ]
+    ++ map toString (lib.range 10 18)
+  );
+
+  openssh = {
+    bin =
+      from "/usr/bin" [
+        "ssh"
+        "scp"
+        "sftp"
+        "ssh-add"
+        "ssh-agent"
+        "ssh-keygen"
+        "ssh-keyscan"
+      ]
+      ++ [ "/usr/sbin/sshd" ];
+    links = {
+      "libexec/sftp-server" =
+        if isDebian then "/usr/lib/openssh/sftp-server" else "/usr/libexec/openssh/sftp-server";
+      "etc/ssh/moduli" = "/etc/ssh/moduli";
+    };
+    install = install "openssh-server";
+    version = "9.2";
+  };
+
+  postfix = {
+    bin =
+      from "/usr/sbin" [
+        "postfix"
+        "postalias"
+        "postcat"
+        "postconf"
+        "postdrop"
+        "postlog"
+        "postmap"
+        "postqueue"
+        "postsuper"
+        "sendmail"
+      ]
+      ++ from "/usr/bin" [
+        "mailq"
+        "newaliases"
+      ];
+    links = {
+      "libexec/postfix" = if isDebian then "/usr/lib/postfix/sbin" else "/usr/libexec/postfix";
+      "etc/postfix" = "/etc/postfix";
+    };
+    install = install "postfix";
+    version = "3.7";
+  };
+
+  redis =
+    server
+      {
+        debian = "redis-server";
+        fedora = "valkey-compat-redis";
+      }
+      (
+        from "/usr/bin" [
+          "redis-server"
+          "redis-cli"
+          "redis-sentinel"
+        ]
+      )
+    // {
+      version = "7.0";
+    };
+
+  # Some modules look for servers in `sbin`.
+  alsoInSbin =
+    entry:
+    entry
+    // {
+      links =
+        entry.links or { }
+        // lib.listToAttrs (map (p: lib.nameValuePair "sbin/${baseNameOf p}" p) entry.bin);
+    };
+in
+lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" ] (_name: nginx)
+// lib.genAttrs postgresqlNames (_name: postgresql)
+// {
+  inherit openssh postfix redis;
+  avahi = server { debian = "avahi-daemon"; fedora = "avahi"; } [ "/usr/sbin/avahi-daemon" ];
+  beanstalkd = server "beanstalkd" [ "/usr/bin/beanstalkd" ];
+  dnsmasq = server "dnsmasq" [ "/usr/sbin/dnsmasq" ];
+  haproxy = alsoInSbin (server "haproxy" [ "/usr/sbin/haproxy" ]);
+  icecast = server { debian = "icecast2"; fedora = "icecast"; } [ ] // {
+    links."bin/icecast" = if isDebian then "/usr/bin/icecast2" else "/usr/bin/icecast";
+  };
+  lighttpd = alsoInSbin (server "lighttpd" [ "/usr/sbin/lighttpd" ]);
+  memcached = server "memcached" [ "/usr/bin/memcached" ];
+  mosquitto = server "mosquitto" [ "/usr/sbin/mosquitto" ];
+  mpd = server "mpd" [ "/usr/bin/mpd" ];
+  nats-server = server "nats-server" [
+    (if isDebian then "/usr/sbin/nats-server" else "/usr/bin/nats-server")
+  ];
+  ngircd = alsoInSbin (server "ngircd" [ "/usr/sbin/ngircd" ]);
+  prometheus-node-exporter =
+    server { debian = "prometheus-node-exporter"; fedora = "node-exporter"; } [ ]
+    // {
+      links."bin/node_exporter" =
+        if isDebian then "/usr/bin/prometheus-node-exporter" else "/usr/bin/node_exporter";
+    };
+  squid = alsoInSbin (server "squid" [ "/usr/sbin/squid" ]);
+  stunnel = server { debian = "stunnel4"; fedora = "stunnel"; } [ ] // {
+    links."bin/stunnel" = if isDebian then "/usr/bin/stunnel4" else "/usr/bin/stunnel";
+  };
+  tinyproxy = server "tinyproxy" [ "/usr/bin/tinyproxy" ];
+  tor = server "tor" [ "/usr/bin/tor" ];
+  unbound = alsoInSbin (
+    server "unbound" [
+      "/usr/sbin/unbound"
+      "/usr/sbin/unbound-anchor"
+      "/usr/sbin/unbound-checkconf"
+      "/usr/sbin/unbound-control"
+    ]
+  );
+  uptimed = alsoInSbin (server "uptimed" [ "/usr/sbin/uptimed" ]);
+  vsftpd = alsoInSbin (server "vsftpd" [ "/usr/sbin/vsftpd" ]);
+
+  # The types of files, wherever the distribution keeps the list.
+  mailcap = {
+    links."etc/nginx/mime.types" = "/etc/nginx/mime.types";
+    links."etc/mime.types" = "/etc/mime.types";
+    install = {
+      debian = "media-types";
+      fedora = "mailcap";
+    };
+  };
+}

@@ -1,0 +1,79 @@
+# The distribution's programs in place of the packages that modules ask for.
+{
+  config,
+  lib,
+  systemManager,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.nixos-compat.hostPackages;
+  distributions = import ../host-packages/distributions.nix;
+
+  beneath =
+    if systemManager.nixpkgs == null then
+      { }
+    else
+      import systemManager.nixpkgs {
+        inherit (config.nixpkgs) config;
+        inherit (config.nixpkgs.hostPlatform) system;
+      };
+  pkgs = systemManager.hostPackages {
+    inherit (config.nixpkgs.hostPlatform) system;
+    inherit (cfg) packages;
+    inherit beneath;
+    distribution = distributions.${cfg.distribution};
+  };
+
+  # Every text that ends up in a unit, with the packages that it refers to.
+  services =
+    builtins.attrValues config.systemd.services ++ builtins.attrValues config.systemd.user.services;
+  scripts = lib.concatMap (s: [
+    s.script
+    s.preStart
+    s.postStart
+    s.reload
+    s.preStop
+    s.postStop
+  ]) services;
+  units =
+    builtins.attrValues config.systemd.units ++ builtins.attrValues config.systemd.user.units;
+  files = lib.filter (t: t != null) (
+    map (e: e.text) (units ++ builtins.attrValues config.environment.etc)
+  );
+  context = builtins.getContext (lib.concatStrings (scripts ++ files));
+  isUsed = p: context ? ${builtins.unsafeDiscardStringContext p.drvPath};
+in
+{
+  options.nixos-compat.hostPackages = {
+    enable = mkOption {
+      type = types.bool;
+      default = false;
+      example = true;
+      description = ''
+        Whether the packages that modules ask for are those of the distribution, as far as the table in
+        `nixos-compat/host-packages` knows them. All others come from nixpkgs, where there is one.
+      '';
+    };
+    distribution = mkOption {
+      type = types.enum (builtins.attrNames distributions);
+      default = "debian-12";
+      example = "fedora-43";
+      description = "The distribution of the target: it decides about paths and versions.";
+    };
+    packages = mkOption {
+      type = types.attrsOf types.attrs;
+      default = { };
+      example = lib.literalExpression ''
+        { salt = { bin = [ "/usr/bin/salt-master" ]; install.debian = "salt-master"; }; }
+      '';
+      description = "Further packages of the distribution: the arguments of `hostPackage`, by name.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    nixpkgs.pkgs = lib.mkDefault pkgs;
+    # A program is often named by nothing but its path in a text.
+    system-manager.hostPackages = lib.filter isUsed (map (name: pkgs.${name}) pkgs.hostPrograms);
+  };
+}

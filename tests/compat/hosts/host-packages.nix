@@ -1,0 +1,61 @@
+# The distribution's programs in place of packages, also where a text names nothing but a path.
+{
+  modulesPath,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  toToml = import ../../../nixos-compat/host-packages/toml.nix { inherit lib; };
+in
+{
+  imports = [
+    "${modulesPath}/services/web/webd"
+    "${modulesPath}/services/database/storage.nix"
+  ];
+
+  nixos-compat.hostPackages = {
+    enable = true;
+    distribution = "debian-13";
+    packages.webd = {
+      bin = [ "/usr/sbin/webd" ];
+      install.debian = "webd-light";
+      version = "2.0";
+    };
+    packages.storage = {
+      bin = [ "/usr/bin/storage" ];
+      passthru = package: {
+        dataFormat = "16";
+        withPlugins = _choose: package;
+      };
+    };
+  };
+
+  services.webd.enable = true;
+  services.webd.virtualHosts."a.example" = { };
+  services.storage = {
+    enable = true;
+    package = pkgs.storage.withPlugins (p: [ p.none ]);
+  };
+  systemd.services.check.script = "${pkgs.postgresql_16.withPackages (_: [ ])}/bin/psql --list";
+
+  environment.etc."all.toml".text = toToml {
+    title = "a \"quoted\" text";
+    number = 1.5;
+    list = [
+      1
+      2
+    ];
+    none = null;
+    "dotted.key" = true;
+    empty = { };
+    outer.inner.value = "x";
+    tables = [
+      { name = "first"; }
+      {
+        name = "second";
+        sub.deep = [ { n = 1; } ];
+      }
+    ];
+  };
+}
