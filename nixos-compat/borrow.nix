@@ -6,6 +6,7 @@
 }:
 let
   subtract = import ./subtract.nix { inherit lib; };
+  onceLists = import ./once-lists.nix { inherit lib; };
   fileOf = import ./module-file.nix;
 
   isFile = m: builtins.isPath m || builtins.isString m;
@@ -64,6 +65,7 @@ let
       m:
       m
       // lib.optionalAttrs (hasDeclarations m) { options = subtract ours m.options; }
+      // (if m ? config then { config = onceLists m.config; } else onceLists m)
       // lib.optionalAttrs (m ? imports || m ? require) {
         imports = map (nestedInForce inForce) (m.imports or m.require);
       }

@@ -21,6 +21,7 @@ builtins.seq host.drvPath {
   required = lib.listToAttrs (
     map (r: lib.nameValuePair r.path (r.install.debian or "?")) config.system.build.hostRequirements
   );
+  users = lib.mapAttrs (_name: u: u.uid) config.users.users;
   tmpfiles = config.systemd.tmpfiles.rules;
   noEffect = lib.listToAttrs (
     map (e: lib.nameValuePair e.option (map shown e.definedIn)) config.system-manager.noEffect

@@ -117,6 +117,16 @@ in
       ) cfg.virtualHosts
     );
 
+    # As NixOS had them until 2020.
+    users.users = mkIf (cfg.port != 1) [
+      {
+        name = "webd";
+        uid = config.ids.uids.webd;
+        group = "webd";
+      }
+    ];
+    users.groups.webd = { };
+
     services.rotate.jobs.webd.keep = "7";
     services.storage = mkIf cfg.database {
       enable = true;
