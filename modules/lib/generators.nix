@@ -198,9 +198,7 @@ rec {
         in
         if builtins.length parts == 1 then name else "${section} \"${sub}\"";
       # Quoted, a value is read literally but for these escapes (git-config(1), Syntax).
-      quote =
-        v:
-        "\"${builtins.replaceStrings [ "\n" "\t" "\b" "\"" "\\" ] [ "\\n" "\\t" "\\b" "\\\"" "\\\\" ] v}\"";
+      quote = v: "\"${builtins.replaceStrings [ "\n" "\t" "\"" "\\" ] [ "\\n" "\\t" "\\\"" "\\\\" ] v}\"";
       keyValue =
         k: v:
         let

@@ -640,6 +640,7 @@ in
           "y"
         ];
       };
+      git = lib.generators.toGitINI { user.name = "bob \"b\" \\"; };
       line = lib.cli.toGNUCommandLineShell { } {
         v = true;
         name = "a b";
@@ -649,6 +650,7 @@ in
     expected = {
       ini = "[s]\na=1\nb=true\n";
       keys = "k=x\nk=y\n";
+      git = "[user]\n\tname = \"bob \\\"b\\\" \\\\\"\n";
       line = "--name 'a b' -v";
     };
   };
