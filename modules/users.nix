@@ -197,7 +197,12 @@ let
           let
             theShell = if config.shell == null then null else shellPath config.shell;
             inStore = theShell != null && lib.hasPrefix "${builtins.storeDir}/" theShell;
-            ranges = start: map (r: { start = r.${start}; inherit (r) count; });
+            ranges =
+              start:
+              map (r: {
+                start = r.${start};
+                inherit (r) count;
+              });
           in
           {
             inherit (config)
@@ -258,44 +263,49 @@ let
 
   # -- checks --
   check = assertion: message: { inherit assertion message; };
-  userChecks = u: [
-    (check (isSystem u != u.isNormalUser)
-      "users.users.${u.name}: exactly one of isSystemUser and isNormalUser must be set (a uid below 1000 counts as the former)"
-    )
-    (check (
-      u.isNormalUser -> u.uid == null || u.uid >= 1000
-    ) "users.users.${u.name}: a normal user's uid must be at least 1000")
-    (check (
-      u.group != ""
-    ) "users.users.${u.name}.group is not set; NixOS modules usually declare `users.groups.${u.name}` for it")
-    (check (lib.all (h: h == null || builtins.match "[^:\n]*" h != null) [
-      u.hashedPassword
-      u.initialHashedPassword
-    ]) "users.users.${u.name}: a password hash must not contain `:` or a newline")
-    (check (
-      cfg.mutableUsers || u.shell != null
-    ) "users.users.${u.name}.shell must not be null when users.mutableUsers is false")
-  ] ++ shellChecks u;
+  userChecks =
+    u:
+    [
+      (check (isSystem u != u.isNormalUser)
+        "users.users.${u.name}: exactly one of isSystemUser and isNormalUser must be set (a uid below 1000 counts as the former)"
+      )
+      (check (
+        u.isNormalUser -> u.uid == null || u.uid >= 1000
+      ) "users.users.${u.name}: a normal user's uid must be at least 1000")
+      (check (u.group != "")
+        "users.users.${u.name}.group is not set; NixOS modules usually declare `users.groups.${u.name}` for it"
+      )
+      (check (lib.all (h: h == null || builtins.match "[^:\n]*" h != null) [
+        u.hashedPassword
+        u.initialHashedPassword
+      ]) "users.users.${u.name}: a password hash must not contain `:` or a newline")
+      (check (
+        cfg.mutableUsers || u.shell != null
+      ) "users.users.${u.name}.shell must not be null when users.mutableUsers is false")
+    ]
+    ++ shellChecks u;
 
   shellChecks =
     u:
-    map (
-      program:
-      let
-        option = [
-          "programs"
-          program
-          "enable"
-        ];
-        wants = lib.isDerivation u.shell && lib.getName u.shell == program;
-      in
-      check (u.ignoreShellProgramCheck || !wants || lib.attrByPath option true config)
-        "users.users.${u.name}.shell is ${program}, but programs.${program}.enable is false, so that it lacks the paths of packages; enable it, or set ignoreShellProgramCheck"
-    ) [
-      "fish"
-      "xonsh"
-      "zsh"
-    ];
+    map
+      (
+        program:
+        let
+          option = [
+            "programs"
+            program
+            "enable"
+          ];
+          wants = lib.isDerivation u.shell && lib.getName u.shell == program;
+        in
+        check (u.ignoreShellProgramCheck || !wants || lib.attrByPath option true config)
+          "users.users.${u.name}.shell is ${program}, but programs.${program}.enable is false, so that it lacks the paths of packages; enable it, or set ignoreShellProgramCheck"
+      )
+      [
+        "fish"
+        "xonsh"
+        "zsh"
+      ];
 
   twice =
     list: of:
@@ -310,7 +320,10 @@ let
 
   # Accounts that the configuration does not declare keep their passwords, so only declared ones can be shut out.
   admins = lib.filter (
-    u: u.name == "root" || lib.any (g: lib.elem g u.extraGroups) adminGroups || lib.elem u.group adminGroups
+    u:
+    u.name == "root"
+    || lib.any (g: lib.elem g u.extraGroups) adminGroups
+    || lib.elem u.group adminGroups
   ) users;
   adminGroups = [
     "admin"
@@ -348,9 +361,9 @@ let
     in
     lib.optional (lib.length counted > 1)
       "users.users.${u.name}: only one of its password options counts: ${lib.concatStringsSep ", " counted}"
-    ++ lib.optional (
-      !(wellFormed u.hashedPassword && wellFormed u.initialHashedPassword)
-    ) "users.users.${u.name}: a password hash does not look like one, so that nobody can log in with it";
+    ++
+      lib.optional (!(wellFormed u.hashedPassword && wellFormed u.initialHashedPassword))
+        "users.users.${u.name}: a password hash does not look like one, so that nobody can log in with it";
 in
 {
   options.users = {
@@ -441,13 +454,15 @@ in
 
     system-manager.noEffect = lib.concatMap (
       name:
-      map (option: {
-        option = "users.users.${name}.${option}";
-        definedIn = map toString options.users.users.files;
-      }) (
-        lib.optional (cfg.users.${name}.cryptHomeLuks != null) "cryptHomeLuks"
-        ++ lib.optional (cfg.users.${name}.pamMount != { }) "pamMount"
-      )
+      map
+        (option: {
+          option = "users.users.${name}.${option}";
+          definedIn = map toString options.users.users.files;
+        })
+        (
+          lib.optional (cfg.users.${name}.cryptHomeLuks != null) "cryptHomeLuks"
+          ++ lib.optional (cfg.users.${name}.pamMount != { }) "pamMount"
+        )
     ) (builtins.attrNames cfg.users);
 
     system.build.accounts = {

@@ -162,14 +162,16 @@ pub fn steps(plan: &AccountsPlan) -> Vec<Step> {
     if plan.is_empty() {
         return Vec::new();
     }
+    let linger = |wanted: bool| {
+        let users = plan.linger.iter().filter(move |(_, on)| **on == wanted);
+        users.map(|(name, on)| Step::Linger(name.clone(), *on))
+    };
     let mut steps = vec![Step::Claim];
+    // A user whose entry is gone is nobody to logind any more, and one without an entry is not yet somebody.
+    steps.extend(linger(false));
     steps.extend(plan.files.keys().map(|&file| Step::File(file)));
     steps.extend((0..plan.homes.len()).map(Step::Home));
-    steps.extend(
-        plan.linger
-            .iter()
-            .map(|(name, on)| Step::Linger(name.clone(), *on)),
-    );
+    steps.extend(linger(true));
     steps.push(Step::Finish);
     steps
 }
@@ -209,11 +211,18 @@ pub fn apply_step(
             write_database(root, plan, *file).with_context(|| format!("writing {file}"))
         }
         Step::Home(at) => apply_home(root, plan, *at),
-        Step::Linger(name, on) => match linger {
-            Some(linger) => linger(name, *on),
-            None => write_linger(root, name, *on),
+        Step::Linger(name, on) => {
+            let done = match linger {
+                Some(linger) => linger(name, *on),
+                None => write_linger(root, name, *on),
+            };
+            match done {
+                // logind does not know somebody whom another program took out; the file is all that is left.
+                Err(_) if !on => write_linger(root, name, false),
+                done => done,
+            }
+            .with_context(|| format!("setting the lingering of {name}"))
         }
-        .with_context(|| format!("setting the lingering of {name}")),
     }
 }
 

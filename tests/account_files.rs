@@ -1,11 +1,7 @@
 //! Carrying out account changes on the files of a temporary root.
 //!
 //! What needs root (owners, `useradd`) says so and checks nothing when run as somebody else.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a failing test may panic"
-)]
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -15,6 +11,7 @@ use std::process::{Command, Stdio};
 use system_manager::account_files::{
     Step, apply_accounts, apply_step, lock_accounts, observe_accounts, read_record, salts, steps,
 };
+use system_manager::account_record::AccountsRecord;
 use system_manager::manifest::{Accounts, Group, User};
 use system_manager::user_ids::NoNss;
 use system_manager::users::{AccountsPlan, Inputs, no_accounts, plan_accounts};
@@ -191,7 +188,7 @@ fn writes_only_what_changes_and_keeps_modes_labels_and_backups() {
         .collect();
     let strays: Vec<&String> = names
         .iter()
-        .filter(|n| n.ends_with('+') || n.ends_with(".lock") && *n != ".pwd.lock")
+        .filter(|n| n.ends_with(['+', 'k']) && *n != ".pwd.lock")
         .collect();
     assert!(strays.is_empty(), "{strays:?}");
 }
@@ -250,7 +247,7 @@ fn what_can_not_be_read_is_no_empty_file() {
         } else {
             std::fs::create_dir(&path).unwrap();
         }
-        let error = observe_accounts(root.path(), &desired(), &Default::default())
+        let error = observe_accounts(root.path(), &desired(), &AccountsRecord::default())
             .err()
             .unwrap();
         let error = format!("{error:#}");
@@ -311,7 +308,7 @@ fn a_home_behind_somebody_elses_link_is_refused() {
     std::fs::create_dir_all(root.path().join("var/home")).unwrap();
     symlink("var/home", root.path().join("home")).unwrap();
     std::os::unix::fs::lchown(root.path().join("home"), Some(1000), None).unwrap();
-    let error = observe_accounts(root.path(), &desired(), &Default::default())
+    let error = observe_accounts(root.path(), &desired(), &AccountsRecord::default())
         .err()
         .unwrap();
     assert!(format!("{error:#}").contains("symbolic link"), "{error:#}");
@@ -346,7 +343,7 @@ fn a_damaged_record_is_replaced_or_rebuilt() {
     );
     assert_eq!(
         read_record(root.path(), false).unwrap(),
-        (Default::default(), None)
+        (AccountsRecord::default(), None)
     );
 }
 
