@@ -383,6 +383,7 @@ fn useradd_at_the_same_time_loses_no_line_on_either_side() {
     let root = new_root();
     let path = root.path().to_owned();
     let before = snapshot(&path);
+    let (added, one_more) = std::sync::mpsc::channel();
     let adding = std::thread::spawn(move || {
         for number in 0..24 {
             let way = if number % 8 == 7 {
@@ -401,6 +402,7 @@ fn useradd_at_the_same_time_loses_no_line_on_either_side() {
                 let output = useradd.output().unwrap();
                 let error = String::from_utf8_lossy(&output.stderr).into_owned();
                 if output.status.success() {
+                    added.send(()).unwrap();
                     break;
                 }
                 // With `--prefix` it tries a lock only once, and says so.
@@ -410,14 +412,18 @@ fn useradd_at_the_same_time_loses_no_line_on_either_side() {
         }
     });
     let mut rounds = 0;
-    while !adding.is_finished() {
+    loop {
         activate(root.path(), &desired());
         activate(root.path(), &no_accounts());
         rounds += 1;
+        // Both sides want the locks at the same time, and each gets its turn.
+        if one_more.recv().is_err() {
+            break;
+        }
     }
     adding.join().unwrap();
     activate(root.path(), &desired());
-    assert!(rounds > 3, "both sides ran at the same time: {rounds}");
+    assert!(rounds > 12, "both sides ran at the same time: {rounds}");
     let both = snapshot(root.path());
     let has = |name: &str, file: &str| {
         both[file]
