@@ -44,7 +44,13 @@ impl Decision<'_> {
         };
         let old = self.old.definition(name);
         let new = self.new.definition(name);
-        if unit.origin == Origin::Above || (unit.origin != Origin::Ours && matches!(old, File(_))) {
+        let managed = match unit.origin {
+            Origin::Ours => true,
+            Origin::Below => !matches!(old, File(_)),
+            Origin::Above => false,
+            Origin::Nowhere => matches!(old, File(_)),
+        };
+        if !managed {
             return Fate::Unmanaged;
         }
         if self.lost_its_dropins(name) {
@@ -297,7 +303,7 @@ impl Decision<'_> {
             // the distro's own socket stays where it is
             Definition::Absent => {
                 let live = self.live.find(socket);
-                live.is_some_and(|(_, unit)| unit.origin != Origin::Ours)
+                live.is_some_and(|(_, unit)| matches!(unit.origin, Origin::Below | Origin::Above))
             }
         }
     }

@@ -109,14 +109,19 @@ pub enum Origin {
     /// Where a file of that folder would win: the distro's, a generator's.
     #[default]
     Below,
-    /// Where it wins over that folder (transient units, `~/.config`), or nowhere: it is never touched.
+    /// Where it wins over that folder (transient units, `~/.config`): it is never touched.
     Above,
+    /// Nowhere: the unit never had a file, or has lost it while it runs. It is ours if the old generation had a file.
+    Nowhere,
 }
 
 impl Origin {
     /// Tells the origin of a `FragmentPath`, for a managed folder such as `/etc/systemd/system`. Pure.
     #[must_use]
     pub fn of(fragment: &str, managed: &str) -> Self {
+        if fragment.is_empty() {
+            return Self::Nowhere;
+        }
         let managed = managed.trim_end_matches('/');
         let inside = |path: &str| path.starts_with('/');
         if fragment.strip_prefix(managed).is_some_and(inside) {
@@ -129,7 +134,7 @@ impl Origin {
             "/generator.early/",
             "/.config/systemd/user/",
         ];
-        if fragment.is_empty() || winning.iter().any(|part| fragment.contains(part)) {
+        if winning.iter().any(|part| fragment.contains(part)) {
             Self::Above
         } else {
             Self::Below
@@ -220,7 +225,10 @@ impl UnitSet {
         }
         self.units
             .iter()
-            .find(|(_, def)| def.aliases.contains(name))
+            .find(|(target, def)| {
+                // systemd refuses an alias of another type
+                def.aliases.contains(name) && suffix_of(target) == suffix_of(name)
+            })
             .map_or(name, |(target, _)| target)
     }
 

@@ -51,6 +51,7 @@ fn live(text: &str) -> Live {
             origin: match parts.next() {
                 Some("below") => Origin::Below,
                 Some("above") => Origin::Above,
+                Some("nowhere") => Origin::Nowhere,
                 _ => Origin::Ours,
             },
             stops_with: bond.into_iter().map(str::to_owned).collect(),
@@ -147,6 +148,9 @@ fn an_active_service_follows_its_own_word() {
         ("removed, inactive", &[("a.service", A)], &[], "a.service:inactive", "nothing"),
         ("the distro's own", &[("b.service", A)], &[("b.service", B)], "a.service:active:below", "nothing"),
         ("shadowed by another file", &[("a.service", A)], &[("a.service", B)], "a.service:active:above", "nothing"),
+        ("its file was lost", &[("a.service", A)], &[("a.service", B)], "a.service:active:nowhere", "stop a.service, start a.service"),
+        ("its file was lost, and it goes", &[("a.service", A)], &[], "a.service:active:nowhere", "stop a.service"),
+        ("it never had a file", &[], &[("a.service", A)], "a.service:active:nowhere", "nothing"),
         ("loaded from elsewhere", &[("a.service", A)], &[("a.service", B)], "a.service:active:below", "nothing"),
     ]);
 }
@@ -339,6 +343,7 @@ fn aliases_have_the_definition_of_their_unit() {
     check(&[
         ("becomes an alias", &[("a.service", A)], &[("b.service", B), ("a.service = b.service", "")], "a.service", "stop a.service, start b.service"),
         ("the same under another name", &[("a.service", A)], &[("b.service", A), ("a.service = b.service", "")], "a.service", "nothing"),
+        ("an alias of another type is none", &[("a.service", A)], &[("a.service", A), ("b.target", "[Unit]\nA=1"), ("a.service = b.target", ""), ("c.service = b.target", "")], "a.service c.service", "nothing"),
         ("alias gone", &[("b.service", A), ("a.service = b.service", "")], &[("b.service", A)], "b.service", "nothing"),
     ]);
 }
@@ -552,7 +557,7 @@ fn tells_whose_file_a_fragment_is() {
         ("/run/systemd/transient/a.service", Origin::Above),
         ("/run/systemd/generator.early/a.mount", Origin::Above),
         ("/root/.config/systemd/user/a.service", Origin::Above),
-        ("", Origin::Above),
+        ("", Origin::Nowhere),
         ("/usr/lib/systemd/system/a.service", Origin::Below),
         ("/run/systemd/generator/a.mount", Origin::Below),
     ] {

@@ -177,7 +177,7 @@ class Generator:
         """Gives what systemd says of a unit."""
         r = self.random
         states = ["active"] * 12 + ["inactive"] * 4 + ["failed", "failed", "activating", "reloading", "deactivating"]
-        origins = (["ours"] * 12 if managed else ["below"] * 8) + ["ours", "below", "above"]
+        origins = (["ours"] * 12 if managed else ["below"] * 8) + ["ours", "below", "above", "nowhere"]
         unit: Json = {"activeState": r.choice(states), "subState": "x", "origin": r.choice(origins)}
         unit["stopsWith"] = r.sample(NAMES, 1) if self.chance(0.15) else []
         unit["refusesManualStart"] = self.chance(0.04)

@@ -78,7 +78,8 @@ class Generation:
 
     def true_name(self, name: str) -> str:
         """Resolves an alias."""
-        owners = [n for n in sorted(self.units) if name in self.units[n].get("aliases", [])]
+        same_type = [n for n in sorted(self.units) if split(n)[1] == split(name)[1]]
+        owners = [n for n in same_type if name in self.units[n].get("aliases", [])]
         return name if name in self.units or not owners else owners[0]
 
     def _meaning(self, name: str) -> Meaning:
@@ -175,6 +176,8 @@ class Switch:
         """Gives unmanaged, gone, kept, equal, reload or restart for an active unit."""
         origin = self.live[name].get("origin", "below")
         old, new = self.old.meaning(name), self.new.meaning(name)
+        if origin == "nowhere":
+            origin = "ours" if old.kind == "file" else "above"
         if origin == "above" or (old.kind == "file" and origin != "ours"):
             return "unmanaged"
         gone = "gone" if old.text.yes("Unit", "X-StopOnRemoval", True) else "kept"
@@ -248,7 +251,7 @@ class Switch:
         kind = self.new.meaning(socket).kind
         found = self.named(socket)
         if kind == "absent":
-            return found is not None and self.live[found].get("origin", "below") != "ours"
+            return found is not None and self.live[found].get("origin", "below") in {"below", "above"}
         return kind != "masked"
 
     def stop_then_start(self, name: str, text: UnitText) -> None:
