@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -44,11 +45,17 @@ fn nix(program: &str, args: &[OsString]) -> Result<Output> {
         .with_context(|| format!("running {program}"))
 }
 
+/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
+fn skip(why: &str) {
+    // A report that cannot be written is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED eval: {why}");
+}
+
 /// Says whether Nix is missing, and that the test is skipped for it.
 fn lacks_nix() -> bool {
     let missing = Command::new("nix-build").arg("--version").output().is_err();
     if missing {
-        println!("SKIPPED: there is no nix-build (apt-get install nix-bin)");
+        skip("there is no nix-build (apt-get install nix-bin)");
     }
     missing
 }
@@ -229,8 +236,8 @@ fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
         return Ok(());
     }
     let Some(lib) = nixpkgs_lib() else {
-        println!(
-            "SKIPPED: no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test eval, or NIXPKGS_LIB=/path/of/nixpkgs/lib)"
+        skip(
+            "no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test eval, or NIXPKGS_LIB=/path/of/nixpkgs/lib)",
         );
         return Ok(());
     };
