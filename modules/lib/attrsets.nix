@@ -75,7 +75,7 @@ rec {
     go 0;
 
   getAttrFromPath =
-    path: attrByPath path (throw "cannot find attribute `${lib.concatStringsSep "." path}'");
+    path: attrByPath path (throw "there is no attribute `${lib.concatStringsSep "." path}'");
 
   concatMapAttrs = f: set: foldl' (acc: new: acc // new) { } (attrValues (mapAttrs f set));
 

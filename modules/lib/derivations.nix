@@ -13,7 +13,7 @@
       checked =
         assert lib.assertMsg (
           derivation.type or null == "derivation"
-        ) "lazyDerivation: input must be a derivation.";
+        ) "lazyDerivation: what it is given is no derivation";
         derivation;
     in
     {

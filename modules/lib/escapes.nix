@@ -63,7 +63,7 @@ rec {
   toShellVar =
     name: value:
     if !(isValidPosixName name) then
-      throw "toShellVar: ${name} is not a valid shell variable name"
+      throw "toShellVar: no shell variable can be called `${name}'"
     else if isAttrs value && !(lib.strings.isStringLike value) then
       "declare -A ${name}=(${
         lib.concatMapAttrsStringSep " " (n: v: "[${escapeShellArg n}]=${escapeShellArg v}") value

@@ -249,7 +249,7 @@ rec {
         if depth <= depthLimit then
           v
         else if throwOnDepthLimit then
-          throw "Exceeded maximum eval-depth limit of ${toString depthLimit} while trying to evaluate with `generators.withRecursion'!"
+          throw "generators.withRecursion: the value is nested deeper than ${toString depthLimit} levels"
         else
           "<unevaluated>";
       cut =

@@ -9,7 +9,7 @@ rec {
     x:
     getExe' x (
       x.meta.mainProgram
-        or (lib.warn "getExe: Package ${lib.strings.escapeNixIdentifier (x.meta.name or x.pname or x.name)} does not have the meta.mainProgram attribute. Its name is taken for the program's: use getExe' to name the program." (
+        or (lib.warn "getExe: the package ${lib.strings.escapeNixIdentifier (x.meta.name or x.pname or x.name)} names no `meta.mainProgram', so the program is taken to be called as the package is. Use getExe' to name it." (
           lib.getName x
         ))
     );
@@ -18,11 +18,11 @@ rec {
   getExe' =
     x: y:
     if !(lib.isDerivation x) then
-      throw "lib.meta.getExe': The first argument is of type ${builtins.typeOf x}, but it should be a derivation"
+      throw "lib.meta.getExe': the package is a value of type ${builtins.typeOf x}, not a derivation"
     else if !(isString y) then
-      throw "lib.meta.getExe': The second argument is of type ${builtins.typeOf y}, but it should be a string"
+      throw "lib.meta.getExe': the program's name is a value of type ${builtins.typeOf y}, not a string"
     else if lib.hasInfix "/" y then
-      throw "lib.meta.getExe': The second argument \"${y}\" is a nested path with a \"/\" character, but it should just be the name of the executable"
+      throw "lib.meta.getExe': `${y}' has a slash: the name of a program in `bin' was expected"
     else
       "${lib.getBin x}/bin/${y}";
 

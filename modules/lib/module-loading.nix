@@ -154,7 +154,7 @@ let
       else
         throw (shownType m (toString m._file or file) args._prefix)
     else if isList m then
-      throw "Module imports can't be nested lists. Perhaps you meant to remove one level of lists? Definitions: ${
+      throw "`imports' takes modules, but has a list among them: join it with the list around it. It is ${
         lib.showDefs [
           {
             inherit file;

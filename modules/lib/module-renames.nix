@@ -98,7 +98,7 @@ rec {
         mkOption (
           {
             inherit visible;
-            description = "Alias of {option}`${showOption to}`.";
+            description = "Another name of {option}`${showOption to}`.";
             apply = _: use (toOf config);
           }
           // optionalAttrs (target != null && lib.isOption target) { inherit (target) type; }
@@ -121,7 +121,7 @@ rec {
       inherit from to;
       visible = false;
       warn = true;
-      use = builtins.trace "Obsolete option `${showOption from}' is used. It was renamed to `${showOption to}'.";
+      use = builtins.trace "`${showOption from}' was read: the option is called `${showOption to}' now.";
     };
 
   # The same, silent until the release in which it was renamed is the oldest supported one.
@@ -135,7 +135,7 @@ rec {
       inherit from to;
       visible = false;
       warn = lib.oldestSupportedReleaseIsAtLeast sinceRelease;
-      use = lib.warnIf (lib.oldestSupportedReleaseIsAtLeast sinceRelease) "Obsolete option `${showOption from}' is used. It was renamed to `${showOption to}'.";
+      use = lib.warnIf (lib.oldestSupportedReleaseIsAtLeast sinceRelease) "`${showOption from}' was read: the option is called `${showOption to}' now.";
     };
 
   mkAliasOptionModule =
@@ -159,13 +159,12 @@ rec {
     {
       options = setAttrByPath path (mkOption {
         visible = false;
-        apply =
-          _: throw "The option `${name}' can no longer be used since it's been removed. ${instructions}";
+        apply = _: throw "`${name}' was read, but the option was removed. ${instructions}";
       });
       config.assertions = [
         {
           assertion = !opt.isDefined;
-          message = "The option definition `${name}' in ${showFiles opt.files} no longer has any effect; please remove it.\n${instructions}";
+          message = "`${name}' is set in ${showFiles opt.files}, but the option was removed: setting it does nothing.\n${instructions}";
         }
       ];
     };
@@ -187,7 +186,7 @@ rec {
         let
           opt = getAttrFromPath path options;
         in
-        "The option `${showOption path}' defined in ${showFiles opt.files} has been changed to `${showOption to}' that has a different type. Please read the documentation of `${showOption to}' and update your configuration accordingly.";
+        "The option `${showOption path}' defined in ${showFiles opt.files} was replaced by `${showOption to}', which takes another kind of value. The old one is still converted; set the new one in its place.";
     in
     {
       options = lib.foldl' recursiveUpdate { } (map old froms);

@@ -212,7 +212,7 @@ let
           defs;
       merged =
         if opt.readOnly or false && length withDefault > 1 then
-          throw "The option `${showOption loc}' is read-only, but it's set multiple times. Definition values:${
+          throw "The option `${showOption loc}' is read-only, yet it has more than one definition. Definition values:${
             showDefs (
               map (def: def // { value = (mergeDefinitions loc opt.type [ def ]).mergedValue; }) withDefault
             )

@@ -170,7 +170,7 @@ rec {
       throw "Cannot merge definitions of `${showOption loc}'. Definition values:${showDefs defs}";
 
   mergeOneOption = mergeUniqueOption {
-    message = "Use `lib.mkForce value` or `lib.mkDefault value` to change the priority of a definition.";
+    message = "With `lib.mkForce' one definition wins, with `lib.mkDefault' it gives way.";
   };
 
   mergeUniqueOption =
@@ -199,7 +199,7 @@ rec {
               first
               def
             ]
-          }\nUse `lib.mkForce value` or `lib.mkDefault value` to change the priority of one of them.";
+          }\nWith `lib.mkForce' one of them wins, with `lib.mkDefault' it gives way.";
     in
     if tail defs == [ ] then
       first.value
@@ -221,10 +221,7 @@ rec {
   showDefs = concatMapStrings (def: "\n- In ${place def}${shownValue def.value}");
 
   showOptionWithDefLocs =
-    opt:
-    "${showOption opt.loc}, with values defined in:\n${
-      concatMapStrings (f: "- ${toString f}\n") opt.files
-    }";
+    opt: "${showOption opt.loc}, defined in\n${concatMapStrings (f: "- ${toString f}\n") opt.files}";
 
   unknownModule = lib.modules.unknownFile;
 

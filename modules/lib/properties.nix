@@ -73,7 +73,7 @@ let
       else if value.condition == false then
         [ ]
       else
-        throw "‘mkIf’ called with a non-Boolean condition"
+        throw "mkIf: the condition is neither true nor false"
     else
       [ value ];
 

@@ -29,7 +29,7 @@ let
     if parts != null && builtins.isInt number then
       number
     else if padded then
-      throw "${name}: Ambiguity in interpretation of ${toJSON text} between octal and zero padded integer."
+      throw "${name}: ${toJSON text} begins with a zero: it could be meant as octal, or as padded."
     else
       throw "${name}: Could not convert ${toJSON text} to int.";
 in

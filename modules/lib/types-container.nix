@@ -118,7 +118,7 @@ rec {
     attrsOf elemType
     // {
       name = "loaOf";
-      deprecationMessage = "Mixing lists with attribute values is no longer possible; please use `types.attrsOf` instead.";
+      deprecationMessage = "It takes attribute sets only: `types.attrsOf` says so.";
     };
 
   attrsWith =
@@ -255,16 +255,15 @@ rec {
   oneOf =
     types:
     if types == [ ] then
-      throw "types.oneOf needs to get at least one type in its argument"
+      throw "types.oneOf: the list of types is empty"
     else
       lib.foldl' either (head types) (lib.tail types);
 
   # Values of `finalType`, or of `coercedType` made into it by a function.
   coercedTo =
     coercedType: coerce: finalType:
-    assert lib.assertMsg (
-      coercedType.getSubModules == null
-    ) "coercedTo: coercedType must not have submodules (it's a ${coercedType.description})";
+    assert lib.assertMsg (coercedType.getSubModules == null)
+      "types.coercedTo: values that are coerced can't be submodules, but are `${coercedType.description}'";
     mkOptionType {
       name = "coercedTo";
       description = "${optionDescriptionPhrase (class: class == "noun") finalType} or ${

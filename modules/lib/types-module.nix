@@ -145,9 +145,9 @@ rec {
         if common == [ ] then
           a.specialArgs // b.specialArgs
         else
-          throw "A submoduleWith option is declared multiple times with the same specialArgs ${toString common}";
-      shorthandOnlyDefinesConfig = agree "shorthandOnlyDefinesConfig" "A submoduleWith option is declared multiple times with conflicting shorthandOnlyDefinesConfig values";
-      description = agree "description" "A submoduleWith option is declared multiple times with conflicting descriptions";
+          throw "Two declarations of a submodule both bring the specialArgs ${toString common}";
+      shorthandOnlyDefinesConfig = agree "shorthandOnlyDefinesConfig" "Two declarations of a submodule disagree on shorthandOnlyDefinesConfig";
+      description = agree "description" "Two declarations of a submodule have different descriptions";
       class = agree "class" "A submoduleWith option is declared multiple times with conflicting class values ${builtins.toJSON a.class} and ${builtins.toJSON b.class}.";
     };
 

@@ -153,7 +153,7 @@ rec {
   str = simple "str" "string" isString;
   string = str // {
     name = "string";
-    deprecationMessage = "See https://github.com/NixOS/nixpkgs/pull/66346 for better alternative types.";
+    deprecationMessage = "It joins strings without a separator: `types.str` or `types.separatedString` says what is meant.";
   };
 
   nonEmptyStr = mkOptionType {
@@ -251,7 +251,7 @@ rec {
   };
 
   pkgs = addCheck (
-    unique { message = "A Nixpkgs pkgs set can not be merged with another pkgs set."; } attrs
+    unique { message = "Package sets can't be merged."; } attrs
     // {
       name = "pkgs";
       descriptionClass = "noun";
@@ -405,7 +405,7 @@ rec {
             valueMeta = { };
           }
         else if nulls > 0 then
-          throw "The option `${showOption loc}` is defined both null and not null, in ${showFiles (lib.options.getFiles defs)}."
+          throw "The option `${showOption loc}` is null in some of its definitions and not in others, which are in ${showFiles (lib.options.getFiles defs)}."
         else
           lib.modules.checkAndMerge loc elemType defs
       );

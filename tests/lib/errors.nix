@@ -66,7 +66,7 @@ in
   read_only_options_take_one_value = {
     expr = wrong.fixed;
     says = [
-      "`fixed' is read-only, but it's set multiple times"
+      "`fixed' is read-only, yet it has more than one definition"
       "/fixtures/type-errors.nix:37': 2"
     ];
   };
@@ -94,7 +94,7 @@ in
   removed_options_say_what_to_do = {
     expr = (configOf [ ./fixtures/renamed.nix ]).gone;
     says = [
-      "`gone' can no longer be used"
+      "`gone' was read, but the option was removed"
       "Use `new.name'."
     ];
   };
