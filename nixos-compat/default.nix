@@ -10,7 +10,7 @@
   specialArgs,
 }:
 let
-  inherit (builtins) attrNames listToAttrs;
+  inherit (builtins) listToAttrs;
 
   root = builtins.unsafeDiscardStringContext (toString (nixpkgs + "/nixos/modules"));
   moduleFile = import ./module-file.nix;
@@ -32,6 +32,18 @@ let
   );
 
   setOf = names: listToAttrs (map (name: { inherit name; value = true; }) names);
+
+  # Whether users of this nixpkgs have `nogroup` by default, as its own declaration says.
+  usersAreOld =
+    let
+      file = "${root}/config/users-groups.nix";
+      declare = import (/. + file);
+      args = lib.mapAttrs (
+        name: _optional: importArgs.${name} or (throw "`${name}` has no part in declaring users")
+      ) (lib.functionArgs declare);
+      inherit ((declare args).options.users) users;
+    in
+    isListed ? ${file} && (users.type.getSubOptions [ ]).group.default or "" == "nogroup";
 
   # The arguments that may be used in `imports`.
   importArgs = {
@@ -71,6 +83,7 @@ let
         modules =
           core
           ++ borrow (listed ++ unlisted) inForce
+          ++ lib.optional usersAreOld ./old-users.nix
           ++ [
             replaced
             (import ./values.nix {
@@ -100,7 +113,7 @@ let
       };
     in
     {
-      inherit evaluation findings chosen;
+      inherit evaluation findings;
     };
 
   # Takes modules in until all that is set has one in force that acts on it.
@@ -136,12 +149,4 @@ in
       };
     in
     if isNeeded probe modules then evaluate modules [ ] else probe;
-
-  # For tools that look at one module at a time.
-  inherit
-    evaluateWith
-    listed
-    root
-    ;
-  declaredHere = attrNames ours;
 }

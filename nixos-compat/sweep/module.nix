@@ -1,0 +1,123 @@
+# Looks at one NixOS module: see sweep.py, which asks for one attribute at a time.
+{
+  nixpkgs,
+  # The module's path below `nixos/modules`.
+  module ? "services/web-servers/nginx/default.nix",
+  # Whether the distribution's programs stand in for packages.
+  hostPackages ? true,
+  system ? builtins.currentSystem,
+}:
+let
+  project = import ../.. { inherit nixpkgs system; };
+  lib = import ../library.nix { inherit nixpkgs; };
+  root = toString (nixpkgs + "/nixos/modules");
+  file = "${root}/${module}";
+
+  case = ../cases + "/${module}";
+  cases = lib.optional (builtins.pathExists case) case;
+
+  settings = {
+    nixos-compat.autoImport = true;
+    nixos-compat.hostPackages.enable = hostPackages;
+    # A host has users of its own; this one has the data of a new one.
+    system.stateVersion = lib.mkDefault lib.trivial.release;
+  };
+  evaluate = modules: project.evaluate { modules = [ file ] ++ modules; };
+
+  plain = evaluate [ settings ];
+
+  # The paths of the options that the module declares.
+  declared =
+    let
+      value = import file;
+      args = {
+        inherit lib;
+        inherit (plain) config options;
+        modulesPath = root;
+      };
+      missing = removeAttrs (lib.functionArgs value) (builtins.attrNames args);
+      m =
+        if lib.isFunction value then
+          value (args // builtins.mapAttrs (name: _: plain._module.args.${name}) missing)
+        else
+          value;
+      follow =
+        path: tree:
+        if lib.isOption tree then
+          [ path ]
+        else
+          lib.concatLists (lib.mapAttrsToList (name: follow (path ++ [ name ])) tree);
+    in
+    follow [ ] (m.options or { });
+
+  # The options that switch the module on: the shortest of those called `enable`.
+  switches =
+    let
+      all = lib.filter (path: lib.last path == "enable") declared;
+      shortest = lib.foldl' (n: path: lib.min n (lib.length path)) 99 all;
+    in
+    lib.filter (path: lib.length path == shortest) all;
+  switchedOn = map (path: lib.setAttrByPath path true) (lib.take 1 switches);
+  enabled = evaluate ([ settings ] ++ switchedOn ++ cases);
+
+  # What an activation would be made of.
+  force =
+    evaluation:
+    let
+      inherit (evaluation.config.system.build) manifest;
+    in
+    builtins.deepSeq manifest manifest;
+  unitTexts = units: lib.mapAttrs (_name: u: if u.enable then u.text else null) units;
+
+  nixos =
+    modules:
+    (import (nixpkgs + "/nixos/lib/eval-config.nix") {
+      inherit system modules;
+    }).config;
+  nixosSettings = {
+    system.stateVersion = lib.mkDefault lib.trivial.release;
+  };
+
+  declares = lib.length (
+    map (path: builtins.seq (lib.getAttrFromPath path plain.options).type.name path) declared
+  );
+  defaults = lib.attrNames (force plain).units;
+  switched =
+    let
+      manifest = force enabled;
+    in
+    {
+      switches = map (lib.concatStringsSep ".") switches;
+      cases = cases != [ ];
+      failed = map (a: a.message) (lib.filter (a: !a.assertion) enabled.config.assertions);
+      noEffect = map (e: e.option) manifest.noEffect;
+      units = lib.attrNames manifest.units;
+      etc = lib.attrNames manifest.etc;
+    };
+
+  ours = unitTexts enabled.config.systemd.units;
+  theirs = (nixos ([ nixosSettings ] ++ switchedOn ++ cases)).systemd.units;
+in
+{
+  # Every module that can be looked at.
+  modules = map (f: lib.removePrefix "${root}/" (import ../module-file.nix f)) (
+    import (nixpkgs + "/nixos/modules/module-list.nix")
+  );
+
+  inherit declares defaults;
+  enabled = switched;
+  # All at once, which is faster where nothing fails.
+  all = {
+    inherit declares defaults;
+    enabled = switched;
+  };
+
+  # The units beside those of NixOS's own evaluation.
+  compared = {
+    inherit ours;
+    theirs = unitTexts (builtins.intersectAttrs ours theirs);
+    names = lib.attrNames theirs;
+  };
+  # The units of a NixOS without the module.
+  base = lib.attrNames (nixos [ nixosSettings ]).systemd.units;
+}
