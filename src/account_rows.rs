@@ -203,7 +203,8 @@ fn apply_members(
     } else {
         join(&list)
     };
-    if after != current {
+    let unchanged = after == current;
+    if !unchanged {
         table.set(row, group::MEMBERS, &after.0);
         change.fields.push((group::MEMBERS, current, after.clone()));
     }
@@ -216,7 +217,15 @@ fn apply_members(
             free: !wanted.exact,
         },
     };
-    (now != was).then_some(edit)
+    match owned {
+        // What others added is not ours to remember: there is nothing to write down.
+        Some(known)
+            if unchanged && (&known.added, &known.removed) == (&edit.added, &edit.removed) =>
+        {
+            Some(known.clone())
+        }
+        _ => (now != was).then_some(edit),
+    }
 }
 
 /// Gives a member list without what we did to it; exactly the old bytes if nobody else touched it.

@@ -573,7 +573,7 @@ fn what_others_do_in_between_survives() {
     );
     host.edit(AccountFile::Group, "adm:x:4:", "adm:x:4:alice");
     assert!(
-        host.plan(&desired).unwrap().files.is_empty(),
+        host.plan(&desired).unwrap().is_empty(),
         "with mutable users none of that is ours to change"
     );
     host.activate(&no_accounts());
