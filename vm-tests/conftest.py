@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the kind of machine to test on; may be repeated (default: container)",
     )
     parser.addoption("--image", help="the image to boot, such as debian-13 (default: the kind's own)")
+
+
+def pytest_configure() -> None:
+    """Makes a request to end (SIGTERM) an exception, so that machines are released."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from errors import MachineError
+from login import ENVIRONMENT, login_argv
 from machine import DEFAULT_TIMEOUT
 from process import Completed, kill_group, run, wait_for_exit
 from rootfs import build_mask
@@ -27,18 +28,6 @@ _BOOT_LIMIT = 60.0
 _STOP_LIMIT = 10.0
 _REBOOT_REQUESTED = 133
 _EXITING = 0x4
-
-_ENVIRONMENT = {
-    "HOME": "/root",
-    "LANG": "C.UTF-8",
-    "LOGNAME": "root",
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "SHELL": "/bin/bash",
-    "TERM": "dumb",
-    "USER": "root",
-}
-
-_LOGIN = '[ ! -r /etc/profile ] || . /etc/profile; cd /tmp; exec bash -c "$1"'
 
 # Only a child of what enters a process namespace is in it. nsenter's own fork would stop itself when the shutdown
 # stops all processes to kill them, and never reap its child, for which the shutdown then waits.
@@ -243,7 +232,7 @@ class Container(SystemdMachine):
 
     def _enter(self, leader: int, argv: list[str]) -> list[str]:
         bounds = "--bounding-set=" + ",".join(f"-{name}" for name in _DENIED)
-        settings = [f"{key}={value}" for key, value in _ENVIRONMENT.items()]
+        settings = [f"{key}={value}" for key, value in ENVIRONMENT.items()]
         namespaces = ["nsenter", "--target", str(leader), "--all", "--root", "--wd", "--no-fork"]
         return ["setpriv", bounds, *namespaces, "env", "-i", *settings, "sh", "-c", _FORK, "fork", *argv]
 
@@ -254,7 +243,7 @@ class Container(SystemdMachine):
 
     def run_script(self, script: str, timeout: float) -> Completed:
         """Runs a bash script in the container's namespaces."""
-        done = run(self._guest(["bash", "-c", _LOGIN, "login", script]), timeout)
+        done = run(self._guest(login_argv(script)), timeout)
         self._judge(done)
         return done
 
@@ -265,6 +254,9 @@ class Container(SystemdMachine):
             assert self._process is not None
             wait_for_exit(self._process, 0.5)
         if done.status != 0:
+            assert self._leader is not None
+            if _is_shutting_down(self._leader):
+                raise self._die("the machine is shutting down")
             self._require_alive()
 
     def spawn_script(self, script: str, timeout: float) -> None:
@@ -272,7 +264,7 @@ class Container(SystemdMachine):
         limit = ["timeout", "--signal=KILL", str(timeout)]
         self._background.append(
             subprocess.Popen(
-                self._guest([*limit, "bash", "-c", _LOGIN, "login", script]),
+                self._guest([*limit, *login_argv(script)]),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -298,9 +290,9 @@ class Container(SystemdMachine):
             raise MachineError(f"{self.name}: packing `{directory}/{member}`: {done.errors}")
         archive.write_bytes(done.stdout)
 
-    def shell_command(self) -> list[str]:
-        """Returns the host command that opens a root shell in the container."""
-        return self._guest(["bash", "--login"])
+    def shell_interact(self) -> None:
+        """Leaves the terminal to a root shell in the container, until that ends."""
+        subprocess.run(self._guest(["bash", "--login"]), check=False)
 
     def get_console_log(self) -> str:
         """Returns what the container has written to its console over all its boots."""
@@ -324,6 +316,14 @@ def _is_alive(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return fields[0] not in "ZX" and not int(fields[6]) & _EXITING
+
+
+def _is_shutting_down(pid: int) -> bool:
+    """Whether PID 1 has become the program that terminates all processes and unmounts all file systems."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "systemd-shutdow\n"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _kill(pid: int) -> None:

@@ -43,6 +43,7 @@ def main() -> int:
     options.output_directory.mkdir(parents=True, exist_ok=True)
     if not options.shell and not options.interactive:
         _limit(config.get("global_timeout", _GLOBAL_LIMIT))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Session(config["machines"], options.output_directory) as session:
         if options.shell:
             session.machines[0].shell_interact()

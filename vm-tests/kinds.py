@@ -10,11 +10,14 @@ from typing import Any
 from container import Container
 from rootimage import lacks_root
 from systemd_api import SystemdMachine
+from uml import UserModeLinux
 
-KINDS = ("container",)
+KINDS = ("container", "uml")
 """All kinds, from the fastest to the most real."""
 
-DEFAULT_IMAGE = {"container": "host"}
+_TOOLS = {"container": ("systemd-nspawn", "systemd-container"), "uml": ("mmdebstrap", "mmdebstrap")}
+
+DEFAULT_IMAGE = {"container": "host", "uml": "debian-12"}
 """What each kind boots when nothing is chosen; `host` is the running system."""
 
 
@@ -22,7 +25,7 @@ def missing(kind: str, image: str | None = None) -> str | None:
     """Says what this host lacks for a kind and how to get it, or nothing if it can run. Reads only."""
     if os.geteuid() != 0:
         return f"machines need root; run with: sudo vm-tests/run --kind {kind}"
-    tool, package = {"container": ("systemd-nspawn", "systemd-container")}[kind]
+    tool, package = _TOOLS[kind]
     if shutil.which(tool) is None:
         return f"{tool} is not installed; run with: apt-get install {package} && vm-tests/run --kind {kind}"
     return lacks_root(image or DEFAULT_IMAGE[kind])
@@ -34,4 +37,6 @@ def make_machine(
     """Makes a machine of a kind, with the options that the kind has. Whoever calls it must `release` it."""
     if kind == "container":
         return Container(name, image=image or DEFAULT_IMAGE[kind], out_dir=out_dir, **options)
+    if kind == "uml":
+        return UserModeLinux(name, image=image or DEFAULT_IMAGE[kind], out_dir=out_dir, **options)
     raise ValueError(f"there is no machine kind `{kind}`; there are: {', '.join(KINDS)}")

@@ -11,7 +11,6 @@ import base64
 import os
 import re
 import shlex
-import subprocess
 import tarfile
 import tempfile
 import time
@@ -30,6 +29,7 @@ DEFAULT_TIMEOUT = 900.0
 
 _PROBE_LIMIT = 30.0
 _SHOWN = 4000
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
 class Machine(ABC):
@@ -136,7 +136,7 @@ class Machine(ABC):
         """Runs commands that must exit 0, and returns what they wrote to stdout."""
         output = ""
         for command in commands:
-            with self.nested(f"must succeed: {command}"):
+            with self.nested(f"must succeed: {_brief(command)}"):
                 output += self._expect(command, timeout, success=True)
         return output
 
@@ -147,7 +147,7 @@ class Machine(ABC):
         """
         output = ""
         for command in commands:
-            with self.nested(f"must fail: {command}"):
+            with self.nested(f"must fail: {_brief(command)}"):
                 output += self._expect(command, timeout, success=False)
         return output
 
@@ -196,7 +196,7 @@ class Machine(ABC):
             output = done.text
             return enough(done.status)
 
-        with self.nested(f"waiting until this {verb}s: {command}"):
+        with self.nested(f"waiting until this {verb}s: {_brief(command)}"):
             self.connect()
             if not self._poll(attempt, limit):
                 raise RequestedAssertionFailed(
@@ -301,13 +301,15 @@ class Machine(ABC):
         self.succeed(f"sleep {secs}", timeout=secs + _PROBE_LIMIT)
 
     def shell_interact(self) -> None:
-        """Leaves the terminal to a root shell in the machine, until that ends."""
+        """Runs the lines that are typed, each in a bash of its own, until the input ends."""
         self.connect()
-        subprocess.run(self.shell_command(), check=False)
-
-    @abstractmethod
-    def shell_command(self) -> list[str]:
-        """Returns the host command that opens a root shell in the machine on the terminal."""
+        prompt = f"root@{self.name}# "
+        try:
+            while True:
+                done = self.run_script(input(prompt), DEFAULT_TIMEOUT)
+                print(done.text, done.errors, sep="", end="")
+        except EOFError:
+            print()
 
     def log(self, message: str) -> None:
         """Logs a line under the machine's name."""
@@ -327,7 +329,12 @@ class Machine(ABC):
 
     def _die(self, what: str) -> MachineError:
         """Makes the error for a machine that is gone, with the end of its console."""
-        return MachineError(f"{self.name}: {what}\nconsole: {_tail(self.get_console_log())}")
+        console = _CONTROL.sub("", self.get_console_log()).replace("\r", "")
+        return MachineError(f"{self.name}: {what}\nconsole: {_tail(re.sub(chr(10) + '+', chr(10), console))}")
+
+
+def _brief(command: str) -> str:
+    return command if len(command) <= 200 else f"{command[:200]}[...]"
 
 
 def _tail(text: str) -> str:

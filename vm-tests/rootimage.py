@@ -42,6 +42,7 @@ _BASE = (
     "redis-server",
     "sudo",
     "systemd-sysv",
+    "udev",
 )
 
 ROOT_IMAGES = {

@@ -12,6 +12,8 @@ from snapshot import assert_same, differences, take_snapshot
 from systemd_api import SystemdMachine
 from verdict import judge, verdict
 
+pytestmark = pytest.mark.kinds("container", "uml")
+
 _PREPARE = """
 mkdir -p /etc/t/sub; cd /etc/t
 for f in content mode owner xattr type gone; do echo same >$f; done

@@ -1,0 +1,209 @@
+"""Machines with a kernel of their own: a host process is the machine, and an agent in it runs the commands."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from abc import abstractmethod
+from pathlib import Path
+
+from channel import Channel, ChannelLost
+from errors import MachineError
+from login import ENVIRONMENT, login_argv
+from machine import DEFAULT_TIMEOUT
+from process import Completed, kill_group, wait_for_exit
+from systemd_api import SystemdMachine
+
+_STOP_LIMIT = 10.0
+_PROBE_LIMIT = 30.0
+
+AGENT_PATH = "/usr/lib/machine-agent"
+"""Where the agent is in a machine."""
+
+AGENT_UNIT = f"""\
+[Unit]
+Description=Agent of the test driver
+DefaultDependencies=no
+After=systemd-tmpfiles-setup.service local-fs.target
+Conflicts=shutdown.target
+Before=shutdown.target
+
+[Service]
+ExecStart=/usr/bin/python3 -S -E {AGENT_PATH} @PORT@
+Restart=always
+RestartSec=200ms
+KillMode=process
+OOMScoreAdjust=-1000
+"""
+"""The agent's unit, for the serial port that replaces @PORT@."""
+
+AGENT_SOURCE = Path(__file__).with_name("agent.py")
+
+# What the machine is started under: it dies with the driver, and all its processes with it.
+_LEASH = [
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("sh", "-c", '"$@"; exit $?', "leash"),
+]
+
+
+class AgentMachine(SystemdMachine):
+    """What the kinds with a kernel of their own share. They say how to `launch`, and how files go in and out."""
+
+    boot_limit: float = 180.0
+    """Seconds from power-on to the agent's first word."""
+
+    def __init__(self, name: str, out_dir: Path | None = None) -> None:
+        """Prepares a machine; nothing runs yet."""
+        super().__init__(name, out_dir)
+        self.console = self.state_dir / "console.log"
+        self.console.touch()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._channel: Channel | None = None
+        self._connected = False
+        self._allow_reboot = False
+        self._rebooted = False
+
+    @abstractmethod
+    def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Starts the machine's process; returns it, with the line to the agent."""
+
+    def spawn(self, argv: list[str], pass_fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+        """Starts the host process that is the machine; it can't outlive the driver. Its output is the console."""
+        with self.console.open("ab") as console:
+            return subprocess.Popen(
+                [*_LEASH, *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                pass_fds=pass_fds,
+                start_new_session=True,
+                cwd=self.state_dir,
+            )
+
+    def start(self, allow_reboot: bool = False) -> None:
+        """Powers the machine on, or does nothing when it runs."""
+        self._allow_reboot = allow_reboot
+        if self._channel is not None:
+            self._channel.allow_reboot = allow_reboot
+        if self._running():
+            return
+        self._forget()
+        self.log(f"starting {self.kind} machine")
+        process, line = self.launch()
+        self._process = process
+        self._channel = Channel(line, lambda: process.poll() is None)
+        self._channel.allow_reboot = allow_reboot
+        self.started = True
+
+    def connect(self) -> None:
+        """Waits for the agent, and until PID 1 has reached basic.target."""
+        if self._process is None:
+            if self.started:
+                raise self._die("the machine is off; `start` boots it")
+            self.start()
+        if not self._running():
+            raise self._die("the machine is gone")
+        if not self._connected:
+            if self._rebooted and not self._allow_reboot:
+                raise self._die("the machine rebooted by itself; `start(allow_reboot=True)` allows that")
+            self._await_boot(self.boot_limit)
+
+    def _await_boot(self, limit: float) -> None:
+        begin = time.monotonic()
+        try:
+            self._line().wait_ready(limit)
+            while self._call(["systemctl", "is-active", "basic.target"], _PROBE_LIMIT).status != 0:
+                if time.monotonic() - begin > limit:
+                    raise ChannelLost(f"it did not reach basic.target within {limit:g} seconds")
+                time.sleep(0.1)
+        except ChannelLost as error:
+            raise self._die(f"while booting: {error}") from error
+        self._connected, self._rebooted = True, False
+        self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
+
+    def _line(self) -> Channel:
+        if self._channel is None:
+            raise self._die("the machine is off")
+        return self._channel
+
+    def _running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def is_up(self) -> bool:
+        """Whether the machine runs and has booted."""
+        return self._connected and self._running()
+
+    def is_lost(self) -> bool:
+        """Whether the machine's process has ended, or its agent is gone, and the test has not asked for that."""
+        return self._process is not None and (self._rebooted or not self._running())
+
+    def _call(self, argv: list[str], timeout: float, *, detach: bool = False) -> Completed:
+        return self._line().call(argv, ENVIRONMENT, timeout, detach=detach)
+
+    def run_script(self, script: str, timeout: float) -> Completed:
+        """Runs a bash script through the agent."""
+        self.connect()
+        try:
+            return self._call(login_argv(script), timeout)
+        except ChannelLost as error:
+            raise self._lose(error) from error
+
+    def spawn_script(self, script: str, timeout: float) -> None:
+        """Starts a bash script and comes back."""
+        self.connect()
+        try:
+            self._call(["timeout", "--signal=KILL", str(timeout), *login_argv(script)], _PROBE_LIMIT, detach=True)
+        except ChannelLost as error:
+            raise self._lose(error) from error
+
+    def _lose(self, error: ChannelLost) -> MachineError:
+        """Notes that the agent is gone, for whatever reason; only a boot that the test allows brings it back."""
+        self._connected, self._rebooted = False, True
+        return self._die(str(error))
+
+    def wait_for_shutdown(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Waits until the machine has powered off."""
+        if self._process is None:
+            return
+        with self.nested("waiting for the machine to power off"):
+            if not wait_for_exit(self._process, timeout):
+                raise self._die(f"the machine did not power off within {timeout:g} seconds")
+        self._forget()
+
+    def reboot(self, timeout: float = DEFAULT_TIMEOUT) -> None:
+        """Reboots in order, through the kernel, and waits until the machine takes commands again."""
+        with self.nested("rebooting"):
+            self.execute("systemctl --no-block reboot", check_return=False)
+            self._connected = self._rebooted = False
+            self._await_boot(timeout)
+
+    def crash(self) -> None:
+        """Kills the machine's process: all that its kernel had not yet written to the disk is lost.
+
+        What it had written stays, flushed or not, since the host's page cache lives on: no write is lost or torn that
+        a real disk with a volatile cache could lose.
+        """
+        self.log("crash: killing the machine")
+        self._forget()
+
+    def _forget(self) -> None:
+        """Ends what is left of the last boot."""
+        if self._process is not None:
+            kill_group(self._process)
+            self._process = None
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+        self._connected = self._rebooted = False
+
+    def release(self) -> None:
+        """Kills the machine and removes its files."""
+        self._forget()
+        shutil.rmtree(self.state_dir)
+
+    def get_console_log(self) -> str:
+        """Returns what the machine has written to its console over all its boots."""
+        return self.console.read_text(errors="replace") if self.console.exists() else ""

@@ -1,0 +1,121 @@
+"""The User-mode Linux machine: a kernel of its own as a host process, without hardware help.
+
+Real: the kernel, ext4, cgroups, security modules, reboots and power cuts. Not real: the stock kernel, the boot loader,
+hardware. The network is a loopback.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from agent_machine import AgentMachine
+from cache import cached
+from diskimage import disk_of
+from errors import MachineError
+from machine import DEFAULT_TIMEOUT
+from process import run
+from rootimage import mirror
+
+_PORT = "/dev/ttyS0"
+_BUILD_LIMIT = 600.0
+
+# Kernels before 6.13 keep a fixed number of registers per process, and die on processors that have more (AMX); a stable
+# Debian's is older. So the kernel is unstable's, in a tree with the C library that it needs.
+_PACKAGES = "user-mode-linux,base-files"
+
+# Runs in a mount namespace of its own: the kernel's tree becomes the root, and the host is at /host.
+_ENTER = """\
+tree=$1; shift
+mount --rbind / "$tree/host" && mount --rbind /dev "$tree/dev" && mount -t proc proc "$tree/proc" &&
+exec chroot "$tree" "$@"
+"""
+
+
+class UserModeLinux(AgentMachine):
+    """A machine of the User-mode Linux kind. Needs root (to build its disk) and mmdebstrap (to fetch its kernel)."""
+
+    kind = "uml"
+    time_factor = 4.0
+    boot_limit = 180.0
+
+    def __init__(
+        self,
+        name: str = "machine",
+        *,
+        image: str = "debian-12",
+        out_dir: Path | None = None,
+        memory: int = 1024,
+        kernel_options: tuple[str, ...] = (),
+    ) -> None:
+        """Prepares a machine with `memory` MiB whose disk is a copy-on-write layer over that of `image`."""
+        kernel, disk = kernel_tree(), disk_of(image, _PORT)
+        super().__init__(name, out_dir)
+        self._kernel = kernel
+        self._disk = disk
+        self._memory = memory
+        self._options = kernel_options
+        self.shared_dir = self.state_dir / "shared"
+        self.shared_dir.mkdir()
+
+    def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Starts the kernel, with one end of a socket pair as its serial port."""
+        ours, theirs = socket.socketpair()
+        line = f"fd:{theirs.fileno()},fd:{theirs.fileno()}"
+        argv = [
+            *("sh", "-c", _ENTER, "enter", str(self._kernel)),
+            *("linux.uml", f"mem={self._memory}M", f"ubd0=/host{self.state_dir}/disk.cow,/host{self._disk}"),
+            *("root=/dev/ubda", "rw", "con0=null,fd:1", "con=null", f"ssl0={line}", "ssl=null"),
+            *(f"umid={self.name}-{os.getpid()}", f"uml_dir=/host{self.state_dir}", f"hostfs=/host{self.shared_dir}"),
+            *self._options,
+        ]
+        with theirs:
+            return self.spawn(argv, (theirs.fileno(),)), ours
+
+    def unpack(self, archive: Path, directory: str) -> None:
+        """Hands a tar file over through a directory that the kernel shares with the host."""
+        shared = self.shared_dir / "in.tar"
+        shutil.copyfile(archive, shared)
+        target = shlex.quote(directory)
+        unpacking = f"mkdir -p {target} && tar -C {target} --numeric-owner -xpf $shared/in.tar"
+        done = self.run_script(_with_shared(f"umask 022; {unpacking}"), DEFAULT_TIMEOUT)
+        shared.unlink()
+        if done.status != 0:
+            raise MachineError(f"{self.name}: unpacking into `{directory}`: {done.errors}")
+
+    def pack(self, directory: str, member: str, archive: Path) -> None:
+        """Takes a tar file over through the same directory."""
+        shared = self.shared_dir / "out.tar"
+        packing = f"tar -C {shlex.quote(directory)} -cf $shared/out.tar {shlex.quote(member)}"
+        done = self.run_script(_with_shared(packing), DEFAULT_TIMEOUT)
+        if done.status != 0:
+            raise MachineError(f"{self.name}: packing `{directory}/{member}`: {done.errors}")
+        shutil.move(shared, archive)
+
+
+def kernel_tree() -> Path:
+    """Returns a root with the kernel, making it if it is not in the cache: 15 seconds, 200 MB, a Debian mirror."""
+    return cached("uml-kernel", f"sid {_PACKAGES}", _build_kernel_tree) / "root"
+
+
+def _build_kernel_tree(directory: Path) -> None:
+    argv = [
+        *("mmdebstrap", "--quiet", "--variant=extract", "--mode=root", "--format=directory"),
+        *(f"--include={_PACKAGES}", '--aptopt=Acquire::Check-Valid-Until "false"'),
+        *("sid", str(directory / "root"), f"deb {mirror()} sid main"),
+    ]
+    done = run(argv, _BUILD_LIMIT, env=dict(os.environ))
+    if done.status != 0:
+        raise MachineError(f"fetching the User-mode Linux kernel: {done.errors[-2000:]}")
+    for name in ("host", "dev", "proc"):
+        (directory / "root" / name).mkdir(exist_ok=True)
+
+
+def _with_shared(script: str) -> str:
+    """Wraps a script so that $shared is the shared directory, mounted where only the script sees it."""
+    inner = f"set -eu; shared=$(mktemp -d); mount -t hostfs none $shared -o /; {script}"
+    return f"unshare --mount --propagation private bash -c {shlex.quote(inner)}"
