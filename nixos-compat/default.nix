@@ -33,6 +33,8 @@ let
 
   setOf = names: listToAttrs (map (name: { inherit name; value = true; }) names);
 
+  replacedByOurs = map (f: "${root}/${f}") (import ./replaced.nix);
+
   # Whether users of this nixpkgs have `nogroup` by default, as its own declaration says.
   usersAreOld =
     let
@@ -72,12 +74,12 @@ let
         imported ++ collect { args = importArgs; } added
       );
       chosen = lib.unique (map (m: m.key) inTree);
-      inForce = setOf (chosen ++ infrastructure);
+      inForce = removeAttrs (setOf (chosen ++ infrastructure)) replacedByOurs;
       unlisted = lib.filter (f: !(isListed ? ${f})) chosen;
 
       # Imports of a folder have another key than our import of its `default.nix`, which replaces them.
       folders = lib.filter (m: m.inTree && m.written != m.key) imported;
-      replaced.disabledModules = lib.unique (map (m: /. + m.written) folders);
+      withoutFolders.disabledModules = lib.unique (map (m: /. + m.written) folders);
 
       evaluation = lib.evalModules {
         modules =
@@ -85,7 +87,7 @@ let
           ++ borrow (listed ++ unlisted) inForce
           ++ lib.optional usersAreOld ./old-users.nix
           ++ [
-            replaced
+            withoutFolders
             (import ./values.nix {
               inherit (lib.trivial) release;
               isListed = name: isListed ? "${root}/${name}";

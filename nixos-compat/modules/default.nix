@@ -1,5 +1,15 @@
 # Our modules that give meaning to options of NixOS.
 [
+  ./cron.nix
+  ./dbus.nix
   ./host-packages.nix
+  ./kernel.nix
+  ./logrotate.nix
+  ./nix.nix
   ./options.nix
+  ./pam.nix
+  ./shell.nix
+  ./sudo.nix
+  ./udev.nix
+  ./wrappers.nix
 ]

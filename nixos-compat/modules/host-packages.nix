@@ -8,7 +8,6 @@
 let
   inherit (lib) mkOption types;
   cfg = config.nixos-compat.hostPackages;
-  distributions = import ../host-packages/distributions.nix;
 
   beneath =
     if systemManager.nixpkgs == null then
@@ -22,7 +21,7 @@ let
     inherit (config.nixpkgs.hostPlatform) system;
     inherit (cfg) packages;
     inherit beneath;
-    distribution = distributions.${cfg.distribution};
+    distribution = config.nixos-compat.distributionFacts;
   };
 
   # Every text that ends up in a unit, with the packages that it refers to.
@@ -54,12 +53,6 @@ in
         Whether the packages that modules ask for are those of the distribution, as far as the table in
         `nixos-compat/host-packages` knows them. All others come from nixpkgs, where there is one.
       '';
-    };
-    distribution = mkOption {
-      type = types.enum (builtins.attrNames distributions);
-      default = "debian-12";
-      example = "fedora-43";
-      description = "The distribution of the target: it decides about paths and versions.";
     };
     packages = mkOption {
       type = types.attrsOf types.attrs;

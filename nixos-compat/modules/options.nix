@@ -1,7 +1,8 @@
 # Whether and how NixOS modules are used.
-{ lib, ... }:
+{ config, lib, ... }:
 let
   inherit (lib) mkOption types;
+  distributions = import ../host-packages/distributions.nix;
 in
 {
   options.nixos-compat = {
@@ -13,6 +14,19 @@ in
         Whether all options of NixOS are declared. This happens by itself as soon as a NixOS module is
         imported, or an option set that only NixOS has.
       '';
+    };
+    distribution = mkOption {
+      type = types.enum (builtins.attrNames distributions);
+      default = "debian-12";
+      example = "fedora-43";
+      description = "The distribution of the target: it decides about the paths and versions of its programs.";
+    };
+    distributionFacts = mkOption {
+      type = types.attrsOf types.str;
+      internal = true;
+      readOnly = true;
+      default = distributions.${config.nixos-compat.distribution};
+      description = "What is known about the distribution.";
     };
     autoImport = mkOption {
       type = types.bool;

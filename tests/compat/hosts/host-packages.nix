@@ -14,9 +14,9 @@ in
     "${modulesPath}/services/database/storage.nix"
   ];
 
+  nixos-compat.distribution = "debian-13";
   nixos-compat.hostPackages = {
     enable = true;
-    distribution = "debian-13";
     packages.webd = {
       bin = [ "/usr/sbin/webd" ];
       install.debian = "webd-light";

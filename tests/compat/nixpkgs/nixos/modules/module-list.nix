@@ -1,5 +1,6 @@
 [
   ./config/networking.nix
+  ./config/sysctl.nix
   ./misc/extra-arguments.nix
   ./misc/ids.nix
   ./misc/lib.nix

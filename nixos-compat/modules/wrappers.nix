@@ -1,0 +1,136 @@
+# Programs with more rights than whoever runs them, in `/run/wrappers/bin`.
+#
+# A program of the store cannot have such rights, so that a copy gets them. A program of the distribution has the
+# rights that the distribution gave it, and is linked.
+{
+  config,
+  lib,
+  build,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+
+  flag =
+    description:
+    mkOption {
+      type = types.bool;
+      default = false;
+      inherit description;
+    };
+  text =
+    default: description:
+    mkOption {
+      type = types.str;
+      inherit default description;
+    };
+
+  wrapper =
+    { name, ... }:
+    {
+      options = {
+        enable = mkOption {
+          type = types.bool;
+          default = true;
+          description = "Whether the program is there.";
+        };
+        source = mkOption {
+          type = types.path;
+          example = lib.literalExpression ''"''${pkgs.fuse3}/bin/fusermount3"'';
+          description = "The program.";
+        };
+        program = text name "The name of the program in `/run/wrappers/bin`.";
+        owner = text "root" "The user that owns it.";
+        group = text "root" "The group that owns it.";
+        permissions = text "u+rx,g+x,o+x" "The permissions, as chmod(1) takes them.";
+        setuid = flag "Whether it runs as its owner.";
+        setgid = flag "Whether it runs as its group.";
+        capabilities = text "" "The capabilities it has, as setcap(8) takes them.";
+      };
+    };
+
+  enabled = lib.filter (w: w.enable) (builtins.attrValues config.security.wrappers);
+  quote = lib.escapeShellArg;
+  install = w: ''
+    place ${quote w.program} ${quote "${w.source}"} ${quote "${w.owner}:${w.group}"} ${
+      quote "u-s,g-s,o-w,${w.permissions}${lib.optionalString w.setuid ",u+s"}${lib.optionalString w.setgid ",g+s"}"
+    } ${quote w.capabilities}
+  '';
+
+  # The folder changes in one step, so that a program is never missing.
+  script = ''
+    place() {
+      source=$(readlink -f -- "$2")
+      case "$source" in
+      ${builtins.storeDir}/*)
+        cp --no-preserve=all -- "$source" "$new/$1"
+        chmod 0000 -- "$new/$1"
+        chown -- "$3" "$new/$1"
+        chmod -- "$4" "$new/$1"
+        if [ -n "$5" ]; then
+          setcap "$5" "$new/$1"
+        fi
+        ;;
+      *)
+        ln -s -- "$2" "$new/$1"
+        ;;
+      esac
+    }
+    mkdir -p -m 0755 /run/wrappers
+    new=$(mktemp -d /run/wrappers/wrappers.XXXXXXXXXX)
+    trap 'rm -rf -- "$new"' EXIT
+    chmod 0755 "$new"
+    ${lib.concatMapStrings install enabled}
+    old=$(readlink /run/wrappers/bin || true)
+    ln -s "$new" "$new-link"
+    mv -T "$new-link" /run/wrappers/bin
+    trap - EXIT
+    if [ -n "$old" ]; then
+      rm -rf -- "$old"
+    fi
+  '';
+in
+{
+  options.security.wrappers = mkOption {
+    type = types.attrsOf (types.submodule wrapper);
+    default = { };
+    example = lib.literalExpression ''
+      { probe = { source = "''${pkgs.probe}/bin/probe"; capabilities = "cap_net_raw+ep"; }; }
+    '';
+    description = ''
+      Programs that run with more rights than whoever runs them. Programs of the distribution keep the rights that it
+      gave them.
+    '';
+  };
+
+  config = lib.mkIf (enabled != [ ]) {
+    system-manager.hostRequirements = lib.mkIf (lib.any (w: w.capabilities != "") enabled) [
+      {
+        path = "/usr/sbin/setcap";
+        package = "security.wrappers";
+        install = {
+          debian = "libcap2-bin";
+          fedora = "libcap";
+        };
+      }
+    ];
+    systemd.services.system-manager-wrappers = {
+      description = "Programs with rights of their own";
+      wantedBy = [ "multi-user.target" ];
+      before = [ "multi-user.target" ];
+      unitConfig.RequiresMountsFor = [
+        builtins.storeDir
+        "/run/wrappers"
+      ];
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+      };
+      inherit script;
+      postStop = "rm -rf /run/wrappers";
+    };
+    environment.extraInit = ''
+      export PATH="/run/wrappers/bin:$PATH"
+    '';
+  };
+}

@@ -1,0 +1,20 @@
+# NixOS modules whose work ours do in the distribution's way. Importing one adds its declarations, not its effects.
+[
+  "config/shells-environment.nix"
+  "config/sysctl.nix"
+  "config/system-environment.nix"
+  "config/system-path.nix"
+  "config/users-groups.nix"
+  "security/pam.nix"
+  "security/sudo.nix"
+  "security/wrappers/default.nix"
+  "services/hardware/udev.nix"
+  "services/logging/logrotate.nix"
+  "services/misc/nix-daemon.nix"
+  "services/scheduling/cron.nix"
+  "services/system/dbus.nix"
+  "system/boot/kernel.nix"
+  "system/boot/systemd.nix"
+  "system/boot/tmpfiles.nix"
+  "system/etc/etc.nix"
+]
