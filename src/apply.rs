@@ -1,6 +1,6 @@
 //! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,18 +12,18 @@ use crate::command::{Command, show_code};
 use crate::etc::FileChange;
 use crate::host_accounts;
 use crate::journal::{Journal, Record};
-use crate::live;
 use crate::manifest::Accounts;
 use crate::names::TargetPath;
 use crate::outcome::{self, Outcome};
 use crate::plan::{Goal, Plan, Step};
 use crate::root::{NewFile, Node, Root};
 use crate::state::{self, State};
-use crate::systemd::{Event, Systemd, TIMED_OUT, progressive};
-use crate::unit_files;
-use crate::unit_outcome::{JobResult, judge};
+use crate::systemd::{Event, Systemd};
+use crate::unit_outcome::UnitOutcome;
 use crate::unit_set::{Live, UnitSet};
-use crate::units::{UnitAction, Verb, settle_reloads};
+use crate::unit_switch::{Tell, UnitSwitch, is_final, read_logs};
+use crate::units::Verb;
+use crate::user_managers::{self, UserOutcome};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 const CURRENT: &str = "var/lib/system-manager/current";
@@ -62,6 +62,10 @@ pub struct Activation<'a> {
     pub new_units: &'a UnitSet,
     /// The accounts that are wanted.
     pub accounts: Option<&'a Accounts>,
+    /// The user managers' units before and after, when they change.
+    pub user_units: Option<(&'a UnitSet, &'a UnitSet)>,
+    /// The sources of the user managers' units before.
+    pub user_units_before: &'a BTreeMap<TargetPath, String>,
     /// How long to wait for a job.
     pub unit_timeout: Duration,
 }
@@ -74,10 +78,21 @@ pub fn apply(
     activation: Activation<'_>,
     tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Outcome, Stopped> {
+    let units = activation.systemd.map(|systemd| UnitSwitch {
+        systemd,
+        managed: MANAGED,
+        plan: &activation.plan.units,
+        new_units: activation.new_units,
+        before: activation.before,
+        timeout: activation.unit_timeout,
+        jobs: Vec::new(),
+    });
     let mut run = Run {
         a: activation,
         journal: None,
-        jobs: Vec::new(),
+        units,
+        users: BTreeMap::new(),
+        problems: Vec::new(),
         tmpfiles: None,
     };
     for step in run.a.plan.steps() {
@@ -96,7 +111,9 @@ pub fn apply(
 struct Run<'a> {
     a: Activation<'a>,
     journal: Option<Journal>,
-    jobs: Vec<JobResult>,
+    units: Option<UnitSwitch<'a>>,
+    users: BTreeMap<String, UserOutcome>,
+    problems: Vec<String>,
     tmpfiles: Option<String>,
 }
 
@@ -116,7 +133,7 @@ impl Run<'_> {
                 }
             }
             Step::Claim => self.claim(),
-            Step::StopUnits => self.run_jobs(Verb::Stop, &self.a.plan.units.stop, tell),
+            Step::StopUnits => self.with_units(tell, |units, tell| units.stop(tell)),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
                 tracing::info!("removing /etc/{}", change.target);
@@ -144,7 +161,8 @@ impl Run<'_> {
                 self.note(&Record::DaemonReloadDone)
             }
             Step::Tmpfiles => self.apply_tmpfiles(),
-            Step::StartUnits => self.start_units(tell),
+            Step::UserManagers => self.switch_user_managers(),
+            Step::StartUnits => self.with_units(tell, |units, tell| units.start(tell)),
             Step::Commit => self.commit(),
         }
     }
@@ -164,6 +182,11 @@ impl Run<'_> {
             purpose,
             due: plan.due(),
             tmpfiles: !plan.tmpfiles.is_empty(),
+            user_units: self
+                .a
+                .user_units
+                .is_some()
+                .then(|| self.a.user_units_before.clone()),
         };
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin)?;
@@ -250,75 +273,37 @@ impl Run<'_> {
         self.note(&Record::TmpfilesDone)
     }
 
-    fn start_units(&mut self, tell: &mut dyn FnMut(Progress<'_>) -> Result<()>) -> Result<()> {
-        let Some(systemd) = self.a.systemd else {
+    fn switch_user_managers(&mut self) -> Result<()> {
+        let Some((old, new)) = self.a.user_units else {
             return Ok(());
         };
-        let plan = &self.a.plan.units;
-        for action in plan.restart.iter().chain(&plan.start) {
-            if self
-                .a
-                .before
-                .units
-                .get(&action.unit)
-                .is_some_and(|u| u.active_state == "failed")
-            {
-                systemd.reset_failed(&action.unit)?;
+        for manager in &self.a.plan.user_managers {
+            tracing::info!("switching the user manager of {}", manager.name);
+            match user_managers::switch(manager, old, new, self.a.unit_timeout) {
+                Ok(outcome) => {
+                    self.users.insert(manager.name.clone(), outcome);
+                }
+                Err(e) => self.problems.push(format!("{e:#}")),
             }
         }
-        if self.a.new_units.units.contains_key(SYSINIT_REACTIVATION) {
-            let action = UnitAction {
-                unit: SYSINIT_REACTIVATION.to_owned(),
-                verb: Verb::Restart,
-                reason: "part of each activation".to_owned(),
-                visible: false,
-            };
-            self.run_jobs(Verb::Restart, &[action], tell)?;
-        }
-        let (reload, mut start) = if plan.reload.is_empty() {
-            (Vec::new(), Vec::new())
-        } else {
-            settle_reloads(
-                plan,
-                self.a.new_units,
-                &live::read_live(systemd, &managed_folder())?,
-            )
-        };
-        start.extend(plan.start.iter().cloned());
-        self.run_jobs(Verb::Reload, &reload, tell)?;
-        self.run_jobs(Verb::Restart, &plan.restart, tell)?;
-        self.run_jobs(Verb::Start, &start, tell)
+        self.note(&Record::UserManagersDone)
     }
 
-    fn run_jobs(
+    fn with_units(
         &mut self,
-        verb: Verb,
-        actions: &[UnitAction],
         tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+        act: impl FnOnce(&mut UnitSwitch<'_>, &mut Tell<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Some(systemd) = self.a.systemd else {
+        let (Some(units), journal) = (&mut self.units, &mut self.journal) else {
             return Ok(());
         };
-        if actions.is_empty() {
-            return Ok(());
-        }
-        let names: Vec<String> = actions.iter().map(|a| a.unit.clone()).collect();
-        tracing::info!("{} {}", progressive(verb), names.join(", "));
-        let (jobs, journal) = (&mut self.jobs, &mut self.journal);
-        systemd.run(verb, &names, self.a.unit_timeout, &mut |event| {
-            if let Event::Ended { unit, result } = &event {
-                jobs.push(JobResult {
+        act(units, &mut |verb, event| {
+            if let (Event::Ended { unit, result }, Some(journal)) = (&event, journal.as_mut())
+                && is_final(verb, result)
+            {
+                journal.add(&Record::Done {
                     unit: (*unit).to_owned(),
-                    verb,
-                    result: (*result).to_owned(),
-                });
-                if let (true, Some(journal)) =
-                    (verb != Verb::Stop && *result != TIMED_OUT, journal.as_mut())
-                {
-                    journal.add(&Record::Done {
-                        unit: (*unit).to_owned(),
-                    })?;
-                }
+                })?;
             }
             tell(Progress::Job(verb, event))
         })
@@ -329,7 +314,11 @@ impl Run<'_> {
         root.sync()?;
         claims::commit(&mut self.a.state, &plan.files);
         self.a.state.active.clone_from(&plan.becomes);
-        self.a.state.pending = outcome::pending(&self.jobs);
+        self.a.state.pending = self
+            .units
+            .as_ref()
+            .map(|u| outcome::pending(&u.jobs))
+            .unwrap_or_default();
         if plan.goal == Goal::Deactivate {
             root.remove_file(Path::new(CURRENT))?;
             root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
@@ -359,46 +348,28 @@ impl Run<'_> {
 
     fn outcome(self) -> Result<Outcome> {
         let plan = self.a.plan;
-        let touched: BTreeSet<String> = plan
-            .units
-            .actions()
-            .filter(|a| a.verb != Verb::Stop)
-            .map(|a| a.unit.clone())
-            .collect();
-        let units = match self.a.systemd {
-            Some(systemd) if plan.units.actions().next().is_some() => judge(
-                self.a.before,
-                &live::read_live(systemd, &managed_folder())?,
-                &touched,
-                &self.jobs,
-            ),
-            _ => judge(self.a.before, self.a.before, &BTreeSet::new(), &self.jobs),
+        let (units, jobs) = match self.units {
+            Some(switch) => (switch.judge()?, switch.jobs),
+            None => (UnitOutcome::default(), Vec::new()),
         };
-        let logs = units
-            .failed
-            .keys()
-            .map(|unit| (unit.clone(), journal_tail(unit)))
-            .collect();
         Ok(Outcome {
             version: outcome::VERSION,
             goal: plan.goal.clone(),
             summary: plan.summary(),
-            pending: outcome::pending(&self.jobs),
-            jobs: self.jobs,
+            pending: outcome::pending(&jobs),
+            logs: read_logs(units.failed.keys(), "unit"),
+            jobs,
             units,
             not_restarted: plan.units.skipped.clone(),
-            logs,
+            users: self.users,
+            problems: self.problems,
             tmpfiles: self.tmpfiles,
         })
     }
 }
 
-fn managed_folder() -> String {
-    format!("/etc/{}", unit_files::SYSTEM)
-}
-
-/// NixOS's target for what must happen again at each activation, before units start.
-const SYSINIT_REACTIVATION: &str = "sysinit-reactivation.target";
+/// Where the units of the system that are ours lie.
+pub const MANAGED: &str = "/etc/systemd/system";
 
 fn in_etc(target: &TargetPath) -> std::path::PathBuf {
     Path::new("etc").join(target)
@@ -427,26 +398,6 @@ fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
         return Ok(());
     }
     root.write_link(path, to)
-}
-
-/// Gives the last lines that a unit logged; a report without them is better than none.
-fn journal_tail(unit: &str) -> Vec<String> {
-    let command = Command::new("journalctl")
-        .args([
-            "--no-pager",
-            "--quiet",
-            "--output=short",
-            "--lines=10",
-            "--boot",
-        ])
-        .arg(format!("--unit={unit}"));
-    match command.output() {
-        Ok(output) => String::from_utf8_lossy(&output.stdout)
-            .lines()
-            .map(str::to_owned)
-            .collect(),
-        Err(e) => vec![format!("(its log can't be read: {e:#})")],
-    }
 }
 
 fn now() -> u64 {

@@ -92,12 +92,24 @@ pub struct SourceArgs {
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
     /// How long to wait for a unit to stop, start or reload, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 900)]
+    #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,
 
     /// Refuse a configuration that sets options which have no effect on this host
     #[arg(long)]
     pub strict: bool,
+}
+
+/// How long to wait for a unit by default, in seconds: long enough for a database.
+const UNIT_TIMEOUT: u64 = 900;
+
+impl Default for ApplyArgs {
+    fn default() -> Self {
+        Self {
+            unit_timeout: UNIT_TIMEOUT,
+            strict: false,
+        }
+    }
 }
 
 /// The commands.
@@ -199,4 +211,7 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+    /// Switch the manager of the user who runs this, as the activation asks on standard input
+    #[command(hide = true, name = crate::user_managers::COMMAND)]
+    SwitchUserManager,
 }

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::process::{Command as Process, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -13,6 +14,7 @@ pub struct Command {
     variables: Vec<(OsString, OsString)>,
     input: Option<Vec<u8>>,
     hint: Option<&'static str>,
+    user: Option<(u32, u32)>,
 }
 
 /// What a program printed, and how it ended.
@@ -36,6 +38,7 @@ impl Command {
             variables: Vec::new(),
             input: None,
             hint: None,
+            user: None,
         }
     }
 
@@ -64,6 +67,13 @@ impl Command {
     #[must_use]
     pub fn hint(mut self, install: &'static str) -> Self {
         self.hint = Some(install);
+        self
+    }
+
+    /// Runs the program as this user and group, with no other groups and none of our environment.
+    #[must_use]
+    pub fn as_user(mut self, uid: u32, gid: u32) -> Self {
+        self.user = Some((uid, gid));
         self
     }
 
@@ -96,7 +106,11 @@ impl Command {
 
     fn run(&self, stderr: Stdio) -> Result<Output> {
         tracing::debug!(program = ?self.program, arguments = ?self.arguments, "running");
-        let mut child = Process::new(&self.program)
+        let mut process = Process::new(&self.program);
+        if let Some((uid, gid)) = self.user {
+            process.env_clear().uid(uid).gid(gid).current_dir("/");
+        }
+        let mut child = process
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(k, v)| (k, v)))
             .stdin(if self.input.is_some() {

@@ -14,6 +14,7 @@ use crate::desired::{Desired, read_desired};
 use crate::diffs;
 use crate::etc::{self, Conflict};
 use crate::host_accounts;
+use crate::journal::Interrupted;
 use crate::live;
 use crate::lock::Lock;
 use crate::manifest::{Accounts, Manifest};
@@ -25,10 +26,12 @@ use crate::plan::{self, Goal, PackagesChange, Plan};
 use crate::profile;
 use crate::root::Root;
 use crate::state::{Active, State};
+use crate::switch_to_configuration;
 use crate::systemd::Systemd;
 use crate::unit_files::{self, read_units};
 use crate::unit_set::{Live, UnitSet};
 use crate::units::{self, Seeds, UnitPlan};
+use crate::user_managers;
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -39,6 +42,8 @@ pub struct Prepared {
     before: Live,
     new_units: UnitSet,
     systemd: Option<Systemd>,
+    user_units: Option<(UnitSet, UnitSet)>,
+    user_units_before: BTreeMap<TargetPath, String>,
 }
 
 /// How a command ended, for its exit code.
@@ -167,6 +172,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         tmpfiles: plan_tmpfiles(&desired, &files, &observed)?,
         files,
         accounts: accounts.report,
+        user_managers: Vec::new(),
         units: UnitPlan::default(),
         packages: packages_change(from.as_ref(), becomes.as_ref()),
         becomes,
@@ -187,12 +193,11 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         before: Live::default(),
         new_units: UnitSet::default(),
         systemd: None,
+        user_units: None,
+        user_units_before: BTreeMap::new(),
     };
     if root.is_live() {
-        plan_units(
-            &mut prepared,
-            observed.interrupted.map(|i| i.due).unwrap_or_default(),
-        )?;
+        plan_units(&mut prepared, observed.interrupted)?;
     }
     if !prepared.plan.is_empty() {
         let (bytes, count) = prepared.plan.room()?;
@@ -205,24 +210,43 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
 }
 
 /// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
-fn plan_units(prepared: &mut Prepared, mut seeds: Seeds) -> Result<()> {
+fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Result<()> {
+    let mut after = prepared.state.clone();
+    claims::commit(&mut after, &prepared.plan.files);
+    let changes = |folder| {
+        prepared
+            .plan
+            .files
+            .changes()
+            .any(|c| unit_files::is_below(folder, &c.target))
+    };
+    let (system_changes, user_changes) = (changes(unit_files::SYSTEM), changes(unit_files::USER));
+    let interrupted = interrupted.unwrap_or_default();
+    if user_changes || interrupted.user_units.is_some() {
+        let before = interrupted
+            .user_units
+            .unwrap_or_else(|| unit_sources(unit_files::USER, &prepared.state));
+        let new = read_units(unit_files::USER, &unit_sources(unit_files::USER, &after));
+        prepared.user_units = Some((read_units(unit_files::USER, &before), new));
+        prepared.user_units_before = before;
+        prepared.plan.user_managers = user_managers::running()?;
+    }
+    let mut seeds = interrupted.due;
     let pending = &prepared.state.pending;
     seeds.start.extend(pending.start.iter().cloned());
     seeds.restart.extend(pending.restart.iter().cloned());
     seeds.reload.extend(pending.reload.iter().cloned());
-    let is_unit = |target: &TargetPath| unit_files::is_below(unit_files::SYSTEM, target);
-    let files_change = prepared.plan.files.changes().any(|c| is_unit(&c.target));
-    if !files_change && seeds == Seeds::default() {
+    if !system_changes && seeds == Seeds::default() {
         return Ok(());
     }
-    let mut after = prepared.state.clone();
-    claims::commit(&mut after, &prepared.plan.files);
-    let sources = |state: &State| -> BTreeMap<TargetPath, String> {
-        let units = state.files.iter().filter(|(t, _)| is_unit(t));
-        units.map(|(t, f)| (t.clone(), f.source.clone())).collect()
-    };
-    let old = read_units(unit_files::SYSTEM, &sources(&prepared.state));
-    prepared.new_units = read_units(unit_files::SYSTEM, &sources(&after));
+    let old = read_units(
+        unit_files::SYSTEM,
+        &unit_sources(unit_files::SYSTEM, &prepared.state),
+    );
+    prepared.new_units = read_units(
+        unit_files::SYSTEM,
+        &unit_sources(unit_files::SYSTEM, &after),
+    );
     let Some(systemd) = Systemd::connect()? else {
         prepared.plan.conflicts.push(Conflict {
             subject: "systemd".to_owned(),
@@ -232,7 +256,7 @@ fn plan_units(prepared: &mut Prepared, mut seeds: Seeds) -> Result<()> {
         });
         return Ok(());
     };
-    prepared.before = live::read_live(&systemd, &format!("/etc/{}", unit_files::SYSTEM))?;
+    prepared.before = live::read_live(&systemd, apply::MANAGED)?;
     prepared.plan.units = units::decide(
         &old,
         &prepared.new_units,
@@ -240,9 +264,20 @@ fn plan_units(prepared: &mut Prepared, mut seeds: Seeds) -> Result<()> {
         &seeds,
         units::Options::default(),
     );
-    prepared.plan.units.daemon_reload |= files_change;
+    prepared.plan.units.daemon_reload |= system_changes;
     prepared.systemd = Some(systemd);
     Ok(())
+}
+
+/// Gives the sources of a folder's unit files, as a state has them.
+fn unit_sources(folder: &str, state: &State) -> BTreeMap<TargetPath, String> {
+    let units = state
+        .files
+        .iter()
+        .filter(|(target, _)| unit_files::is_below(folder, target));
+    units
+        .map(|(target, file)| (target.clone(), file.source.clone()))
+        .collect()
 }
 
 /// The rules are applied when one of their files changes, and again after an interruption.
@@ -326,9 +361,29 @@ pub fn activate(
         before: &prepared.before,
         new_units: &prepared.new_units,
         accounts: prepared.accounts.as_ref(),
+        user_units: prepared.user_units.as_ref().map(|(old, new)| (old, new)),
+        user_units_before: &prepared.user_units_before,
         unit_timeout: Duration::from_secs(args.unit_timeout),
     };
-    apply::apply(activation, tell).map_err(|stopped| {
+    let toplevel = match &prepared.plan.goal {
+        Goal::Activate(toplevel) => toplevel.to_string(),
+        Goal::Deactivate => "(none)".to_owned(),
+    };
+    let log = |text: &str| {
+        if root.is_live() {
+            switch_to_configuration::log_to_system(&format!(
+                "{text} system configuration {toplevel}"
+            ));
+        }
+    };
+    log("switching to");
+    let applied = apply::apply(activation, tell);
+    if applied.as_ref().is_ok_and(Outcome::is_success) {
+        log("finished switching to");
+    } else {
+        log("failed switching to");
+    }
+    applied.map_err(|stopped| {
         if stopped.begun {
             Failure::PartWay(stopped.error)
         } else {

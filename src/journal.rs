@@ -3,7 +3,7 @@
 //! It begins with the unit actions that are due and grows by each one that is done, so that a later run knows what an
 //! interrupted one still owed. A last line that is cut counts as not written.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
+use crate::names::TargetPath;
 use crate::root::Root;
 use crate::units::Seeds;
 
@@ -29,6 +30,8 @@ pub enum Record {
         due: Seeds,
         /// Whether tmpfiles rules are to be applied.
         tmpfiles: bool,
+        /// The sources of the user managers' units before, when those are to be switched.
+        user_units: Option<BTreeMap<TargetPath, String>>,
     },
     /// A unit action ended, well or not.
     Done {
@@ -39,6 +42,8 @@ pub enum Record {
     DaemonReloadDone,
     /// The tmpfiles rules were applied.
     TmpfilesDone,
+    /// The user managers were switched.
+    UserManagersDone,
 }
 
 /// What an interrupted activation left to be done.
@@ -50,6 +55,8 @@ pub struct Interrupted {
     pub due: Seeds,
     /// Whether tmpfiles rules are still to be applied.
     pub tmpfiles: bool,
+    /// The sources of the user managers' units before, when those are still to be switched.
+    pub user_units: Option<BTreeMap<TargetPath, String>>,
 }
 
 /// Reads what an interrupted activation left; none when the last one ended.
@@ -69,11 +76,13 @@ fn parse(bytes: &[u8]) -> Interrupted {
                 purpose,
                 due,
                 tmpfiles,
+                user_units,
             }) => {
                 left = Interrupted {
                     purpose,
                     due,
                     tmpfiles,
+                    user_units,
                 };
                 done.clear();
             }
@@ -82,6 +91,7 @@ fn parse(bytes: &[u8]) -> Interrupted {
             }
             Ok(Record::DaemonReloadDone) => left.due.daemon_reload = false,
             Ok(Record::TmpfilesDone) => left.tmpfiles = false,
+            Ok(Record::UserManagersDone) => left.user_units = None,
             // Only the last line can be cut: each is flushed before the effect that follows it.
             Err(_) => {}
         }

@@ -1,6 +1,7 @@
 //! Reads from the running systemd what the decision about units needs.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use anyhow::Result;
 
@@ -50,7 +51,7 @@ fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveU
         None
     };
     Ok(LiveUnit {
-        origin: Origin::of(&properties.text("FragmentPath"), managed),
+        origin: Origin::of(&real_folder(&properties.text("FragmentPath")), managed),
         names: properties.list("Names").collect(),
         refuses_manual_start: properties.flag("RefuseManualStart"),
         stops_with,
@@ -64,4 +65,16 @@ fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveU
             .unwrap_or_default(),
         ..LiveUnit::default()
     })
+}
+
+/// Resolves links in the folder of a unit file, not the file's own: on Debian a user manager names
+/// `/etc/xdg/systemd/user`, which is a link to `/etc/systemd/user`.
+fn real_folder(fragment: &str) -> String {
+    let path = Path::new(fragment);
+    let real = path.parent().and_then(|folder| folder.canonicalize().ok());
+    match (real, path.file_name()) {
+        (Some(folder), Some(name)) => folder.join(name).to_string_lossy().into_owned(),
+        // A folder that is gone has no other name.
+        _ => fragment.to_owned(),
+    }
 }

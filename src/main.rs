@@ -1,5 +1,6 @@
 //! Parses the command line, runs the command, sets the exit code.
 
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -14,8 +15,10 @@ use system_manager::outcome::Outcome;
 use system_manager::plan::{Goal, Plan};
 use system_manager::report::{self, Style};
 use system_manager::root::Root;
-use system_manager::systemd::{Event, progressive};
-use system_manager::{nix, profile, status};
+use system_manager::switch_to_configuration::{self, Action};
+use system_manager::systemd::Event;
+use system_manager::unit_switch::progressive;
+use system_manager::{nix, profile, status, user_managers};
 
 const REFUSED: u8 = 1;
 const PART_WAY: u8 = 3;
@@ -24,6 +27,10 @@ const ROLLED_BACK: u8 = 5;
 const CHANGES: u8 = 10;
 
 fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    if switch_to_configuration::is_called(arguments.first()) {
+        return run_as_nixos(&arguments);
+    }
     let cli = Cli::parse();
     log_to_stderr(&cli.global);
     match run(cli) {
@@ -40,6 +47,73 @@ fn main() -> ExitCode {
             print_error(&error);
             eprintln!("stopped part-way; run the same command again to go on");
             ExitCode::from(PART_WAY)
+        }
+    }
+}
+
+/// Behaves as the `bin/switch-to-configuration` of a NixOS toplevel.
+fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
+    const ACTIVATION_FAILED: u8 = 2;
+    log_to_stderr(&Global {
+        root: None,
+        json: false,
+        color: ColorChoice::Auto,
+        verbose: 0,
+        quiet: false,
+    });
+    let ended = switch_to_configuration::parse_action(arguments.get(1..).unwrap_or_default())
+        .and_then(|action| {
+            Ok((
+                action,
+                switch_to_configuration::own_toplevel(&arguments[0])?,
+            ))
+        })
+        .map_err(Failure::Before)
+        .and_then(|(action, toplevel)| switch_as_nixos(action, &toplevel));
+    match ended {
+        Ok(End::Done | End::Changes) => ExitCode::SUCCESS,
+        Ok(End::Refused | End::RolledBack) => ExitCode::from(REFUSED),
+        Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
+        Err(Failure::Before(error)) => {
+            print_error(&error);
+            ExitCode::from(REFUSED)
+        }
+        Err(Failure::PartWay(error)) => {
+            print_error(&error);
+            ExitCode::from(ACTIVATION_FAILED)
+        }
+    }
+}
+
+fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
+    let session = Session {
+        root: Root::open(Path::new("/"), true)?,
+        json: false,
+        style: Style { color: false },
+    };
+    let goal = commands::toplevel_path(toplevel)?;
+    let args = ApplyArgs::default();
+    match action {
+        Action::Switch | Action::Test => {
+            let how = How {
+                register: action == Action::Switch,
+                rollback_on_failure: false,
+            };
+            session.switch(Goal::Activate(goal), None, &args, how)
+        }
+        Action::Boot => session.register(&goal),
+        Action::Check | Action::DryActivate => {
+            let plan = commands::prepare(&session.root, Goal::Activate(goal), false)?.plan;
+            if !plan.conflicts.is_empty() {
+                session.print_plan(&plan)?;
+                return Ok(End::Refused);
+            }
+            if action == Action::Check {
+                commands::run_checks(&plan)?;
+            } else {
+                eprintln!("{}", switch_to_configuration::render_dry(&plan, toplevel));
+            }
+            Ok(End::Done)
         }
     }
 }
@@ -176,6 +250,10 @@ fn run(cli: Cli) -> Result<End, Failure> {
                 "system-manager",
                 &mut std::io::stdout(),
             );
+            Ok(End::Done)
+        }
+        Command::SwitchUserManager => {
+            user_managers::serve()?;
             Ok(End::Done)
         }
         Command::Man => {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::plan::{Goal, Summary};
 use crate::unit_outcome::{JobResult, UnitOutcome};
 use crate::units::{Seeds, UnitNote, Verb};
+use crate::user_managers::UserOutcome;
 
 /// The version of the format of the outcome in `--json`.
 pub const VERSION: u32 = 1;
@@ -29,6 +30,10 @@ pub struct Outcome {
     pub not_restarted: Vec<UnitNote>,
     /// The last lines of the journal of each failed unit.
     pub logs: BTreeMap<String, Vec<String>>,
+    /// What became of the units of each running user manager, by user.
+    pub users: BTreeMap<String, UserOutcome>,
+    /// Other things that went wrong.
+    pub problems: Vec<String>,
     /// What tmpfiles rules could not do.
     pub tmpfiles: Option<String>,
     /// What the next run does first.
@@ -39,7 +44,10 @@ impl Outcome {
     /// Says whether everything that was touched is well.
     #[must_use]
     pub fn is_success(&self) -> bool {
-        self.units.is_success() && self.tmpfiles.is_none()
+        self.units.is_success()
+            && self.tmpfiles.is_none()
+            && self.problems.is_empty()
+            && self.users.values().all(|u| u.units.is_success())
     }
 }
 

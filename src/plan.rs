@@ -11,6 +11,7 @@ use crate::manifest::{NoEffect, PreActivationCheck};
 use crate::names::{AbsolutePath, TargetPath};
 use crate::state::Active;
 use crate::units::{Seeds, UnitAction, UnitPlan};
+use crate::user_managers::UserManager;
 
 /// The version of the format of saved plans and of `plan --json`.
 pub const VERSION: u32 = 1;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub diffs: BTreeMap<TargetPath, String>,
     /// Files whose tmpfiles rules are applied (tmpfiles.d(5)); none when no rule changed.
     pub tmpfiles: Vec<AbsolutePath>,
+    /// Users whose running managers are switched to changed user units.
+    pub user_managers: Vec<UserManager>,
     /// Units.
     pub units: UnitPlan,
     /// Packages that come and go.
@@ -120,6 +123,8 @@ pub enum Step<'a> {
     DaemonReload,
     /// The rules of tmpfiles.d are applied.
     Tmpfiles,
+    /// The user managers are switched.
+    UserManagers,
     /// Units are reloaded, restarted and started.
     StartUnits,
     /// The state says what is.
@@ -134,6 +139,7 @@ impl Plan {
             && self.files.is_empty()
             && !self.accounts.is_due
             && self.tmpfiles.is_empty()
+            && self.user_managers.is_empty()
             && self.resumes.is_none()
             && self.units.actions().next().is_none()
             && !self.units.daemon_reload
@@ -168,6 +174,9 @@ impl Plan {
         }
         if !self.tmpfiles.is_empty() {
             steps.push(Step::Tmpfiles);
+        }
+        if !self.user_managers.is_empty() {
+            steps.push(Step::UserManagers);
         }
         if self
             .units

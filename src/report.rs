@@ -274,11 +274,18 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
     if groups.iter().all(|g| g.2.is_empty())
         && units.skipped.is_empty()
         && units.notes.is_empty()
+        && plan.user_managers.is_empty()
         && !units.daemon_reload
     {
         return;
     }
     heading(out, "Units", style);
+    for manager in &plan.user_managers {
+        line(
+            out,
+            &format!("    the user manager of {} is switched too", manager.name),
+        );
+    }
     if units.daemon_reload {
         line(
             out,
@@ -449,6 +456,25 @@ pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
         for row in outcome.logs.get(unit).into_iter().flatten() {
             line(&mut out, &style.paint(Color::Dim, &format!("      {row}")));
         }
+    }
+    for (user, result) in &outcome.users {
+        let failed: Vec<&str> = result.units.failed.keys().map(String::as_str).collect();
+        if !failed.is_empty() {
+            let text = format!(
+                "warning: the following units of {user} failed: {}",
+                failed.join(", ")
+            );
+            line(&mut out, &style.paint(Color::Red, &text));
+        }
+        for row in result.logs.values().flatten() {
+            line(&mut out, &style.paint(Color::Dim, &format!("      {row}")));
+        }
+    }
+    for problem in &outcome.problems {
+        line(
+            &mut out,
+            &style.paint(Color::Red, &format!("warning: {problem}")),
+        );
     }
     if let Some(problem) = &outcome.tmpfiles {
         line(

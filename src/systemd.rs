@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use zbus::blocking::connection::Builder;
-use zbus::blocking::{Connection, MessageIterator, Proxy};
+use zbus::blocking::{Connection, MessageIterator};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
-use zbus::{MatchRule, message};
+use zbus::{MatchRule, Message, message};
 
+use crate::unit_switch::progressive;
 use crate::units::Verb;
 
 const SERVICE: &str = "org.freedesktop.systemd1";
@@ -86,17 +87,6 @@ fn method(verb: Verb) -> &'static str {
     }
 }
 
-/// Gives the word for a job that is under way.
-#[must_use]
-pub fn progressive(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Stop => "stopping",
-        Verb::Start => "starting",
-        Verb::Restart => "restarting",
-        Verb::Reload => "reloading",
-    }
-}
-
 /// What is told while jobs are under way.
 #[derive(Debug)]
 pub enum Event<'a> {
@@ -121,7 +111,6 @@ pub const TIMED_OUT: &str = "timeout";
 
 /// A connection to the running systemd.
 pub struct Systemd {
-    manager: Proxy<'static>,
     connection: Connection,
     removed: mpsc::Receiver<(String, String, String)>,
 }
@@ -136,15 +125,33 @@ impl Systemd {
             return Ok(None);
         }
         let builder = Builder::system().context("finding the system bus")?;
-        Self::open(builder).map(Some).context(
-            "connecting to systemd on the system bus\nhint: is the package `dbus` installed, and dbus.socket running?",
-        )
+        Self::open(builder)
+            .context(
+                "connecting to systemd on the system bus\nhint: this needs root and a running dbus.socket (package `dbus`)",
+            )
+            .map(Some)
+    }
+
+    /// Connects to the systemd of the user who runs this, by the user's bus.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub fn connect_user(bus: &Path) -> Result<Self> {
+        let connect = || -> Result<Self> {
+            let address = format!("unix:path={}", bus.display());
+            Self::open(Builder::address(address.as_str())?)
+        };
+        connect().with_context(|| {
+            format!(
+                "connecting to {}\nhint: it comes with the package `dbus-user-session`",
+                bus.display()
+            )
+        })
     }
 
     fn open(builder: Builder<'static>) -> Result<Self> {
         let connection = builder.build()?;
-        let manager = Proxy::new(&connection, SERVICE, PATH, MANAGER)?;
-        manager.call_method("Subscribe", &())?;
+        connection.call_method(Some(SERVICE), PATH, Some(MANAGER), "Subscribe", &())?;
         let rule = MatchRule::builder()
             .msg_type(message::Type::Signal)
             .interface(MANAGER)?
@@ -168,7 +175,6 @@ impl Systemd {
             }
         });
         Ok(Self {
-            manager,
             connection,
             removed,
         })
@@ -191,10 +197,8 @@ impl Systemd {
             String,
             OwnedObjectPath,
         );
-        let rows: Vec<Row> = self
-            .manager
-            .call("ListUnits", &())
-            .context("listing units")?;
+        let reply = self.call("ListUnits", &()).context("listing units")?;
+        let rows: Vec<Row> = reply.body().deserialize().context("listing units")?;
         Ok(rows
             .into_iter()
             .map(
@@ -243,13 +247,21 @@ impl Systemd {
         }
     }
 
+    /// Calls a method of the manager.
+    fn call<B>(&self, method: &str, body: &B) -> zbus::Result<Message>
+    where
+        B: serde::Serialize + zbus::zvariant::DynamicType,
+    {
+        self.connection
+            .call_method(Some(SERVICE), PATH, Some(MANAGER), method, body)
+    }
+
     /// Makes systemd read the unit files again (`daemon-reload`), and waits for it.
     ///
     /// # Errors
     /// When it fails.
     pub fn reload(&self) -> Result<()> {
-        self.manager
-            .call_method("Reload", &())
+        self.call("Reload", &())
             .map(drop)
             .context("reloading systemd (daemon-reload)")
     }
@@ -259,7 +271,7 @@ impl Systemd {
     /// # Errors
     /// When systemd does not answer.
     pub fn reset_failed(&self, unit: &str) -> Result<()> {
-        match self.manager.call_method("ResetFailedUnit", &(unit)) {
+        match self.call("ResetFailedUnit", &(unit)) {
             // A unit that is not loaded has not failed.
             Ok(_) | Err(zbus::Error::MethodError(..)) => Ok(()),
             Err(e) => Err(anyhow!(e).context(format!("resetting the failed state of {unit}"))),
@@ -280,10 +292,15 @@ impl Systemd {
     ) -> Result<()> {
         let mut waiting: BTreeMap<String, String> = BTreeMap::new();
         for unit in units {
-            match self
-                .manager
-                .call::<_, _, OwnedObjectPath>(method(verb), &(unit, "replace"))
-            {
+            let queued = self
+                .call(method(verb), &(unit, "replace"))
+                .and_then(|reply| {
+                    reply
+                        .body()
+                        .deserialize::<OwnedObjectPath>()
+                        .map_err(Into::into)
+                });
+            match queued {
                 Ok(job) => {
                     waiting.insert(job.to_string(), unit.clone());
                 }
