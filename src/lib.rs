@@ -36,6 +36,8 @@ pub mod status;
 pub mod subid;
 pub mod switch_to_configuration;
 pub mod systemd;
+pub mod tmpfiles_line;
+pub mod tmpfiles_words;
 mod unit_active;
 pub mod unit_file;
 pub mod unit_files;
