@@ -23,6 +23,9 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::tmpfiles::EMPTY;
+use crate::tmpfiles_world::{Id, Kind, Object};
+
 /// What stands at a path, as far as it matters for telling ours from foreign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
@@ -148,6 +151,44 @@ impl Root {
             }
             _ => Node::Special,
         })
+    }
+
+    /// Reads what stands at `relative` as rules of tmpfiles.d see it, without the content of files that hold any.
+    ///
+    /// # Errors
+    /// When it can't be read; that is never taken for absence.
+    pub fn object_at(&self, relative: &Path) -> Result<Option<Object>> {
+        let inner = || -> Result<Option<Object>> {
+            if relative.as_os_str().is_empty() {
+                return Ok(Some(object_of(&stat::fstat(&*self.fd)?, Kind::Folder)));
+            }
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(None);
+            };
+            let Some(st) = lstat(&folder, name)? else {
+                return Ok(None);
+            };
+            let device = |block| Kind::Device {
+                block,
+                major: u32::try_from(stat::major(st.st_rdev)).unwrap_or(u32::MAX),
+                minor: u32::try_from(stat::minor(st.st_rdev)).unwrap_or(u32::MAX),
+            };
+            let kind = match kind(&st) {
+                SFlag::S_IFDIR => Kind::Folder,
+                SFlag::S_IFLNK => Kind::Link {
+                    to: readlinkat(&*folder, name)?.to_string_lossy().into_owned(),
+                },
+                SFlag::S_IFIFO => Kind::Pipe,
+                SFlag::S_IFSOCK => Kind::Socket,
+                SFlag::S_IFCHR => device(false),
+                SFlag::S_IFBLK => device(true),
+                _ => Kind::File {
+                    content: (st.st_size == 0).then(|| EMPTY.to_owned()),
+                },
+            };
+            Ok(Some(object_of(&st, kind)))
+        };
+        inner().with_context(|| format!("reading {}", self.show(relative).display()))
     }
 
     /// Reads a regular file; none when it does not exist.
@@ -594,6 +635,15 @@ fn temporary_name(name: &OsStr) -> String {
 
 fn kind(st: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(st.st_mode) & SFlag::S_IFMT
+}
+
+fn object_of(st: &FileStat, kind: Kind) -> Object {
+    Object {
+        kind,
+        mode: st.st_mode & 0o7777,
+        user: Id::Number(st.st_uid),
+        group: Id::Number(st.st_gid),
+    }
 }
 
 fn lstat(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<Option<FileStat>> {

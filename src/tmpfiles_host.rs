@@ -1,0 +1,204 @@
+//! Reads what the decision about tmpfiles rules needs, and does what systemd-tmpfiles would not: undoing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::desired::Desired;
+use crate::names::{AbsolutePath, TargetPath};
+use crate::root::{Node, Root};
+use crate::state::State;
+use crate::tmpfiles::{RulesFile, Undo};
+use crate::tmpfiles_words::Specifiers;
+use crate::tmpfiles_world::{Host, Kind, Object};
+
+const FOLDER: &str = "tmpfiles.d";
+
+/// Says whether a target below `/etc` is a file of rules.
+#[must_use]
+pub fn is_rules(target: &TargetPath) -> bool {
+    target
+        .as_str()
+        .strip_prefix(FOLDER)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .is_some_and(|name| !name.contains('/') && name.ends_with(".conf"))
+}
+
+/// Reads the files of rules that are wanted.
+///
+/// # Errors
+/// When one can't be read.
+pub fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
+    let wanted = desired.iter().filter(|(target, _)| is_rules(target));
+    wanted
+        .map(|(target, want)| {
+            let content =
+                std::fs::read(&want.source).with_context(|| format!("reading {}", want.source))?;
+            Ok(RulesFile {
+                name: target.file_name().to_owned(),
+                path: want.source.parse().context("reading the tmpfiles rules")?,
+                content,
+            })
+        })
+        .collect()
+}
+
+/// Reads the files of rules that are not ours: of one name, that in /etc counts before /run, and /run before /usr.
+///
+/// # Errors
+/// When one can't be read.
+pub fn read_foreign(root: &Root, desired: &Desired, state: &State) -> Result<Vec<RulesFile>> {
+    let mut files = BTreeMap::new();
+    for place in ["etc", "run", "usr/local/lib", "usr/lib"] {
+        let folder = Path::new(place).join(FOLDER);
+        for name in root.list(&folder)? {
+            if !name.ends_with(".conf") || files.contains_key(&name) {
+                continue;
+            }
+            let target: TargetPath = format!("{FOLDER}/{name}").parse()?;
+            if place == "etc"
+                && (desired.contains_key(&target) || state.files.contains_key(&target))
+            {
+                continue;
+            }
+            let path = folder.join(&name);
+            // A link, such as the one to /dev/null that masks a file, is followed by systemd; what it leads to may be
+            // anywhere, so it only counts as the name that it takes.
+            let content = match root.node(&path)? {
+                Node::File { .. } => root.read(&path)?.unwrap_or_default(),
+                _ => Vec::new(),
+            };
+            let path: AbsolutePath = format!("/{place}/{FOLDER}/{name}").parse()?;
+            files.insert(
+                name.clone(),
+                RulesFile {
+                    name,
+                    path,
+                    content,
+                },
+            );
+        }
+    }
+    Ok(files.into_values().collect())
+}
+
+/// Reads what the specifiers stand for.
+///
+/// # Errors
+/// When a file that says so is there and can't be read.
+pub fn read_specifiers(root: &Root) -> Result<Specifiers> {
+    let text = |path: &str| -> Result<Option<String>> {
+        let bytes = root.read(Path::new(path))?;
+        Ok(bytes.map(|b| String::from_utf8_lossy(&b).trim().to_owned()))
+    };
+    let release = match root.node(Path::new("etc/os-release"))? {
+        Node::File { .. } => text("etc/os-release")?,
+        _ => text("usr/lib/os-release")?,
+    };
+    let release = |key: &str| {
+        let lines = release.as_deref().unwrap_or_default().lines();
+        let value = lines.filter_map(|line| line.strip_prefix(key)).next_back();
+        Some(
+            value
+                .unwrap_or_default()
+                .trim_matches(['"', '\''])
+                .to_owned(),
+        )
+    };
+    let machine = text("etc/machine-id")?.filter(|id| id.len() == 32);
+    let names = nix::sys::utsname::uname().context("asking for the kernel's name")?;
+    let of = |name: &std::ffi::OsStr| Some(name.to_string_lossy().into_owned());
+    let host = of(names.nodename());
+    let short = host
+        .as_deref()
+        .and_then(|h| h.split('.').next())
+        .map(str::to_owned);
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .context("reading the boot id")?;
+    let fixed = |text: &str| Some(text.to_owned());
+    // systemd-tmpfiles heeds TMPDIR and the like; they are removed for it.
+    Ok(Specifiers(BTreeMap::from([
+        ('A', release("IMAGE_VERSION=")),
+        ('b', Some(boot.trim().replace('-', ""))),
+        ('B', release("BUILD_ID=")),
+        ('C', fixed("/var/cache")),
+        ('g', fixed("root")),
+        ('G', fixed("0")),
+        ('h', fixed("/root")),
+        ('H', host),
+        ('l', short),
+        ('L', fixed("/var/log")),
+        ('m', machine),
+        ('M', release("IMAGE_ID=")),
+        ('o', release("ID=")),
+        ('S', fixed("/var/lib")),
+        ('t', fixed("/run")),
+        ('T', temporary("/tmp")),
+        ('u', fixed("root")),
+        ('U', fixed("0")),
+        ('v', of(names.release())),
+        ('V', temporary("/var/tmp")),
+        ('w', release("VERSION_ID=")),
+        ('W', release("VARIANT_ID=")),
+    ])))
+}
+
+/// The folder for temporary files is not known here when the environment moves it.
+fn temporary(usual: &str) -> Option<String> {
+    let moved = ["TMPDIR", "TEMP", "TMP"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some());
+    (!moved).then(|| usual.to_owned())
+}
+
+impl Host for Root {
+    fn object(&self, path: &str) -> Result<Option<Object>> {
+        self.object_at(below(path))
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>> {
+        self.list(below(path))
+    }
+
+    fn content(&self, path: &str) -> Result<Vec<u8>> {
+        Ok(self.read(below(path))?.unwrap_or_default())
+    }
+}
+
+fn below(path: &str) -> &Path {
+    Path::new(path.trim_start_matches('/'))
+}
+
+/// Removes what goes with its rule, if it is still what the rule made; gives a sentence when it is not.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn undo(root: &Root, undo: &Undo) -> Result<Option<String>> {
+    let path = below(&undo.path);
+    let Some(now) = root.object_at(path)? else {
+        return Ok(None);
+    };
+    let changed = || Ok(Some(format!("{} has changed and is left", undo.path)));
+    match (&undo.made.kind, &now.kind) {
+        (Kind::Folder, Kind::Folder) => {
+            return if root.remove_folder(path)? {
+                Ok(None)
+            } else {
+                changed()
+            };
+        }
+        (Kind::File { .. }, Kind::File { content }) => {
+            if content.as_deref() != Some(crate::tmpfiles::EMPTY) {
+                return changed();
+            }
+        }
+        (made, now) if made != now => return changed(),
+        _ => {}
+    }
+    match &undo.made.replaced {
+        Some(to) => root.write_link(path, to)?,
+        None => root.remove_file(path)?,
+    }
+    Ok(None)
+}
