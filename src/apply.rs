@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::backups;
 use crate::claims;
-use crate::command::{Command, show_code};
+use crate::command::Command;
 use crate::etc::FileChange;
 use crate::host_accounts;
 use crate::journal::{Journal, Record};
@@ -20,6 +20,8 @@ use crate::root::{NewFile, Node, Root};
 use crate::state::{self, State};
 use crate::systemd::{Event, Systemd};
 use crate::unit_outcome::UnitOutcome;
+use crate::tmpfiles;
+use crate::tmpfiles_host;
 use crate::unit_set::{Live, UnitSet};
 use crate::unit_switch::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::Verb;
@@ -170,6 +172,7 @@ impl Run<'_> {
     fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
         claims::claim(&mut self.a.state, &plan.files, now());
+        tmpfiles::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.pending = crate::units::Seeds::default();
         root.make_folders(Path::new("etc"))?;
         root.make_folders(Path::new("var/lib"))?;
@@ -181,7 +184,7 @@ impl Run<'_> {
         let begin = Record::Begin {
             purpose,
             due: plan.due(),
-            tmpfiles: !plan.tmpfiles.is_empty(),
+            tmpfiles: plan.tmpfiles.considered,
             user_units: self
                 .a
                 .user_units
@@ -246,30 +249,7 @@ impl Run<'_> {
 
     fn apply_tmpfiles(&mut self) -> Result<()> {
         self.a.root.sync()?;
-        let mut rules = Vec::new();
-        for file in &self.a.plan.tmpfiles {
-            rules.extend(std::fs::read(file.as_str()).with_context(|| format!("reading {file}"))?);
-            rules.push(b'\n');
-        }
-        let mut command = Command::new("systemd-tmpfiles")
-            .arg("--create")
-            .arg("--exclude-prefix=/dev");
-        if !self.a.root.is_live() {
-            command = command.arg(format!(
-                "--root={}",
-                self.a.root.show(Path::new("")).display()
-            ));
-        }
-        let output = command.arg("-").input(rules).output()?;
-        let messages = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if output.code != Some(0) {
-            self.tmpfiles = Some(format!(
-                "systemd-tmpfiles: {}\n{messages}",
-                show_code(output.code)
-            ));
-        } else if !messages.is_empty() {
-            tracing::warn!("systemd-tmpfiles: {messages}");
-        }
+        self.tmpfiles = tmpfiles_host::apply(self.a.root, &self.a.plan.tmpfiles)?;
         self.note(&Record::TmpfilesDone)
     }
 
@@ -313,6 +293,9 @@ impl Run<'_> {
         let (root, plan) = (self.a.root, self.a.plan);
         root.sync()?;
         claims::commit(&mut self.a.state, &plan.files);
+        if plan.tmpfiles.considered {
+            self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
+        }
         self.a.state.active.clone_from(&plan.becomes);
         self.a.state.pending = self
             .units

@@ -22,12 +22,15 @@ use crate::names::{AbsolutePath, TargetPath};
 use crate::nix::{BuildOptions, Source};
 use crate::observe::{self, Observed};
 use crate::outcome::Outcome;
+use crate::owners::Owners;
 use crate::plan::{self, Goal, PackagesChange, Plan};
 use crate::profile;
 use crate::root::Root;
 use crate::state::{Active, State};
 use crate::switch_to_configuration;
 use crate::systemd::Systemd;
+use crate::tmpfiles::{self, Facts, TmpfilesPlan};
+use crate::tmpfiles_host;
 use crate::unit_files::{self, read_units};
 use crate::unit_set::{Live, UnitSet};
 use crate::units::{self, Seeds, UnitPlan};
@@ -136,6 +139,9 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
     let mut files = etc::plan_files(&wanted, &observed.state, &observed.seen);
     conflicts.extend(accounts.conflicts);
     conflicts.append(&mut files.conflicts);
+    let (tmpfiles_plan, tmpfiles_conflicts) =
+        plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
+    conflicts.extend(tmpfiles_conflicts);
     if let Some(manifest) = &manifest {
         conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
         if strict {
@@ -169,7 +175,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
             .map(|m| m.pre_activation_checks.clone())
             .unwrap_or_default(),
         diffs: BTreeMap::new(),
-        tmpfiles: plan_tmpfiles(&desired, &files, &observed)?,
+        tmpfiles: tmpfiles_plan,
         files,
         accounts: accounts.report,
         user_managers: Vec::new(),
@@ -280,21 +286,31 @@ fn unit_sources(folder: &str, state: &State) -> BTreeMap<TargetPath, String> {
         .collect()
 }
 
-/// The rules are applied when one of their files changes, and again after an interruption.
+/// The rules are looked at when one of their files changes, and again after an interruption.
 fn plan_tmpfiles(
+    root: &Root,
     desired: &Desired,
     files: &etc::FilesPlan,
     observed: &Observed,
-) -> Result<Vec<AbsolutePath>> {
-    let is_rules = |t: &TargetPath| t.as_str().starts_with("tmpfiles.d/");
-    let interrupted = observed.interrupted.as_ref().is_some_and(|i| i.tmpfiles);
-    if !interrupted && !files.writes.iter().any(|c| is_rules(&c.target)) {
-        return Ok(Vec::new());
+    owners: &Owners,
+) -> Result<(TmpfilesPlan, Vec<Conflict>)> {
+    let recorded = &observed.state.tmpfiles;
+    let changed = files.changes().any(|c| tmpfiles_host::is_rules(&c.target));
+    if !changed && observed.interrupted.is_none() {
+        return Ok(<_>::default());
     }
-    let rules = desired.iter().filter(|(t, _)| is_rules(t));
-    rules
-        .map(|(_, want)| want.source.parse().context("reading the tmpfiles rules"))
-        .collect()
+    let ours = tmpfiles_host::read_ours(desired)?;
+    if ours.is_empty() && recorded.is_empty() {
+        return Ok(<_>::default());
+    }
+    tmpfiles::plan_tmpfiles(&Facts {
+        ours: &ours,
+        foreign: &tmpfiles_host::read_foreign(root, desired, &observed.state)?,
+        recorded,
+        specifiers: &tmpfiles_host::read_specifiers(root)?,
+        owners,
+        host: root,
+    })
 }
 
 fn packages_change(from: Option<&Active>, to: Option<&Active>) -> PackagesChange {

@@ -10,6 +10,7 @@ use crate::host_accounts::AccountsReport;
 use crate::manifest::{NoEffect, PreActivationCheck};
 use crate::names::{AbsolutePath, TargetPath};
 use crate::state::Active;
+use crate::tmpfiles::TmpfilesPlan;
 use crate::units::{Seeds, UnitAction, UnitPlan};
 use crate::user_managers::UserManager;
 
@@ -50,8 +51,8 @@ pub struct Plan {
     pub accounts: AccountsReport,
     /// Differences of the content of changed text files, by target.
     pub diffs: BTreeMap<TargetPath, String>,
-    /// Files whose tmpfiles rules are applied (tmpfiles.d(5)); none when no rule changed.
-    pub tmpfiles: Vec<AbsolutePath>,
+    /// What rules of tmpfiles.d(5) do.
+    pub tmpfiles: TmpfilesPlan,
     /// Users whose running managers are switched to changed user units.
     pub user_managers: Vec<UserManager>,
     /// Units.
@@ -138,7 +139,7 @@ impl Plan {
         self.conflicts.is_empty()
             && self.files.is_empty()
             && !self.accounts.is_due
-            && self.tmpfiles.is_empty()
+            && !self.tmpfiles.considered
             && self.user_managers.is_empty()
             && self.resumes.is_none()
             && self.units.actions().next().is_none()
@@ -172,7 +173,7 @@ impl Plan {
         if self.units.daemon_reload {
             steps.push(Step::DaemonReload);
         }
-        if !self.tmpfiles.is_empty() {
+        if self.tmpfiles.considered {
             steps.push(Step::Tmpfiles);
         }
         if !self.user_managers.is_empty() {

@@ -6,6 +6,8 @@ use crate::etc::{FileChange, KeepReason, Verb};
 use crate::outcome::Outcome;
 use crate::plan::{Goal, Plan};
 use crate::root::Node;
+use crate::tmpfiles::{TmpfilesChange, TmpfilesPlan};
+use crate::tmpfiles_world::{Kind, Object};
 use crate::units::{UnitAction, UnitNote};
 use crate::users::Action;
 
@@ -79,13 +81,8 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
     }
     render_checks(&mut out, plan, style);
     render_files(&mut out, plan, style);
-    if !plan.tmpfiles.is_empty() {
-        heading(&mut out, "tmpfiles rules that are applied", style);
-        for file in &plan.tmpfiles {
-            line(&mut out, &format!("    {file}"));
-        }
-    }
     render_accounts(&mut out, plan, style);
+    render_tmpfiles(&mut out, &plan.tmpfiles, style);
     render_units(&mut out, plan, style);
     render_packages(&mut out, plan, style);
     render_no_effect(&mut out, plan, style);
@@ -252,6 +249,83 @@ fn notes(change: &FileChange) -> Vec<String> {
         ));
     }
     notes
+}
+
+fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Style) {
+    if plan.changes.is_empty() && plan.stays.is_empty() && plan.remarks.is_empty() {
+        return;
+    }
+    heading(out, "tmpfiles rules", style);
+    for change in &plan.changes {
+        let (sign, color, text) = describe_change(change);
+        let reason = change.rule.as_ref().map_or_else(
+            || "no rule asks for it any more".to_owned(),
+            ToString::to_string,
+        );
+        line(
+            out,
+            &format!(
+                "{}  {}",
+                style.paint(color, &format!("  {sign} {}{text}", change.path)),
+                style.paint(Color::Dim, &format!("({reason})"))
+            ),
+        );
+    }
+    for path in &plan.stays {
+        let text = format!("    {path} stays: its rule is gone, but something is in it");
+        line(out, &style.paint(Color::Dim, &text));
+    }
+    for remark in &plan.remarks {
+        let color = if remark.fails { Color::Red } else { Color::Dim };
+        let about = format!("{} {}", remark.path, remark.text);
+        let text = format!("    {}  ({})", about.trim(), remark.rule);
+        line(out, &style.paint(color, &text));
+    }
+}
+
+fn describe_change(change: &TmpfilesChange) -> (&'static str, Color, String) {
+    let after = |object: &Object| match &object.kind {
+        Kind::Link { to } => format!(" -> {to}"),
+        kind => format!(
+            " ({}, mode {:04o}, owner {}:{})",
+            kind.name().split_once(' ').map_or("", |(_, name)| name),
+            object.mode,
+            object.user,
+            object.group
+        ),
+    };
+    match (&change.before, &change.after) {
+        (None, Some(new)) => ("+", Color::Green, after(new)),
+        (Some(old), Some(new)) if old.kind.is_like(&new.kind) => {
+            ("~", Color::Yellow, differences(old, new))
+        }
+        (Some(old), Some(new)) => {
+            let text = format!("{}, in place of {}", after(new), old.kind.name());
+            ("~", Color::Yellow, text)
+        }
+        (_, None) => ("-", Color::Red, String::new()),
+    }
+}
+
+fn differences(old: &Object, new: &Object) -> String {
+    let mut parts = Vec::new();
+    match (&old.kind, &new.kind) {
+        (Kind::Link { to }, Kind::Link { to: wanted }) if to != wanted => {
+            parts.push(format!("pointed to {to}, will point to {wanted}"));
+        }
+        (a, b) if a != b => parts.push("its content is replaced".to_owned()),
+        _ => {}
+    }
+    if old.mode != new.mode {
+        parts.push(format!("mode {:04o} becomes {:04o}", old.mode, new.mode));
+    }
+    if (&old.user, &old.group) != (&new.user, &new.group) {
+        parts.push(format!(
+            "owner {}:{} becomes {}:{}",
+            old.user, old.group, new.user, new.group
+        ));
+    }
+    format!(": {}", parts.join(", "))
 }
 
 const BACKUPS: &str = "/var/lib/system-manager/backups";

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::names::{AbsolutePath, FileName, TargetPath};
 use crate::root::{NewFile, Node, Root, sha256_of};
+use crate::tmpfiles::Made;
 use crate::units::Seeds;
 
 /// The version of the format that this program reads and writes.
@@ -36,6 +37,10 @@ pub struct State {
     pub files: BTreeMap<TargetPath, OwnedFile>,
     /// Folders below `/etc` that are ours.
     pub folders: BTreeMap<TargetPath, OwnedFolder>,
+    /// What tmpfiles rules of ours made, by path.
+    // Left out when empty, so that a state from before there was such a record keeps its checksum.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tmpfiles: BTreeMap<String, Made>,
     /// Hand-made changes of managed files that were kept when the files were put right.
     pub saved: Vec<SavedEdit>,
     /// The number of the next backup.
@@ -116,6 +121,7 @@ impl Default for State {
             active: None,
             files: BTreeMap::new(),
             folders: BTreeMap::new(),
+            tmpfiles: BTreeMap::new(),
             saved: Vec::new(),
             next_backup: 1,
             pending: Seeds::default(),

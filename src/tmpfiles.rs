@@ -77,6 +77,9 @@ pub struct Made {
     /// Where the link that it replaced pointed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<String>,
+    /// What it was under an earlier rule, while an activation that has begun replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub was: Option<Kind>,
 }
 
 impl Made {
@@ -85,7 +88,24 @@ impl Made {
             Kind::File { .. } => Kind::File { content: None },
             other => other.clone(),
         };
-        Self { kind, replaced }
+        Self {
+            kind,
+            replaced,
+            was: None,
+        }
+    }
+
+    /// Resolves what an interrupted activation left open, by what stands there.
+    fn settled(&self, now: Option<&Object>) -> Self {
+        let earlier = self
+            .was
+            .as_ref()
+            .filter(|was| now.is_some_and(|now| Self::of(&now.kind, None).kind == **was));
+        Self {
+            kind: earlier.unwrap_or(&self.kind).clone(),
+            replaced: self.replaced.clone(),
+            was: None,
+        }
     }
 }
 
@@ -191,8 +211,14 @@ pub fn plan_tmpfiles(facts: &Facts<'_>) -> Result<(TmpfilesPlan, Vec<Conflict>)>
             });
         }
     }
-    plan.made = kept;
-    plan.made.append(&mut player.made);
+    plan.made.clone_from(&kept);
+    for (path, mut made) in player.made {
+        // What stood there before ours is what comes back, not what came over ours meanwhile.
+        if let Some(earlier) = kept.get(&path) {
+            made.replaced.clone_from(&earlier.replaced);
+        }
+        plan.made.insert(path, made);
+    }
     plan.remarks = player.remarks;
     plan.remarks.sort();
     plan.remarks.dedup();
@@ -325,6 +351,8 @@ fn undo(
     }
     let asked = asked_for(items, foreign, &player.world)?;
     for (path, made) in facts.recorded.iter().rev() {
+        let now = player.world.look(path)?;
+        let made = &made.settled(now.as_ref());
         match asked.get(path) {
             Some(None) => {
                 kept.insert(path.clone(), made.clone());
@@ -336,7 +364,7 @@ fn undo(
             }
             _ => {}
         }
-        let Some(now) = player.world.look(path)? else {
+        let Some(now) = now else {
             continue;
         };
         let goes = match (&made.kind, &now.kind) {
@@ -411,6 +439,18 @@ fn real(world: &World<'_>, path: &str, last: Last) -> Result<Option<String>> {
         Walk::At(path) => Some(path),
         _ => None,
     })
+}
+
+/// Records what rules are about to make, beside what earlier ones made.
+pub fn claim(recorded: &mut BTreeMap<String, Made>, plan: &TmpfilesPlan) {
+    for (path, made) in &plan.made {
+        let undone = plan.undo.iter().find(|u| u.path == *path);
+        let claimed = Made {
+            was: undone.map(|u| u.made.kind.clone()),
+            ..made.clone()
+        };
+        recorded.insert(path.clone(), claimed);
+    }
 }
 
 /// Compares what is there with what was predicted and gives each difference in a sentence.

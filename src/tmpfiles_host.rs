@@ -1,15 +1,16 @@
 //! Reads what the decision about tmpfiles rules needs, and does what systemd-tmpfiles would not: undoing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::command::{Command, show_code};
 use crate::desired::Desired;
 use crate::names::{AbsolutePath, TargetPath};
 use crate::root::{Node, Root};
 use crate::state::State;
-use crate::tmpfiles::{RulesFile, Undo};
+use crate::tmpfiles::{RulesFile, TmpfilesPlan, Undo, verify};
 use crate::tmpfiles_words::Specifiers;
 use crate::tmpfiles_world::{Host, Kind, Object};
 
@@ -117,7 +118,6 @@ pub fn read_specifiers(root: &Root) -> Result<Specifiers> {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .context("reading the boot id")?;
     let fixed = |text: &str| Some(text.to_owned());
-    // systemd-tmpfiles heeds TMPDIR and the like; they are removed for it.
     Ok(Specifiers(BTreeMap::from([
         ('A', release("IMAGE_VERSION=")),
         ('b', Some(boot.trim().replace('-', ""))),
@@ -170,11 +170,64 @@ fn below(path: &str) -> &Path {
     Path::new(path.trim_start_matches('/'))
 }
 
+/// Undoes what goes with its rule, applies the rules and compares; gives what is not as planned, in sentences.
+///
+/// # Errors
+/// When systemd-tmpfiles can't be run, or a path can't be read.
+pub fn apply(root: &Root, plan: &TmpfilesPlan) -> Result<Option<String>> {
+    let mut problems = Vec::new();
+    for one in &plan.undo {
+        tracing::info!("removing {}", one.path);
+        // A mount point, for example, can't be removed; that is no reason to stop here.
+        match undo(root, one) {
+            Ok(problem) => problems.extend(problem),
+            Err(error) => problems.push(format!("{error:#}")),
+        }
+    }
+    root.sync()?;
+    if !plan.files.is_empty() {
+        create(root, plan, &mut problems)?;
+    }
+    problems.extend(verify(plan, root)?);
+    Ok((!problems.is_empty()).then(|| problems.join("\n")))
+}
+
+fn create(root: &Root, plan: &TmpfilesPlan, problems: &mut Vec<String>) -> Result<()> {
+    let none = BTreeSet::new();
+    let mut rules = Vec::new();
+    for file in &plan.files {
+        let content = std::fs::read(file.as_str()).with_context(|| format!("reading {file}"))?;
+        let left_out = plan.left_out.get(file).unwrap_or(&none);
+        for (n, line) in content.split(|c| *c == b'\n').enumerate() {
+            if !left_out.contains(&(n + 1)) {
+                rules.extend(line);
+                rules.push(b'\n');
+            }
+        }
+    }
+    // `--remove` and `--clean` are never asked for: they empty folders that are in use.
+    let mut command = Command::new("systemd-tmpfiles").args(["--create", "--exclude-prefix=/dev"]);
+    if !root.is_live() {
+        command = command.arg(format!("--root={}", root.show(Path::new("")).display()));
+    }
+    let output = command.arg("-").input(rules).output()?;
+    let messages = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    if output.code != Some(0) {
+        problems.push(format!(
+            "systemd-tmpfiles: {}\n{messages}",
+            show_code(output.code)
+        ));
+    } else if !messages.is_empty() {
+        tracing::warn!("systemd-tmpfiles: {messages}");
+    }
+    Ok(())
+}
+
 /// Removes what goes with its rule, if it is still what the rule made; gives a sentence when it is not.
 ///
 /// # Errors
 /// When it can't be removed.
-pub fn undo(root: &Root, undo: &Undo) -> Result<Option<String>> {
+fn undo(root: &Root, undo: &Undo) -> Result<Option<String>> {
     let path = below(&undo.path);
     let Some(now) = root.object_at(path)? else {
         return Ok(None);

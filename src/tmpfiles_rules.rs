@@ -187,7 +187,7 @@ impl Player<'_> {
     /// Makes the folders above a rule's path and gives its real place; none when that fails.
     fn make_parents(&mut self, rule: &Rule, source: &Source) -> Result<Option<String>> {
         for above in parents(&rule.path) {
-            let at = match self.world.walk(above, Last::Followed)? {
+            let at = match self.world.walk(above, Last::Native)? {
                 Walk::At(at) => at,
                 Walk::Missing { at, by_link: false } => {
                     self.make_folder(source, &at)?;
@@ -350,7 +350,7 @@ impl Player<'_> {
     fn write(&mut self, rule: &Rule, source: &Source, path: &str, object: &Object) -> Result<()> {
         let same = !rule.force
             && matches!(object.kind, Kind::File { .. })
-            && Some(self.world_content(path, object)?)
+            && Some(digest(&self.world.content(path)?)?)
                 == rule.argument.as_deref().map(digest).transpose()?;
         if !same {
             let what = if rule.force {

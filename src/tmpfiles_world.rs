@@ -146,6 +146,8 @@ pub(crate) enum Last {
     Checked,
     /// A link there is followed.
     Followed,
+    /// A link there is followed, and whoever owns what is no matter: as the kernel does.
+    Native,
 }
 
 /// A tree under change.
@@ -240,13 +242,13 @@ impl<'h> World<'h> {
                 return Ok(Walk::At(next));
             }
             let Some(object) = self.look(&next)? else {
-                return Ok(if parts.is_empty() && last != Last::Followed {
+                return Ok(if parts.is_empty() && last == Last::Checked {
                     Walk::At(next)
                 } else {
                     Walk::Missing { at: next, by_link }
                 });
             };
-            if owner != Id::Number(0) && owner != object.user {
+            if last != Last::Native && owner != Id::Number(0) && owner != object.user {
                 return Ok(Walk::Unsafe { from: at, to: next });
             }
             match &object.kind {
@@ -283,7 +285,7 @@ impl<'h> World<'h> {
                 let mut next = Vec::new();
                 for path in &paths {
                     if is_pattern(part) {
-                        let Walk::At(folder) = self.walk(path, Last::Followed)? else {
+                        let Walk::At(folder) = self.walk(path, Last::Native)? else {
                             continue;
                         };
                         if self.look(&folder)?.is_none_or(|o| o.kind != Kind::Folder) {
@@ -299,8 +301,9 @@ impl<'h> World<'h> {
                 paths = next;
             }
             for path in paths {
-                if let Walk::At(real) = self.walk(&path, Last::Itself)?
-                    && self.look(&real)?.is_some()
+                let (folder, name) = (parent(&path), path.rsplit('/').next().unwrap_or_default());
+                if let Walk::At(folder) = self.walk(folder, Last::Native)?
+                    && self.look(&join(&folder, name))?.is_some()
                 {
                     found.push(path);
                 }
