@@ -585,7 +585,8 @@ impl Root {
         Ok(Folder::Open(fd))
     }
 
-    fn forget_last(&self) {
+    /// Forgets which folder was opened last: another program may have replaced it.
+    pub fn forget_last(&self) {
         *self.last.borrow_mut() = None;
     }
 }

@@ -187,6 +187,7 @@ pub fn apply(root: &Root, plan: &TmpfilesPlan) -> Result<Option<String>> {
     root.sync()?;
     if !plan.files.is_empty() {
         create(root, plan, &mut problems)?;
+        root.forget_last();
     }
     problems.extend(verify(plan, root)?);
     Ok((!problems.is_empty()).then(|| problems.join("\n")))

@@ -187,30 +187,26 @@ impl Player<'_> {
     /// Makes the folders above a rule's path and gives its real place; none when that fails.
     fn make_parents(&mut self, rule: &Rule, source: &Source) -> Result<Option<String>> {
         for above in parents(&rule.path) {
-            let at = match self.world.walk(above, Last::Native)? {
-                Walk::At(at) => at,
+            match self.world.walk(above, Last::Native)? {
+                Walk::At(at) if self.is_folder(&at)? => continue,
                 Walk::Missing { at, by_link: false } => {
                     self.make_folder(source, &at)?;
                     continue;
                 }
-                Walk::NotFolder(at) => at,
-                walk => {
+                walk if !rule.replace || walk == Walk::Loop => {
                     self.failure(source, &rule.path, &obstacle(&walk));
                     return Ok(None);
                 }
-            };
-            match self.world.look(&at)? {
-                Some(object) if object.kind != Kind::Folder => {
-                    if !rule.replace {
-                        let text = format!("can't be made: {at} is no folder");
-                        self.failure(source, &rule.path, &text);
-                        return Ok(None);
-                    }
-                    self.refuse_loss(source, &at, &object);
-                    self.world.remove(&at);
-                    self.make_folder(source, &at)?;
-                }
                 _ => {}
+            }
+            // What is in the way is replaced: a link itself, not what it leads to.
+            let Walk::At(at) = self.world.walk(above, Last::Itself)? else {
+                continue;
+            };
+            if let Some(object) = self.world.look(&at)? {
+                self.refuse_loss(source, &at, &object);
+                self.world.remove(&at);
+                self.make_folder(source, &at)?;
             }
         }
         match self.world.walk(&rule.path, Last::Itself)? {
@@ -220,6 +216,14 @@ impl Player<'_> {
                 Ok(None)
             }
         }
+    }
+
+    fn is_folder(&self, path: &str) -> Result<bool> {
+        Ok(path == "/"
+            || self
+                .world
+                .look(path)?
+                .is_some_and(|o| o.kind == Kind::Folder))
     }
 
     fn make_folder(&mut self, source: &Source, path: &str) -> Result<()> {
@@ -297,6 +301,13 @@ impl Player<'_> {
 
     /// What a rule with a pattern does to one match.
     fn adjust_match(&mut self, rule: &Rule, source: &Source, path: &str) -> Result<()> {
+        if rule.letter == 'Z' {
+            // The one type that goes on where folders change hands.
+            return match self.world.native(path)? {
+                Some((real, _)) => self.adjust_all(rule, source, &real),
+                None => Ok(()),
+            };
+        }
         let last = if rule.letter == 'w' {
             Last::Followed
         } else {
@@ -320,7 +331,6 @@ impl Player<'_> {
                 Ok(())
             }
             'e' | 'm' | 'z' => self.adjust(rule, source, &real, Age::Existing),
-            'Z' => self.adjust_all(rule, source, &real),
             _ => {
                 let what = match rule.letter {
                     't' | 'T' => "its extended attributes are set",

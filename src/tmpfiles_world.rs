@@ -276,6 +276,18 @@ impl<'h> World<'h> {
         Ok(Walk::At(at))
     }
 
+    /// Looks at a path as the kernel does that follows all links but the last.
+    pub(crate) fn native(&self, path: &str) -> Result<Option<(String, Object)>> {
+        let Walk::At(folder) = self.walk(parent(path), Last::Native)? else {
+            return Ok(None);
+        };
+        let real = match path.rsplit('/').next() {
+            Some(name) if !name.is_empty() => join(&folder, name),
+            _ => folder,
+        };
+        Ok(self.look(&real)?.map(|object| (real, object)))
+    }
+
     /// Lists what a pattern matches.
     pub(crate) fn matching(&self, pattern: &str) -> Result<Vec<String>> {
         let mut found = Vec::new();
@@ -285,10 +297,11 @@ impl<'h> World<'h> {
                 let mut next = Vec::new();
                 for path in &paths {
                     if is_pattern(part) {
-                        let Walk::At(folder) = self.walk(path, Last::Native)? else {
+                        // systemd lists no folder through a link, but follows those above it.
+                        let Some((folder, object)) = self.native(path)? else {
                             continue;
                         };
-                        if self.look(&folder)?.is_none_or(|o| o.kind != Kind::Folder) {
+                        if object.kind != Kind::Folder {
                             continue;
                         }
                         let names = self.names(&folder)?;
@@ -301,10 +314,7 @@ impl<'h> World<'h> {
                 paths = next;
             }
             for path in paths {
-                let (folder, name) = (parent(&path), path.rsplit('/').next().unwrap_or_default());
-                if let Walk::At(folder) = self.walk(folder, Last::Native)?
-                    && self.look(&join(&folder, name))?.is_some()
-                {
+                if self.native(&path)?.is_some() {
                     found.push(path);
                 }
             }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::{Seek, Write};
 use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
 use std::path::Path;
 use std::process::Command;
@@ -13,6 +14,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use system_manager::owners::Owners;
 use system_manager::root::{Root, sha256_of};
 use system_manager::tmpfiles::{Facts, Made, RulesFile, TmpfilesPlan, plan_tmpfiles, verify};
+use system_manager::tmpfiles_host;
 use system_manager::tmpfiles_words::Specifiers;
 use system_manager::tmpfiles_world::{Host, Kind, Object};
 
@@ -208,16 +210,17 @@ fn predicted(before: &BTreeMap<String, Object>, plan: &TmpfilesPlan) -> BTreeMap
     after
 }
 
-fn create(root: &Path, rules: &str) -> String {
-    let file = root.join("etc/rules");
-    fs::write(&file, rules).unwrap();
+fn create(root: &Root, rules: &str) -> String {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(rules.as_bytes()).unwrap();
+    file.rewind().unwrap();
     let done = Command::new("systemd-tmpfiles")
-        .arg(format!("--root={}", root.display()))
-        .args(["--create", "--exclude-prefix=/dev"])
-        .arg(&file)
+        .arg(format!("--root={}", root.show(Path::new("")).display()))
+        .args(["--create", "--exclude-prefix=/dev", "-"])
+        .stdin(file)
         .output()
         .unwrap();
-    fs::remove_file(&file).unwrap();
+    root.forget_last();
     String::from_utf8_lossy(&done.stderr).into_owned()
 }
 
@@ -274,7 +277,7 @@ fn what_is_predicted_is_what_systemd_tmpfiles_does() {
             let rules = rules.join("\n");
             let before = snapshot(&root);
             let first = plan(&root, &rules, &BTreeMap::new());
-            let log = create(folder.path(), &rules);
+            let log = create(&root, &rules);
             let after = snapshot(&root);
             let wrong = differences(&predicted(&before, &first), &after);
             prop_assert!(wrong.is_empty(), "{}\n{}\n{log}", rules, wrong.join("\n"));
@@ -290,10 +293,127 @@ fn what_is_predicted_is_what_systemd_tmpfiles_does() {
             let fails = first.remarks.iter().filter(|r| r.fails).count();
             prop_assert_eq!(verify(&first, &root).unwrap().len(), fails);
             let second = plan(&root, &rules, &first.made);
-            create(folder.path(), &rules);
+            create(&root, &rules);
             let again = differences(&predicted(&after, &second), &snapshot(&root));
             prop_assert!(again.is_empty(), "again:\n{}\n{}", rules, again.join("\n"));
             Ok(())
         })
         .unwrap();
+}
+
+const RULES: &str = "\
+d /var/lib/app 0750 1 1
+f /var/lib/app/empty
+f /var/lib/app/data - - - - hello
+L+ /run/app/sw - - - - /nix/store/one
+L /run/current - - - - /var/lib/current
+p /run/app/pipe
+";
+
+/// A root with a link that a rule replaces, planned, applied and recorded.
+fn applied() -> (tempfile::TempDir, Root, BTreeMap<String, Made>) {
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir_all(folder.path().join("run/app")).unwrap();
+    symlink("/foreign", folder.path().join("run/app/sw")).unwrap();
+    let root = Root::open(folder.path(), false).unwrap();
+    let first = plan(&root, RULES, &BTreeMap::new());
+    create(&root, RULES);
+    (folder, root, first.made)
+}
+
+fn undone(plan: &TmpfilesPlan) -> Vec<&str> {
+    plan.undo.iter().map(|u| u.path.as_str()).collect()
+}
+
+#[test]
+fn what_rules_made_goes_with_them_and_content_stays() {
+    if !is_root() {
+        return;
+    }
+    let (_folder, root, made) = applied();
+    let gone = plan(&root, "", &made);
+    assert_eq!(
+        undone(&gone),
+        [
+            "/var/lib/app/empty",
+            "/run/current",
+            "/run/app/sw",
+            "/run/app/pipe"
+        ]
+    );
+    assert_eq!(
+        gone.stays,
+        ["/var", "/var/lib", "/var/lib/app", "/var/lib/app/data"]
+    );
+    assert!(gone.made.is_empty());
+    assert_eq!(tmpfiles_host::apply(&root, &gone).unwrap(), None);
+    let rest: Vec<String> = snapshot(&root).into_keys().collect();
+    assert_eq!(
+        rest,
+        [
+            "/run",
+            "/run/app",
+            "/run/app/sw",
+            "/var",
+            "/var/lib",
+            "/var/lib/app",
+            "/var/lib/app/data"
+        ]
+    );
+    let link = root.object("/run/app/sw").unwrap().unwrap().kind;
+    assert_eq!(
+        link,
+        Kind::Link {
+            to: "/foreign".to_owned()
+        },
+        "what it replaced is back"
+    );
+}
+
+#[test]
+fn what_others_changed_is_not_undone() {
+    if !is_root() {
+        return;
+    }
+    let (folder, root, made) = applied();
+    fs::remove_file(folder.path().join("run/current")).unwrap();
+    symlink("/elsewhere", folder.path().join("run/current")).unwrap();
+    fs::write(folder.path().join("var/lib/app/empty"), "not any more").unwrap();
+    let gone = plan(&root, "", &made);
+    assert_eq!(undone(&gone), ["/run/app/sw", "/run/app/pipe"]);
+}
+
+#[test]
+fn a_link_whose_rule_changes_is_made_anew() {
+    if !is_root() {
+        return;
+    }
+    let (_folder, root, made) = applied();
+    let rules = RULES.replace("/var/lib/current", "/var/lib/other");
+    let next = plan(&root, &rules, &made);
+    assert_eq!(undone(&next), ["/run/current"]);
+    let mut recorded = made.clone();
+    system_manager::tmpfiles::claim(&mut recorded, &next);
+    assert_eq!(
+        plan(&root, &rules, &recorded).undo,
+        next.undo,
+        "after a kill, before it happened"
+    );
+    tmpfiles_host::apply(
+        &root,
+        &TmpfilesPlan {
+            files: Vec::new(),
+            ..next.clone()
+        },
+    )
+    .unwrap();
+    create(&root, &rules);
+    assert_eq!(verify(&next, &root).unwrap(), Vec::<String>::new());
+    let again = plan(&root, &rules, &recorded);
+    assert!(
+        again.changes.is_empty() && again.undo.is_empty(),
+        "{again:?}"
+    );
+    assert_eq!(again.made, next.made);
 }
