@@ -423,10 +423,9 @@ fn note_asked(
     asked: &mut BTreeMap<String, Option<Kind>>,
 ) -> Result<()> {
     for above in parents(&rule.path) {
-        for path in [Some(above.to_owned()), real(world, above, Last::Followed)?] {
-            if let Some(path) = path {
-                asked.entry(path).or_insert(Some(Kind::Folder));
-            }
+        let paths = [Some(above.to_owned()), real(world, above, Last::Followed)?];
+        for path in paths.into_iter().flatten() {
+            asked.entry(path).or_insert(Some(Kind::Folder));
         }
     }
     let path = real(world, &rule.path, Last::Itself)?;

@@ -10,7 +10,7 @@ use crate::desired::Desired;
 use crate::names::{AbsolutePath, TargetPath};
 use crate::root::{Node, Root};
 use crate::state::State;
-use crate::tmpfiles::{RulesFile, TmpfilesPlan, Undo, verify};
+use crate::tmpfiles::{EMPTY, RulesFile, TmpfilesPlan, Undo, verify};
 use crate::tmpfiles_words::Specifiers;
 use crate::tmpfiles_world::{Host, Kind, Object};
 
@@ -23,7 +23,11 @@ pub fn is_rules(target: &TargetPath) -> bool {
         .as_str()
         .strip_prefix(FOLDER)
         .and_then(|rest| rest.strip_prefix('/'))
-        .is_some_and(|name| !name.contains('/') && name.ends_with(".conf"))
+        .is_some_and(|name| !name.contains('/') && is_conf(name))
+}
+
+fn is_conf(name: &str) -> bool {
+    Path::new(name).extension().is_some_and(|e| e == "conf")
 }
 
 /// Reads the files of rules that are wanted.
@@ -54,7 +58,7 @@ pub fn read_foreign(root: &Root, desired: &Desired, state: &State) -> Result<Vec
     for place in ["etc", "run", "usr/local/lib", "usr/lib"] {
         let folder = Path::new(place).join(FOLDER);
         for name in root.list(&folder)? {
-            if !name.ends_with(".conf") || files.contains_key(&name) {
+            if !is_conf(&name) || files.contains_key(&name) {
                 continue;
             }
             let target: TargetPath = format!("{FOLDER}/{name}").parse()?;
@@ -242,11 +246,9 @@ fn undo(root: &Root, undo: &Undo) -> Result<Option<String>> {
                 changed()
             };
         }
-        (Kind::File { .. }, Kind::File { content }) => {
-            if content.as_deref() != Some(crate::tmpfiles::EMPTY) {
-                return changed();
-            }
-        }
+        (Kind::File { .. }, Kind::File { content }) if content.as_deref() == Some(EMPTY) => {}
+        // What has content by now is never removed.
+        (Kind::File { .. }, Kind::File { .. }) => return changed(),
         (made, now) if made != now => return changed(),
         _ => {}
     }

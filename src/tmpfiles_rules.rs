@@ -151,9 +151,9 @@ impl Player<'_> {
         replaced: Option<String>,
     ) -> Result<()> {
         let made = Made::of(&kind, replaced);
-        let mode = rule.mode.map_or(default_mode(&kind), |m| m.bits);
+        let bits = rule.mode.map_or(default_mode(&kind), |m| m.bits);
         // The umask is 022 until the mode is set.
-        let object = self.new_object(path, kind, mode & !0o022)?;
+        let object = self.new_object(path, kind, bits & !0o022)?;
         self.world.place(path, object)?;
         self.because.insert(path.to_owned(), source.clone());
         self.made.insert(path.to_owned(), made);

@@ -178,7 +178,7 @@ pub(crate) fn expand(text: &[u8], specifiers: &Specifiers) -> Result<Vec<u8>, Un
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, Unread> {
     let bad = || invalid("its argument is not base64");
     let digits: Vec<u8> = text.iter().copied().filter(|c| !is_space(*c)).collect();
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return Err(bad());
     }
     let padding = digits.iter().rev().take_while(|c| **c == b'=').count();

@@ -234,7 +234,7 @@ impl<'h> World<'h> {
         let (mut links, mut by_link, mut owner) = (0, false, Id::Number(0));
         while let Some(part) = parts.pop_front() {
             if part == ".." {
-                at = parent(&at).to_owned();
+                at.truncate(parent(&at).len());
                 continue;
             }
             let next = join(&at, &part);

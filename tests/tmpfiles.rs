@@ -2,6 +2,8 @@
 //!
 //! Runs as root only, since trees have owners; without systemd-tmpfiles it fails.
 
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek, Write};
@@ -382,6 +384,23 @@ fn what_others_changed_is_not_undone() {
     fs::write(folder.path().join("var/lib/app/empty"), "not any more").unwrap();
     let gone = plan(&root, "", &made);
     assert_eq!(undone(&gone), ["/run/app/sw", "/run/app/pipe"]);
+}
+
+#[test]
+fn what_comes_in_after_the_plan_is_not_lost() {
+    if !is_root() {
+        return;
+    }
+    let (folder, root, made) = applied();
+    let gone = plan(&root, "", &made);
+    let empty = folder.path().join("var/lib/app/empty");
+    fs::write(&empty, "not any more").unwrap();
+    let problem = tmpfiles_host::apply(&root, &gone).unwrap().unwrap();
+    assert!(
+        problem.contains("/var/lib/app/empty has changed"),
+        "{problem}"
+    );
+    assert_eq!(fs::read_to_string(empty).unwrap(), "not any more");
 }
 
 #[test]
