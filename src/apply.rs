@@ -8,7 +8,6 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::backups;
 use crate::claims;
-use crate::command::Command;
 use crate::etc::FileChange;
 use crate::host_accounts;
 use crate::journal::{Journal, Record};
@@ -19,9 +18,9 @@ use crate::plan::{Goal, Plan, Step};
 use crate::root::{NewFile, Node, Root};
 use crate::state::{self, State};
 use crate::systemd::{Event, Systemd};
-use crate::unit_outcome::UnitOutcome;
 use crate::tmpfiles;
 use crate::tmpfiles_host;
+use crate::unit_outcome::UnitOutcome;
 use crate::unit_set::{Live, UnitSet};
 use crate::unit_switch::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::Verb;
