@@ -27,6 +27,7 @@ let
 
   listed = map moduleFile (import (/. + "${root}/module-list.nix"));
   isListed = setOf listed;
+  isInTree = name: isListed ? "${root}/${name}";
   infrastructure = lib.filter (f: isListed ? ${f}) (
     map (f: "${root}/${f}") (import ./infrastructure.nix)
   );
@@ -90,8 +91,9 @@ let
             withoutFolders
             (import ./values.nix {
               inherit (lib.trivial) release;
-              isListed = name: isListed ? "${root}/${name}";
+              isListed = isInTree;
             })
+            (import ./quirks.nix { isListed = isInTree; })
             (import ./results.nix { inherit findings; })
           ]
           ++ modules;

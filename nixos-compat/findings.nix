@@ -36,7 +36,7 @@ let
       name = dotted s.path;
     in
     lib.last s.path == "enable"
-    && lib.head s.path == "services"
+    && lib.any isRelevant (filesOf s)
     && !(isProvided name)
     && (s.option.value or s.option.default or false) == true;
 

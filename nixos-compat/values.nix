@@ -5,10 +5,46 @@
   # Whether a NixOS module, by its path below `nixos/modules`, is there to declare options.
   isListed,
 }:
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  build,
+  ...
+}:
+let
+  # Files that modules read by `config.environment.etc`. They are the distribution's, unless somebody defines them.
+  foreign = [
+    "hosts"
+    "localtime"
+    "nscd.conf"
+    "nsswitch.conf"
+    "os-release"
+    "protocols"
+    "resolv.conf"
+    "services"
+    "ssl/certs/ca-certificates.crt"
+  ];
+  foreignEntry =
+    path:
+    { config, ... }:
+    {
+      source = lib.mkOverride 1400 path;
+      enable = lib.mkOverride 1400 (toString config.source != path);
+    };
+
+  exports = lib.concatStrings (
+    lib.mapAttrsToList (name: v: "export ${name}=\"${v}\"\n") (
+      lib.filterAttrs (_name: v: v != null) config.environment.variables
+    )
+  );
+in
 {
   config = lib.mkMerge [
     {
+      environment.etc = lib.genAttrs foreign (name: foreignEntry "/etc/${name}");
+      # A script that modules source for the variables of login shells.
+      system.build.setEnvironment = build.writeText "set-environment" exports;
+
       # The age of a host's data is not known here: what is new starts as new.
       system.stateVersion = lib.mkOverride 1400 release;
       _module.args = {
@@ -19,6 +55,9 @@
     }
     (lib.optionalAttrs (isListed "misc/version.nix") {
       system.nixos.version = lib.mkDefault release;
+    })
+    (lib.optionalAttrs (isListed "programs/ssh.nix") {
+      programs.ssh.setXAuthLocation = lib.mkDefault false;
     })
     (lib.optionalAttrs (isListed "config/system-path.nix") {
       system.path = config.system.build.sw;

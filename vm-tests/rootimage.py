@@ -45,8 +45,29 @@ _BASE = (
     "udev",
 )
 
+# What the tests of NixOS modules run: servers from different corners.
+_SERVICES = (
+    "beanstalkd",
+    "dnsmasq-base",
+    "haproxy",
+    "icecast2",
+    "lighttpd",
+    "memcached",
+    "mosquitto",
+    "nats-server",
+    "ngircd",
+    "postfix",
+    "prometheus-node-exporter",
+    "rsync",
+    "stunnel4",
+    "tor",
+    "unbound",
+    "vsftpd",
+)
+
 ROOT_IMAGES = {
     "debian-12": RootImage("bookworm", _BASE),
+    "debian-12-services": RootImage("bookworm", (*_BASE, *_SERVICES)),
     "debian-13": RootImage("trixie", _BASE),
 }
 """The roots that can be built; `host` beside them is the running system."""

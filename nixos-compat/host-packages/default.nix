@@ -21,7 +21,23 @@ let
   platform = import ./platform.nix { inherit lib system; };
   table =
     import ./programs.nix // import ./services.nix { inherit lib distribution; } // packages;
-  programs = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) table;
+  programs =
+    lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) table
+    // lib.genAttrs (lib.filter (name: beneath ? ${name}) interpreters) (
+      name:
+      hostPackage (
+        table.${name}
+        // {
+          inherit name;
+          passthru = { inherit (beneath.${name}) pkgs withPackages; };
+        }
+      )
+    );
+  # With libraries it is another program, which the distribution does not have.
+  interpreters = [
+    "perl"
+    "python3"
+  ];
 
   # Only without a set beneath: what can't be built here can be built there.
   own =

@@ -16,7 +16,7 @@ let
   textOf = e: if e.text or null == null then shown "${e.source or "masked"}" else shown e.text;
 in
 builtins.seq host.drvPath {
-  etc = lib.mapAttrs (_name: textOf) config.environment.etc;
+  etc = lib.mapAttrs (_name: textOf) (lib.filterAttrs (_name: e: e.enable) config.environment.etc);
   units = lib.mapAttrs (_name: textOf) config.systemd.units;
   required = lib.listToAttrs (
     map (r: lib.nameValuePair r.path (r.install.debian or "?")) config.system.build.hostRequirements
