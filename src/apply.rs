@@ -126,6 +126,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let root = self.a.root;
         match step {
+            Step::RemoveLeftover(target) => root.remove_leftover(&in_etc(target)),
             Step::Keep(change) => {
                 check_unchanged(root, change)?;
                 match &change.keep {

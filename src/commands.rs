@@ -93,8 +93,12 @@ pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
 /// # Errors
 /// When it does not exist.
 pub fn toplevel_path(path: &Path) -> Result<AbsolutePath> {
-    let real = std::fs::canonicalize(path)
-        .with_context(|| format!("reading the toplevel {}", path.display()))?;
+    let real = std::fs::canonicalize(path).with_context(|| {
+        format!(
+            "reading the toplevel {}\nhint: name a folder that `system-manager build` has made",
+            path.display()
+        )
+    })?;
     let text = real
         .to_str()
         .ok_or_else(|| anyhow!("{} is not UTF-8", real.display()))?;
@@ -206,7 +210,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         plan_units(&mut prepared, observed.interrupted)?;
     }
     if !prepared.plan.is_empty() {
-        let (bytes, count) = prepared.plan.room()?;
+        let (bytes, count) = prepared.plan.room(root)?;
         prepared
             .plan
             .conflicts
@@ -434,7 +438,14 @@ pub fn init(folder: &Path) -> Result<PathBuf> {
         .write(true)
         .create_new(true)
         .open(&path)
-        .with_context(|| format!("creating {}", path.display()))?;
+        .with_context(|| {
+            let hint = if path.exists() {
+                "\nhint: edit it, or name another folder"
+            } else {
+                ""
+            };
+            format!("creating {}{hint}", path.display())
+        })?;
     file.write_all(TEMPLATE.as_bytes())
         .with_context(|| format!("writing {}", path.display()))?;
     Ok(path)

@@ -98,7 +98,10 @@ fn add_etc(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
         {
             let matches = expand_glob(source)?;
             if matches.is_empty() {
-                bail!("entry `{target}`: nothing matches {}", source.display());
+                bail!(
+                    "entry `{target}`: nothing matches {}\nhint: correct the pattern, or drop the entry",
+                    source.display()
+                );
             }
             for path in matches {
                 let name = name_of(&path)?;

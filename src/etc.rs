@@ -34,6 +34,8 @@ pub struct Seen {
     pub listings: BTreeMap<TargetPath, Vec<String>>,
     /// What each backup is.
     pub backups: BTreeMap<FileName, Node>,
+    /// Half-written files that an interrupted activation has left beside its targets.
+    pub leftovers: BTreeMap<TargetPath, String>,
 }
 
 /// What happens to a file.
@@ -114,6 +116,8 @@ pub struct Conflict {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FilesPlan {
+    /// Targets beside which an interrupted activation has left a half-written file; that goes first.
+    pub leftovers: Vec<TargetPath>,
     /// Files that go, those inside a folder first; then the restored ones.
     pub removals: Vec<FileChange>,
     /// Folders of ours that go, innermost first, with the backup that they carry.
@@ -152,7 +156,10 @@ pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &
         seen,
         needed: desired.keys().flat_map(TargetPath::parents).collect(),
         next_backup: state.next_backup,
-        plan: FilesPlan::default(),
+        plan: FilesPlan {
+            leftovers: seen.leftovers.keys().cloned().collect(),
+            ..FilesPlan::default()
+        },
     };
     planner.plan_removals();
     planner.plan_folders();
@@ -360,7 +367,10 @@ impl Planner<'_> {
                     .removals
                     .iter()
                     .any(|c| c.target == path && matches!(c.verb, Verb::Remove));
-                !goes && !going.contains(&path)
+                let leftover = self.seen.leftovers.iter().any(|(target, half)| {
+                    half == *name && target.parents().last().as_ref() == Some(folder)
+                });
+                !goes && !leftover && !going.contains(&path)
             }
             Err(_) => true,
         });

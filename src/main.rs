@@ -5,11 +5,14 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use ::nix::errno::Errno;
 use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
+use serde::Serialize;
 use system_manager::apply::Progress;
 use system_manager::cli::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use system_manager::commands::{self, End, Failure, Prepared};
+use system_manager::manifest::Manifest;
 use system_manager::names::AbsolutePath;
 use system_manager::outcome::Outcome;
 use system_manager::plan::{Goal, Plan};
@@ -131,9 +134,29 @@ fn print_error(error: &anyhow::Error) {
         causes.push(rows.join("\n"));
         hints.extend(found);
     }
+    if hints.is_empty() {
+        hints.extend(remedy(error).map(str::to_owned));
+    }
     eprintln!("error: {}", causes.join(": "));
     for hint in hints {
         eprintln!("{hint}");
+    }
+}
+
+/// Gives the remedy for what the operating system refuses, whatever it was asked for.
+fn remedy(error: &anyhow::Error) -> Option<&'static str> {
+    let errno = error.chain().find_map(|cause| {
+        let io = || cause.downcast_ref::<std::io::Error>()?.raw_os_error();
+        cause
+            .downcast_ref::<Errno>()
+            .copied()
+            .or_else(|| io().map(Errno::from_raw))
+    })?;
+    match errno {
+        Errno::EROFS => Some("hint: remount that file system read-write"),
+        Errno::ENOSPC | Errno::EDQUOT => Some("hint: free some space on that file system"),
+        Errno::EACCES | Errno::EPERM => Some("hint: this must run as root, for example with sudo"),
+        _ => None,
     }
 }
 
@@ -150,7 +173,7 @@ fn log_to_stderr(global: &Global) {
         .without_time()
         .with_target(false)
         .with_level(global.verbose > 0)
-        .with_ansi(use_color(global.color, std::io::stderr().is_terminal()))
+        .with_ansi(false)
         .init();
 }
 
@@ -160,6 +183,14 @@ fn use_color(choice: ColorChoice, terminal: bool) -> bool {
         ColorChoice::Never => false,
         ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
     }
+}
+
+/// What `generations --json` prints.
+#[derive(Serialize)]
+struct Generations<'a> {
+    /// Format version.
+    version: u32,
+    generations: &'a [profile::Generation],
 }
 
 struct Session {
@@ -302,8 +333,9 @@ impl Session {
     }
 
     fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
+        Manifest::read(Path::new(toplevel.as_str()))?;
         let _lock = commands::lock(&self.root, "register")?;
-        let number = profile::register(&self.root, toplevel)?;
+        let number = profile::register(&self.root, toplevel)?.number;
         print(&format!("generation {number}: {toplevel}"))?;
         Ok(End::Done)
     }
@@ -339,24 +371,48 @@ impl Session {
             return Ok(End::Refused);
         }
         let before = prepared.plan.from.clone();
-        if let (true, Goal::Activate(toplevel)) = (how.register, &prepared.plan.goal) {
-            profile::register(&self.root, toplevel)?;
-        }
-        let ended = self.apply(prepared, args);
-        let failed = !matches!(ended, Ok(End::Done) | Err(Failure::Before(_)));
-        if let (true, true, Some(before)) = (failed, how.rollback_on_failure, before) {
-            if let Err(Failure::PartWay(error)) = &ended {
-                print_error(error);
+        let registered = match &prepared.plan.goal {
+            Goal::Activate(toplevel) if how.register => {
+                Some(profile::register(&self.root, toplevel)?)
             }
-            eprintln!("rolling back to {before}");
-            profile::register(&self.root, &before)?;
-            let prepared = commands::prepare(&self.root, Goal::Activate(before), false)?;
-            return Ok(match self.apply(prepared, args)? {
-                End::Done => End::RolledBack,
-                other => other,
-            });
+            _ => None,
+        };
+        let ended = self.apply(prepared, args);
+        if let (Err(Failure::Before(_)), Some(registered)) = (&ended, &registered) {
+            profile::withdraw(&self.root, registered)?;
         }
-        ended
+        let failed = matches!(ended, Ok(End::Failed) | Err(Failure::PartWay(_)));
+        match before.filter(|_| failed && how.rollback_on_failure) {
+            Some(before) => {
+                if let Err(Failure::PartWay(error)) = &ended {
+                    print_error(error);
+                }
+                eprintln!("rolling back to {before}");
+                self.go_back(before, args).map_err(|failure| match failure {
+                    // The activation before it has changed something.
+                    Failure::Before(error) | Failure::PartWay(error) => {
+                        Failure::PartWay(error.context("rolling back"))
+                    }
+                })
+            }
+            None => ended,
+        }
+    }
+
+    /// Activates the toplevel that was in force before a switch that failed.
+    fn go_back(&self, before: AbsolutePath, args: &ApplyArgs) -> Result<End, Failure> {
+        profile::register(&self.root, &before)?;
+        let prepared = commands::prepare(&self.root, Goal::Activate(before), false)?;
+        if !prepared.plan.conflicts.is_empty() {
+            self.print_plan(&prepared.plan)?;
+            return Err(Failure::Before(anyhow::anyhow!(
+                "something stands in the way"
+            )));
+        }
+        Ok(match self.apply(prepared, args)? {
+            End::Done => End::RolledBack,
+            other => other,
+        })
     }
 
     fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<End, Failure> {
@@ -387,14 +443,22 @@ impl Session {
             self.print_plan(&prepared.plan)?;
             return Ok(End::Refused);
         }
+        let current = generations.iter().find(|g| g.current).map(|g| g.number);
         profile::select(&self.root, target.number)?;
-        self.apply(prepared, args)
+        let ended = self.apply(prepared, args);
+        if let (Err(Failure::Before(_)), Some(current)) = (&ended, current) {
+            profile::select(&self.root, current)?;
+        }
+        ended
     }
 
     fn generations(&self) -> Result<End, Failure> {
         let generations = profile::read(&self.root)?;
         if self.json {
-            print_json(&generations)?;
+            print_json(&Generations {
+                version: 1,
+                generations: &generations,
+            })?;
             return Ok(End::Done);
         }
         for g in generations {

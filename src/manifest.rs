@@ -309,6 +309,13 @@ impl Manifest {
                 toplevel.display()
             )
         })?;
-        Self::parse(&text).with_context(|| format!("reading {}", path.display()))
+        Self::parse(&text).map_err(|error| {
+            let hint = if error.to_string().contains("hint: ") {
+                ""
+            } else {
+                "\nhint: build it again with `system-manager build`, of this program's version"
+            };
+            error.context(format!("reading {}{hint}", path.display()))
+        })
     }
 }

@@ -63,6 +63,13 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     for id in ids.chain(state.folders.values().filter_map(|f| f.backup.as_ref())) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
+    let begun = state.files.iter().filter(|(_, f)| f.becoming.is_some());
+    let carrying = state.folders.iter().filter(|(_, f)| f.backup.is_some());
+    for target in begun.map(|(t, _)| t).chain(carrying.map(|(t, _)| t)) {
+        if let Some(name) = root.find_leftover(&in_etc(target))? {
+            seen.leftovers.insert(target.clone(), name);
+        }
+    }
     let state = claims::settle(&state, &seen);
     Ok(Observed {
         state,
@@ -75,6 +82,8 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
 fn in_etc(target: &TargetPath) -> std::path::PathBuf {
     Path::new("etc").join(target)
 }
+
+const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
 
 /// Resolves what is wanted to what it will look like on disk.
 ///
@@ -122,9 +131,12 @@ fn resolve_one(
         .map(|f| &f.is);
     let EtcMode::Copy(mode) = want.mode else {
         if in_store && known.is_none() {
-            source
-                .symlink_metadata()
-                .with_context(|| format!("reading {} for /etc/{target}\nhint: the closure is incomplete; build or copy it again", want.source))?;
+            source.symlink_metadata().with_context(|| {
+                format!(
+                    "reading {} for /etc/{target}\nhint: {INCOMPLETE}",
+                    want.source
+                )
+            })?;
         }
         return Ok(Ok(Node::Link {
             to: want.source.clone(),
@@ -144,9 +156,14 @@ fn resolve_one(
     };
     let sha256 = match known {
         Some(Node::File { sha256, .. }) => sha256.clone(),
-        _ => File::open(source)
-            .and_then(sha256_of)
-            .with_context(|| format!("reading {} for /etc/{target}", want.source))?,
+        _ => File::open(source).and_then(sha256_of).with_context(|| {
+            let hint = if in_store {
+                INCOMPLETE
+            } else {
+                "the source of an entry must be there when it is activated"
+            };
+            format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
+        })?,
     };
     Ok(Ok(Node::File {
         sha256,

@@ -1,6 +1,7 @@
 //! The decision: everything that an activation will do, as data. Printing it is the dry run; applying it is the switch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -9,6 +10,7 @@ use crate::etc::{Conflict, FileChange, FilesPlan, KeepReason, Verb};
 use crate::host_accounts::AccountsReport;
 use crate::manifest::{NoEffect, PreActivationCheck};
 use crate::names::{AbsolutePath, TargetPath};
+use crate::root::Root;
 use crate::state::Active;
 use crate::tmpfiles::TmpfilesPlan;
 use crate::units::{Seeds, UnitAction, UnitPlan};
@@ -102,6 +104,8 @@ pub struct Summary {
 /// One step of an activation. After any of them the host may stop; the next run goes on.
 #[derive(Debug, Clone, Copy)]
 pub enum Step<'a> {
+    /// What an interrupted activation left half-written beside the target is removed.
+    RemoveLeftover(&'a TargetPath),
     /// What stands at the target is copied to the backups.
     Keep(&'a FileChange),
     /// The state and the journal say what is about to happen.
@@ -150,12 +154,9 @@ impl Plan {
     /// Lists the steps in order. Each prefix of them is safe.
     #[must_use]
     pub fn steps(&self) -> Vec<Step<'_>> {
-        let mut steps: Vec<Step<'_>> = self
-            .files
-            .changes()
-            .filter(|c| c.keep.is_some())
-            .map(Step::Keep)
-            .collect();
+        let leftovers = self.files.leftovers.iter().map(Step::RemoveLeftover);
+        let kept = self.files.changes().filter(|c| c.keep.is_some());
+        let mut steps: Vec<Step<'_>> = leftovers.chain(kept.map(Step::Keep)).collect();
         steps.push(Step::Claim);
         if !self.units.stop.is_empty() {
             steps.push(Step::StopUnits);
@@ -230,11 +231,14 @@ impl Plan {
     /// Gives the bytes and files that are written at most, for the check of the free space.
     ///
     /// # Errors
-    /// When a source can't be read.
-    pub fn room(&self) -> Result<(u64, u64)> {
+    /// When a source, or a file that is to be kept, can't be read.
+    pub fn room(&self, root: &Root) -> Result<(u64, u64)> {
         let (mut bytes, mut files) = (0, 0);
         for change in self.files.changes() {
             files += 1 + u64::from(change.keep.is_some());
+            if change.keep.is_some() {
+                bytes += root.size(&Path::new("etc").join(&change.target))?;
+            }
             if let (crate::root::Node::File { .. }, Some(source)) = (&change.after, &change.source)
             {
                 bytes += std::fs::metadata(source)?.len();

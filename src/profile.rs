@@ -78,23 +78,57 @@ fn parse_link_name(name: &str) -> Option<u64> {
         .ok()
 }
 
-/// Registers a toplevel as the newest generation, unless it is the current one, and gives its number.
+/// What registering a toplevel has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The generation's number.
+    pub number: u64,
+    /// Whether it was made; otherwise it was the current one already.
+    pub is_new: bool,
+    /// The generation that was current before.
+    pub before: Option<u64>,
+}
+
+/// Registers a toplevel as the newest generation, unless it is the current one.
 ///
 /// # Errors
 /// When the links can't be written.
-pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<u64> {
+pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
     let generations = read(root)?;
-    if let Some(same) = generations
-        .iter()
-        .find(|g| g.current && g.toplevel == *toplevel)
-    {
-        return Ok(same.number);
+    let current = generations.iter().find(|g| g.current);
+    let before = current.map(|g| g.number);
+    if let Some(same) = current.filter(|g| g.toplevel == *toplevel) {
+        return Ok(Registered {
+            number: same.number,
+            is_new: false,
+            before,
+        });
     }
     let number = generations.last().map_or(1, |g| g.number + 1);
     root.make_folders(Path::new(FOLDER))?;
     root.write_link(&link_path(number), toplevel.as_str())?;
     select(root, number)?;
-    Ok(number)
+    Ok(Registered {
+        number,
+        is_new: true,
+        before,
+    })
+}
+
+/// Takes a registration back, when nothing came of it.
+///
+/// # Errors
+/// When the links can't be written.
+pub fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
+    if !registered.is_new {
+        return Ok(());
+    }
+    match registered.before {
+        Some(before) => select(root, before)?,
+        None => root.remove_file(&profile_path())?,
+    }
+    root.remove_file(&link_path(registered.number))?;
+    root.sync()
 }
 
 /// Points the profile at a generation.

@@ -250,6 +250,19 @@ impl Root {
         Ok(u64::try_from(st.st_mtime).unwrap_or_default())
     }
 
+    /// Gives the size of a file in bytes; 0 when there is none.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn size(&self, relative: &Path) -> Result<u64> {
+        let (Folder::Open(folder), name) = self.parent(relative)? else {
+            return Ok(0);
+        };
+        let st = lstat(&folder, name)
+            .with_context(|| format!("reading {}", self.show(relative).display()))?;
+        Ok(st.map_or(0, |st| u64::try_from(st.st_size).unwrap_or_default()))
+    }
+
     /// Makes a folder with these permission bits. An existing one is left as it is.
     ///
     /// # Errors
@@ -406,6 +419,20 @@ impl Root {
                 self.show(to).display()
             )
         })
+    }
+
+    /// Finds what an interrupted replacement of `relative` has left beside it.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn find_leftover(&self, relative: &Path) -> Result<Option<String>> {
+        let (Folder::Open(folder), name) = self.parent(relative)? else {
+            return Ok(None);
+        };
+        let temporary = temporary_name(name);
+        let st = lstat(&folder, OsStr::new(&temporary))
+            .with_context(|| format!("reading beside {}", self.show(relative).display()))?;
+        Ok(st.map(|_| temporary))
     }
 
     /// Removes what an interrupted replacement of `relative` may have left.
