@@ -1,0 +1,12 @@
+//! The real program on a temporary root, as a stranger meets it.
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+mod bad_input;
+mod drift;
+mod etc;
+mod foreign;
+mod generations;
+mod kill;
+mod obstacles;
+mod output;
+mod story;
