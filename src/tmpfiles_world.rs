@@ -222,7 +222,13 @@ impl<'h> World<'h> {
     /// Removes what stands at a path, and all below it.
     pub(crate) fn remove(&mut self, path: &str) {
         let below = join(path, "");
-        self.changed.retain(|p, _| !p.starts_with(&below));
+        for (_, inner) in self
+            .changed
+            .iter_mut()
+            .filter(|(p, _)| p.starts_with(&below))
+        {
+            *inner = None;
+        }
         self.covered.insert(path.to_owned());
         self.changed.insert(path.to_owned(), None);
     }
