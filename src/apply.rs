@@ -63,6 +63,8 @@ pub struct Activation<'a> {
     pub new_units: &'a UnitSet,
     /// The accounts that are wanted.
     pub accounts: Option<&'a Accounts>,
+    /// Whether accounts were managed here before.
+    pub accounts_expected: bool,
     /// The user managers' units before and after, when they change.
     pub user_units: Option<(&'a UnitSet, &'a UnitSet)>,
     /// The sources of the user managers' units before.
@@ -152,8 +154,10 @@ impl Run<'_> {
             }
             Step::Accounts => {
                 root.sync()?;
-                let expected = self.a.plan.from.is_some();
-                host_accounts::apply(root, self.a.accounts, expected, &self.a.plan.accounts)
+                let expected = self.a.accounts_expected;
+                host_accounts::apply(root, self.a.accounts, expected, &self.a.plan.accounts)?;
+                self.a.state.accounts = true;
+                Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
             Step::Write(change) => self.write(change),
@@ -338,6 +342,7 @@ impl Run<'_> {
         Ok(Outcome {
             version: outcome::VERSION,
             goal: plan.goal.clone(),
+            conflicts: Vec::new(),
             summary: plan.summary(),
             pending: outcome::pending(&jobs),
             logs: read_logs(units.failed.keys(), "unit"),

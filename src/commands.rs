@@ -136,7 +136,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         .transpose()?
         .unwrap_or_default();
     let observed = observe::read_host(root, &desired)?;
-    let expected = observed.state.active.is_some();
+    let expected = observed.state.accounts;
     let accounts = host_accounts::decide(root, manifest.as_ref().map(|m| &m.accounts), expected)?;
     let (wanted, mut conflicts) =
         observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
@@ -376,11 +376,12 @@ pub fn activate(
     let activation = Activation {
         root,
         plan: &prepared.plan,
-        state: prepared.state,
         systemd: prepared.systemd.as_ref(),
         before: &prepared.before,
         new_units: &prepared.new_units,
         accounts: prepared.accounts.as_ref(),
+        accounts_expected: prepared.state.accounts,
+        state: prepared.state,
         user_units: prepared.user_units.as_ref().map(|(old, new)| (old, new)),
         user_units_before: &prepared.user_units_before,
         unit_timeout: Duration::from_secs(args.unit_timeout),

@@ -25,6 +25,7 @@ pub mod names;
 pub mod nix;
 pub mod observe;
 pub mod outcome;
+pub mod outcome_report;
 pub mod owners;
 pub mod password;
 pub mod plan;

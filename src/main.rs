@@ -15,6 +15,7 @@ use system_manager::commands::{self, End, Failure, Prepared};
 use system_manager::manifest::Manifest;
 use system_manager::names::AbsolutePath;
 use system_manager::outcome::Outcome;
+use system_manager::outcome_report;
 use system_manager::plan::{Goal, Plan};
 use system_manager::report::{self, Style};
 use system_manager::root::Root;
@@ -367,7 +368,7 @@ impl Session {
             )));
         }
         if !prepared.plan.conflicts.is_empty() {
-            self.print_plan(&prepared.plan)?;
+            self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
         let before = prepared.plan.from.clone();
@@ -417,7 +418,7 @@ impl Session {
 
     fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<End, Failure> {
         if prepared.plan.is_empty() {
-            self.print_plan(&prepared.plan)?;
+            self.print_untouched(&prepared.plan)?;
             return Ok(End::Done);
         }
         let terminal = std::io::stderr().is_terminal();
@@ -440,7 +441,7 @@ impl Session {
         let _lock = commands::lock(&self.root, "rollback")?;
         let prepared = commands::prepare(&self.root, Goal::Activate(target.toplevel), args.strict)?;
         if !prepared.plan.conflicts.is_empty() {
-            self.print_plan(&prepared.plan)?;
+            self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
@@ -481,11 +482,20 @@ impl Session {
         }
     }
 
+    /// Prints why a plan was not applied.
+    fn print_untouched(&self, plan: &Plan) -> Result<()> {
+        if self.json {
+            print_json(&Outcome::untouched(plan))
+        } else {
+            self.print_plan(plan)
+        }
+    }
+
     fn print_outcome(&self, outcome: &Outcome) -> Result<()> {
         if self.json {
             print_json(outcome)
         } else {
-            print(report::render_outcome(outcome, self.style).trim_end())
+            print(outcome_report::render_outcome(outcome, self.style).trim_end())
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::plan::{Goal, Summary};
+use crate::etc::Conflict;
+use crate::plan::{Goal, Plan, Summary};
 use crate::unit_outcome::{JobResult, UnitOutcome};
 use crate::units::{Seeds, UnitNote, Verb};
 use crate::user_managers::UserOutcome;
@@ -20,6 +21,8 @@ pub struct Outcome {
     pub version: u32,
     /// What was to be reached.
     pub goal: Goal,
+    /// What stood in the way; nothing was done then.
+    pub conflicts: Vec<Conflict>,
     /// How much was done.
     pub summary: Summary,
     /// How each job ended, in order.
@@ -41,10 +44,30 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Gives the outcome of a plan that was not applied: because of its conflicts, or because there was nothing to do.
+    #[must_use]
+    pub fn untouched(plan: &Plan) -> Self {
+        Self {
+            version: VERSION,
+            goal: plan.goal.clone(),
+            conflicts: plan.conflicts.clone(),
+            summary: Summary::default(),
+            jobs: Vec::new(),
+            units: UnitOutcome::default(),
+            not_restarted: Vec::new(),
+            logs: BTreeMap::new(),
+            users: BTreeMap::new(),
+            problems: Vec::new(),
+            tmpfiles: None,
+            pending: Seeds::default(),
+        }
+    }
+
     /// Says whether everything that was touched is well.
     #[must_use]
     pub fn is_success(&self) -> bool {
         self.units.is_success()
+            && self.conflicts.is_empty()
             && self.tmpfiles.is_none()
             && self.problems.is_empty()
             && self.users.values().all(|u| u.units.is_success())

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use crate::etc::{FileChange, KeepReason, Verb};
-use crate::outcome::Outcome;
 use crate::plan::{Goal, Plan};
 use crate::root::Node;
 use crate::tmpfiles::{TmpfilesChange, TmpfilesPlan};
@@ -18,8 +17,9 @@ pub struct Style {
     pub color: bool,
 }
 
+/// What a colour says.
 #[derive(Debug, Clone, Copy)]
-enum Color {
+pub(crate) enum Color {
     Green,
     Yellow,
     Red,
@@ -28,7 +28,7 @@ enum Color {
 }
 
 impl Style {
-    fn paint(self, color: Color, text: &str) -> String {
+    pub(crate) fn paint(self, color: Color, text: &str) -> String {
         let code = match color {
             Color::Green => "32",
             Color::Yellow => "33",
@@ -127,7 +127,7 @@ pub fn summary_line(plan: &Plan) -> String {
     text + "."
 }
 
-fn line(out: &mut String, text: &str) {
+pub(crate) fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
 }
@@ -474,122 +474,6 @@ fn render_no_effect(out: &mut String, plan: &Plan, style: Style) {
             ),
         );
     }
-}
-
-/// Renders what an activation came to. Pure.
-#[must_use]
-pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
-    let mut out = String::new();
-    let mut list = |label: &str, units: Vec<&str>| {
-        if !units.is_empty() {
-            line(&mut out, &format!("{label}: {}", units.join(", ")));
-        }
-    };
-    list(
-        "NOT restarting the following changed units",
-        outcome
-            .not_restarted
-            .iter()
-            .map(|n| n.unit.as_str())
-            .collect(),
-    );
-    list(
-        "the following new units were started",
-        outcome
-            .units
-            .newly_active
-            .iter()
-            .map(String::as_str)
-            .collect(),
-    );
-    list(
-        "failing before already, and not touched",
-        outcome
-            .units
-            .failing_before
-            .iter()
-            .map(String::as_str)
-            .collect(),
-    );
-    list(
-        "failing now, but not touched",
-        outcome
-            .units
-            .failing_elsewhere
-            .iter()
-            .map(String::as_str)
-            .collect(),
-    );
-    if !outcome.units.failed.is_empty() {
-        let names: Vec<&str> = outcome.units.failed.keys().map(String::as_str).collect();
-        let text = format!("warning: the following units failed: {}", names.join(", "));
-        line(&mut out, &style.paint(Color::Red, &text));
-    }
-    for (unit, why) in &outcome.units.failed {
-        line(&mut out, &format!("  {unit}: {why}"));
-        for row in outcome.logs.get(unit).into_iter().flatten() {
-            line(&mut out, &style.paint(Color::Dim, &format!("      {row}")));
-        }
-    }
-    for (user, result) in &outcome.users {
-        let failed: Vec<&str> = result.units.failed.keys().map(String::as_str).collect();
-        if !failed.is_empty() {
-            let text = format!(
-                "warning: the following units of {user} failed: {}",
-                failed.join(", ")
-            );
-            line(&mut out, &style.paint(Color::Red, &text));
-        }
-        for row in result.logs.values().flatten() {
-            line(&mut out, &style.paint(Color::Dim, &format!("      {row}")));
-        }
-    }
-    for problem in &outcome.problems {
-        line(
-            &mut out,
-            &style.paint(Color::Red, &format!("warning: {problem}")),
-        );
-    }
-    if let Some(problem) = &outcome.tmpfiles {
-        line(
-            &mut out,
-            &style.paint(
-                Color::Red,
-                &format!("warning: tmpfiles rules could not be applied: {problem}"),
-            ),
-        );
-    }
-    let pending: Vec<&str> = [
-        &outcome.pending.start,
-        &outcome.pending.restart,
-        &outcome.pending.reload,
-    ]
-    .into_iter()
-    .flatten()
-    .map(String::as_str)
-    .collect();
-    if !pending.is_empty() {
-        line(
-            &mut out,
-            &format!("left for the next run: {}", pending.join(", ")),
-        );
-    }
-    let s = &outcome.summary;
-    let done = match outcome.goal {
-        Goal::Activate(_) => "Activated",
-        Goal::Deactivate => "Deactivated",
-    };
-    line(
-        &mut out,
-        &style.paint(
-            Color::Bold,
-            &format!(
-                "{done}: {} added, {} changed, {} removed.",
-                s.add, s.change, s.remove
-            ),
-        ),
-    );
-    out
 }
 
 /// Renders seconds since 1970 as a date and time in UTC. Pure.

@@ -45,6 +45,9 @@ pub struct State {
     pub saved: Vec<SavedEdit>,
     /// The number of the next backup.
     pub next_backup: u64,
+    /// Whether accounts were ever managed here, so that `ids.json` must be there.
+    #[serde(default)]
+    pub accounts: bool,
     /// Unit actions that a run could not finish, for the next run.
     pub pending: Seeds,
 }
@@ -124,6 +127,7 @@ impl Default for State {
             tmpfiles: BTreeMap::new(),
             saved: Vec::new(),
             next_backup: 1,
+            accounts: false,
             pending: Seeds::default(),
         }
     }

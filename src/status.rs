@@ -64,7 +64,7 @@ pub struct Status {
 pub fn read(root: &Root) -> Result<Status> {
     let observed = observe::read_host(root, &Desired::new())?;
     let state = observed.state;
-    let active_before = state.active.is_some();
+    let managed = state.accounts;
     let mut drift = BTreeMap::new();
     for (target, file) in &state.files {
         match observed.seen.nodes.get(target) {
@@ -101,7 +101,7 @@ pub fn read(root: &Root) -> Result<Status> {
         generation,
         files: state.files.len(),
         units: state.files.keys().filter(is_unit).count(),
-        account_drift: host_accounts::read_drift(root, active_before)?,
+        account_drift: host_accounts::read_drift(root, managed)?,
         drift,
         backups: state
             .files

@@ -54,7 +54,7 @@ pub fn parse_action(arguments: &[OsString]) -> Result<Action> {
             b"boot" => Ok(Action::Boot),
             b"test" => Ok(Action::Test),
             b"dry-activate" => Ok(Action::DryActivate),
-            _ => bail!("there is no action {action:?}\n{USAGE}"),
+            _ => bail!("there is no action `{}`\n{USAGE}", action.display()),
         },
         _ => bail!("it takes one action\n{USAGE}"),
     }

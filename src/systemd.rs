@@ -294,12 +294,7 @@ impl Systemd {
         for unit in units {
             let queued = self
                 .call(method(verb), &(unit, "replace"))
-                .and_then(|reply| {
-                    reply
-                        .body()
-                        .deserialize::<OwnedObjectPath>()
-                        .map_err(Into::into)
-                });
+                .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
             match queued {
                 Ok(job) => {
                     waiting.insert(job.to_string(), unit.clone());
