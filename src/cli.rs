@@ -33,6 +33,7 @@ Exit codes:
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// Work on the system below DIR instead of the running one; no systemd is asked there
     #[arg(long, global = true, value_name = "DIR")]
@@ -42,8 +43,15 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
 
-    /// When to use colours
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    /// When to use colours: auto (on a terminal, unless `NO_COLOR` is set), always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub color: ColorChoice,
 
     /// Log more: -v each unchanged thing, -vv everything
@@ -78,8 +86,8 @@ pub struct SourceArgs {
     #[arg(long, value_name = "URI")]
     pub flake: Option<String>,
 
-    /// The nixpkgs to use with --file; `embedded` for none [default: `<nixpkgs>` of `NIX_PATH`, else
-    /// embedded]
+    /// The nixpkgs to use with --file, or `embedded` for none: then the program's own library and the
+    /// distribution's programs serve [default: `<nixpkgs>` of `NIX_PATH`, else embedded]
     #[arg(long, value_name = "PATH")]
     pub nixpkgs: Option<String>,
 
@@ -91,7 +99,7 @@ pub struct SourceArgs {
 /// How an activation is done.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// How long to wait for a unit to stop, start or reload, in seconds
+    /// How long to wait for a unit to stop, start or reload, in seconds; what has not ended by then has failed
     #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,
 
@@ -116,6 +124,10 @@ impl Default for ApplyArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build the configuration and print its toplevel
+    #[command(after_long_help = "\
+Examples:
+  system-manager build --file system.nix
+  system-manager build --flake .   # tries systemConfigs.<system>.<hostname> and so on")]
     Build {
         /// Where the configuration comes from.
         #[command(flatten)]
@@ -125,6 +137,11 @@ pub enum Command {
     ///
     /// `+` is added, `~` changed, `-` removed, `<` put back as it was before; `!` stands in the way and must be
     /// resolved first. Then come the unit actions with their reasons, and one line that sums up.
+    #[command(after_long_help = "\
+Examples:
+  system-manager plan --file system.nix
+  system-manager plan --file system.nix --out plan.json && system-manager switch plan.json
+  system-manager plan --deactivate")]
     Plan {
         /// A toplevel that is built already
         #[arg(value_name = "TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
@@ -146,6 +163,11 @@ pub enum Command {
         strict: bool,
     },
     /// Build the configuration, register it as a generation and activate it
+    #[command(after_long_help = "\
+Examples:
+  system-manager switch --file system.nix
+  system-manager switch --file system.nix --rollback-on-failure
+  system-manager switch --file system.nix --root /mnt   # the files only, for a later boot")]
     Switch {
         /// A plan that `plan --out` saved
         #[arg(value_name = "PLAN", conflicts_with_all = ["file", "flake", "nixpkgs"])]
@@ -161,6 +183,9 @@ pub enum Command {
         rollback_on_failure: bool,
     },
     /// Build the configuration and register it as a generation, without activating it
+    #[command(after_long_help = "\
+Examples:
+  system-manager register /nix/store/...-system-manager-web && system-manager activate")]
     #[command(alias = "generate")]
     Register {
         /// A toplevel that is built already
@@ -171,6 +196,8 @@ pub enum Command {
         source: SourceArgs,
     },
     /// Activate a toplevel, by default the profile's current generation
+    ///
+    /// The toplevel is not registered. What a `rollback` would go back to stays what it was.
     Activate {
         /// The toplevel
         #[arg(value_name = "TOPLEVEL")]
@@ -180,12 +207,20 @@ pub enum Command {
         apply: ApplyArgs,
     },
     /// Take everything away and put back what stood there before
+    ///
+    /// The generations stay: `activate` brings the current one back. `plan --deactivate` shows what will happen.
     Deactivate {
         /// How the activation is done.
         #[command(flatten)]
         apply: ApplyArgs,
     },
     /// Activate the generation before, or another one
+    ///
+    /// Goes back from what is active now. The profile then points at that generation; later ones stay.
+    #[command(after_long_help = "\
+Examples:
+  system-manager rollback
+  system-manager rollback --to 3")]
     Rollback {
         /// The generation's number, as `generations` lists it
         #[arg(long, value_name = "N")]
@@ -205,12 +240,23 @@ pub enum Command {
         folder: PathBuf,
     },
     /// Print a shell's completion script
+    #[command(after_long_help = "\
+Examples:
+  system-manager completions bash >/etc/bash_completion.d/system-manager")]
     Completions {
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print the manual page, of the program or of one command
+    #[command(after_long_help = "\
+Examples:
+  system-manager man | man -l -
+  system-manager man switch >/usr/local/share/man/man1/system-manager-switch.1")]
+    Man {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
     /// Switch the manager of the user who runs this, as the activation asks on standard input
     #[command(hide = true, name = crate::user_managers::COMMAND)]
     SwitchUserManager,

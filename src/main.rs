@@ -288,13 +288,31 @@ fn run(cli: Cli) -> Result<End, Failure> {
             user_managers::serve()?;
             Ok(End::Done)
         }
-        Command::Man => {
-            let man = clap_mangen::Man::new(Cli::command());
-            man.render(&mut std::io::stdout())
-                .context("printing the manual page")?;
+        Command::Man { command } => {
+            print_manual(command.as_deref())?;
             Ok(End::Done)
         }
     }
+}
+
+fn print_manual(command: Option<&str>) -> Result<()> {
+    let mut page = Cli::command();
+    // Gives the commands their full names and the options of every command.
+    page.build();
+    if let Some(name) = command {
+        page = page
+            .find_subcommand(name)
+            .filter(|c| !c.is_hide_set())
+            .cloned()
+            .with_context(|| {
+                format!("there is no command `{name}`\nhint: `system-manager --help` lists them")
+            })?;
+    }
+    let mut text = Vec::new();
+    clap_mangen::Man::new(page)
+        .render(&mut text)
+        .context("rendering the manual page")?;
+    print(String::from_utf8_lossy(&text).trim_end())
 }
 
 fn build(source: &SourceArgs) -> Result<AbsolutePath> {

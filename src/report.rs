@@ -57,7 +57,10 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
     if plan.is_empty() {
         line(
             &mut out,
-            "No changes: the host is as the configuration says.",
+            match plan.goal {
+                Goal::Activate(_) => "No changes: the host is as the configuration says.",
+                Goal::Deactivate => "No changes: nothing is managed here.",
+            },
         );
         render_no_effect(&mut out, plan, style);
         return out;
