@@ -8,16 +8,28 @@ from pathlib import Path
 from typing import Any
 
 from container import Container
+from qemu import Qemu, lacks_image
 from rootimage import lacks_root
 from systemd_api import SystemdMachine
 from uml import UserModeLinux
 
-KINDS = ("container", "uml")
+KINDS = ("container", "uml", "qemu")
 """All kinds, from the fastest to the most real."""
 
-_TOOLS = {"container": ("systemd-nspawn", "systemd-container"), "uml": ("mmdebstrap", "mmdebstrap")}
+# What each kind needs: programs, and the packages that have them.
+_TOOLS = {
+    "container": {"systemd-nspawn": "systemd-container"},
+    "uml": {"mmdebstrap": "mmdebstrap"},
+    "qemu": {
+        "qemu-system-x86_64": "qemu-system-x86",
+        "qemu-img": "qemu-utils",
+        "genisoimage": "genisoimage",
+        "sgdisk": "gdisk",
+        "mmdebstrap": "mmdebstrap",
+    },
+}
 
-DEFAULT_IMAGE = {"container": "host", "uml": "debian-12"}
+DEFAULT_IMAGE = {"container": "host", "uml": "debian-12", "qemu": "debian-12"}
 """What each kind boots when nothing is chosen; `host` is the running system."""
 
 
@@ -25,10 +37,12 @@ def missing(kind: str, image: str | None = None) -> str | None:
     """Says what this host lacks for a kind and how to get it, or nothing if it can run. Reads only."""
     if os.geteuid() != 0:
         return f"machines need root; run with: sudo vm-tests/run --kind {kind}"
-    tool, package = _TOOLS[kind]
-    if shutil.which(tool) is None:
-        return f"{tool} is not installed; run with: apt-get install {package} && vm-tests/run --kind {kind}"
-    return lacks_root(image or DEFAULT_IMAGE[kind])
+    lacking = {tool: package for tool, package in _TOOLS[kind].items() if shutil.which(tool) is None}
+    if lacking:
+        tools, packages = ", ".join(lacking), " ".join(lacking.values())
+        return f"not installed: {tools}; run with: apt-get install {packages} && vm-tests/run --kind {kind}"
+    wanted = image or DEFAULT_IMAGE[kind]
+    return lacks_image(wanted) if kind == "qemu" else lacks_root(wanted)
 
 
 def make_machine(
@@ -39,4 +53,6 @@ def make_machine(
         return Container(name, image=image or DEFAULT_IMAGE[kind], out_dir=out_dir, **options)
     if kind == "uml":
         return UserModeLinux(name, image=image or DEFAULT_IMAGE[kind], out_dir=out_dir, **options)
+    if kind == "qemu":
+        return Qemu(name, image=image or DEFAULT_IMAGE[kind], out_dir=out_dir, **options)
     raise ValueError(f"there is no machine kind `{kind}`; there are: {', '.join(KINDS)}")

@@ -23,7 +23,7 @@ Type=oneshot
 ExecStart=/bin/false
 """
 
-_ALL_KINDS = pytest.mark.kinds("container", "uml")
+_ALL_KINDS = pytest.mark.kinds("container", "uml", "qemu")
 
 
 @_ALL_KINDS

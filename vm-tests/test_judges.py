@@ -12,7 +12,7 @@ from snapshot import assert_same, differences, take_snapshot
 from systemd_api import SystemdMachine
 from verdict import judge, verdict
 
-pytestmark = pytest.mark.kinds("container", "uml")
+pytestmark = pytest.mark.kinds("container", "uml", "qemu")
 
 _PREPARE = """
 mkdir -p /etc/t/sub; cd /etc/t

@@ -1,0 +1,312 @@
+"""The VM: a stock image under QEMU, with its own kernel and boot loader, prepared by cloud-init.
+
+A template of each image is booted once and stopped; every machine is a clone of it: a layer over its disk, and a
+private mapping of its memory. So a machine is there in about a second, also where there is no hardware help.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+from agent_machine import AgentMachine
+from cache import cached
+from channel import Channel
+from cloudimage import CLOUD_SUITES, built_image
+from distros import DISTROS, fetch_command, image_path, verified_image
+from errors import MachineError
+from machine import DEFAULT_TIMEOUT
+from process import run
+from qmp import Qmp
+from seed import make_seed, seed_recipe
+from writelog import read_log, replay, surviving
+
+_PORT = "/dev/virtio-ports/machine.agent"
+_MEMORY = 1024
+_STEP_LIMIT = 120.0
+_FIRST_BOOT_LIMIT = 900.0
+_RECIPE = 1
+
+
+def base_image(image: str) -> Path:
+    """Returns the image of a distribution: the stock one if it was fetched, else one that is built, or a given file.
+
+    NAME=FILE takes FILE for the distribution NAME.
+    """
+    name, _, file = image.partition("=")
+    if name not in DISTROS:
+        raise ValueError(f"there is no distribution `{name}`; there are: {', '.join(DISTROS)}")
+    if file:
+        return Path(file).resolve()
+    if image_path(name).exists():
+        return verified_image(name)
+    return built_image(name)
+
+
+def lacks_image(image: str) -> str | None:
+    """Says why an image can't be had, with the command that fetches it, or nothing. Reads only."""
+    name, _, file = image.partition("=")
+    if name not in DISTROS or file or image_path(name).exists() or name in CLOUD_SUITES:
+        return None
+    return (
+        f"the image of {name} is not here; run with: {fetch_command(name)} && vm-tests/run --kind qemu --image {name}"
+    )
+
+
+def accelerator() -> str:
+    """Returns QEMU's accelerator. KVM only where the processor itself has it: a device node proves nothing.
+
+    MACHINE_ACCEL overrides it.
+    """
+    if given := os.environ.get("MACHINE_ACCEL"):
+        return given
+    found = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    hardware = bool(found and {"vmx", "svm"} & set(found[1].split())) and not Path("/sys/module/kvm_pvm").exists()
+    return "kvm" if hardware and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg,thread=multi,tb-size=512"
+
+
+class Qemu(AgentMachine):
+    """A machine of the QEMU kind. Needs qemu-system-x86, qemu-utils and genisoimage; to build an image also root."""
+
+    kind = "qemu"
+    time_factor = 1.0 if accelerator() == "kvm" else 6.0
+    boot_limit = 600.0
+
+    def __init__(
+        self,
+        name: str = "machine",
+        *,
+        image: str = "debian-12",
+        out_dir: Path | None = None,
+        template: Path | None = None,
+        power_cuts: int | None = None,
+    ) -> None:
+        """Prepares a clone of the template of `image`, making that if it is not in the cache. See `base_image`.
+
+        With `power_cuts`, a seed for chance, each write is logged, and `crash` is a power cut; see `writelog`.
+        """
+        template = template or template_of(image)
+        super().__init__(name, out_dir)
+        self._template = template
+        self._resumable = (template / "state").exists()
+        self._qmp: Qmp | None = None
+        self._disk = self.state_dir / "disk.qcow2"
+        self._copies = 0
+        self._chance = None if power_cuts is None else random.Random(power_cuts)
+        self._layers = 0
+        self._log = self.state_dir / "writes.log"
+        create_layer(template / "disk.qcow2", self._disk)
+
+    def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        """Starts QEMU: the first time with the template's memory, afterwards from power-on."""
+        ours, theirs = socket.socketpair()
+        monitor, monitor_theirs = socket.socketpair()
+        resume, self._resumable = self._resumable, False
+        if self._chance is not None:
+            self._begin_log()
+        with theirs, monitor_theirs:
+            fds = (theirs.fileno(), monitor_theirs.fileno())
+            memory = (self._template / "memory", False)
+            disk = _disk_arguments(self._disk, None if self._chance is None else self._log)
+            argv = arguments(self.name, disk, self._template / "seed.iso", fds, memory if resume else None)
+            process = self.spawn([*argv, *(["-incoming", "defer"] if resume else [])], fds)
+        self._qmp = Qmp(monitor)
+        if resume:
+            _resume(self._qmp, self._template / "state")
+        return process, ours
+
+    def start(self, allow_reboot: bool = False) -> None:
+        """Resumes the clone, or powers the machine on if it was off before."""
+        resumes = self._resumable and not self._running()
+        super().start(allow_reboot)
+        if resumes:
+            self.adopt(self._line())
+
+    def adopt(self, channel: Channel) -> None:
+        """Takes over the agent that the template had, and gives the clone the time of day."""
+        channel.boot_id = (self._template / "boot-id").read_text()
+        self._connected = True
+        self.run_script(f"date --set=@{time.time():.3f}", _STEP_LIMIT)
+
+    def _begin_log(self) -> None:
+        """Puts a layer over the disk as it is at power-on: what a power cut leaves is that, and a part of the log."""
+        self._layers += 1
+        layer = self.state_dir / f"layer{self._layers}.qcow2"
+        create_layer(self._disk, layer)
+        self._disk = layer
+        self._log.write_bytes(b"")
+
+    def crash(self) -> None:
+        """Ends the machine at once; with `power_cuts` the disk loses what a disk with a volatile cache could lose."""
+        was_running = self._running()
+        super().crash()
+        if self._chance is None or not was_running:
+            return
+        base = self.state_dir / f"layer{self._layers - 1}.qcow2" if self._layers > 1 else self.state_dir / "disk.qcow2"
+        raw = self.state_dir / f"cut{self._layers}.raw"
+        _qemu_img("convert", "-O", "raw", str(base), str(raw))
+        log = read_log(self._log)
+        kept = list(surviving(log, self._chance))
+        replay(self._log, iter(kept), raw)
+        self.log(f"power cut: {len(kept)} of {len(log)} entries of the log survive")
+        self._disk = self.state_dir / f"after-cut{self._layers}.qcow2"
+        create_layer(raw, self._disk, "raw")
+
+    def _forget(self) -> None:
+        super()._forget()
+        if self._qmp is not None:
+            self._qmp.close()
+            self._qmp = None
+
+    def unpack(self, archive: Path, directory: str) -> None:
+        """Plugs a tar file in as a disk, unpacks it, and unplugs it."""
+        self.connect()
+        assert self._qmp is not None
+        self._copies += 1
+        node, serial = f"copy{self._copies}", f"machinecopy{self._copies}"
+        disk = self.state_dir / node
+        shutil.copyfile(archive, disk)
+        os.truncate(disk, (disk.stat().st_size + 4095) // 4096 * 4096)
+        file = {"driver": "file", "filename": str(disk)}
+        self._qmp.execute("blockdev-add", {"node-name": node, "driver": "raw", "read-only": True, "file": file})
+        device = {"driver": "virtio-blk-pci", "id": serial, "drive": node, "bus": "port0", "serial": serial}
+        self._qmp.execute("device_add", device)
+        path, target = f"/dev/disk/by-id/virtio-{serial}", shlex.quote(directory)
+        plugged = f"timeout 60 sh -c 'until [ -e {path} ]; do sleep 0.1; done'"
+        done = self.run_script(
+            f"set -e; {plugged}; umask 022; mkdir -p {target}; tar -C {target} --numeric-owner -xpf {path}",
+            DEFAULT_TIMEOUT,
+        )
+        self._qmp.execute("device_del", {"id": serial})
+        self._qmp.wait_for_event("DEVICE_DELETED", serial)
+        self._qmp.execute("blockdev-del", {"node-name": node})
+        disk.unlink()
+        if done.status != 0:
+            raise MachineError(f"{self.name}: unpacking into `{directory}`: {done.errors}")
+
+    def pack(self, directory: str, member: str, archive: Path) -> None:
+        """Takes a tar file through the agent."""
+        packing = f"set -o pipefail; tar -C {shlex.quote(directory)} -cf - {shlex.quote(member)} | gzip -1 | base64 -w0"
+        done = self.run_script(packing, DEFAULT_TIMEOUT)
+        if done.status != 0:
+            raise MachineError(f"{self.name}: packing `{directory}/{member}`: {done.errors}")
+        archive.write_bytes(base64.b64decode(done.stdout))
+
+
+def arguments(
+    name: str, disk: list[str], seed: Path, fds: tuple[int, int], memory: tuple[Path, bool] | None
+) -> list[str]:
+    """Returns QEMU's command line. `fds` are the agent's line and the monitor's; `memory`: a file, and if shared."""
+    backend, machine = [], "q35"
+    if memory is not None:
+        share = "on" if memory[1] else "off"
+        backend = ["-object", f"memory-backend-file,id=memory,size={_MEMORY}M,mem-path={memory[0]},share={share}"]
+        machine = "q35,memory-backend=memory"
+    return [
+        *("qemu-system-x86_64", "-name", name, "-accel", accelerator()),
+        *("-cpu", "host" if accelerator() == "kvm" else "max", "-smp", "2", "-m", str(_MEMORY)),
+        *backend,
+        *("-machine", machine, "-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio"),
+        *("-chardev", f"socket,id=monitor,fd={fds[1]}", "-mon", "chardev=monitor,mode=control"),
+        *disk,
+        *("-device", "virtio-blk-pci,drive=disk,bootindex=0"),
+        *("-drive", f"id=seed,file={seed},format=raw,if=none,readonly=on", "-device", "virtio-blk-pci,drive=seed"),
+        *("-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,fd={fds[0]}"),
+        *("-device", "virtserialport,chardev=agent,name=machine.agent"),
+        *("-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"),
+        *("-device", "pcie-root-port,id=port0,slot=1"),
+        *("-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0,romfile="),
+    ]
+
+
+def _disk_arguments(disk: Path, log: Path | None) -> list[str]:
+    """Returns the options for the root disk; with a log, the flushes that the guest asks for are told and obeyed."""
+    if log is None:
+        return ["-drive", f"id=disk,file={disk},format=qcow2,if=none,cache=unsafe,discard=unmap"]
+    layer = f"driver=qcow2,node-name=layer,file.driver=file,file.filename={disk}"
+    logged = f"driver=blklogwrites,node-name=disk,file=layer,log.driver=file,log.filename={log},log-sector-size=512"
+    return ["-blockdev", layer, "-blockdev", logged]
+
+
+def create_layer(base: Path, layer: Path, base_format: str = "qcow2") -> None:
+    """Makes an empty copy-on-write layer over a disk."""
+    _qemu_img("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(layer))
+
+
+def _qemu_img(*arguments: str) -> None:
+    done = run(["qemu-img", *arguments], _STEP_LIMIT)
+    if done.status != 0:
+        raise MachineError(f"qemu-img {' '.join(arguments)}: {done.errors}")
+
+
+def template_of(image: str) -> Path:
+    """Returns the template of an image, booting it to its end if it is not in the cache."""
+    base = base_image(image)
+    version = run(["qemu-system-x86_64", "--version"], _STEP_LIMIT).text
+    devices = arguments("", [], Path(), (0, 1), (Path(), True))
+    recipe = f"{_RECIPE} {base} {base.stat().st_mtime_ns} {version} {devices} {seed_recipe()}"
+    return cached(f"template-{image.partition('=')[0]}", recipe, lambda path: _make_template(base, path))
+
+
+def _make_template(base: Path, directory: Path) -> None:
+    """Boots an image by its own boot loader, lets cloud-init finish, and writes memory and devices to files."""
+    make_seed(directory / "seed.iso", "machine", _PORT)
+    create_layer(base, directory / "disk.qcow2")
+    machine = _Template("template", template=directory)
+    with machine:
+        machine.start()
+        machine.connect()
+        # Under emulation a process starts three times as fast without this.
+        machine.run_script("sysctl -q kernel.randomize_va_space=0", _STEP_LIMIT)
+        machine.run_script("cloud-init status --wait", _FIRST_BOOT_LIMIT)
+        machine.run_script("systemctl is-system-running --wait; sync", _FIRST_BOOT_LIMIT)
+        machine.freeze()
+
+
+class _Template(Qemu):
+    """The machine that becomes a template: its disk and memory are the template's files themselves."""
+
+    def __init__(self, name: str, *, template: Path) -> None:
+        super().__init__(name, template=template)
+        self._disk = template / "disk.qcow2"
+
+    def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
+        ours, theirs = socket.socketpair()
+        monitor, monitor_theirs = socket.socketpair()
+        with theirs, monitor_theirs:
+            fds = (theirs.fileno(), monitor_theirs.fileno())
+            memory = (self._template / "memory", True)
+            argv = arguments("template", _disk_arguments(self._disk, None), self._template / "seed.iso", fds, memory)
+            process = self.spawn(argv, fds)
+        self._qmp = Qmp(monitor)
+        return process, ours
+
+    def freeze(self) -> None:
+        """Stops the machine and writes the state of its devices; its memory is in a file already."""
+        assert self._qmp is not None
+        (self._template / "boot-id").write_text(self._line().boot_id or "")
+        self._qmp.execute("stop")
+        _ignore_shared_memory(self._qmp)
+        self._qmp.execute("migrate", {"uri": f"exec:cat >{shlex.quote(str(self._template / 'state'))}"})
+        self._qmp.wait_for_status("query-migrate", ("completed",), ("failed", "cancelled"))
+        self._qmp.execute("quit")
+
+
+def _ignore_shared_memory(qmp: Qmp) -> None:
+    capability = {"capability": "x-ignore-shared", "state": True}
+    qmp.execute("migrate-set-capabilities", {"capabilities": [capability]})
+
+
+def _resume(qmp: Qmp, state: Path) -> None:
+    _ignore_shared_memory(qmp)
+    qmp.execute("migrate-incoming", {"uri": f"exec:cat {shlex.quote(str(state))}"})
+    qmp.wait_for_status("query-status", ("paused", "running"))
+    qmp.execute("cont")
