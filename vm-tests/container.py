@@ -66,9 +66,13 @@ class Container(SystemdMachine):
         image: str = "host",
         out_dir: Path | None = None,
         cgroups: Literal["v1", "v2"] = "v2",
+        etc: Literal["overlay", "tmpfs", "ext4", "xfs", "btrfs"] = "overlay",
         nspawn_options: tuple[str, ...] = (),
     ) -> None:
-        """Prepares a container over the root of `image` (see `rootimage`), which is never written to."""
+        """Prepares a container over the root of `image` (see `rootimage`), which is never written to.
+
+        With `etc` other than `overlay`, /etc is a mount of its own, of that file system.
+        """
         root = root_of(image)
         super().__init__(name, out_dir)
         self._options = nspawn_options
@@ -83,7 +87,7 @@ class Container(SystemdMachine):
         mask.mkdir()
         live.mkdir()
         build_mask(mask, root, name)
-        self._sandbox = Sandbox(live, mask, root)
+        self._sandbox = Sandbox(live, mask, root, etc)
 
     # Lifecycle.
 

@@ -21,14 +21,27 @@ _SETUP_LIMIT = 60.0
 
 _KEEPER = """\
 set -eu
-live=$1 mask=$2 lower=$3
+live=$1 mask=$2 lower=$3 etc=$4
 mount -t tmpfs -o mode=755 tmpfs "$live"
-mkdir "$live/upper" "$live/work" "$live/lower" "$live/root" "$live/shared"
+mkdir "$live/upper" "$live/work" "$live/lower" "$live/root" "$live/etc"
 # overlayfs refuses layers of one file system that contain each other
 cp --archive "$mask" "$live/mask"
 mount --bind "$lower" "$live/lower"
 mount -o remount,bind,ro "$live/lower"
 mount -t overlay overlay -o "lowerdir=$live/mask:$live/lower,upperdir=$live/upper,workdir=$live/work" "$live/root"
+case $etc in
+  overlay) ;;
+  tmpfs) mount -t tmpfs -o mode=755 tmpfs "$live/etc" ;;
+  *)
+    truncate --size=512M "$live/etc.image"
+    "mkfs.$etc" -q "$live/etc.image"
+    mount -t "$etc" -o loop "$live/etc.image" "$live/etc" ;;
+esac
+if [ "$etc" != overlay ]; then
+  cp --archive "$live/root/etc/." "$live/etc/"
+  rm -rf "$live/etc/lost+found"
+  mount --bind "$live/etc" "$live/root/etc"
+fi
 mount -t tmpfs -o mode=755 tmpfs /run
 echo ready
 exec cat >/dev/null
@@ -38,8 +51,11 @@ exec cat >/dev/null
 class Sandbox:
     """The namespaces, mounts and cgroups in which one container lives. Needs root."""
 
-    def __init__(self, directory: Path, mask: Path, lower: Path) -> None:
-        """Mounts `mask` over `lower` at `directory`/root, writable, seen only by what `command` starts."""
+    def __init__(self, directory: Path, mask: Path, lower: Path, etc: str = "overlay") -> None:
+        """Mounts `mask` over `lower` at `directory`/root, writable, seen only by what `command` starts.
+
+        With `etc` other than `overlay`, /etc is a mount of its own, of that file system.
+        """
         self.live = directory
         self.root = directory / "root"
         self._cgroups: list[Path] = []
@@ -47,7 +63,7 @@ class Sandbox:
             [
                 *("unshare", "--mount", "--propagation", "private"),
                 *("--pid", "--fork", "--kill-child", "--mount-proc"),
-                *("sh", "-c", _KEEPER, "keeper", str(directory), str(mask), str(lower)),
+                *("sh", "-c", _KEEPER, "keeper", str(directory), str(mask), str(lower), etc),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

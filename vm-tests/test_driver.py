@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -334,3 +335,17 @@ def test_built_root_boots(make_machine: MakeMachine, image: str, version: str) -
     machine.reboot()
     machine.wait_for_unit("multi-user.target")
     machine.shutdown()
+
+
+@pytest.mark.kinds("container")
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4", "xfs", "btrfs"])
+def test_etc_can_be_a_mount_of_its_own(make_machine: MakeMachine, kind: str) -> None:
+    package = {"xfs": "xfsprogs", "btrfs": "btrfs-progs"}.get(kind, "e2fsprogs")
+    if kind != "tmpfs" and which(f"mkfs.{kind}") is None:
+        pytest.skip(f"mkfs.{kind} is not installed; run with: apt-get install {package} && vm-tests/run test_driver.py")
+    machine = make_machine(etc=kind)
+    machine.wait_for_unit("multi-user.target")
+    assert machine.succeed("findmnt --noheadings --output=FSTYPE /etc") == f"{kind}\n"
+    machine.succeed("touch /etc/kept; systemctl is-active dbus.socket")
+    machine.reboot()
+    machine.succeed("test -e /etc/kept")
