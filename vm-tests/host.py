@@ -1,4 +1,4 @@
-"""A machine under test: builds host configurations outside of it, and runs the real program inside, where there is no Nix."""
+"""A machine under test: configurations are built outside of it, the real program runs inside, where there is no Nix."""
 
 from __future__ import annotations
 

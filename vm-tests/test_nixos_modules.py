@@ -81,7 +81,7 @@ def test_nginx_serves_a_virtual_host_and_another_one_after_a_change(host: NixosH
     assert machine.succeed(page) == "first"
 
     host.switch(NGINX.replace("ROOT", "two"))
-    machine.wait_until_succeeds(f"test \"$({page})\" = second", timeout=20)
+    machine.wait_until_succeeds(f'test "$({page})" = second', timeout=20)
 
     host.run("deactivate")
     machine.fail(page)
