@@ -221,7 +221,10 @@ let
               ;
             isSystemUser = isSystem config;
             description = unlessDefault options.description config.description;
-            home = unlessDefault options.home config.home;
+            # Some modules end it with a slash.
+            home = unlessDefault options.home (
+              if config.home == "/" then "/" else lib.removeSuffix "/" config.home
+            );
             shell = unlessDefault options.shell theShell;
             shellFallback = if inStore then "/bin/bash" else null;
             extraGroups = lib.unique (builtins.sort builtins.lessThan config.extraGroups);

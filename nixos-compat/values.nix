@@ -56,6 +56,9 @@ in
     (lib.optionalAttrs (isListed "misc/version.nix") {
       system.nixos.version = lib.mkDefault release;
     })
+    (lib.optionalAttrs (isListed "misc/label.nix") {
+      system.nixos.label = lib.mkDefault release;
+    })
     (lib.optionalAttrs (isListed "programs/ssh.nix") {
       programs.ssh.setXAuthLocation = lib.mkDefault false;
     })

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -123,3 +124,150 @@ def test_postgresql_makes_databases_and_keeps_data_over_a_rollback_and_a_redeplo
     host.switch(POSTGRESQL.replace("SIZE", "'7MB'"))
     machine.wait_for_unit("postgresql.service")
     assert machine.succeed(f"{psql} app --command 'select n from t'").strip() == "42"
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that a module runs: with each of two ports, the command says whether it answers there."""
+
+    unit: str
+    configuration: str
+    first: str
+    second: str
+    probe: str
+    leaves: tuple[str, ...] = ()
+
+
+def tcp(say: str, answer: str) -> str:
+    """Gives a command that says something to a server on port VALUE and looks for its answer."""
+    return f"printf '{say}' | timeout 10 nc -w 3 localhost VALUE | grep --quiet --text '{answer}'"
+
+
+DNS = """python3 -I -c '
+import socket, struct
+query = struct.pack(">6H", 1, 256, 1, 0, 0, 0) + b"\\4host\\4test\\0" + struct.pack(">2H", 1, 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(query, ("127.0.0.1", VALUE))
+assert s.recv(512)[-4:] == bytes([10, 1, 2, 3])
+'"""
+
+SERVICES = {
+    "databases/redis.nix": Service(
+        "redis.service",
+        "services.redis = { enable = true; port = VALUE; };",
+        "6379",
+        "6380",
+        "redis-cli -p VALUE set k v && test $(redis-cli -p VALUE get k) = v",
+    ),
+    "databases/memcached.nix": Service(
+        "memcached.service",
+        "services.memcached = { enable = true; port = VALUE; };",
+        "11211",
+        "11212",
+        tcp("set k 0 60 1\\r\\nv\\r\\nget k\\r\\nquit\\r\\n", "V.LUE k 0 1"),
+    ),
+    "misc/beanstalkd.nix": Service(
+        "beanstalkd.service",
+        "services.beanstalkd = { enable = true; listen.port = VALUE; };",
+        "11300",
+        "11301",
+        tcp("put 0 0 10 1\\r\\nx\\r\\nquit\\r\\n", "INSERTED"),
+    ),
+    "monitoring/prometheus/exporters.nix": Service(
+        "prometheus-node-exporter.service",
+        # Debian has no group called `nobody`.
+        'services.prometheus.exporters.node = { enable = true; group = "nogroup"; port = VALUE; };',
+        "9100",
+        "9101",
+        "curl --fail --silent http://localhost:VALUE/metrics | grep --quiet ^node_",
+    ),
+    "networking/haproxy.nix": Service(
+        "haproxy.service",
+        """services.haproxy = { enable = true; config = ''
+          defaults
+            mode http
+            timeout client 5s
+            timeout server 5s
+            timeout connect 5s
+          frontend web
+            bind *:VALUE
+            http-request return status 200 content-type text/plain string found
+        ''; };""",
+        "8081",
+        "8082",
+        "test $(curl --fail --silent http://localhost:VALUE/) = found",
+    ),
+    "network-filesystems/rsyncd.nix": Service(
+        "rsyncd.service",
+        """services.rsyncd = {
+          enable = true;
+          modules.data = { path = "/etc/ssl"; comment = "shared"; };
+          port = VALUE;
+        };""",
+        "873",
+        "1873",
+        "rsync --port VALUE rsync://localhost/ | grep --quiet shared",
+    ),
+    "audio/icecast.nix": Service(
+        "icecast.service",
+        """services.icecast = {
+          enable = true;
+          hostname = "radio.example.org";
+          admin.password = "secret";
+          listen.port = VALUE;
+        };""",
+        "8000",
+        "8001",
+        "curl --fail --silent http://localhost:VALUE/status-json.xsl | grep --quiet icestats",
+    ),
+    "networking/dnsmasq.nix": Service(
+        "dnsmasq.service",
+        """services.dnsmasq = {
+          enable = true;
+          resolveLocalQueries = false;
+          extraConfig = "port=VALUE\\naddress=/host.test/10.1.2.3";
+        };""",
+        "5353",
+        "5354",
+        DNS,
+        # Its script makes them itself.
+        leaves=("dnsmasq-conf.conf", "dnsmasq-resolv.conf"),
+    ),
+    "security/tor.nix": Service(
+        "tor.service",
+        """services.tor = {
+          enable = true;
+          client = { enable = true; privoxy.enable = false; socksListenAddress = "127.0.0.1:VALUE"; };
+        };""",
+        "9050",
+        "9060",
+        "test $(printf '\\005\\001\\000' | timeout 10 nc -w 3 127.0.0.1 VALUE | od -An -tx1 | tr -d ' \\n') = 0500",
+    ),
+}
+
+
+@pytest.mark.parametrize("module", SERVICES)
+def test_service_answers_is_reconfigured_and_goes_away(host: NixosHost, module: str) -> None:
+    machine, service = host.machine, SERVICES[module]
+
+    def configuration(value: str) -> str:
+        imports = f'imports = [ "${{modulesPath}}/services/{module}" ];'
+        return f"{imports}\n{service.configuration.replace('VALUE', value)}"
+
+    def probe(value: str) -> str:
+        return service.probe.replace("VALUE", value)
+
+    before = take_snapshot(machine)
+    first, second = service.first, service.second
+    host.switch(configuration(first))
+    machine.wait_for_unit(service.unit)
+    machine.wait_until_succeeds(probe(first), timeout=30)
+
+    host.switch(configuration(second))
+    machine.wait_until_succeeds(probe(second), timeout=30)
+    machine.fail(probe(first))
+
+    host.run("deactivate")
+    machine.fail(probe(second))
+    assert_same(before, take_snapshot(machine), ignore=(*SHADOW_BACKUPS, *service.leaves))

@@ -21,23 +21,9 @@ let
   platform = import ./platform.nix { inherit lib system; };
   table =
     import ./programs.nix // import ./services.nix { inherit lib distribution; } // packages;
-  programs =
-    lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) table
-    // lib.genAttrs (lib.filter (name: beneath ? ${name}) interpreters) (
-      name:
-      hostPackage (
-        table.${name}
-        // {
-          inherit name;
-          passthru = { inherit (beneath.${name}) pkgs withPackages; };
-        }
-      )
-    );
-  # With libraries it is another program, which the distribution does not have.
-  interpreters = [
-    "perl"
-    "python3"
-  ];
+  hostPrograms = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) table;
+  # What modules ask of a package beyond the table, such as libraries for an interpreter, comes from beneath.
+  programs = lib.mapAttrs (name: p: beneath.${name} or { } // p) hostPrograms;
 
   # Only without a set beneath: what can't be built here can be built there.
   own =
@@ -68,8 +54,7 @@ let
     // programs
     // import ./builders.nix { inherit lib build beneath; }
     // {
-      inherit lib hostPackage;
-      hostPrograms = builtins.attrNames programs;
+      inherit lib hostPackage hostPrograms;
     };
 
   make =

@@ -157,6 +157,10 @@ let
         ]
       )
     // {
+      required = from "/usr/bin" [
+        "redis-server"
+        "redis-cli"
+      ];
       version = "7.0";
     };
 
@@ -179,7 +183,10 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" ] (_name: nginx)
   dnsmasq = server "dnsmasq" [ "/usr/sbin/dnsmasq" ];
   haproxy = alsoInSbin (server "haproxy" [ "/usr/sbin/haproxy" ]);
   icecast = server { debian = "icecast2"; fedora = "icecast"; } [ ] // {
-    links."bin/icecast" = if isDebian then "/usr/bin/icecast2" else "/usr/bin/icecast";
+    links = {
+      "bin/icecast" = if isDebian then "/usr/bin/icecast2" else "/usr/bin/icecast";
+      "share/icecast" = if isDebian then "/usr/share/icecast2" else "/usr/share/icecast";
+    };
   };
   lighttpd = alsoInSbin (server "lighttpd" [ "/usr/sbin/lighttpd" ]);
   memcached = server "memcached" [ "/usr/bin/memcached" ];
@@ -200,7 +207,12 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" ] (_name: nginx)
     links."bin/stunnel" = if isDebian then "/usr/bin/stunnel4" else "/usr/bin/stunnel";
   };
   tinyproxy = server "tinyproxy" [ "/usr/bin/tinyproxy" ];
-  tor = server "tor" [ "/usr/bin/tor" ];
+  tor = server "tor" [ "/usr/bin/tor" ] // {
+    required = [ "/usr/bin/tor" ];
+    links."share/tor" = "/usr/share/tor";
+    # nixpkgs has the tables of countries in an output of their own.
+    passthru = package: { geoip = package; };
+  };
   unbound = alsoInSbin (
     server "unbound" [
       "/usr/sbin/unbound"

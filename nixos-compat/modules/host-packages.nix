@@ -67,6 +67,6 @@ in
   config = lib.mkIf cfg.enable {
     nixpkgs.pkgs = lib.mkDefault pkgs;
     # A program is often named by nothing but its path in a text.
-    system-manager.hostPackages = lib.filter isUsed (map (name: pkgs.${name}) pkgs.hostPrograms);
+    system-manager.hostPackages = lib.filter isUsed (builtins.attrValues pkgs.hostPrograms);
   };
 }

@@ -13,8 +13,8 @@ let
   root = toString (nixpkgs + "/nixos/modules");
   file = "${root}/${module}";
 
-  case = ../cases + "/${module}";
-  cases = lib.optional (builtins.pathExists case) case;
+  all = import ../cases;
+  cases = lib.optional (all ? ${module}) { imports = [ all.${module} ]; };
 
   settings = {
     nixos-compat.autoImport = true;

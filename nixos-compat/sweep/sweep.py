@@ -4,7 +4,7 @@
     nixos-compat/sweep/sweep.py NIXPKGS [--under services/] [--compare] [--output FILE]
 
 Each module is evaluated in a process of its own, since some errors of Nix cannot be caught. What a module needs
-besides being enabled is in `nixos-compat/cases/PATH-OF-THE-MODULE`. Results are appended to FILE as JSON lines; a
+besides being enabled is in `nixos-compat/cases`. Results are appended to FILE as JSON lines; a
 module that has a line there is not tried again. With `--compare`, the units are compared with those of NixOS's own
 evaluation, which takes three times as long. Without a nixpkgs, there is nothing to sweep.
 """
@@ -149,6 +149,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("nixpkgs", type=Path)
     parser.add_argument("--under", default="services/", help="only modules whose path begins so")
+    parser.add_argument("--failed", action="store_true", help="try those again that failed")
     parser.add_argument("--output", type=Path, default=Path("compat.jsonl"), help="results, one JSON line a module")
     parser.add_argument("--compare", action="store_true", help="compare the units with NixOS's own evaluation")
     args = parser.parse_args()
@@ -166,6 +167,8 @@ def main() -> int:
     with args.output.open("a") as output:
         for number, module in enumerate(modules, 1):
             known = results.get(module)
+            if args.failed and known and known["errors"]:
+                known = None
             if known is None or (args.compare and "compared" not in known):
                 result = known or try_module(nixpkgs, module)
                 if args.compare and "enabled" not in result["errors"]:
