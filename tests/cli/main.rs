@@ -9,4 +9,5 @@ mod generations;
 mod kill;
 mod obstacles;
 mod output;
+mod still;
 mod story;
