@@ -29,6 +29,7 @@ pub mod outcome_report;
 pub mod owners;
 pub mod password;
 pub mod plan;
+pub mod prepare;
 pub mod profile;
 pub mod report;
 pub mod root;

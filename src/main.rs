@@ -11,12 +11,13 @@ use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use system_manager::apply::Progress;
 use system_manager::cli::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
-use system_manager::commands::{self, End, Failure, Prepared};
+use system_manager::commands::{self, End, Failure};
 use system_manager::manifest::Manifest;
 use system_manager::names::AbsolutePath;
 use system_manager::outcome::Outcome;
 use system_manager::outcome_report;
 use system_manager::plan::{Goal, Plan};
+use system_manager::prepare::{self, Prepared};
 use system_manager::report::{self, Style};
 use system_manager::root::Root;
 use system_manager::switch_to_configuration::{self, Action};
@@ -107,7 +108,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         }
         Action::Boot => session.register(&goal),
         Action::Check | Action::DryActivate => {
-            let plan = commands::prepare(&session.root, Goal::Activate(goal), false)?.plan;
+            let plan = prepare::prepare(&session.root, Goal::Activate(goal), false)?.plan;
             if !plan.conflicts.is_empty() {
                 session.print_plan(&plan)?;
                 return Ok(End::Refused);
@@ -335,7 +336,7 @@ impl Session {
         out: Option<&Path>,
         detailed: bool,
     ) -> Result<End, Failure> {
-        let plan = commands::prepare(&self.root, goal, strict)?.plan;
+        let plan = prepare::prepare(&self.root, goal, strict)?.plan;
         self.print_plan(&plan)?;
         if let Some(path) = out {
             let text = serde_json::to_vec_pretty(&plan).context("serialising the plan")?;
@@ -377,7 +378,7 @@ impl Session {
         how: How,
     ) -> Result<End, Failure> {
         let _lock = commands::lock(&self.root, "switch")?;
-        let prepared = commands::prepare(&self.root, goal, args.strict)?;
+        let prepared = prepare::prepare(&self.root, goal, args.strict)?;
         if let Some(saved) = saved
             && *saved != prepared.plan
         {
@@ -421,7 +422,7 @@ impl Session {
     /// Activates the toplevel that was in force before a switch that failed.
     fn go_back(&self, before: AbsolutePath, args: &ApplyArgs) -> Result<End, Failure> {
         profile::register(&self.root, &before)?;
-        let prepared = commands::prepare(&self.root, Goal::Activate(before), false)?;
+        let prepared = prepare::prepare(&self.root, Goal::Activate(before), false)?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
             return Err(Failure::Before(anyhow::anyhow!(
@@ -457,7 +458,7 @@ impl Session {
         let active = status::read(&self.root)?.active;
         let target = profile::rollback_target(&generations, active.as_ref(), to)?;
         let _lock = commands::lock(&self.root, "rollback")?;
-        let prepared = commands::prepare(&self.root, Goal::Activate(target.toplevel), args.strict)?;
+        let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.strict)?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);

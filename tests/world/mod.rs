@@ -298,7 +298,7 @@ impl Host {
 
     /// Plans; refusing is for the caller.
     pub fn plan(&self, aim: &Aim) -> Plan {
-        commands::prepare(&self.root(), Self::goal(aim), false)
+        system_manager::prepare::prepare(&self.root(), Self::goal(aim), false)
             .unwrap()
             .plan
     }
@@ -311,7 +311,7 @@ impl Host {
     /// Reaches for a goal, and stops before the step of this number.
     pub fn switch_until(&self, aim: &Aim, stop: usize) -> Result<(), Failure> {
         let root = self.root();
-        let prepared = commands::prepare(&root, Self::goal(aim), false)?;
+        let prepared = system_manager::prepare::prepare(&root, Self::goal(aim), false)?;
         if prepared.plan.is_empty() {
             return Ok(());
         }

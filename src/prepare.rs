@@ -1,0 +1,254 @@
+//! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::apply;
+use crate::claims;
+use crate::desired::{Desired, read_desired};
+use crate::diffs;
+use crate::etc::{self, Conflict};
+use crate::host_accounts;
+use crate::journal::Interrupted;
+use crate::live;
+use crate::manifest::{Accounts, Manifest};
+use crate::names::TargetPath;
+use crate::observe::{self, Observed};
+use crate::owners::Owners;
+use crate::plan::{self, Goal, PackagesChange, Plan};
+use crate::root::Root;
+use crate::state::{Active, State};
+use crate::systemd::Systemd;
+use crate::tmpfiles::{self, Facts, TmpfilesPlan};
+use crate::tmpfiles_host;
+use crate::unit_files::{self, read_units};
+use crate::unit_set::{Live, UnitSet};
+use crate::units::{self, Seeds, UnitPlan};
+use crate::user_managers;
+
+/// A plan with what it takes to apply it.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    pub(crate) state: State,
+    pub(crate) accounts: Option<Accounts>,
+    pub(crate) before: Live,
+    pub(crate) new_units: UnitSet,
+    pub(crate) systemd: Option<Systemd>,
+    pub(crate) user_units: Option<(UnitSet, UnitSet)>,
+    pub(crate) user_units_before: BTreeMap<TargetPath, String>,
+}
+
+/// Reads the host and decides what reaching `goal` takes. Changes nothing.
+///
+/// # Errors
+/// When the manifest, the state or the host can't be read.
+pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
+    let manifest = match &goal {
+        Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
+        Goal::Deactivate => None,
+    };
+    let desired = manifest
+        .as_ref()
+        .map(read_desired)
+        .transpose()?
+        .unwrap_or_default();
+    let observed = observe::read_host(root, &desired)?;
+    let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
+    let accounts = host_accounts::decide(root, wanted_accounts, observed.state.accounts)?;
+    let (wanted, mut conflicts) =
+        observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
+    let mut files = etc::plan_files(&wanted, &observed.state, &observed.seen);
+    conflicts.extend(accounts.conflicts);
+    conflicts.append(&mut files.conflicts);
+    let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
+    conflicts.extend(more);
+    if let Some(manifest) = &manifest {
+        conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
+        if strict {
+            conflicts.extend(without_effect(manifest));
+        }
+    }
+    let from = observed.state.active.clone();
+    let becomes = active_after(&goal, manifest.as_ref());
+    let mut plan = Plan {
+        version: plan::VERSION,
+        goal,
+        from: from.as_ref().map(|a| a.toplevel.clone()),
+        state: observed.state.digest()?,
+        resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
+        conflicts,
+        checks: manifest
+            .as_ref()
+            .map(|m| m.pre_activation_checks.clone())
+            .unwrap_or_default(),
+        diffs: BTreeMap::new(),
+        tmpfiles,
+        files,
+        accounts: accounts.report,
+        user_managers: Vec::new(),
+        units: UnitPlan::default(),
+        packages: packages_change(from.as_ref(), becomes.as_ref()),
+        becomes,
+        no_effect: manifest
+            .as_ref()
+            .map(|m| m.no_effect.clone())
+            .unwrap_or_default(),
+    };
+    for change in plan.files.changes() {
+        if let Some(diff) = diffs::read_diff(root, change)? {
+            plan.diffs.insert(change.target.clone(), diff);
+        }
+    }
+    let mut prepared = Prepared {
+        plan,
+        state: observed.state,
+        accounts: manifest.map(|m| m.accounts),
+        before: Live::default(),
+        new_units: UnitSet::default(),
+        systemd: None,
+        user_units: None,
+        user_units_before: BTreeMap::new(),
+    };
+    if root.is_live() {
+        plan_units(&mut prepared, observed.interrupted)?;
+    }
+    let plan = &mut prepared.plan;
+    if !plan.is_empty() {
+        let (bytes, count) = plan.room(root)?;
+        plan.conflicts
+            .extend(observe::obstacles(root, bytes, count)?);
+    }
+    Ok(prepared)
+}
+
+/// What `--strict` refuses.
+fn without_effect(manifest: &Manifest) -> impl Iterator<Item = Conflict> {
+    manifest.no_effect.iter().map(|item| Conflict {
+        subject: format!("the option `{}`", item.option),
+        cause: format!(
+            "has no effect on this host, and is set by {}",
+            item.defined_in.join(", ")
+        ),
+        remedy: "remove it, or leave out --strict".to_owned(),
+    })
+}
+
+fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
+    match (goal, manifest) {
+        (Goal::Activate(toplevel), Some(manifest)) => Some(Active {
+            toplevel: toplevel.clone(),
+            packages: manifest.packages.names.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
+fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Result<()> {
+    let mut after = prepared.state.clone();
+    claims::commit(&mut after, &prepared.plan.files);
+    let changes = |folder| {
+        prepared
+            .plan
+            .files
+            .changes()
+            .any(|c| unit_files::is_below(folder, &c.target))
+    };
+    let (system_changes, user_changes) = (changes(unit_files::SYSTEM), changes(unit_files::USER));
+    let interrupted = interrupted.unwrap_or_default();
+    if user_changes || interrupted.user_units.is_some() {
+        let before = interrupted
+            .user_units
+            .unwrap_or_else(|| unit_sources(unit_files::USER, &prepared.state));
+        let new = read_units(unit_files::USER, &unit_sources(unit_files::USER, &after));
+        prepared.user_units = Some((read_units(unit_files::USER, &before), new));
+        prepared.user_units_before = before;
+        prepared.plan.user_managers = user_managers::running()?;
+    }
+    let mut seeds = interrupted.due;
+    let pending = &prepared.state.pending;
+    seeds.start.extend(pending.start.iter().cloned());
+    seeds.restart.extend(pending.restart.iter().cloned());
+    seeds.reload.extend(pending.reload.iter().cloned());
+    if !system_changes && seeds == Seeds::default() {
+        return Ok(());
+    }
+    let old = read_units(
+        unit_files::SYSTEM,
+        &unit_sources(unit_files::SYSTEM, &prepared.state),
+    );
+    prepared.new_units = read_units(
+        unit_files::SYSTEM,
+        &unit_sources(unit_files::SYSTEM, &after),
+    );
+    let Some(systemd) = Systemd::connect()? else {
+        prepared.plan.conflicts.push(Conflict {
+            subject: "systemd".to_owned(),
+            cause: "is not running here, but units are to be switched".to_owned(),
+            remedy: "boot this host with systemd, or place the files only, with `--root /`"
+                .to_owned(),
+        });
+        return Ok(());
+    };
+    prepared.before = live::read_live(&systemd, apply::MANAGED)?;
+    prepared.plan.units = units::decide(
+        &old,
+        &prepared.new_units,
+        &prepared.before,
+        &seeds,
+        units::Options::default(),
+    );
+    prepared.plan.units.daemon_reload |= system_changes;
+    prepared.systemd = Some(systemd);
+    Ok(())
+}
+
+/// Gives the sources of a folder's unit files, as a state has them.
+fn unit_sources(folder: &str, state: &State) -> BTreeMap<TargetPath, String> {
+    let units = state
+        .files
+        .iter()
+        .filter(|(target, _)| unit_files::is_below(folder, target));
+    units
+        .map(|(target, file)| (target.clone(), file.source.clone()))
+        .collect()
+}
+
+/// The rules are looked at when one of their files changes, and again after an interruption.
+fn plan_tmpfiles(
+    root: &Root,
+    desired: &Desired,
+    files: &etc::FilesPlan,
+    observed: &Observed,
+    owners: &Owners,
+) -> Result<(TmpfilesPlan, Vec<Conflict>)> {
+    let recorded = &observed.state.tmpfiles;
+    let changed = files.changes().any(|c| tmpfiles_host::is_rules(&c.target));
+    if !changed && observed.interrupted.is_none() {
+        return Ok(<_>::default());
+    }
+    let ours = tmpfiles_host::read_ours(desired)?;
+    if ours.is_empty() && recorded.is_empty() {
+        return Ok(<_>::default());
+    }
+    tmpfiles::plan_tmpfiles(&Facts {
+        ours: &ours,
+        foreign: &tmpfiles_host::read_foreign(root, desired, &observed.state)?,
+        recorded,
+        specifiers: &tmpfiles_host::read_specifiers(root)?,
+        owners,
+        host: root,
+    })
+}
+
+fn packages_change(from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
+    let old = from.map(|a| a.packages.clone()).unwrap_or_default();
+    let new = to.map(|a| a.packages.clone()).unwrap_or_default();
+    PackagesChange {
+        added: new.difference(&old).cloned().collect(),
+        removed: old.difference(&new).cloned().collect(),
+    }
+}
