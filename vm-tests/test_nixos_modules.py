@@ -6,6 +6,7 @@ They need a nixpkgs from outside of the project: `NIXPKGS=/path/of/nixpkgs vm-te
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -104,26 +105,28 @@ POSTGRESQL = """
 
 def test_postgresql_makes_databases_and_keeps_data_over_a_rollback_and_a_redeploy(host: NixosHost) -> None:
     machine = host.machine
-    psql = "sudo -u postgres psql --no-align --tuples-only"
+
+    def psql(statement: str, database: str = "postgres") -> str:
+        return f"sudo -u postgres psql --no-align --tuples-only {database} --command {shlex.quote(statement)}"
 
     host.switch(POSTGRESQL.replace("SIZE", "'5MB'"))
     machine.wait_for_unit("postgresql.service")
-    assert machine.succeed(f"{psql} --command 'show work_mem'").strip() == "5MB"
-    assert "app" in machine.succeed(f"{psql} --command 'select datname from pg_database'").split()
-    assert "app" in machine.succeed(f"{psql} --command 'select usename from pg_user'").split()
-    machine.succeed(f"{psql} app --command 'create table t (n int)' --command 'insert into t values (42)'")
+    assert machine.succeed(psql("show work_mem")).strip() == "5MB"
+    assert "app" in machine.succeed(psql("select datname from pg_database")).split()
+    assert "app" in machine.succeed(psql("select usename from pg_user")).split()
+    machine.succeed(psql("create table t (n int)", "app"), psql("insert into t values (42)", "app"))
 
     host.switch(POSTGRESQL.replace("SIZE", "'6MB'"))
     machine.wait_for_unit("postgresql.service")
-    assert machine.succeed(f"{psql} --command 'show work_mem'").strip() == "6MB"
+    assert machine.succeed(psql("show work_mem")).strip() == "6MB"
     host.run("rollback")
     machine.wait_for_unit("postgresql.service")
-    assert machine.succeed(f"{psql} --command 'show work_mem'").strip() == "5MB"
+    assert machine.succeed(psql("show work_mem")).strip() == "5MB"
     host.run("deactivate")
-    machine.fail(f"{psql} --command 'select 1'")
+    machine.fail(psql("select 1"))
     host.switch(POSTGRESQL.replace("SIZE", "'7MB'"))
     machine.wait_for_unit("postgresql.service")
-    assert machine.succeed(f"{psql} app --command 'select n from t'").strip() == "42"
+    assert machine.succeed(psql("select n from t", "app")).strip() == "42"
 
 
 @dataclass(frozen=True)
