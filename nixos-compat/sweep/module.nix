@@ -67,7 +67,14 @@ let
       inherit (evaluation.config.system.build) manifest;
     in
     builtins.deepSeq manifest manifest;
-  unitTexts = units: lib.mapAttrs (_name: u: if u.enable then u.text else null) units;
+  # The text of each unit, and who starts it: old releases of NixOS do not say that in the text.
+  unitTexts = lib.mapAttrs (
+    _name: u:
+    if u.enable then
+      "${u.text}\n[Edges]\nwantedBy=${toString (lib.naturalSort u.wantedBy)}\nrequiredBy=${toString (lib.naturalSort u.requiredBy)}\n"
+    else
+      null
+  );
 
   nixos =
     modules:

@@ -84,7 +84,7 @@ def try_module(nixpkgs: Path, module: str) -> dict[str, Any]:
 
 
 def normalised(text: str | None) -> list[str]:
-    """Gives the lines of a unit without what must differ: store hashes, and the PATH and locales of NixOS."""
+    """Gives the lines of a unit without what must differ: store hashes, the layout of scripts, NixOS's PATH and locales."""
     if text is None:
         return ["masked"]
     lines = []
@@ -92,11 +92,15 @@ def normalised(text: str | None) -> list[str]:
     for line in text.splitlines():
         if line.startswith("["):
             section = line
-        if not line or re.match(r'Environment="(PATH|LOCALE_ARCHIVE|TZDIR)=|X-(Restart|Reload)-Triggers=', line):
+        # What is in this section is among the edges.
+        if (
+            section == "[Install]"
+            or not line
+            or re.match(r'Environment="(PATH|LOCALE_ARCHIVE|TZDIR)=|X-(Restart|Reload)-Triggers=', line)
+        ):
             continue
         line = re.sub(r"/nix/store/[0-9a-z]{32}-", "/nix/store/", line)
-        line = re.sub(r"/nix/store/unit-script[^/]*/bin/", "/nix/store/unit-script/bin/", line)
-        # A line with several commands and one with each of them say the same.
+        line = re.sub(r"/nix/store/unit-script[^/ ]*/bin/(\S+)", r"/nix/store/unit-script-\1", line)
         lines.append(f"{section} {line.rstrip()}")
     return sorted(lines)
 
