@@ -103,7 +103,8 @@ let
       acts = file: !(borrowed file) || inForce ? ${toString file};
       findings = import ./findings.nix {
         inherit lib root acts;
-        isRelevant = name: lib.hasPrefix "${root}/services/" name;
+        isRelevant =
+          file: lib.hasPrefix "${root}/services/" file || lib.hasPrefix "${root}/security/acme" file;
         provided = import ./provided.nix;
         settings =
           (import ./definitions.nix {
@@ -125,7 +126,7 @@ let
     modules: added:
     let
       round = evaluateWith modules added;
-      wanted = map (m: m.file) round.findings.missing;
+      inherit (round.findings) wanted;
     in
     if round.evaluation.config.nixos-compat.autoImport && wanted != [ ] then
       evaluate modules (added ++ wanted)

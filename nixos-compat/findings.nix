@@ -27,21 +27,19 @@ let
 
   byOption = lib.groupBy (s: dotted s.path) idle;
 
-  # A service that is switched on, while the module that would set it up is not there.
+  # Services that the distribution runs are not to be set up a second time.
   isProvided = name: lib.any (p: name == p || lib.hasPrefix "${p}." name) provided;
-  switchedOn =
-    same:
-    let
-      s = lib.head same;
-      name = dotted s.path;
-    in
-    lib.last s.path == "enable"
-    && lib.any isRelevant (filesOf s)
-    && !(isProvided name)
-    && (s.option.value or s.option.default or false) == true;
-
-  enabled = lib.filter (name: switchedOn byOption.${name}) (builtins.attrNames byOption);
   modulesOf = name: lib.filter isRelevant (lib.concatMap filesOf byOption.${name});
+  actionable = lib.filter (name: !(isProvided name) && modulesOf name != [ ]) (
+    builtins.attrNames byOption
+  );
+
+  # A service that is switched on, while the module that would set it up is not there.
+  isSwitch = name: lib.last (lib.head byOption.${name}).path == "enable";
+  isOn = name: (lib.head byOption.${name}).option.value or false == true;
+  enabled = lib.filter (name: isSwitch name && isOn name) actionable;
+  # What is set besides may be as vital, such as the pools of `services.phpfpm`.
+  wanted = lib.filter (name: !(isSwitch name) || isOn name) actionable;
   short = file: lib.removeSuffix "/default.nix" (lib.removePrefix "${root}/" file);
 in
 {
@@ -55,6 +53,9 @@ in
       definedIn = lib.unique (map (s: s.file) byOption.${name});
     }) (lib.take 1 (modulesOf name))
   ) enabled;
+
+  # The modules that would act on what is set.
+  wanted = lib.unique (lib.concatMap (name: lib.take 1 (modulesOf name)) wanted);
 
   # Options that are set and mean nothing here.
   noEffect = lib.mapAttrsToList (option: same: {

@@ -1,9 +1,10 @@
 //! Evaluates hosts that use NixOS modules, from a small tree of our own that has their style.
 //!
 //! Each `tests/compat/hosts/NAME.nix` must give `NAME.json`, which `UPDATE_EXPECT=1` writes anew: units, files and
-//! the options without effect. Each `tests/compat/errors/NAME.nix` must fail with what its `# error:` lines say.
+//! the options without effect. The host in `tests/compat/nixos` needs a real nixpkgs: `NIXPKGS=/path`. Each `tests/compat/errors/NAME.nix` must fail with what its `# error:` lines say.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -19,13 +20,19 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
+fn skip(why: &str) {
+    // A report that cannot be written is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED compat: {why}");
+}
+
 fn lacks_nix() -> bool {
     let missing = Command::new("nix-instantiate")
         .arg("--version")
         .output()
         .is_err();
     if missing {
-        println!("SKIPPED: there is no nix-instantiate (apt-get install nix-bin)");
+        skip("there is no nix-instantiate (apt-get install nix-bin)");
     }
     missing
 }
@@ -127,6 +134,36 @@ fn errors_name_what_is_missing_and_where() -> Result<()> {
                 host.display()
             );
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn modules_of_a_real_nixpkgs_run_the_programs_of_the_distribution() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let Some(nixpkgs) = std::env::var_os("NIXPKGS") else {
+        skip("no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test compat)");
+        return Ok(());
+    };
+    let result = shown(&folder("nixos/web-and-database.nix"), Path::new(&nixpkgs))?;
+    for (unit, program) in [
+        ("nginx.service", "/bin/nginx"),
+        ("postgresql.service", "unit-script-postgresql-"),
+    ] {
+        let text = result["units"][unit].as_str().unwrap_or_default();
+        ensure!(text.contains(program), "{unit} has no {program}: {text}");
+    }
+    for path in ["/usr/sbin/nginx", "/usr/lib/postgresql/15/bin/postgres"] {
+        ensure!(
+            !result["required"][path].is_null(),
+            "{path} is not required of the target: {}",
+            result["required"]
+        );
+    }
+    for user in ["nginx", "postgres"] {
+        ensure!(!result["users"][user].is_null(), "no user {user}");
     }
     Ok(())
 }

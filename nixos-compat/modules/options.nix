@@ -33,8 +33,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether the NixOS module of a service is imported as soon as the service is enabled, the way NixOS
-        imports all of them. Without it, enabling such a service is an error that names the import.
+        Whether the NixOS module of a service is imported as soon as an option of it is set, by the host or by a
+        module that is imported. Without it, enabling such a service is an error that names the import.
       '';
     };
   };

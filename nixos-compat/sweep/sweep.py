@@ -111,7 +111,9 @@ def compare(nixpkgs: Path, module: str, base: set[str]) -> dict[str, Any]:
         both = evaluate(nixpkgs, "compared", "--argstr", "module", module, "--arg", "hostPackages", "false")
     except Failed as failed:
         return {"error": str(failed)}
-    ours, theirs = both["ours"], both["theirs"]
+    # What our own modules do in the distribution's way has no unit of the same name on NixOS.
+    ours = {name: text for name, text in both["ours"].items() if not name.startswith("system-manager-")}
+    theirs = both["theirs"]
     different = {}
     for name, text in ours.items():
         a, b = Counter(normalised(text)), Counter(normalised(theirs.get(name, "")))
