@@ -158,7 +158,11 @@ pub fn rollback_target(
                 .filter(|g| active.is_none_or(|a| g.toplevel == *a))
                 .max_by_key(|g| (g.current, g.number))
                 .or_else(|| generations.iter().find(|g| g.current));
-            now.and_then(|now| generations.iter().rev().find(|g| g.number < now.number))
+            now.and_then(|now| {
+                // The same toplevel under an older number would be no way back.
+                let before = |g: &&Generation| g.number < now.number && g.toplevel != now.toplevel;
+                generations.iter().rev().find(before)
+            })
         }
     };
     found.cloned().ok_or_else(|| match to {

@@ -126,6 +126,20 @@ fn rolls_back_to_the_generation_before_and_to_a_named_one() {
 }
 
 #[test]
+fn rolls_back_past_generations_that_are_the_same() {
+    let Some(t) = Test::begin() else { return };
+    t.switch(&Config::new().copy("n", "0644", "1\n"));
+    let second = t.build(&Config::new().copy("n", "0644", "2\n"));
+    let register = ["register".as_ref(), second.as_os_str()];
+    t.run(&register).exits(0).says("generation 2");
+    t.run(&["rollback", "--to", "1"]).exits(0);
+    t.run(&register).exits(0).says("generation 3");
+    t.run(&["activate"]).exits(0);
+    t.run(&["rollback"]).exits(0);
+    assert_eq!(t.read("etc/n"), "1\n");
+}
+
+#[test]
 fn registers_without_activating() {
     let Some(t) = Test::begin() else { return };
     let before = t.tree();
