@@ -237,7 +237,7 @@ fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
     }
     let Some(lib) = nixpkgs_lib() else {
         skip(
-            "no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test eval, or NIXPKGS_LIB=/path/of/nixpkgs/lib)",
+            "no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test eval, or NIXPKGS_LIB=/path/of/nixpkgs.lib)",
         );
         return Ok(());
     };
@@ -255,9 +255,10 @@ fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
     Ok(())
 }
 
+/// Gives nixpkgs's library, from a checkout of nixpkgs or of its library alone.
 fn nixpkgs_lib() -> Option<PathBuf> {
-    let lib = std::env::var_os("NIXPKGS_LIB").map(PathBuf::from);
-    lib.or_else(|| std::env::var_os("NIXPKGS").map(|n| Path::new(&n).join("lib")))
+    let checkout = std::env::var_os("NIXPKGS_LIB").or_else(|| std::env::var_os("NIXPKGS"));
+    checkout.map(|folder| Path::new(&folder).join("lib"))
 }
 
 #[test]
