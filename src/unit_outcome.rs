@@ -56,14 +56,10 @@ pub fn judge(
     let mut ours: BTreeSet<&str> = touched.iter().map(String::as_str).collect();
     for job in jobs {
         ours.insert(&job.unit);
-        let why = match job.result.as_str() {
-            "timeout" => "timed out",
-            "failed" => "failed",
-            "dependency" => "failed because of a dependency",
-            _ => continue,
-        };
-        let why = format!("its {} job {why}", job.verb.word());
-        outcome.failed.entry(job.unit.clone()).or_insert(why);
+        if let Some(why) = describe_job(job, after.is_active(&job.unit)) {
+            let why = format!("its {} job {why}", job.verb.word());
+            outcome.failed.entry(job.unit.clone()).or_insert(why);
+        }
     }
     for (name, unit) in &after.units {
         if unit.is_failing() {
@@ -80,6 +76,31 @@ pub fn judge(
         }
     }
     outcome
+}
+
+/// Says why a job's end is a failure, if it is one. Pure.
+///
+/// The results are those of `JobRemoved` in org.freedesktop.systemd1(5). One that is unknown, of a later systemd, is a
+/// failure: only what is known to be well is called so. A job that another one took the place of is judged by what it was
+/// to bring about.
+fn describe_job(job: &JobResult, is_active: bool) -> Option<String> {
+    let reached = is_active == (job.verb != Verb::Stop);
+    let why = match job.result.as_str() {
+        "done" | "skipped" => return None,
+        "canceled" | "collected" if reached => return None,
+        "canceled" => "was canceled by another one",
+        "collected" => "was dropped together with its unit",
+        "timeout" => "timed out",
+        "failed" => "failed",
+        "dependency" => "failed because of a dependency",
+        "invalid" => "does not apply to the unit's state",
+        "assert" => "failed because an assertion of the unit does not hold",
+        "unsupported" => "is of a kind that this system does not support",
+        "once" => "was refused, the unit can be started only once",
+        "frozen" => "was refused, the unit is frozen",
+        other => return Some(format!("ended with the result `{other}`")),
+    };
+    Some(why.to_owned())
 }
 
 fn describe_failure(unit: &LiveUnit) -> String {
@@ -150,7 +171,7 @@ mod tests {
             job("dep.service", "dependency"),
             job("mine.service", "failed"),
             job("calm.service", "done"),
-            job("gone.service", "canceled"),
+            job("else.timer", "skipped"),
         ];
         let outcome = judge(&before, &after, &touched, &jobs);
         let failed: Vec<_> = outcome
@@ -176,6 +197,93 @@ mod tests {
         );
         let newly = ["calm.service", "slow.service"].map(str::to_owned);
         assert_eq!(outcome.newly_active, newly.into());
+    }
+
+    #[test]
+    fn each_result_of_a_job_is_told_truthfully() {
+        // (verb, result, active afterwards, why it is a failure)
+        let table = [
+            (Verb::Start, "done", true, None),
+            (Verb::Start, "done", false, None), // a oneshot that has run, or a condition that does not hold
+            (Verb::Reload, "skipped", false, None),
+            (Verb::Start, "canceled", true, None),
+            (
+                Verb::Start,
+                "canceled",
+                false,
+                Some("start job was canceled by another one"),
+            ),
+            (Verb::Stop, "canceled", false, None),
+            (
+                Verb::Stop,
+                "canceled",
+                true,
+                Some("stop job was canceled by another one"),
+            ),
+            (
+                Verb::Restart,
+                "collected",
+                false,
+                Some("restart job was dropped together with its unit"),
+            ),
+            (Verb::Stop, "timeout", true, Some("stop job timed out")),
+            (Verb::Start, "failed", false, Some("start job failed")),
+            (
+                Verb::Start,
+                "dependency",
+                false,
+                Some("start job failed because of a dependency"),
+            ),
+            (
+                Verb::Reload,
+                "invalid",
+                false,
+                Some("reload job does not apply to the unit's state"),
+            ),
+            (
+                Verb::Start,
+                "assert",
+                false,
+                Some("start job failed because an assertion of the unit does not hold"),
+            ),
+            (
+                Verb::Start,
+                "unsupported",
+                false,
+                Some("start job is of a kind that this system does not support"),
+            ),
+            (
+                Verb::Start,
+                "once",
+                false,
+                Some("start job was refused, the unit can be started only once"),
+            ),
+            (
+                Verb::Start,
+                "frozen",
+                true,
+                Some("start job was refused, the unit is frozen"),
+            ),
+            (
+                Verb::Start,
+                "brand-new",
+                true,
+                Some("start job ended with the result `brand-new`"),
+            ),
+        ];
+        for (verb, result, active, expected) in table {
+            let state = if active { "active" } else { "inactive" };
+            let after = live(&[("a.service", state, "", 0)]);
+            let job = JobResult {
+                unit: "a.service".into(),
+                verb,
+                result: result.into(),
+            };
+            let outcome = judge(&Live::default(), &after, &BTreeSet::new(), &[job]);
+            let why = outcome.failed.get("a.service").map(String::as_str);
+            let expected = expected.map(|why| format!("its {why}"));
+            assert_eq!(why, expected.as_deref(), "{verb:?} {result} {active}");
+        }
     }
 
     #[test]
