@@ -21,7 +21,7 @@ _JOURNAL_LIMIT = 20.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds --kind and --image."""
+    """Adds --kind, --image and --slow."""
     parser.addoption(
         "--kind",
         action="append",
@@ -29,12 +29,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the kind of machine to test on; may be repeated (default: container)",
     )
     parser.addoption("--image", help="the image to boot, such as debian-13 (default: the kind's own)")
+    parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
 
 
 def pytest_configure() -> None:
     """Makes a request to end (SIGTERM) an exception, so that machines are released."""
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skips what is slow unless it is asked for."""
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.skip(reason="it is slow; run with: vm-tests/run --slow"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
