@@ -1,6 +1,6 @@
 //! What is managed, what was changed by hand, what is unfinished.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use anyhow::Result;
@@ -13,6 +13,7 @@ use crate::observe;
 use crate::profile;
 use crate::root::{Node, Root};
 use crate::state::SavedEdit;
+use crate::systemd::Systemd;
 use crate::unit_files;
 use crate::users::Drift as AccountDrift;
 
@@ -43,6 +44,8 @@ pub struct Status {
     pub files: usize,
     /// How many of them are unit files.
     pub units: usize,
+    /// Units of ours that are in the failed state now.
+    pub failed: BTreeSet<String>,
     /// Files that were changed or removed by hand.
     pub drift: BTreeMap<TargetPath, Drift>,
     /// Fields of accounts that were changed by hand.
@@ -77,9 +80,7 @@ pub fn read(root: &Root) -> Result<Status> {
             }
         }
     }
-    let is_unit = |t: &&TargetPath| {
-        unit_files::is_below(unit_files::SYSTEM, t) && t.as_str().matches('/').count() == 2
-    };
+    let units: BTreeSet<&str> = state.files.keys().filter_map(unit_name).collect();
     let active = state.active.map(|a| a.toplevel);
     let generation = profile::read(root)?
         .into_iter()
@@ -100,7 +101,8 @@ pub fn read(root: &Root) -> Result<Status> {
         active,
         generation,
         files: state.files.len(),
-        units: state.files.keys().filter(is_unit).count(),
+        units: units.len(),
+        failed: read_failed(root, &units),
         account_drift: host_accounts::read_drift(root, managed)?,
         drift,
         backups: state
@@ -112,6 +114,40 @@ pub fn read(root: &Root) -> Result<Status> {
         interrupted: observed.interrupted.map(|i| i.purpose),
         pending,
     })
+}
+
+/// Gives the name of the unit whose file a target is.
+fn unit_name(target: &TargetPath) -> Option<&str> {
+    let name = target.as_str().strip_prefix(unit_files::SYSTEM)?;
+    name.strip_prefix('/').filter(|name| !name.contains('/'))
+}
+
+/// Asks systemd which of these units, or of the instances of these templates, have failed.
+fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
+    if !root.is_live() || units.is_empty() {
+        return BTreeSet::new();
+    }
+    let is_ours = |name: &str| {
+        let template = name.split_once('@').and_then(|(prefix, rest)| {
+            let (_, suffix) = rest.rsplit_once('.')?;
+            Some(format!("{prefix}@.{suffix}"))
+        });
+        units.contains(name) || template.is_some_and(|t| units.contains(t.as_str()))
+    };
+    let listed = Systemd::connect().and_then(|s| s.map(|s| s.list()).transpose());
+    match listed {
+        Ok(loaded) => loaded
+            .into_iter()
+            .flatten()
+            .filter(|unit| unit.active_state == "failed" && is_ours(&unit.name))
+            .map(|unit| unit.name)
+            .collect(),
+        // The rest of the status is worth having without it.
+        Err(error) => {
+            tracing::warn!("which units have failed is not known: {error:#}");
+            BTreeSet::new()
+        }
+    }
 }
 
 /// Renders a status. Pure.
@@ -138,6 +174,9 @@ pub fn render(status: &Status) -> String {
     }
     if !status.pending.is_empty() {
         let _ = writeln!(out, "left for the next run: {}", status.pending.join(", "));
+    }
+    for unit in &status.failed {
+        let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");
     }
     for (target, drift) in &status.drift {
         let what = match drift {

@@ -43,6 +43,9 @@ def test_a_failing_unit_is_named_with_its_log_and_exit_code_4(host: Host) -> Non
     assert "the following units failed: sm-daemon.service" in output
     assert "the reason is told" in output
     assert host.machine.succeed("cat /etc/sm-file") == "broken\n"
+    # Nothing is to be done, but not all is well.
+    assert "No changes" in host.run("activate")
+    assert "failed: sm-daemon.service" in host.run("status")
 
 
 def test_a_failing_unit_of_someone_else_does_not_fail_the_run(host: Host) -> None:
@@ -51,6 +54,7 @@ def test_a_failing_unit_of_someone_else_does_not_fail_the_run(host: Host) -> Non
     machine.wait_until_succeeds("systemctl is-failed sm-theirs.service")
     output = host.switch(GOOD)
     assert "failing before already, and not touched: sm-theirs.service" in output
+    assert host.json("status")["failed"] == []
     machine.require_unit_state("sm-daemon.service")
 
 
