@@ -10,7 +10,12 @@ use crate::state::{Becoming, OwnedFile, OwnedFolder, SavedEdit, State};
 /// Resolves what an interrupted activation left open, by what the disk shows.
 #[must_use]
 pub fn settle(state: &State, seen: &Seen) -> State {
+    if state.files.values().all(|file| file.becoming.is_none()) {
+        return state.clone();
+    }
     let mut settled = state.clone();
+    // It is not what was read any more.
+    settled.checksum.clear();
     settled.files = state
         .files
         .iter()

@@ -77,7 +77,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         version: plan::VERSION,
         goal,
         from: from.as_ref().map(|a| a.toplevel.clone()),
-        state: observed.state.digest()?,
+        state: observed.state.identity()?,
         resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
         conflicts,
         checks: manifest
@@ -148,8 +148,6 @@ fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
 
 /// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
 fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Result<()> {
-    let mut after = prepared.state.clone();
-    claims::commit(&mut after, &prepared.plan.files);
     let changes = |folder| {
         prepared
             .plan
@@ -159,7 +157,19 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
     };
     let (system_changes, user_changes) = (changes(unit_files::SYSTEM), changes(unit_files::USER));
     let interrupted = interrupted.unwrap_or_default();
-    if user_changes || interrupted.user_units.is_some() {
+    let pending = &prepared.state.pending;
+    let mut seeds = interrupted.due;
+    seeds.start.extend(pending.start.iter().cloned());
+    seeds.restart.extend(pending.restart.iter().cloned());
+    seeds.reload.extend(pending.reload.iter().cloned());
+    let system_due = system_changes || seeds != Seeds::default();
+    let user_due = user_changes || interrupted.user_units.is_some();
+    if !system_due && !user_due {
+        return Ok(());
+    }
+    let mut after = prepared.state.clone();
+    claims::commit(&mut after, &prepared.plan.files);
+    if user_due {
         let before = interrupted
             .user_units
             .unwrap_or_else(|| unit_sources(unit_files::USER, &prepared.state));
@@ -168,12 +178,7 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
         prepared.user_units_before = before;
         prepared.plan.user_managers = user_managers::running()?;
     }
-    let mut seeds = interrupted.due;
-    let pending = &prepared.state.pending;
-    seeds.start.extend(pending.start.iter().cloned());
-    seeds.restart.extend(pending.restart.iter().cloned());
-    seeds.reload.extend(pending.reload.iter().cloned());
-    if !system_changes && seeds == Seeds::default() {
+    if !system_due {
         return Ok(());
     }
     let old = read_units(

@@ -29,7 +29,7 @@ pub use write::NewFile;
 
 /// What stands at a path, as far as it matters for telling ours from foreign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "kind")]
+#[serde(rename_all = "camelCase")]
 pub enum Node {
     /// Nothing.
     Absent,

@@ -4,9 +4,10 @@
 //! touches is recorded with what it was and what it is becoming, so that after a kill either is known as ours.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::names::{AbsolutePath, FileName, TargetPath};
@@ -139,22 +140,14 @@ impl State {
     /// # Errors
     /// When it is empty, cut, altered, or of another version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        #[derive(Deserialize)]
-        struct Head {
-            version: u32,
-        }
         if bytes.is_empty() {
             bail!("the state is empty");
         }
-        let head: Head = serde_json::from_slice(bytes).context("the state is cut or no JSON")?;
-        if head.version > VERSION {
-            bail!(
-                "the state has version {}, written by a newer system-manager; this one reads version {VERSION}\nhint: use the `bin/system-manager` of the newest generation",
-                head.version
-            );
+        let state: Self = serde_json::from_slice(bytes).map_err(|e| explain(bytes, e))?;
+        if state.version > VERSION {
+            return Err(from_newer(state.version));
         }
-        let state: Self = serde_json::from_slice(bytes).context("the state is malformed")?;
-        if state.checksum != state.digest()? {
+        if checksum_of(bytes)? != state.checksum {
             bail!("the state's checksum is wrong: it was cut or altered");
         }
         Ok(state)
@@ -165,11 +158,25 @@ impl State {
     /// # Errors
     /// When it can't be serialised.
     pub fn digest(&self) -> Result<String> {
-        let plain = Self {
-            checksum: String::new(),
-            ..self.clone()
-        };
-        Ok(sha256_of(serde_json::to_vec(&plain)?.as_slice())?)
+        checksum_of(&serde_json::to_vec(self)?)
+    }
+
+    /// Gives what tells this state from others: the checksum that it was read with, or its digest. Pure.
+    ///
+    /// # Errors
+    /// When it can't be serialised.
+    pub fn identity(&self) -> Result<String> {
+        if self.checksum.is_empty() {
+            self.digest()
+        } else {
+            Ok(self.checksum.clone())
+        }
+    }
+
+    /// Gives the text that is written, with its checksum, which is taken over the text without it. Pure.
+    fn render(&mut self) -> Result<Vec<u8>> {
+        self.checksum = self.digest()?;
+        Ok(serde_json::to_vec(self)?)
     }
 
     /// Says whether a backup still belongs to anything.
@@ -213,19 +220,17 @@ impl State {
     /// # Errors
     /// When it can't be written; the old one stands then.
     pub fn write(&mut self, root: &Root) -> Result<()> {
-        let digest = self.digest()?;
-        if digest == self.checksum {
+        let before = std::mem::take(&mut self.checksum);
+        let content = self.render()?;
+        if before == self.checksum {
             return Ok(());
         }
-        self.checksum = digest;
         root.make_folders(Path::new("var/lib"))?;
         root.make_folder(Path::new(FOLDER), 0o700)?;
         let path = Path::new(FILE);
         if root.node(path)? != Node::Absent {
             root.copy(path, Path::new(PREDECESSOR))?;
         }
-        let mut content = serde_json::to_vec_pretty(self)?;
-        content.push(b'\n');
         root.write_file(
             path,
             &NewFile {
@@ -237,6 +242,43 @@ impl State {
         )?;
         root.sync()
     }
+}
+
+/// The field that is left out of the checksum; it comes second, after the version.
+const CHECKSUM_FIELD: &[u8] = b"\"checksum\":\"";
+
+/// Hashes a state's text without the value of its checksum.
+fn checksum_of(text: &[u8]) -> Result<String> {
+    let at = text
+        .windows(CHECKSUM_FIELD.len())
+        .take(256)
+        .position(|w| w == CHECKSUM_FIELD)
+        .context("the state has no checksum")?
+        + CHECKSUM_FIELD.len();
+    let end = text[at..]
+        .iter()
+        .position(|b| *b == b'"')
+        .context("the state's checksum is cut")?;
+    Ok(sha256_of(text[..at].chain(&text[at + end..]))?)
+}
+
+/// Says why a text is no state: it may be a newer program's, cut, or malformed.
+fn explain(text: &[u8], error: serde_json::Error) -> anyhow::Error {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+    }
+    match serde_json::from_slice::<Head>(text) {
+        Ok(head) if head.version > VERSION => from_newer(head.version),
+        Ok(_) => anyhow!(error).context("the state is malformed"),
+        Err(_) => anyhow!(error).context("the state is cut or no JSON"),
+    }
+}
+
+fn from_newer(version: u32) -> anyhow::Error {
+    anyhow!(
+        "the state has version {version}, written by a newer system-manager; this one reads version {VERSION}\nhint: use the `bin/system-manager` of the newest generation"
+    )
 }
 
 fn recovery_hint(root: &Root) -> String {
@@ -261,8 +303,7 @@ mod tests {
             next_backup: 7,
             ..State::default()
         };
-        state.checksum = state.digest().unwrap();
-        let good = serde_json::to_string(&state).unwrap();
+        let good = String::from_utf8(state.render().unwrap()).unwrap();
         assert_eq!(State::parse(good.as_bytes()).unwrap(), state);
         for (bytes, why) in [
             (String::new(), "empty"),

@@ -51,7 +51,7 @@ def test_switch_to_configuration_has_the_actions_messages_and_codes_of_nixos(hos
     assert machine.execute(f"{program} fly 2>&1")[0] == 1
     machine.succeed(f"{program} switch")
     machine.require_unit_state("sm-web.service")
-    assert host.json("generations")[0]["toplevel"] == toplevel
+    assert host.json("generations")["generations"][0]["toplevel"] == toplevel
     machine.succeed(f"journalctl -b | grep -F 'finished switching to system configuration {toplevel}'")
     machine.succeed(f"journalctl -b | grep -F ' switching to system configuration {toplevel}'")
 
@@ -62,7 +62,7 @@ def test_switch_to_configuration_has_the_actions_messages_and_codes_of_nixos(hos
     assert "NOT restarting the following changed units: sm-keep.service" in output
     assert "starting the following units: sm-new.service, sm-web.service" in output
     assert "the following new units were started: sm-new.service" in output
-    assert len(host.json("generations")) == 1
+    assert len(host.json("generations")["generations"]) == 1
 
     code, output = machine.execute(f"{toplevel}/specialisation/broken/bin/switch-to-configuration test 2>&1")
     assert code == 4, output

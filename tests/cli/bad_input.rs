@@ -217,12 +217,12 @@ fn a_state_that_cannot_be_trusted() {
         (String::new(), "is empty", "predecessor"),
         (good[..good.len() / 2].to_owned(), "is cut", "predecessor"),
         (
-            good.replace("\"mode\": 420", "\"mode\": 438"),
+            good.replace("\"mode\":420", "\"mode\":438"),
             "checksum",
             "predecessor",
         ),
         (
-            good.replace("\"version\": 1", "\"version\": 2"),
+            good.replace("\"version\":1", "\"version\":2"),
             "newer",
             "newest generation",
         ),
