@@ -83,7 +83,6 @@ pub fn apply(
 ) -> Result<Outcome, Stopped> {
     let units = activation.systemd.map(|systemd| UnitSwitch {
         systemd,
-        managed: MANAGED,
         plan: &activation.plan.units,
         new_units: activation.new_units,
         before: activation.before,

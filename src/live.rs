@@ -36,6 +36,44 @@ pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
     Ok(live)
 }
 
+/// Reads how the units of `before` and those that came since are now: their states, and of the failing ones why. It takes
+/// one question, where [`read_live`] takes one for each unit.
+///
+/// # Errors
+/// When systemd does not answer.
+pub fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
+    let mut live = Live::default();
+    for unit in systemd.list()? {
+        let (result, exec_main_status) = read_failure(systemd, &unit)?;
+        let known = before.units.get(&unit.name);
+        live.units.insert(
+            unit.name,
+            LiveUnit {
+                active_state: unit.active_state,
+                sub_state: unit.sub_state,
+                following: unit.following,
+                names: known.map(|u| u.names.clone()).unwrap_or_default(),
+                result,
+                exec_main_status,
+                ..LiveUnit::default()
+            },
+        );
+    }
+    Ok(live)
+}
+
+/// Reads a service's result and exit status, which only matter where it fails.
+fn read_failure(systemd: &Systemd, unit: &Loaded) -> Result<(String, i32)> {
+    let failing = unit.active_state == "failed" || unit.sub_state == "auto-restart";
+    if !failing || !unit.name.ends_with(".service") {
+        return Ok((String::new(), 0));
+    }
+    Ok(systemd
+        .service_properties(unit)?
+        .map(|s| (s.text("Result"), s.number("ExecMainStatus")))
+        .unwrap_or_default())
+}
+
 fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveUnit> {
     let Some(properties) = systemd.properties(unit)? else {
         // It went away between the list and now.
@@ -45,24 +83,14 @@ fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveU
     for name in ["Requires", "Requisite", "BindsTo", "PartOf"] {
         stops_with.extend(properties.list(name));
     }
-    let service = if unit.name.ends_with(".service") {
-        systemd.service_properties(unit)?
-    } else {
-        None
-    };
+    let (result, exec_main_status) = read_failure(systemd, unit)?;
     Ok(LiveUnit {
         origin: Origin::of(&real_folder(&properties.text("FragmentPath")), managed),
         names: properties.list("Names").collect(),
         refuses_manual_start: properties.flag("RefuseManualStart"),
         stops_with,
-        result: service
-            .as_ref()
-            .map(|s| s.text("Result"))
-            .unwrap_or_default(),
-        exec_main_status: service
-            .as_ref()
-            .map(|s| s.number("ExecMainStatus"))
-            .unwrap_or_default(),
+        result,
+        exec_main_status,
         ..LiveUnit::default()
     })
 }

@@ -22,8 +22,6 @@ pub type Tell<'a> = dyn FnMut(Verb, Event<'_>) -> Result<()> + 'a;
 pub struct UnitSwitch<'a> {
     /// The manager.
     pub systemd: &'a Systemd,
-    /// The folder whose units are ours, such as `/etc/systemd/system`.
-    pub managed: &'a str,
     /// What to do.
     pub plan: &'a UnitPlan,
     /// The units of the new generation.
@@ -76,7 +74,7 @@ impl UnitSwitch<'_> {
             settle_reloads(
                 plan,
                 self.new_units,
-                &live::read_live(self.systemd, self.managed)?,
+                &live::read_states(self.systemd, self.before)?,
             )
         };
         start.extend(plan.start.iter().cloned());
@@ -99,7 +97,7 @@ impl UnitSwitch<'_> {
             .filter(|a| a.verb != Verb::Stop)
             .map(|a| a.unit.clone())
             .collect();
-        let after = live::read_live(self.systemd, self.managed)?;
+        let after = live::read_states(self.systemd, self.before)?;
         Ok(judge(self.before, &after, &touched, &self.jobs))
     }
 

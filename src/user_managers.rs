@@ -148,7 +148,6 @@ pub fn serve() -> Result<()> {
     );
     let mut switch = UnitSwitch {
         systemd: &systemd,
-        managed: MANAGED,
         plan: &plan,
         new_units: &request.new,
         before: &before,
