@@ -10,6 +10,7 @@ from typing import Any
 from systemd_api import SystemdMachine
 
 _FILE = "/run/sm-jobs"
+_BEGIN = "sm-begin-of-recording.service"
 _END = "sm-end-of-recording.service"
 _GET_UNIT = "org.freedesktop.systemd1 /org/freedesktop/systemd1 org.freedesktop.systemd1.Manager GetUnit s"
 
@@ -32,9 +33,9 @@ class JobRecorder:
 
     def __enter__(self) -> JobRecorder:
         machine = self._machine
-        command = f"exec busctl monitor --json=short org.freedesktop.systemd1 >{_FILE} 2>{_FILE}.err"
+        command = f"exec busctl monitor --json=short org.freedesktop.systemd1 >{_FILE}"
         machine.succeed(f"rm -f {_FILE}", f"systemd-run --quiet --unit=recorder sh -c '{command}'")
-        machine.wait_until_succeeds(f"grep -q Monitoring {_FILE} {_FILE}.err")
+        self._await_call(_BEGIN)
         self._cursor = machine.succeed("journalctl -q -n 0 --show-cursor | sed -n 's/^-- cursor: //p'").strip()
         return self
 
@@ -43,8 +44,7 @@ class JobRecorder:
     ) -> None:
         machine = self._machine
         # A call on the same bus comes after all that was said before it.
-        machine.execute(f"busctl call {_GET_UNIT} {_END}; true")
-        machine.wait_until_succeeds(f"grep -q {_END} {_FILE}")
+        self._await_call(_END)
         for line in machine.succeed(f"cat {_FILE}").splitlines():
             if line.startswith("{"):
                 self._take_message(json.loads(line))
@@ -55,6 +55,11 @@ class JobRecorder:
             unit = str(entry.get("UNIT", ""))
             if "JOB_RESULT" in entry and unit.startswith(self._prefix):
                 self.kinds.add((unit, str(entry["JOB_TYPE"])))
+
+    def _await_call(self, unit: str) -> None:
+        """Calls systemd about a unit that there isn't, until the recording has it."""
+        call = f"busctl call {_GET_UNIT} {unit} 2>/dev/null || true"
+        self._machine.wait_until_succeeds(f"{call}; grep -q {unit} {_FILE}")
 
     def __str__(self) -> str:
         return f"jobs {dict(self.jobs)}, kinds {sorted(self.kinds)}, {self.reloads} daemon-reloads"
