@@ -17,7 +17,7 @@ use crate::outcome::{self, Outcome};
 use crate::plan::{Goal, Plan, Step};
 use crate::root::{NewFile, Node, Root};
 use crate::state::{self, State};
-use crate::systemd::{Event, Systemd};
+use crate::systemd::{Event, Systemd, TIMED_OUT};
 use crate::tmpfiles;
 use crate::tmpfiles_host;
 use crate::unit_outcome::UnitOutcome;
@@ -97,6 +97,12 @@ pub fn apply(
         problems: Vec::new(),
         tmpfiles: None,
     };
+    if run.a.plan.accounts.is_due {
+        host_accounts::check_unlocked(run.a.root).map_err(|error| Stopped {
+            begun: false,
+            error,
+        })?;
+    }
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if let Err(error) = done {
@@ -106,8 +112,7 @@ pub fn apply(
             });
         }
     }
-    run.outcome()
-        .map_err(|error| Stopped { begun: true, error })
+    Ok(run.outcome())
 }
 
 struct Run<'a> {
@@ -196,7 +201,13 @@ impl Run<'_> {
         };
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin)?;
-        self.a.state.write(root)?;
+        if let Err(error) = self.a.state.write(root) {
+            // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
+            if plan.resumes.is_none() {
+                journal.end(root).context("removing the journal again")?;
+            }
+            return Err(error);
+        }
         self.journal = Some(journal);
         if let Goal::Activate(toplevel) = &plan.goal {
             write_link_if_changed(root, CURRENT, toplevel.as_str())?;
@@ -305,6 +316,8 @@ impl Run<'_> {
             .as_ref()
             .map(|u| outcome::pending(&u.jobs))
             .unwrap_or_default();
+        self.a.state.pending_user_units =
+            self.users_left().then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
             root.remove_file(Path::new(CURRENT))?;
             root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
@@ -326,22 +339,37 @@ impl Run<'_> {
         }
     }
 
+    /// Says whether a user manager could not be switched, or not in time.
+    fn users_left(&self) -> bool {
+        let timed_out = |outcome: &UserOutcome| outcome.jobs.iter().any(|j| j.result == TIMED_OUT);
+        !self.problems.is_empty() || self.users.values().any(timed_out)
+    }
+
     fn note(&mut self, record: &Record) -> Result<()> {
         self.journal
             .as_mut()
             .map_or(Ok(()), |journal| journal.add(record))
     }
 
-    fn outcome(self) -> Result<Outcome> {
+    /// Judges what has been done; by now it is, so nothing here ends the activation.
+    fn outcome(mut self) -> Outcome {
         let plan = self.a.plan;
         let (units, jobs) = match self.units {
-            Some(switch) => (switch.judge()?, switch.jobs),
+            Some(switch) => {
+                let judged = switch.judge().unwrap_or_else(|error| {
+                    self.problems
+                        .push(format!("what became of the units can't be told: {error:#}"));
+                    UnitOutcome::default()
+                });
+                (judged, switch.jobs)
+            }
             None => (UnitOutcome::default(), Vec::new()),
         };
-        Ok(Outcome {
+        Outcome {
             version: outcome::VERSION,
             goal: plan.goal.clone(),
             conflicts: Vec::new(),
+            is_untouched: false,
             summary: plan.summary(),
             pending: outcome::pending(&jobs),
             logs: read_logs(units.failed.keys(), "unit"),
@@ -351,7 +379,7 @@ impl Run<'_> {
             users: self.users,
             problems: self.problems,
             tmpfiles: self.tmpfiles,
-        })
+        }
     }
 }
 

@@ -3,9 +3,13 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{Command as Process, Stdio};
+use std::process::{Child, Command as Process, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 /// A program with its arguments, to be run once.
 pub struct Command {
@@ -15,6 +19,7 @@ pub struct Command {
     input: Option<Vec<u8>>,
     hint: Option<&'static str>,
     user: Option<(u32, u32)>,
+    limit: Option<Duration>,
 }
 
 /// What a program printed, and how it ended.
@@ -39,6 +44,7 @@ impl Command {
             input: None,
             hint: None,
             user: None,
+            limit: None,
         }
     }
 
@@ -74,6 +80,13 @@ impl Command {
     #[must_use]
     pub fn as_user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
+        self
+    }
+
+    /// Ends the program when it takes longer than this.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
         self
     }
 
@@ -136,9 +149,7 @@ impl Command {
                 // A program that does not read all of its input is not an error of ours.
                 std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
             });
-        let output = child
-            .wait_with_output()
-            .with_context(|| format!("waiting for {}", self.name()))?;
+        let output = self.wait(child)?;
         if let Some(writer) = writer {
             // The thread can't panic.
             let _ = writer.join();
@@ -148,6 +159,31 @@ impl Command {
             stdout: output.stdout,
             stderr: output.stderr,
         })
+    }
+
+    fn wait(&self, child: Child) -> Result<std::process::Output> {
+        let Some(limit) = self.limit else {
+            return child
+                .wait_with_output()
+                .with_context(|| format!("waiting for `{}`", self.name()));
+        };
+        let pid = i32::try_from(child.id())
+            .map(Pid::from_raw)
+            .context("reading a process id")?;
+        let (sender, ended) = mpsc::channel();
+        std::thread::spawn(move || sender.send(child.wait_with_output()).is_ok());
+        match ended.recv_timeout(limit) {
+            Ok(output) => output.with_context(|| format!("waiting for `{}`", self.name())),
+            Err(_) => {
+                // It has not been waited for, so the number is still its own.
+                kill(pid, Signal::SIGKILL).with_context(|| format!("ending `{}`", self.name()))?;
+                bail!(
+                    "`{}` took longer than {} s and was ended",
+                    self.name(),
+                    limit.as_secs()
+                )
+            }
+        }
     }
 
     fn name(&self) -> String {

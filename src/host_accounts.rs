@@ -162,6 +162,14 @@ pub fn apply(
     Ok(())
 }
 
+/// Makes sure that no other program holds the account databases, before anything that depends on them is begun.
+///
+/// # Errors
+/// When one holds them for more than 15 seconds.
+pub fn check_unlocked(root: &Root) -> Result<()> {
+    account_files::lock_accounts(&path_of(root)).map(drop)
+}
+
 /// Lists what somebody else changed in entries of this tool.
 ///
 /// # Errors

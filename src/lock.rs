@@ -8,13 +8,40 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use crate::root::Root;
+use crate::root::{Node, Root};
 use crate::state;
 
 const FILE: &str = "var/lib/system-manager/lock";
 
 /// Holds the lock until it is dropped; the kernel releases it when the process ends, however it ends.
 pub struct Lock(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
+
+/// Says who holds the lock, if anybody does. Takes nothing and changes nothing.
+///
+/// # Errors
+/// When the lock is there and can't be read.
+pub fn holder(root: &Root) -> Result<Option<String>> {
+    if root.node(Path::new(FILE))? == Node::Absent {
+        return Ok(None);
+    }
+    let file = root.open_file(Path::new(FILE), OFlag::O_RDONLY)?;
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(_) => Ok(None),
+        Err((file, Errno::EWOULDBLOCK)) => Ok(Some(read_holder(file))),
+        Err((_, e)) => {
+            Err(e).with_context(|| format!("reading {}", root.show(Path::new(FILE)).display()))
+        }
+    }
+}
+
+/// Only for messages: the lock itself is the kernel's.
+fn read_holder(mut file: File) -> String {
+    let mut holder = String::new();
+    match file.read_to_string(&mut holder) {
+        Ok(_) if !holder.trim().is_empty() => holder.trim().to_owned(),
+        _ => "an unnamed process".to_owned(),
+    }
+}
 
 impl Lock {
     /// Takes the lock, or says who holds it.
@@ -35,15 +62,11 @@ impl Lock {
                     .with_context(|| format!("writing {}", path.display()))?;
                 Ok(Self(held))
             }
-            Err((mut file, Errno::EWOULDBLOCK)) => {
-                let mut holder = String::new();
-                // Only for the message: the lock itself is the kernel's.
-                if file.read_to_string(&mut holder).is_err() || holder.trim().is_empty() {
-                    "an unnamed process".clone_into(&mut holder);
-                }
+            Err((file, Errno::EWOULDBLOCK)) => {
+                let holder = read_holder(file);
                 bail!(
                     "another activation is running: {} holds {}\nhint: wait for it to end, then run this again",
-                    holder.trim(),
+                    holder,
                     path.display()
                 )
             }

@@ -23,7 +23,7 @@ use system_manager::root::Root;
 use system_manager::switch_to_configuration::{self, Action};
 use system_manager::systemd::Event;
 use system_manager::unit_switch::progressive;
-use system_manager::{nix, profile, status, user_managers};
+use system_manager::{journal, nix, profile, status, user_managers};
 
 const REFUSED: u8 = 1;
 const PART_WAY: u8 = 3;
@@ -38,6 +38,11 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     log_to_stderr(&cli.global);
+    let way_on = match &cli.command {
+        // The plan is of the host as it was before.
+        Command::Switch { plan: Some(_), .. } => "run `system-manager activate` to go on",
+        _ => "run the same command again to go on",
+    };
     match run(cli) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Refused) => ExitCode::from(REFUSED),
@@ -50,7 +55,7 @@ fn main() -> ExitCode {
         }
         Err(Failure::PartWay(error)) => {
             print_error(&error);
-            eprintln!("stopped part-way; run the same command again to go on");
+            eprintln!("stopped part-way; {way_on}");
             ExitCode::from(PART_WAY)
         }
     }
@@ -397,16 +402,20 @@ impl Session {
             }
             _ => None,
         };
+        let goal = prepared.plan.becomes.as_ref().map(|a| a.toplevel.clone());
         let ended = self.apply(prepared, args);
         if let (Err(Failure::Before(_)), Some(registered)) = (&ended, &registered) {
             profile::withdraw(&self.root, registered)?;
         }
-        let failed = matches!(ended, Ok(End::Failed) | Err(Failure::PartWay(_)));
-        match before.filter(|_| failed && how.rollback_on_failure) {
+        let failed = match &ended {
+            Ok(outcome) => !outcome.is_success(),
+            Err(Failure::PartWay(_)) => true,
+            Err(Failure::Before(_)) => false,
+        };
+        let way_back = before.filter(|before| Some(before) != goal.as_ref());
+        match way_back.filter(|_| failed && how.rollback_on_failure) {
             Some(before) => {
-                if let Err(Failure::PartWay(error)) = &ended {
-                    print_error(error);
-                }
+                self.tell_why_back(&ended);
                 eprintln!("rolling back to {before}");
                 self.go_back(before, args).map_err(|failure| match failure {
                     // The activation before it has changed something.
@@ -415,13 +424,28 @@ impl Session {
                     }
                 })
             }
-            None => ended,
+            None => ended.map(|outcome| self.end(&outcome)),
+        }
+    }
+
+    /// Tells on standard error what the activation came to that is undone now; the result is that of the way back.
+    fn tell_why_back(&self, ended: &Result<Outcome, Failure>) {
+        match ended {
+            Ok(outcome) => eprint!("{}", outcome_report::render_outcome(outcome, self.style)),
+            Err(Failure::Before(error) | Failure::PartWay(error)) => print_error(error),
         }
     }
 
     /// Activates the toplevel that was in force before a switch that failed.
     fn go_back(&self, before: AbsolutePath, args: &ApplyArgs) -> Result<End, Failure> {
-        profile::register(&self.root, &before)?;
+        let generations = profile::read(&self.root)?;
+        // Its own generation, so that a later rollback goes on from there.
+        match generations.iter().rev().find(|g| g.toplevel == before) {
+            Some(own) => profile::select(&self.root, own.number)?,
+            None => {
+                profile::register(&self.root, &before)?;
+            }
+        }
         let prepared = prepare::prepare(&self.root, Goal::Activate(before), false)?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
@@ -429,35 +453,44 @@ impl Session {
                 "something stands in the way"
             )));
         }
-        Ok(match self.apply(prepared, args)? {
+        let outcome = self.apply(prepared, args)?;
+        Ok(match self.end(&outcome) {
             End::Done => End::RolledBack,
             other => other,
         })
     }
 
-    fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<End, Failure> {
+    fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<Outcome, Failure> {
         if prepared.plan.is_empty() {
-            self.print_untouched(&prepared.plan)?;
-            return Ok(End::Done);
+            return Ok(Outcome::untouched(&prepared.plan));
         }
         let terminal = std::io::stderr().is_terminal();
-        let outcome = commands::activate(&self.root, prepared, args, &mut |progress| {
+        commands::activate(&self.root, prepared, args, &mut |progress| {
             tell(&progress, terminal);
             Ok(())
-        })?;
-        self.print_outcome(&outcome)?;
-        Ok(if outcome.is_success() {
-            End::Done
-        } else {
-            End::Failed
         })
     }
 
+    /// Prints an outcome and gives how the command ended. What was done is done, whether or not it can be printed.
+    fn end(&self, outcome: &Outcome) -> End {
+        if let Err(error) = self.print_outcome(outcome) {
+            print_error(&error);
+        }
+        if outcome.is_success() {
+            End::Done
+        } else {
+            End::Failed
+        }
+    }
+
     fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
-        let generations = profile::read(&self.root)?;
-        let active = status::read(&self.root)?.active;
-        let target = profile::rollback_target(&generations, active.as_ref(), to)?;
         let _lock = commands::lock(&self.root, "rollback")?;
+        let generations = profile::read(&self.root)?;
+        let status = status::read(&self.root)?;
+        // What an interrupted switch was going to is what one goes back from: the profile says so already.
+        let interrupted = journal::read(&self.root)?.is_some();
+        let active = status.active.filter(|_| !interrupted);
+        let target = profile::rollback_target(&generations, active.as_ref(), to)?;
         let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.strict)?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
@@ -469,7 +502,7 @@ impl Session {
         if let (Err(Failure::Before(_)), Some(current)) = (&ended, current) {
             profile::select(&self.root, current)?;
         }
-        ended
+        ended.map(|outcome| self.end(&outcome))
     }
 
     fn generations(&self) -> Result<End, Failure> {

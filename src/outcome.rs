@@ -23,6 +23,8 @@ pub struct Outcome {
     pub goal: Goal,
     /// What stood in the way; nothing was done then.
     pub conflicts: Vec<Conflict>,
+    /// Whether there was nothing to do, or what stood in the way forbade it.
+    pub is_untouched: bool,
     /// How much was done.
     pub summary: Summary,
     /// How each job ended, in order.
@@ -51,6 +53,7 @@ impl Outcome {
             version: VERSION,
             goal: plan.goal.clone(),
             conflicts: plan.conflicts.clone(),
+            is_untouched: true,
             summary: Summary::default(),
             jobs: Vec::new(),
             units: UnitOutcome::default(),

@@ -60,6 +60,13 @@ pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
         "left for the next run",
         left.into_iter().flatten(),
     );
+    if outcome.is_untouched {
+        line(
+            &mut out,
+            "No changes: the host is as the configuration says.",
+        );
+        return out;
+    }
     let s = &outcome.summary;
     let done = match outcome.goal {
         Goal::Activate(_) => "Activated",

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::etc::{Conflict, FileChange, FilesPlan, KeepReason, Verb};
+use crate::etc::{Conflict, FileChange, FilesPlan, Verb};
 use crate::host_accounts::AccountsReport;
 use crate::manifest::{NoEffect, PreActivationCheck};
 use crate::names::{AbsolutePath, TargetPath};
@@ -194,9 +194,14 @@ impl Plan {
     /// Gives what is due once the files are in place, for the journal.
     #[must_use]
     pub fn due(&self) -> Seeds {
-        let names = |actions: &[UnitAction]| actions.iter().map(|a| a.unit.clone()).collect();
+        let names = |actions: &[UnitAction]| -> BTreeSet<String> {
+            actions.iter().map(|a| a.unit.clone()).collect()
+        };
+        let mut start = names(&self.units.start);
+        // Who goes back instead of on wants what was stopped for good to run again; who goes on has no such unit.
+        start.extend(names(&self.units.stop));
         Seeds {
-            start: names(&self.units.start),
+            start,
             restart: names(&self.units.restart),
             reload: names(&self.units.reload),
             daemon_reload: self.units.daemon_reload,
@@ -245,16 +250,6 @@ impl Plan {
             }
         }
         Ok((bytes, files + self.files.make_folders.len() as u64))
-    }
-
-    /// Says whether a change keeps something for the person who made it.
-    #[must_use]
-    pub fn keeps_edits(&self) -> bool {
-        self.files.changes().any(|c| {
-            c.keep
-                .as_ref()
-                .is_some_and(|k| k.reason == KeepReason::Drift)
-        })
     }
 }
 

@@ -163,16 +163,18 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
     seeds.restart.extend(pending.restart.iter().cloned());
     seeds.reload.extend(pending.reload.iter().cloned());
     let system_due = system_changes || seeds != Seeds::default();
-    let user_due = user_changes || interrupted.user_units.is_some();
+    let user_units_left = interrupted
+        .user_units
+        .or_else(|| prepared.state.pending_user_units.clone());
+    let user_due = user_changes || user_units_left.is_some();
     if !system_due && !user_due {
         return Ok(());
     }
     let mut after = prepared.state.clone();
     claims::commit(&mut after, &prepared.plan.files);
     if user_due {
-        let before = interrupted
-            .user_units
-            .unwrap_or_else(|| unit_sources(unit_files::USER, &prepared.state));
+        let before =
+            user_units_left.unwrap_or_else(|| unit_sources(unit_files::USER, &prepared.state));
         let new = read_units(unit_files::USER, &unit_sources(unit_files::USER, &after));
         prepared.user_units = Some((read_units(unit_files::USER, &before), new));
         prepared.user_units_before = before;

@@ -49,6 +49,9 @@ pub struct State {
     /// Whether accounts were ever managed here, so that `ids.json` must be there.
     #[serde(default)]
     pub accounts: bool,
+    /// The sources of the user managers' units before a switch of those that has to be done again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_user_units: Option<BTreeMap<TargetPath, String>>,
     /// Unit actions that a run could not finish, for the next run.
     pub pending: Seeds,
 }
@@ -129,6 +132,7 @@ impl Default for State {
             saved: Vec::new(),
             next_backup: 1,
             accounts: false,
+            pending_user_units: None,
             pending: Seeds::default(),
         }
     }

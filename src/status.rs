@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::desired::Desired;
 use crate::host_accounts;
+use crate::lock;
 use crate::names::{AbsolutePath, TargetPath};
 use crate::observe;
 use crate::profile;
@@ -54,6 +55,8 @@ pub struct Status {
     pub backups: BTreeMap<TargetPath, String>,
     /// Hand-made changes that were kept.
     pub saved: Vec<SavedEdit>,
+    /// Who is activating right now.
+    pub running: Option<String>,
     /// What an interrupted activation was doing.
     pub interrupted: Option<String>,
     /// Unit actions that are left for the next run.
@@ -65,6 +68,7 @@ pub struct Status {
 /// # Errors
 /// When the state or a managed file can't be read.
 pub fn read(root: &Root) -> Result<Status> {
+    let running = lock::holder(root)?;
     let observed = observe::read_host(root, &Desired::new())?;
     let state = observed.state;
     let managed = state.accounts;
@@ -111,7 +115,11 @@ pub fn read(root: &Root) -> Result<Status> {
             .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
             .collect(),
         saved: state.saved,
-        interrupted: observed.interrupted.map(|i| i.purpose),
+        interrupted: observed
+            .interrupted
+            .map(|i| i.purpose)
+            .filter(|_| running.is_none()),
+        running,
         pending,
     })
 }
@@ -168,6 +176,9 @@ pub fn render(status: &Status) -> String {
             "managed: {} files below /etc, {} of them units",
             status.files, status.units
         );
+    }
+    if let Some(holder) = &status.running {
+        let _ = writeln!(out, "running: {holder}");
     }
     if let Some(purpose) = &status.interrupted {
         let _ = writeln!(out, "interrupted: {purpose}; run it again to finish it");

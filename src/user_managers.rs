@@ -118,6 +118,8 @@ pub fn switch(
             .arg(COMMAND)
             .as_user(manager.uid, manager.gid)
             .env("XDG_RUNTIME_DIR", format!("{RUNTIME}/{}", manager.uid))
+            // Stops, reloads, restarts and starts may each take the time of one job; a user must not hold up the host.
+            .limit(timeout * 4 + Duration::from_secs(30))
             .input(serde_json::to_vec(&request)?)
             .output()?;
         if output.code != Some(0) {

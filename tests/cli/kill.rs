@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use crate::story::{Config, PROGRAM, Test, Tree, assert_same};
+use crate::story::{Config, PROGRAM, Test, Tree, assert_same, skip};
 
 /// The system calls between which a kill makes a difference.
 const WRITES: [&str; 6] = [
@@ -79,6 +79,15 @@ fn archive(t: &Test) -> std::path::PathBuf {
     archive
 }
 
+/// Says whether faults can be injected; where not, that the test is skipped.
+pub fn has_strace() -> bool {
+    let has = Command::new("strace").arg("--version").output().is_ok();
+    if !has {
+        skip("there is no strace (apt-get install strace)");
+    }
+    has
+}
+
 /// Kills an activation on entering a system call for the `number`th time; false when it ended before.
 fn killed_at(t: &Test, toplevel: &std::path::Path, call: &str, number: usize) -> bool {
     let status = Command::new("strace")
@@ -111,8 +120,7 @@ fn killed_at(t: &Test, toplevel: &std::path::Path, call: &str, number: usize) ->
 
 #[test]
 fn every_write_may_be_the_last() {
-    if Command::new("strace").arg("--version").output().is_err() {
-        println!("SKIPPED: there is no strace (apt-get install strace)");
+    if !has_strace() {
         return;
     }
     let Some((t, next)) = host() else { return };
@@ -152,8 +160,7 @@ fn every_write_may_be_the_last() {
 #[test]
 fn a_kill_is_told_by_status_and_plan() {
     let Some((t, next)) = host() else { return };
-    if Command::new("strace").arg("--version").output().is_err() {
-        println!("SKIPPED: there is no strace (apt-get install strace)");
+    if !has_strace() {
         return;
     }
     let archive = archive(&t);

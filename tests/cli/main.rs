@@ -11,3 +11,4 @@ mod obstacles;
 mod output;
 mod still;
 mod story;
+mod truth;

@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::json;
 
+use crate::kill::has_strace;
 use crate::story::{Config, PROGRAM, Test};
 
 /// Says whether a traced call changes a file system: it names one that does, or it opens something for writing.
@@ -51,8 +52,7 @@ fn writes(line: &str) -> bool {
 
 #[test]
 fn a_second_switch_writes_nothing_but_its_name_into_the_lock() {
-    if Command::new("strace").arg("--version").output().is_err() {
-        println!("SKIPPED: there is no strace (apt-get install strace)");
+    if !has_strace() {
         return;
     }
     let Some(t) = Test::begin() else { return };

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -152,11 +153,17 @@ impl Ran {
     }
 }
 
+/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
+pub fn skip(why: &str) {
+    // A report that can't be written is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "\nSKIPPED cli: {why}");
+}
+
 /// Says whether owners can be set; if not, says that the test is skipped.
 pub fn is_root() -> bool {
     let root = nix::unistd::geteuid().is_root();
     if !root {
-        println!("SKIPPED: owners of files can only be set by root");
+        skip("owners of files can only be set by root");
     }
     root
 }
@@ -294,7 +301,7 @@ impl Test {
     pub fn run_isolated(&self, toplevel: &Path, script: &str) -> Option<Ran> {
         let probe = Command::new("unshare").args(["-m", "true"]).output();
         if !probe.is_ok_and(|o| o.status.success()) {
-            println!("SKIPPED: no private mount namespace can be made here");
+            skip("no private mount namespace can be made here");
             return None;
         }
         let output = Command::new("unshare")
