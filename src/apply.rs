@@ -91,6 +91,7 @@ pub fn apply(
     });
     let mut run = Run {
         a: activation,
+        begun: now(),
         journal: None,
         units,
         users: BTreeMap::new(),
@@ -117,6 +118,7 @@ pub fn apply(
 
 struct Run<'a> {
     a: Activation<'a>,
+    begun: u64,
     journal: Option<Journal>,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
@@ -372,7 +374,7 @@ impl Run<'_> {
             is_untouched: false,
             summary: plan.summary(),
             pending: outcome::pending(&jobs),
-            logs: read_logs(units.failed.keys(), "unit"),
+            logs: read_logs(units.failed.keys(), "unit", self.begun),
             jobs,
             units,
             not_restarted: plan.units.skipped.clone(),
@@ -415,7 +417,8 @@ fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
     root.write_link(path, to)
 }
 
-fn now() -> u64 {
+/// The time in seconds since 1970.
+pub(crate) fn now() -> u64 {
     // A clock before 1970 only spoils a time stamp.
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

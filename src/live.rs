@@ -23,10 +23,18 @@ pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
         } else {
             LiveUnit::default()
         };
+        // While the system boots, what a target wants now was not there when its start was queued.
+        let is_coming_up = unit.active_state == "inactive"
+            && unit.job == "start"
+            && unit.name.ends_with(".target");
         live.units.insert(
             unit.name.clone(),
             LiveUnit {
-                active_state: unit.active_state,
+                active_state: if is_coming_up {
+                    "activating".to_owned()
+                } else {
+                    unit.active_state
+                },
                 sub_state: unit.sub_state,
                 following: unit.following,
                 ..read

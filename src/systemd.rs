@@ -31,6 +31,8 @@ pub struct Loaded {
     pub sub_state: String,
     /// The unit that it follows; empty for most.
     pub following: String,
+    /// The type of its job that is queued, such as `start`; empty for most.
+    pub job: String,
     path: OwnedObjectPath,
 }
 
@@ -202,13 +204,16 @@ impl Systemd {
         Ok(rows
             .into_iter()
             .map(
-                |(name, _, load_state, active_state, sub_state, following, path, ..)| Loaded {
-                    name,
-                    load_state,
-                    active_state,
-                    sub_state,
-                    following,
-                    path,
+                |(name, _, load_state, active_state, sub_state, following, path, _, job, _)| {
+                    Loaded {
+                        name,
+                        job,
+                        load_state,
+                        active_state,
+                        sub_state,
+                        following,
+                        path,
+                    }
                 },
             )
             .collect())

@@ -153,11 +153,13 @@ pub fn is_final(verb: Verb, result: &str) -> bool {
     verb != Verb::Stop && result != TIMED_OUT
 }
 
-/// Reads the last lines that each unit logged; a report without them is better than none.
+/// Reads the last lines that each unit logged since a time, in seconds since 1970; a report without them is better than
+/// none.
 #[must_use]
 pub fn read_logs<'a>(
     units: impl IntoIterator<Item = &'a String>,
     selector: &str,
+    since: u64,
 ) -> BTreeMap<String, Vec<String>> {
     let tail = |unit: &str| {
         let command = Command::new("journalctl")
@@ -168,6 +170,7 @@ pub fn read_logs<'a>(
                 "--lines=10",
                 "--boot",
             ])
+            .arg(format!("--since=@{since}"))
             .arg(format!("--{selector}={unit}"));
         match command.output() {
             Ok(output) => String::from_utf8_lossy(&output.stdout)

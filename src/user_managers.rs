@@ -140,6 +140,7 @@ pub fn serve() -> Result<()> {
     let runtime =
         std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
+    let begun = crate::apply::now();
     let before = live::read_live(&systemd, MANAGED)?;
     let plan = units::decide(
         &request.old,
@@ -161,7 +162,7 @@ pub fn serve() -> Result<()> {
     systemd.reload()?;
     switch.start(&mut |_, _| Ok(()))?;
     let units = switch.judge()?;
-    let logs = crate::unit_switch::read_logs(units.failed.keys(), "user-unit");
+    let logs = crate::unit_switch::read_logs(units.failed.keys(), "user-unit", begun);
     let outcome = UserOutcome {
         jobs: switch.jobs,
         units,
