@@ -207,11 +207,11 @@ impl Systemd {
                 |(name, _, load_state, active_state, sub_state, following, path, _, job, _)| {
                     Loaded {
                         name,
-                        job,
                         load_state,
                         active_state,
                         sub_state,
                         following,
+                        job,
                         path,
                     }
                 },

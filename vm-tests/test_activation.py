@@ -129,3 +129,30 @@ def test_the_web_server_example_serves_its_page(host: Host) -> None:
     host.run("deactivate")
     machine.wait_for_closed_port(8080)
     assert_same(before, take_snapshot(machine))
+
+
+def test_a_switch_while_the_host_boots_starts_what_is_new(host: Host) -> None:
+    machine = host.machine
+    unit = """
+    [Unit]
+    Before=multi-user.target
+    [Service]
+    Type=oneshot
+    ExecStart=/bin/sh -c 'read line </run/go'
+    ExecStartPre=/usr/bin/mkfifo /run/go
+    """
+    machine.succeed(f"cat >/etc/systemd/system/slow-boot.service <<'END'\n{unit}\nEND")
+    machine.succeed("systemctl enable slow-boot.service 2>&1 || true")
+    machine.succeed("mkdir -p /etc/systemd/system/multi-user.target.wants")
+    machine.succeed("ln -sf ../slow-boot.service /etc/systemd/system/multi-user.target.wants/")
+    toplevel = host.bring(
+        '{ ... }: { systemd.services.sm-early = { wantedBy = [ "multi-user.target" ];'
+        ' serviceConfig.ExecStart = "/bin/sleep infinity"; }; }'
+    )
+    machine.reboot()
+    machine.wait_for_file("/run/go")
+    assert "inactive" in machine.execute("systemctl is-active multi-user.target")[1]
+    host.run("activate", toplevel)
+    machine.require_unit_state("sm-early.service")
+    machine.succeed("echo go >/run/go")
+    machine.wait_for_unit("multi-user.target")
