@@ -1,6 +1,7 @@
 //! Evaluates and builds a host's configuration with Nix.
 
 use std::fs;
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -205,9 +206,15 @@ fn nix(program: &str, offline: bool, options: &BuildOptions) -> Command {
     for (name, value) in &options.nix_options {
         settings.push_str(&format!("{name} = {value}\n"));
     }
-    Command::new(program)
+    let command = Command::new(program)
         .env("NIX_CONFIG", settings)
-        .hint("apt-get install nix-bin")
+        .hint("apt-get install nix-bin");
+    if std::io::stderr().is_terminal() {
+        command
+    } else {
+        // Progress is for people; errors and warnings still come.
+        command.arg("--quiet")
+    }
 }
 
 /// Gives the folder with the Nix files, unpacking the embedded ones into the cache when they are not there yet.
