@@ -3,12 +3,16 @@
 //! Each `tests/compat/hosts/NAME.nix` must give `NAME.json`, which `UPDATE_EXPECT=1` writes anew: units, files and
 //! the options without effect. The host in `tests/compat/nixos` needs a real nixpkgs: `NIXPKGS=/path`. Each `tests/compat/errors/NAME.nix` must fail with what its `# error:` lines say.
 
+mod nix_store;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, bail, ensure};
+
+use nix_store::own_store;
 
 /// Settings under which every Nix gives the same, offline and without a daemon.
 const NIX_CONFIG: &str =
@@ -41,7 +45,7 @@ fn lacks_nix() -> bool {
 fn show(host: &Path, nixpkgs: &Path) -> Result<Output> {
     Command::new("nix-instantiate")
         .arg("--store")
-        .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("compat-store"))
+        .arg(own_store("compat-store"))
         .args(["--eval", "--strict", "--json"])
         .arg(folder("show.nix"))
         .arg("--arg")

@@ -4,6 +4,8 @@
 //! `UPDATE_EXPECT=1` writes them anew. Each `errors/NAME.nix` must fail with the texts that its `# error:` lines
 //! say. Builds happen in a store of their own below `target/`.
 
+mod nix_store;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -16,6 +18,8 @@ use anyhow::{Context, Result, bail, ensure};
 use system_manager::manifest::Manifest;
 use walkdir::WalkDir;
 
+use nix_store::own_store;
+
 /// Settings under which every Nix gives the same, offline and without a daemon.
 const NIX_CONFIG: &str =
     "build-users-group =\nsubstitute = false\nsandbox = true\nsandbox-paths =\n";
@@ -25,7 +29,7 @@ fn project() -> &'static Path {
 }
 
 fn store() -> PathBuf {
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join("eval-store")
+    own_store("eval-store").to_owned()
 }
 
 /// Gives the real place of a path in the test's own store.

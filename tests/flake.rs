@@ -3,12 +3,16 @@
 //! The stand-in gives the embedded module library as `lib`, and packages that are never built. With a real one:
 //! `nix flake check --override-input nixpkgs path:/path/of/nixpkgs`.
 
+mod nix_store;
+
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+
+use nix_store::own_store;
 
 /// Settings under which every Nix gives the same, offline and without a daemon.
 const NIX_CONFIG: &str =
@@ -90,7 +94,7 @@ impl Flakes {
         let mut command = Command::new("nix");
         command
             .arg("--store")
-            .arg(Path::new(env!("CARGO_TARGET_TMPDIR")).join("flake-store"))
+            .arg(own_store("flake-store"))
             .args(args)
             .args(["--no-write-lock-file", "--offline"])
             .env("NIX_CONFIG", NIX_CONFIG)
