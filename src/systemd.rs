@@ -115,6 +115,7 @@ pub const TIMED_OUT: &str = "timeout";
 pub struct Systemd {
     connection: Connection,
     removed: mpsc::Receiver<(String, String, String)>,
+    changed: mpsc::Receiver<()>,
 }
 
 impl Systemd {
@@ -176,10 +177,33 @@ impl Systemd {
                 }
             }
         });
+        let rule = MatchRule::builder()
+            .msg_type(message::Type::Signal)
+            .interface("org.freedesktop.DBus.Properties")?
+            .path_namespace("/org/freedesktop/systemd1/unit")?
+            .build();
+        let signals = MessageIterator::for_match_rule(rule, &connection, Some(65536))?;
+        let (sender, changed) = mpsc::channel();
+        std::thread::spawn(move || {
+            for _ in signals.flatten() {
+                if sender.send(()).is_err() {
+                    return;
+                }
+            }
+        });
         Ok(Self {
             connection,
             removed,
+            changed,
         })
+    }
+
+    /// Waits until no unit has changed its state for a quarter of a second, `limit` at most: a service of type `simple`
+    /// counts as started before it can fail.
+    pub fn settle(&self, limit: Duration) {
+        const QUIET: Duration = Duration::from_millis(250);
+        let begun = Instant::now();
+        while begun.elapsed() < limit && self.changed.recv_timeout(QUIET).is_ok() {}
     }
 
     /// Lists the units that are loaded.

@@ -15,6 +15,9 @@ use crate::units::{UnitAction, UnitPlan, Verb, settle_reloads};
 /// NixOS's target for what must happen again at each activation, before units start.
 const SYSINIT_REACTIVATION: &str = "sysinit-reactivation.target";
 
+/// On a host that is never quiet, judging begins after this time.
+const SETTLE_LIMIT: Duration = Duration::from_secs(10);
+
 /// Is told what happens to jobs. An error ends the switch, as a kill would.
 pub type Tell<'a> = dyn FnMut(Verb, Event<'_>) -> Result<()> + 'a;
 
@@ -97,6 +100,9 @@ impl UnitSwitch<'_> {
             .filter(|a| a.verb != Verb::Stop)
             .map(|a| a.unit.clone())
             .collect();
+        if !touched.is_empty() {
+            self.systemd.settle(SETTLE_LIMIT);
+        }
         let after = live::read_states(self.systemd, self.before)?;
         Ok(judge(self.before, &after, &touched, &self.jobs))
     }

@@ -131,6 +131,17 @@ def test_the_web_server_example_serves_its_page(host: Host) -> None:
     assert_same(before, take_snapshot(machine))
 
 
+def test_long_work_shows_progress_on_a_terminal_and_none_in_a_pipe(host: Host) -> None:
+    toplevel = host.bring(
+        '{ ... }: { systemd.services.sm-slow = { wantedBy = [ "multi-user.target" ]; serviceConfig.Type = "oneshot";'
+        ' serviceConfig.RemainAfterExit = true; serviceConfig.ExecStart = "/bin/sleep 3"; }; }'
+    )
+    shown = host.machine.succeed(f"script --quiet --return --command 'system-manager activate {toplevel}' /dev/null")
+    assert "starting sm-slow.service, 2 s" in shown
+    host.run("deactivate")
+    assert ", 2 s" not in host.run("activate", toplevel)
+
+
 def test_a_switch_while_the_host_boots_starts_what_is_new(host: Host) -> None:
     machine = host.machine
     unit = """

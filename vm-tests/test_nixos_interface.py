@@ -55,6 +55,12 @@ def test_switch_to_configuration_has_the_actions_messages_and_codes_of_nixos(hos
     machine.succeed(f"journalctl -b | grep -F 'finished switching to system configuration {toplevel}'")
     machine.succeed(f"journalctl -b | grep -F ' switching to system configuration {toplevel}'")
 
+    generations = host.json("generations")["generations"]
+    machine.succeed(f"{toplevel}/specialisation/broken/bin/switch-to-configuration boot")
+    assert len(host.json("generations")["generations"]) == len(generations) + 1
+    machine.fail("test -e /etc/systemd/system/sm-bad.service")
+    machine.succeed(f"{program} boot")
+
     other = f"{toplevel}/specialisation/other/bin/switch-to-configuration"
     code, output = machine.execute(f"{other} test 2>&1")
     assert code == 0, output
@@ -62,7 +68,7 @@ def test_switch_to_configuration_has_the_actions_messages_and_codes_of_nixos(hos
     assert "NOT restarting the following changed units: sm-keep.service" in output
     assert "starting the following units: sm-new.service, sm-web.service" in output
     assert "the following new units were started: sm-new.service" in output
-    assert len(host.json("generations")["generations"]) == 1
+    assert len(host.json("generations")["generations"]) == 3
 
     code, output = machine.execute(f"{toplevel}/specialisation/broken/bin/switch-to-configuration test 2>&1")
     assert code == 4, output
