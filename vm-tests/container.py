@@ -29,9 +29,21 @@ _STOP_LIMIT = 10.0
 _REBOOT_REQUESTED = 133
 _EXITING = 0x4
 
+# A process whose cgroup lies outside of the container can't be placed by a systemd of 257 or newer, which then refuses
+# what it asks of logind. In the cgroups of version 1, the hierarchy that counts is systemd's own.
+_JOIN = """
+for folder in /sys/fs/cgroup/systemd /sys/fs/cgroup; do
+  if [ -w "$folder/cgroup.procs" ]; then
+    mkdir -p "$folder/driver" && echo 0 >"$folder/driver/cgroup.procs"
+    break
+  fi
+done 2>/dev/null
+exec "$@"
+"""
+
 # Only a child of what enters a process namespace is in it. nsenter's own fork would stop itself when the shutdown
 # stops all processes to kill them, and never reap its child, for which the shutdown then waits.
-_FORK = '"$@"; exit $?'
+_FORK = f'sh -c {shlex.quote(_JOIN)} join "$@"; exit $?'
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
 # A command that is entered from outside has the host's capabilities. These are what the container's PID 1 has not:

@@ -30,6 +30,7 @@ _BASE = (
     "ca-certificates",
     "curl",
     "dbus",
+    "dbus-user-session",
     "iproute2",
     "libpam-systemd",
     "netcat-openbsd",

@@ -15,6 +15,8 @@ GOOD = """
   environment.etc."sm-file" = { text = "good\\n"; mode = "0644"; };
   systemd.services.sm-daemon = {
     wantedBy = [ "multi-user.target" ];
+    # A test that switches many times in a row is not a service that crashes in a loop.
+    unitConfig.StartLimitIntervalSec = 0;
     serviceConfig.ExecStart = "/bin/sleep infinity";
   };
 }
