@@ -46,17 +46,21 @@ _BASE = (
     "udev",
 )
 
-# What the tests of NixOS modules run: servers from different corners.
+# What the tests of NixOS modules run: servers from different corners, and what options that are honoured are for.
 _SERVICES = (
     "beanstalkd",
+    "cron",
     "dnsmasq-base",
     "haproxy",
     "icecast2",
     "lighttpd",
+    "logrotate",
     "memcached",
     "mosquitto",
     "nats-server",
+    "nftables",
     "ngircd",
+    "pamtester",
     "postfix",
     "prometheus-node-exporter",
     "rsync",
