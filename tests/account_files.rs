@@ -3,8 +3,9 @@
 //! What needs root (owners, `useradd`) says so and checks nothing when run as somebody else.
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod needs;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,21 +19,11 @@ use system_manager::user_ids::NoNss;
 use system_manager::users::{AccountsPlan, Inputs, no_accounts, plan_accounts};
 use tempfile::TempDir;
 
+use needs::is_root;
+
 const FILES: [&str; 7] = [
     "passwd", "group", "shadow", "gshadow", "subuid", "subgid", "shells",
 ];
-
-fn is_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        // Past the capture of output; a report that can't be written is no reason to fail.
-        let _ = writeln!(
-            std::io::stderr(),
-            "\nSKIPPED account_files: this needs root"
-        );
-    }
-    root
-}
 
 fn new_root() -> TempDir {
     let root = tempfile::tempdir().unwrap();

@@ -3,42 +3,21 @@
 //! Each `tests/compat/hosts/NAME.nix` must give `NAME.json`, which `UPDATE_EXPECT=1` writes anew: units, files and
 //! the options without effect. The host in `tests/compat/nixos` needs a real nixpkgs: `NIXPKGS=/path`. Each `tests/compat/errors/NAME.nix` must fail with what its `# error:` lines say.
 
-mod nix_store;
+mod needs;
+mod nix_fixture;
 
-use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
-use nix_store::own_store;
-
-/// Settings under which every Nix gives the same, offline and without a daemon.
-const NIX_CONFIG: &str =
-    "build-users-group =\nsubstitute = false\nsandbox = true\nsandbox-paths =\n";
+use needs::{lacks_nix, skip};
+use nix_fixture::{NIX_CONFIG, assert_fails_as_said, compare, nix_files, own_store};
 
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/compat")
         .join(name)
-}
-
-/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
-fn skip(why: &str) {
-    // A report that cannot be written is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED compat: {why}");
-}
-
-fn lacks_nix() -> bool {
-    let missing = Command::new("nix-instantiate")
-        .arg("--version")
-        .output()
-        .is_err();
-    if missing {
-        skip("there is no nix-instantiate (apt-get install nix-bin)");
-    }
-    missing
 }
 
 /// Evaluates a host to what show.nix tells about it.
@@ -60,16 +39,6 @@ fn show(host: &Path, nixpkgs: &Path) -> Result<Output> {
         .context("running nix-instantiate")
 }
 
-fn nix_files(name: &str) -> Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder(name))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    files.retain(|f| f.extension().is_some_and(|e| e == "nix"));
-    files.sort();
-    ensure!(!files.is_empty(), "no files in {name}");
-    Ok(files)
-}
-
 fn shown(host: &Path, nixpkgs: &Path) -> Result<serde_json::Value> {
     let output = show(host, nixpkgs)?;
     ensure!(
@@ -81,29 +50,12 @@ fn shown(host: &Path, nixpkgs: &Path) -> Result<serde_json::Value> {
     Ok(serde_json::from_slice(&output.stdout)?)
 }
 
-fn compare(path: &Path, actual: &str) -> Result<()> {
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        return Ok(fs::write(path, actual)?);
-    }
-    let expected = fs::read_to_string(path)
-        .with_context(|| format!("reading {}; UPDATE_EXPECT=1 writes it", path.display()))?;
-    if expected != actual {
-        let diff = similar::TextDiff::from_lines(&expected, actual);
-        bail!(
-            "{} differs; UPDATE_EXPECT=1 accepts it\n{}",
-            path.display(),
-            diff.unified_diff().header("expected", "actual")
-        );
-    }
-    Ok(())
-}
-
 #[test]
 fn nixos_modules_give_units_files_and_what_has_no_effect() -> Result<()> {
     if lacks_nix() {
         return Ok(());
     }
-    for host in nix_files("hosts")? {
+    for host in nix_files(&folder("hosts"))? {
         let result = shown(&host, &folder("nixpkgs"))?;
         let pretty = serde_json::to_string_pretty(&result)? + "\n";
         compare(&host.with_extension("json"), &pretty)?;
@@ -116,28 +68,8 @@ fn errors_name_what_is_missing_and_where() -> Result<()> {
     if lacks_nix() {
         return Ok(());
     }
-    for host in nix_files("errors")? {
-        let output = show(&host, &folder("nixpkgs"))?;
-        ensure!(
-            !output.status.success(),
-            "{} must not evaluate",
-            host.display()
-        );
-        let project = concat!(env!("CARGO_MANIFEST_DIR"), "/");
-        let stderr = String::from_utf8_lossy(&output.stderr).replace(project, "");
-        let source = fs::read_to_string(&host)?;
-        let wanted: Vec<&str> = source
-            .lines()
-            .filter_map(|l| l.strip_prefix("# error: "))
-            .collect();
-        ensure!(!wanted.is_empty(), "{} expects nothing", host.display());
-        for text in wanted {
-            ensure!(
-                stderr.contains(text),
-                "{}: expected `{text}` in:\n{stderr}",
-                host.display()
-            );
-        }
+    for host in nix_files(&folder("errors"))? {
+        assert_fails_as_said(&host, &show(&host, &folder("nixpkgs"))?)?;
     }
     Ok(())
 }

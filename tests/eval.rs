@@ -4,13 +4,13 @@
 //! `UPDATE_EXPECT=1` writes them anew. Each `errors/NAME.nix` must fail with the texts that its `# error:` lines
 //! say. Builds happen in a store of their own below `target/`.
 
-mod nix_store;
+mod needs;
+mod nix_fixture;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -18,11 +18,8 @@ use anyhow::{Context, Result, bail, ensure};
 use system_manager::manifest::Manifest;
 use walkdir::WalkDir;
 
-use nix_store::own_store;
-
-/// Settings under which every Nix gives the same, offline and without a daemon.
-const NIX_CONFIG: &str =
-    "build-users-group =\nsubstitute = false\nsandbox = true\nsandbox-paths =\n";
+use needs::{lacks_nix, skip};
+use nix_fixture::{NIX_CONFIG, assert_fails_as_said, compare, nix_files, own_store};
 
 fn project() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -47,21 +44,6 @@ fn nix(program: &str, args: &[OsString]) -> Result<Output> {
         .current_dir(project())
         .output()
         .with_context(|| format!("running {program}"))
-}
-
-/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
-fn skip(why: &str) {
-    // A report that cannot be written is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED eval: {why}");
-}
-
-/// Says whether Nix is missing, and that the test is skipped for it.
-fn lacks_nix() -> bool {
-    let missing = Command::new("nix-build").arg("--version").output().is_err();
-    if missing {
-        skip("there is no nix-build (apt-get install nix-bin)");
-    }
-    missing
 }
 
 /// Builds a file's toplevel with a module library, the embedded one if none is given.
@@ -90,18 +72,12 @@ fn build_toplevel(file: &Path, lib: Option<&Path>) -> Result<PathBuf> {
     Ok(in_store(Path::new(path.trim())))
 }
 
-fn nix_files(folder: &str) -> Result<Vec<PathBuf>> {
-    let mut files: Vec<PathBuf> = fs::read_dir(project().join(folder))?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<_>>()?;
-    files.retain(|f| f.extension().is_some_and(|e| e == "nix"));
-    files.sort();
-    ensure!(!files.is_empty(), "no files in {folder}");
-    Ok(files)
-}
-
 fn fixtures() -> Result<Vec<PathBuf>> {
-    Ok([nix_files("tests/eval")?, nix_files("examples")?].concat())
+    Ok([
+        nix_files(&project().join("tests/eval"))?,
+        nix_files(&project().join("examples"))?,
+    ]
+    .concat())
 }
 
 /// Gives where a fixture's expectations are: beside it, or in `tests/eval/examples`.
@@ -190,24 +166,6 @@ fn shown_file(path: &Path) -> Result<String> {
     })
 }
 
-fn compare(path: &Path, actual: &str) -> Result<()> {
-    if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::create_dir_all(path.parent().context("a folder")?)?;
-        return Ok(fs::write(path, actual)?);
-    }
-    let expected = fs::read_to_string(path)
-        .with_context(|| format!("reading {}; UPDATE_EXPECT=1 writes it", path.display()))?;
-    if expected != actual {
-        let diff = similar::TextDiff::from_lines(&expected, actual);
-        bail!(
-            "{} differs; UPDATE_EXPECT=1 accepts it\n{}",
-            path.display(),
-            diff.unified_diff().header("expected", "actual")
-        );
-    }
-    Ok(())
-}
-
 #[test]
 fn fixtures_give_the_expected_manifest_and_files() -> Result<()> {
     if lacks_nix() {
@@ -270,27 +228,8 @@ fn errors_name_the_option_the_file_and_the_line() -> Result<()> {
     if lacks_nix() {
         return Ok(());
     }
-    for file in nix_files("tests/eval/errors")? {
-        let output = build(&file, None)?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        ensure!(
-            !output.status.success(),
-            "{} must not evaluate",
-            file.display()
-        );
-        let source = fs::read_to_string(&file)?;
-        let wanted: Vec<&str> = source
-            .lines()
-            .filter_map(|l| l.strip_prefix("# error: "))
-            .collect();
-        ensure!(!wanted.is_empty(), "{} expects nothing", file.display());
-        for text in wanted {
-            ensure!(
-                stderr.contains(text),
-                "{}: expected `{text}` in:\n{stderr}",
-                file.display()
-            );
-        }
+    for file in nix_files(&project().join("tests/eval/errors"))? {
+        assert_fails_as_said(&file, &build(&file, None)?)?;
     }
     Ok(())
 }

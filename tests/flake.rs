@@ -3,16 +3,17 @@
 //! The stand-in gives the embedded module library as `lib`, and packages that are never built. With a real one:
 //! `nix flake check --override-input nixpkgs path:/path/of/nixpkgs`.
 
-mod nix_store;
+mod needs;
+mod nix_fixture;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 
-use nix_store::own_store;
+use needs::lacks_nix;
+use nix_fixture::own_store;
 
 /// Settings under which every Nix gives the same, offline and without a daemon.
 const NIX_CONFIG: &str =
@@ -122,21 +123,7 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
-fn skip(why: &str) {
-    // A report that cannot be written is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED flake: {why}");
-}
-
 /// Says whether there is no Nix with flakes, and that the test is skipped for it.
-fn lacks_nix() -> bool {
-    let missing = Command::new("nix").arg("--version").output().is_err();
-    if missing {
-        skip("there is no nix (apt-get install nix-bin)");
-    }
-    missing
-}
-
 #[test]
 fn the_flake_shows_its_outputs_offline() -> Result<()> {
     if lacks_nix() {

@@ -1,16 +1,18 @@
 //! Random worlds on a real file system: what the plan says is what happens, and every prefix of it is safe.
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod needs;
 mod world;
 
 use std::collections::BTreeMap;
 
+use needs::is_root;
 use proptest::prelude::*;
 use system_manager::commands::Failure;
 use system_manager::etc::{KeepReason, Verb};
 use system_manager::plan::{Plan, Step as PlanStep};
 use system_manager::root::Node;
-use world::{Aim, Entry, Host, Step, Stuff, aims, is_root, steps};
+use world::{Aim, Entry, Host, Step, Stuff, aims, steps};
 
 fn config() -> ProptestConfig {
     let given = ProptestConfig::default();

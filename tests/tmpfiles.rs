@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
+mod needs;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Seek, Write};
@@ -19,6 +21,8 @@ use system_manager::tmpfiles::{Facts, Made, RulesFile, TmpfilesPlan, plan_tmpfil
 use system_manager::tmpfiles_host;
 use system_manager::tmpfiles_words::Specifiers;
 use system_manager::tmpfiles_world::{Host, Kind, Object};
+
+use needs::is_root;
 
 /// Something that stands in a tree before the rules are applied.
 #[derive(Debug, Clone)]
@@ -244,14 +248,6 @@ fn differences(
     rows.sort();
     rows.dedup();
     rows
-}
-
-fn is_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        eprintln!("not run: trees with owners can only be made by root");
-    }
-    root
 }
 
 /// The same cases in each run; more with `PROPTEST_CASES`.

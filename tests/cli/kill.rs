@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use crate::story::{Config, PROGRAM, Test, Tree, assert_same, skip};
+use crate::needs::skip;
+use crate::story::{Config, PROGRAM, Test, Tree, assert_same};
 
 /// The system calls between which a kill makes a difference.
 const WRITES: [&str; 6] = [

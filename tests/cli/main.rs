@@ -7,6 +7,8 @@ mod etc;
 mod foreign;
 mod generations;
 mod kill;
+#[path = "../needs/mod.rs"]
+mod needs;
 mod obstacles;
 mod output;
 mod still;

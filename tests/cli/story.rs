@@ -3,13 +3,14 @@
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+
+use crate::needs::{is_root, skip};
 
 /// The program under test.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_system-manager");
@@ -151,21 +152,6 @@ impl Ran {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap()
     }
-}
-
-/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
-pub fn skip(why: &str) {
-    // A report that can't be written is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED cli: {why}");
-}
-
-/// Says whether owners can be set; if not, says that the test is skipped.
-pub fn is_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        skip("owners of files can only be set by root");
-    }
-    root
 }
 
 impl Test {

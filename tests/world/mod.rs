@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -171,21 +170,6 @@ pub struct Entry {
 /// A host on a temporary root.
 pub struct Host {
     folder: TempDir,
-}
-
-/// Reports a test that does not run; past the capture of output, so that a passing run shows it.
-pub fn skip(why: &str) {
-    // A report that can't be written is no reason to fail.
-    let _ = writeln!(std::io::stderr(), "\nSKIPPED properties: {why}");
-}
-
-/// Says whether owners can be set; if not, says that the test is skipped.
-pub fn is_root() -> bool {
-    let root = nix::unistd::geteuid().is_root();
-    if !root {
-        skip("owners of files can only be set by root");
-    }
-    root
 }
 
 /// Gives a folder in memory where there is one: the worlds are many, and each write of a state waits for the disk.
