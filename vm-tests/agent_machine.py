@@ -13,7 +13,7 @@ from channel import Channel, ChannelLost
 from errors import MachineError
 from login import ENVIRONMENT, login_argv
 from machine import DEFAULT_TIMEOUT
-from process import Completed, kill_group, wait_for_exit
+from process import LEASH, Completed, kill_group, wait_for_exit
 from systemd_api import SystemdMachine
 
 _STOP_LIMIT = 10.0
@@ -41,13 +41,6 @@ OOMScoreAdjust=-1000
 
 AGENT_SOURCE = Path(__file__).with_name("agent.py")
 
-# What the machine is started under: it dies with the driver, and all its processes with it.
-_LEASH = [
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
-    *("sh", "-c", '"$@"; exit $?', "leash"),
-]
-
 
 class AgentMachine(SystemdMachine):
     """What the kinds with a kernel of their own share. They say how to `launch`, and how files go in and out."""
@@ -74,7 +67,7 @@ class AgentMachine(SystemdMachine):
         """Starts the host process that is the machine; it can't outlive the driver. Its output is the console."""
         with self.console.open("ab") as console:
             return subprocess.Popen(
-                [*_LEASH, *argv],
+                [*LEASH, *argv],
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,

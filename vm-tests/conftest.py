@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import kinds
-from errors import MachineError
+from errors import MachineError, MachineUnavailable
 from systemd_api import SystemdMachine
 
 MakeMachine = Callable[..., SystemdMachine]
@@ -83,7 +83,10 @@ def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Pa
 
     def make(name: str = "machine", **options: Any) -> SystemdMachine:
         options = {"image": request.config.getoption("--image"), **options}
-        machine = kinds.make_machine(machine_kind, name, out_dir=tmp_path, **options)
+        try:
+            machine = kinds.make_machine(machine_kind, name, out_dir=tmp_path, **options)
+        except MachineUnavailable as lacking:
+            pytest.skip(str(lacking))
         made.append(machine)
         return machine
 

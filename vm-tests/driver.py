@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import kinds
-from errors import MachineError
+from errors import MachineError, MachineUnavailable
 from log import log
 from session import Session
 
@@ -44,16 +44,24 @@ def main() -> int:
     if not options.shell and not options.interactive:
         _limit(config.get("global_timeout", _GLOBAL_LIMIT))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    with Session(config["machines"], options.output_directory) as session:
-        if options.shell:
-            session.machines[0].shell_interact()
-            return 0
-        source, name = _script(config)
-        if options.interactive:
-            names = {**session.symbols(), "test_script": lambda: session.run(source, name)}
-            code.interact(banner=f"names: {' '.join(sorted(names))}", local=names, exitmsg="")
-            return 0
-        return _run(session, source, name, options.junit_xml)
+    try:
+        with Session(config["machines"], options.output_directory) as session:
+            return _use(session, config, options)
+    except MachineUnavailable as lacking:
+        print(f"SKIPPED {lacking}", file=sys.stderr)
+        return 77
+
+
+def _use(session: Session, config: dict[str, Any], options: argparse.Namespace) -> int:
+    if options.shell:
+        session.machines[0].shell_interact()
+        return 0
+    source, name = _script(config)
+    if options.interactive:
+        names = {**session.symbols(), "test_script": lambda: session.run(source, name)}
+        code.interact(banner=f"names: {' '.join(sorted(names))}", local=names, exitmsg="")
+        return 0
+    return _run(session, source, name, options.junit_xml)
 
 
 def _parse() -> argparse.Namespace:

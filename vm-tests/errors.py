@@ -1,10 +1,14 @@
-"""The two ways in which a machine test goes wrong."""
+"""The ways in which a machine test goes wrong."""
 
 from __future__ import annotations
 
 
 class MachineError(Exception):
     """The machine itself misbehaved: it died, did not boot, or did not answer in time."""
+
+
+class MachineUnavailable(MachineError):
+    """This host can't have the machine, for a reason that shows only when it is tried. The test is skipped."""
 
 
 class RequestedAssertionFailed(AssertionError):

@@ -19,7 +19,7 @@ KINDS = ("container", "uml", "qemu")
 # What each kind needs: programs, and the packages that have them.
 _TOOLS = {
     "container": {"systemd-nspawn": "systemd-container"},
-    "uml": {"mmdebstrap": "mmdebstrap"},
+    "uml": {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs"},
     "qemu": {
         "qemu-system-x86_64": "qemu-system-x86",
         "qemu-img": "qemu-utils",

@@ -14,6 +14,13 @@ from typing import IO
 TIMED_OUT = 124
 """The exit status of a command that was stopped at its time limit, as timeout(1) has it."""
 
+LEASH = [
+    *("setpriv", "--pdeathsig", "KILL"),
+    *("unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--mount-proc"),
+    *("sh", "-c", '"$@"; exit $?', "leash"),
+]
+"""What a machine's process is started under: it dies with the driver, and all its processes with it."""
+
 _CHUNK = 1 << 16
 _PATIENCE = 10.0
 _DRAIN = 2.0

@@ -14,26 +14,12 @@ import subprocess
 from pathlib import Path
 
 from agent_machine import AgentMachine
-from cache import cached
 from diskimage import disk_of
 from errors import MachineError
 from machine import DEFAULT_TIMEOUT
-from process import run
-from rootimage import mirror
+from umlkernel import kernel_command
 
 _PORT = "/dev/ttyS0"
-_BUILD_LIMIT = 600.0
-
-# Kernels before 6.13 keep a fixed number of registers per process, and die on processors that have more (AMX); a stable
-# Debian's is older. So the kernel is unstable's, in a tree with the C library that it needs.
-_PACKAGES = "user-mode-linux,base-files"
-
-# Runs in a mount namespace of its own: the kernel's tree becomes the root, and the host is at /host.
-_ENTER = """\
-tree=$1; shift
-mount --rbind / "$tree/host" && mount --rbind /dev "$tree/dev" && mount -t proc proc "$tree/proc" &&
-exec chroot "$tree" "$@"
-"""
 
 
 class UserModeLinux(AgentMachine):
@@ -53,7 +39,7 @@ class UserModeLinux(AgentMachine):
         kernel_options: tuple[str, ...] = (),
     ) -> None:
         """Prepares a machine with `memory` MiB whose disk is a copy-on-write layer over that of `image`."""
-        kernel, disk = kernel_tree(), disk_of(image, _PORT)
+        kernel, disk = kernel_command(), disk_of(image, _PORT)
         super().__init__(name, out_dir)
         self._kernel = kernel
         self._disk = disk
@@ -67,8 +53,8 @@ class UserModeLinux(AgentMachine):
         ours, theirs = socket.socketpair()
         line = f"fd:{theirs.fileno()},fd:{theirs.fileno()}"
         argv = [
-            *("sh", "-c", _ENTER, "enter", str(self._kernel)),
-            *("linux.uml", f"mem={self._memory}M", f"ubd0=/host{self.state_dir}/disk.cow,/host{self._disk}"),
+            *self._kernel,
+            *(f"mem={self._memory}M", f"ubd0=/host{self.state_dir}/disk.cow,/host{self._disk}"),
             *("root=/dev/ubda", "rw", "con0=null,fd:1", "con=null", f"ssl0={line}", "ssl=null"),
             *(f"umid={self.name}-{os.getpid()}", f"uml_dir=/host{self.state_dir}", f"hostfs=/host{self.shared_dir}"),
             *self._options,
@@ -95,24 +81,6 @@ class UserModeLinux(AgentMachine):
         if done.status != 0:
             raise MachineError(f"{self.name}: packing `{directory}/{member}`: {done.errors}")
         shutil.move(shared, archive)
-
-
-def kernel_tree() -> Path:
-    """Returns a root with the kernel, making it if it is not in the cache: 15 seconds, 200 MB, a Debian mirror."""
-    return cached("uml-kernel", f"sid {_PACKAGES}", _build_kernel_tree) / "root"
-
-
-def _build_kernel_tree(directory: Path) -> None:
-    argv = [
-        *("mmdebstrap", "--quiet", "--variant=extract", "--mode=root", "--format=directory"),
-        *(f"--include={_PACKAGES}", '--aptopt=Acquire::Check-Valid-Until "false"'),
-        *("sid", str(directory / "root"), f"deb {mirror()} sid main"),
-    ]
-    done = run(argv, _BUILD_LIMIT, env=dict(os.environ))
-    if done.status != 0:
-        raise MachineError(f"fetching the User-mode Linux kernel: {done.errors[-2000:]}")
-    for name in ("host", "dev", "proc"):
-        (directory / "root" / name).mkdir(exist_ok=True)
 
 
 def _with_shared(script: str) -> str:
