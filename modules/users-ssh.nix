@@ -42,13 +42,9 @@ in
     type = types.attrsOf (types.submodule keyOptions);
   };
 
-  config.environment.etc = lib.mkIf (withKeys != [ ]) (
-    lib.listToAttrs (map entry withKeys)
-    // {
-      # The first value counts, and the distributions' sshd_config includes these files at its top.
-      "ssh/sshd_config.d/10-system-manager-keys.conf".text = ''
-        AuthorizedKeysFile %h/.ssh/authorized_keys /etc/ssh/authorized_keys.d/%u
-      '';
-    }
-  );
+  config = {
+    environment.etc = lib.listToAttrs (map entry withKeys);
+    # nixos-compat's sshd is told where they are.
+    system.build.usersWithKeys = map (u: u.name) withKeys;
+  };
 }

@@ -71,10 +71,14 @@ impl Decision<'_> {
                 file,
             },
             (Foreign(old), Absent) => Fate::Stays {
-                change: old.compare(&UnitFile::default()),
+                change: compare_foreign(&old, &UnitFile::default()),
                 file: UnitFile::default(),
             },
-            (File(old), File(file)) | (Foreign(old), Foreign(file)) => Fate::Stays {
+            (Foreign(old), Foreign(file)) => Fate::Stays {
+                change: compare_foreign(&old, &file),
+                file,
+            },
+            (File(old), File(file)) => Fate::Stays {
                 change: old.compare(&file),
                 file,
             },
@@ -139,7 +143,8 @@ impl Decision<'_> {
     fn can_reload(&self, name: &str, file: &UnitFile) -> bool {
         match suffix_of(name) {
             "service" => {
-                file.can_reload() || matches!(self.new.definition(name), Definition::Foreign(_))
+                let new = self.new.definition(name);
+                file.can_reload() || matches!(new, Definition::Foreign(_) | Definition::Absent)
             }
             suffix => suffix == "mount",
         }
@@ -341,6 +346,18 @@ impl Decision<'_> {
                 self.notes.insert(unit, later);
             }
         }
+    }
+}
+
+/// Compares what is ours of a distro's unit. What its reload triggers spoke of has gone with them, and it can still be
+/// reloaded.
+fn compare_foreign(old: &UnitFile, new: &UnitFile) -> Comparison {
+    let triggers = |file: &UnitFile| !file.values("Unit", "X-Reload-Triggers").is_empty();
+    match old.compare(new) {
+        Comparison::Equal if triggers(old) && !triggers(new) => Comparison::Reload {
+            why: "[Unit] X-Reload-Triggers removed".to_owned(),
+        },
+        change => change,
     }
 }
 

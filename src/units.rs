@@ -14,6 +14,7 @@
 //! | a target | nothing; stop and start with `X-StopOnReconfiguration=true` when any unit changed |
 //! | equal, or only quiet keys changed | nothing |
 //! | only reload keys changed | reload |
+//! | the distro's own, and our `X-Reload-Triggers` for it are gone | reload |
 //! | changed: `.path`, `.slice` | nothing, the daemon-reload applies it |
 //! | changed: `.mount` | restart; `-.mount` and `nix.mount` reload |
 //! | changed: `.socket` | nothing, or with [`Options::restart_sockets`] restart where its service can be stopped |
@@ -222,15 +223,19 @@ impl Decision<'_> {
     /// Takes over what an interrupted run left undone.
     fn plant(&mut self, seeds: &Seeds) {
         let why = || ("left undone by an interrupted run".to_owned(), true);
-        let here = |unit: &&String| self.new.definition(unit).file().is_some();
-        let sets = [&seeds.start, &seeds.restart, &seeds.reload];
-        let [start, restart, reload] = sets.map(|set| {
-            set.iter()
-                .filter(here)
-                .map(|u| (u.clone(), why()))
-                .collect()
-        });
-        (self.start, self.restart, self.reload) = (start, restart, reload);
+        let here = |unit: &str| self.new.definition(unit).file().is_some();
+        // what was ours of it is gone, the distro's own unit goes on
+        let below = |unit: &str| {
+            let live = self.live.find(unit);
+            live.is_some_and(|(_, unit)| unit.is_active() && unit.origin == Origin::Below)
+        };
+        let plant = |set: &BTreeSet<String>, wanted: &dyn Fn(&str) -> bool| {
+            let wanted = set.iter().filter(|unit| wanted(unit));
+            wanted.map(|unit| (unit.clone(), why())).collect()
+        };
+        let reload = plant(&seeds.reload, &|unit| here(unit) || below(unit));
+        (self.start, self.restart) = (plant(&seeds.start, &here), plant(&seeds.restart, &here));
+        self.reload = reload;
     }
 
     /// Makes the four sets agree: a stop wins, then a restart, then a start, then a reload.

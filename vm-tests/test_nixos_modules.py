@@ -237,6 +237,13 @@ SERVICES = {
         # Its script makes them itself.
         leaves=("dnsmasq-conf.conf", "dnsmasq-resolv.conf"),
     ),
+    "networking/ssh/sshd.nix": Service(
+        "ssh.service",
+        "services.openssh = { enable = true; ports = [ VALUE ]; };",
+        "2222",
+        "2223",
+        "ssh-keyscan -T 5 -p VALUE localhost | grep --quiet ssh-ed25519",
+    ),
     "security/tor.nix": Service(
         "tor.service",
         """services.tor = {

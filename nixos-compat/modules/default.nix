@@ -6,9 +6,11 @@
   ./kernel.nix
   ./logrotate.nix
   ./nix.nix
+  ./openssh.nix
   ./options.nix
   ./pam.nix
   ./shell.nix
+  ./ssh.nix
   ./sudo.nix
   ./udev.nix
   ./wrappers.nix

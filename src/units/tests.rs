@@ -325,11 +325,18 @@ fn instances_follow_their_templates_and_drop_ins() {
 fn drop_ins_of_the_distros_units_count() {
     let x = ("v.service.d/o.conf", "[Service]\nUser=x");
     let y = ("v.service.d/o.conf", "[Service]\nUser=y");
+    let t = ("v.service.d/t.conf", "[Unit]\nX-Reload-Triggers=1");
+    let w = ("v.service.d/w.conf", "[Unit]\nDescription=w");
     check(&[
         ("new", &[], &[x], "v.service:active:below", "stop v.service, start v.service"),
         ("changed", &[x], &[y], "v.service:active:below", "stop v.service, start v.service"),
         ("gone", &[x], &[], "v.service:active:below", "stop v.service, start v.service"),
         ("unchanged", &[x], &[x], "v.service:active:below", "nothing"),
+        ("a trigger that is new", &[], &[t], "v.service:active:below", "reload v.service"),
+        ("a trigger that is gone, with its drop-in", &[t], &[], "v.service:active:below", "reload v.service"),
+        ("a trigger that is gone, with nothing else", &[t, w], &[w], "v.service:active:below", "reload v.service"),
+        ("a trigger that is gone, with more", &[t, x], &[], "v.service:active:below", "stop v.service, start v.service"),
+        ("a trigger that is gone, of an inactive unit", &[t], &[], "v.service:inactive:below", "nothing"),
         ("masked by us", &[], &[("v.service", "/dev/null")], "v.service:active:below", "stop v.service"),
         ("masked before already", &[("v.service", "/dev/null")], &[("v.service", "/dev/null")], "v.service:active:below", "nothing"),
         ("taken over", &[], &[("v.service", A)], "v.service:active:below", "stop v.service, start v.service"),
@@ -465,6 +472,7 @@ fn an_interrupted_run_is_taken_up_again() {
         ("what was to be reloaded", ("", "", "a.service"), "a.service", "reload a.service"),
         ("what was to be reloaded and has stopped", ("", "", "a.service"), "", "start a.service"),
         ("a restart wins", ("a.service", "a.service", "a.service"), "a.service", "restart a.service"),
+        ("a reload of the distro's own, of which nothing is ours any more", ("", "", "x.service"), "x.service:active:below", "reload x.service"),
         ("what is gone", ("x.service", "x.service", "x.service"), "", "nothing"),
         ("what refuses", ("m.service", "", ""), "", "nothing"),
     ] {

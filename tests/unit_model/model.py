@@ -15,6 +15,7 @@ program. Where it departs from NixOS on purpose, so does the program; these are 
 | a unit that no old generation had is never touched | taken over as a changed unit, or stopped when masked | on NixOS
   there is no other owner of a unit |
 | drop-ins for units of others do not occur | a change of them is a change of the unit | there are such on a distro |
+| X-Reload-Triggers that are gone do nothing | they reload a unit of the distro | what they spoke of has gone, too |
 | reloads what cannot be reloaded | does nothing, or skips | it could only fail |
 | stops units that refuse to be stopped, ignoring the error | leaves them; restarts a changed one once it may | the same |
 | stops and starts units that refuse to be started | skips them | they would stay down |
@@ -193,7 +194,12 @@ class Switch:
                 return "unmanaged"
         before = "foreign" if old.kind in {"absent", "masked"} and new.kind == "foreign" else old.kind
         after = "foreign" if new.kind == "absent" else new.kind
-        return difference(old.text, new.text) if before == after else "restart"
+        if before != after:
+            return "restart"
+        verdict = difference(old.text, new.text)
+        spoke, speaks = (bool(m.text.all("Unit", "X-Reload-Triggers")) for m in (old, new))
+        fell_silent = old.kind == "foreign" and spoke and not speaks
+        return "reload" if verdict == "equal" and fell_silent else verdict
 
     def going(self, name: str) -> bool:
         """Tells whether an active unit loses its definition and stops."""
@@ -209,13 +215,18 @@ class Switch:
                     targets.add(puller)
         return targets
 
+    def runs_below(self, name: str) -> bool:
+        """Tells whether the distro's unit of this name runs."""
+        found = self.named(name)
+        return found is not None and self.up(name) and self.live[found].get("origin", "below") == "below"
+
     def reloadable(self, name: str) -> bool:
         """Tells whether a reload could work."""
         meaning = self.new.meaning(name)
         if not name.endswith(".service"):
             return name.endswith(".mount")
         able = bool(meaning.text.all("Service", "ExecReload"))
-        return able or meaning.text.last("Service", "Type") == "notify-reload" or meaning.kind == "foreign"
+        return able or meaning.text.last("Service", "Type") == "notify-reload" or meaning.kind in {"foreign", "absent"}
 
     # the clauses
 
@@ -407,6 +418,7 @@ class Switch:
         """Decides."""
         for verb, where in (("start", self.start), ("restart", self.restart), ("reload", self.reload)):
             where |= {u for u in self.seeds[verb] if self.new.meaning(u).exists}
+        self.reload |= {u for u in self.seeds["reload"] if self.runs_below(u)}
         self.actives()
         self.inactives()
         self.agree()

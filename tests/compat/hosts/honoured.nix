@@ -55,6 +55,46 @@ in
     };
   };
 
+  services.openssh = {
+    enable = true;
+    # An old name beside new ones.
+    permitRootLogin = "no";
+    settings = {
+      X11Forwarding = lib.mkIf false true;
+      Ciphers = [
+        "aes256-gcm@openssh.com"
+        "aes128-gcm@openssh.com"
+      ];
+      AllowGroups = [
+        "admins"
+        "backup"
+      ];
+      UseDns = false;
+    };
+    ports = [ 2222 ];
+    listenAddresses = [
+      { addr = "192.0.2.1"; }
+      {
+        addr = "2001:db8::1";
+        port = 22;
+      }
+    ];
+    extraConfig = "Match User backup";
+  };
+  programs.ssh = {
+    extraConfig = "Compression yes";
+    forwardX11 = false;
+    ciphers = [ "aes256-gcm@openssh.com" ];
+    knownHosts.git = {
+      extraHostNames = [ "git.example.org" ];
+      publicKey = "ssh-ed25519 AAAA";
+    };
+    knownHosts."*.example.org" = {
+      certAuthority = true;
+      publicKey = "ssh-ed25519 BBBB";
+    };
+  };
+
   security.sudo = {
     extraRules = [
       {
