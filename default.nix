@@ -113,6 +113,8 @@ let
   api = {
     lib = {
       inherit makeSystemConfig;
+      # The same, without a toplevel: what a tool needs that reads `config` before it is checked.
+      evalSystemConfig = evaluate;
     };
     inherit version;
   };

@@ -28,6 +28,9 @@ from session import Session
 
 _GLOBAL_LIMIT = 3600
 
+CANNOT_RUN = 77
+"""The exit code for a test that can't run here; the reason is on standard error."""
+
 
 def main() -> int:
     """Runs the command line; returns the exit code."""
@@ -37,9 +40,15 @@ def main() -> int:
         machine.setdefault("kind", options.kind)
         if options.image:
             machine["image"] = options.image
+    return drive(config, options)
+
+
+def drive(config: dict[str, Any], options: argparse.Namespace) -> int:
+    """Makes the machines of a configuration and runs its script, or what the options say instead; see `add_options`."""
+    for machine in config["machines"].values():
         if lacking := kinds.missing(machine["kind"], machine.get("image")):
             print(f"SKIPPED {lacking}", file=sys.stderr)
-            return 77
+            return CANNOT_RUN
     options.output_directory.mkdir(parents=True, exist_ok=True)
     if not options.shell and not options.interactive:
         _limit(config.get("global_timeout", _GLOBAL_LIMIT))
@@ -64,9 +73,8 @@ def _use(session: Session, config: dict[str, Any], options: argparse.Namespace) 
     return _run(session, source, name, options.junit_xml)
 
 
-def _parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="driver.py", description="Runs a test script in the form of NixOS tests.")
-    parser.add_argument("config", nargs="?", type=Path, help="the configuration, in JSON")
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options that say where the machines run and what is left of a run."""
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("-I", "--interactive", action="store_true", help="leave a Python prompt with the machines")
     mode.add_argument("--shell", action="store_true", help="leave a root shell in the first machine")
@@ -74,6 +82,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--image", help="the image for all machines")
     parser.add_argument("-o", "--output-directory", type=Path, default=Path.cwd(), help="where copied files go")
     parser.add_argument("--junit-xml", type=Path, help="write a JUnit report")
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="driver.py", description="Runs a test script in the form of NixOS tests.")
+    parser.add_argument("config", nargs="?", type=Path, help="the configuration, in JSON")
+    add_options(parser)
     options = parser.parse_args()
     if options.config is None and not options.interactive and not options.shell:
         parser.error("a configuration is needed, or --interactive, or --shell")

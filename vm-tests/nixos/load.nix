@@ -1,0 +1,101 @@
+# Reads a test's file, in any of the forms that nixpkgs has used for its own tests, and gives it as a module.
+#
+# - a module, or a function that gives one: `{ pkgs, ... }: { name = ...; nodes = ...; testScript = ...; }`
+# - `import ./make-test-python.nix (...)`, in which that file is nixpkgs's own and need not be there
+# - `with import ../lib/testing-python.nix { ... }; makeTest { ... }`, and sets of such tests
+{ lib, pkgs }:
+let
+  args = {
+    inherit lib pkgs;
+    inherit (pkgs.stdenv.hostPlatform) system;
+    config = { };
+  };
+
+  # Gives a function what it names and we have; the rest must have defaults.
+  call =
+    f:
+    if lib.isFunction f then
+      f (
+        if lib.functionArgs f == { } then args else builtins.intersectAttrs (lib.functionArgs f) args
+      )
+    else
+      f;
+
+  isModule =
+    value:
+    value ? testScript || value ? nodes || value ? machine || value ? containers || value ? imports;
+
+  makeTest = test: {
+    _type = "nixos-test";
+    module = call test;
+  };
+  testing = {
+    inherit makeTest;
+    simpleTest = makeTest;
+    inherit (args) pkgs system;
+  };
+
+  # What nixpkgs has beside its tests, which is not part of a test and may be missing.
+  replaced = {
+    "make-test-python.nix" = test: makeTest test // { __functor = _self: _args: makeTest test; };
+    "testing-python.nix" = _args: testing;
+  };
+  base = path: baseNameOf (toString path);
+  importWithin =
+    path:
+    if builtins.isAttrs path then
+      import path
+    else
+      replaced.${base path} or (builtins.scopedImport { import = importWithin; } path);
+
+  # A function that asks for the `config` of a test is a module; others may have defaults, which a module's have not.
+  asValue =
+    value:
+    if lib.isFunction value && !(value ? _type) && lib.functionArgs value ? config then
+      let
+        called = call value;
+      in
+      # A test of the old form asks for nixpkgs's `config`, and gives tests.
+      if called ? _type || !(isModule called) then called else makeModule value
+    else
+      call value;
+  makeModule = module: {
+    _type = "nixos-test";
+    inherit module;
+  };
+  asTest = value: if isModule value then makeModule value else value;
+
+  isTest = value: value._type or null == "nixos-test";
+  # The names of all tests in a set.
+  names =
+    prefix: value:
+    if isTest (asTest value) then
+      [ (lib.concatStringsSep "." prefix) ]
+    else if builtins.isAttrs value then
+      lib.concatLists (lib.mapAttrsToList (name: names (prefix ++ [ name ])) value)
+    else
+      [ ];
+in
+{
+  file,
+  test ? null,
+}:
+let
+  path = /. + file;
+  loaded = asTest (asValue (importWithin path));
+  all = names [ ] loaded;
+  listed = lib.concatMapStringsSep ", " (n: "`${n}`") all;
+  chosen = asTest (
+    lib.attrByPath (lib.splitString "." test) (throw "${file} has no test `${test}`; it has ${listed}") loaded
+  );
+in
+if test != null then
+  chosen.module
+else if isTest loaded then
+  loaded.module
+else if all == [ ] then
+  throw "${file} holds no test: a test has `nodes` and a `testScript`"
+else if builtins.length all == 1 then
+  (asTest (lib.attrByPath (lib.splitString "." (builtins.head all)) null loaded)).module
+else
+  throw "${file} holds several tests\nhint: choose one with --test NAME: ${listed}"

@@ -1,0 +1,36 @@
+# What each machine of a test has besides its own configuration.
+{ distribution, packages }:
+{
+  config,
+  lib,
+  build,
+  pkgs,
+  ...
+}:
+let
+  facts = config.nixos-compat.distributionFacts;
+in
+{
+  imports = [ ./virtualisation.nix ];
+
+  config = {
+    nixos-compat = {
+      distribution = lib.mkDefault distribution;
+      hostPackages.enable = lib.mkDefault (packages == "host");
+      # A test sets options, and imports nothing, as on NixOS.
+      autoImport = lib.mkDefault true;
+    };
+
+    # Scripts name `/run/current-system/specialisation`, also where no package is installed.
+    systemd.tmpfiles.settings.system-manager."/run/current-system".L.argument =
+      "/var/lib/system-manager/current";
+
+    # A machine of a test has the distribution's packages only for its programs. This one of Debian's starts with
+    # the configuration's service of the same name.
+    systemd.maskedUnits = lib.mkIf (facts.family == "debian") [
+      "postgresql@${facts.postgresql}-main.service"
+    ];
+
+    system.build.testing = { inherit build pkgs; };
+  };
+}

@@ -1,0 +1,101 @@
+# Options that tests set about the machine itself. NixOS has them for its own virtual machines; here the run decides
+# what a machine is, so that they are read by nobody.
+{
+  config,
+  lib,
+  options,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  ignored = mkOption {
+    type = types.raw;
+    default = null;
+    description = "Accepted, without effect: the run decides what a machine is.";
+  };
+  ignoredMany = default: type: mkOption {
+    inherit type default;
+    description = "Accepted, without effect: the run decides what a machine is.";
+  };
+  names = [
+    "additionalPaths"
+    "bootDevice"
+    "bootLoaderDevice"
+    "bootPartition"
+    "cores"
+    "diskImage"
+    "diskSize"
+    "efi"
+    "graphics"
+    "host"
+    "memorySize"
+    "mountHostNixStore"
+    "msize"
+    "resolution"
+    "restrictNetwork"
+    "rootDevice"
+    "tpm"
+    "useBootLoader"
+    "useDefaultFilesystems"
+    "useEFIBoot"
+    "useHostCerts"
+    "useNixStoreImage"
+    "useSecureBoot"
+    "writableStore"
+    "writableStoreUseTmpfs"
+  ];
+in
+{
+  options = {
+    virtualisation = lib.genAttrs names (_name: ignored) // {
+      vlans = ignoredMany [ 1 ] (types.listOf types.int);
+      interfaces = ignoredMany { } (types.attrsOf types.raw);
+      sharedDirectories = ignoredMany { } (types.attrsOf types.raw);
+      forwardPorts = ignoredMany [ ] (types.listOf types.raw);
+      qemu = ignoredMany { } (types.attrsOf types.raw);
+    };
+
+    networking = {
+      primaryIPAddress = mkOption {
+        type = types.str;
+        default = "192.168.1.${toString config.testing.number}";
+        description = "The machine's address in the first virtual network.";
+      };
+      primaryIPv6Address = mkOption {
+        type = types.str;
+        default = "2001:db8:1::${toString config.testing.number}";
+        description = "The same for IPv6.";
+      };
+    };
+
+    testing = {
+      name = mkOption {
+        type = types.str;
+        internal = true;
+        default = "machine";
+        description = "The machine's name in the test.";
+      };
+      number = mkOption {
+        type = types.int;
+        internal = true;
+        default = 1;
+        description = "The machine's number in the test.";
+      };
+      hosts = mkOption {
+        type = types.lines;
+        internal = true;
+        default = "";
+        description = "Lines for the machine's `/etc/hosts`.";
+      };
+    };
+  };
+
+  # `/etc/hosts` is the distribution's file, which a machine of a test need not keep as it is.
+  config.testing.hosts =
+    lib.optionalString (options.networking ? hosts) (
+      lib.concatStrings (
+        lib.mapAttrsToList (address: names: "${address} ${toString names}\n") config.networking.hosts
+      )
+    )
+    + lib.optionalString (options.networking ? extraHosts) config.networking.extraHosts;
+}

@@ -1,0 +1,142 @@
+"""Runs a test in NixOS's form: evaluates its nodes, switches stock machines to them, and runs the script unchanged.
+
+The nodes are built outside of the machines, which have no Nix. Exit codes: 0 the script came to its end, 1 it failed or
+the test could not be built, 77 it can't run here, with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import platform
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from driver import CANNOT_RUN, add_options, drive
+from host import PROGRAM
+from log import log, nested
+
+_DEFAULT_IMAGE = {"container": "debian-12-services"}
+_BUILD_LIMIT = 1800
+
+# How the program calls back: a file may be a function that gives what is built.
+_WRAPPER = """\
+{{ system-manager, nixpkgs, system }}:
+import {folder}/nixos (
+  builtins.fromJSON (builtins.readFile {arguments}) // {{ inherit system-manager nixpkgs; }}
+)
+"""
+
+# A unit that fails is for the script to notice, as after a boot of NixOS: exit code 4.
+_SETUP = """\
+status=0
+{toplevel}/bin/switch-to-configuration switch >&2 || status=$?
+[ "$status" = 0 ] || [ "$status" = 4 ]
+"""
+
+
+def main() -> int:
+    """Runs the command line; returns the exit code."""
+    options = _parse()
+    image = options.image or _DEFAULT_IMAGE.get(options.kind)
+    try:
+        built = _build(options, distribution_of(image))
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return 1
+    test = json.loads((built / "test.json").read_text())
+    if reason := _lacking(test):
+        print(f"SKIPPED {test['name']}: {reason}", file=sys.stderr)
+        return CANNOT_RUN
+    config = {
+        "name": test["name"],
+        "machines": {
+            name: _machine(machine, str(built), options.kind, image) for name, machine in test["machines"].items()
+        },
+        "test_script": str(built / "test-script.py"),
+        "global_timeout": test["global_timeout"],
+    }
+    return drive(config, options)
+
+
+def distribution_of(image: str | None) -> str:
+    """Returns the name by which the modules know the distribution of an image; `host` is the running system."""
+    if image == "host":
+        release = platform.freedesktop_os_release()
+        return f"{release['ID']}-{release.get('VERSION_ID', '')}"
+    known = re.match(r"[a-z]+-[0-9.]+", image or "")
+    return known[0] if known else "debian-12"
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="nixos-test",
+        description="Runs a test in NixOS's form on a stock distribution, where services are the distribution's own.",
+        epilog="Exit codes: 0 passed, 1 failed, 77 can't run here (the reason is on standard error).",
+    )
+    parser.add_argument("file", type=Path, help="the test: { name, nodes, testScript }, in any form that nixpkgs has")
+    parser.add_argument("--test", metavar="NAME", help="which test of the file, when it has several")
+    parser.add_argument("--nixpkgs", help="a nixpkgs, for services; `embedded` for none (default: as in NIX_PATH)")
+    parser.add_argument(
+        "--packages",
+        choices=("host", "nixpkgs"),
+        default="host",
+        help="whose packages the nodes use (default: host, the distribution's)",
+    )
+    add_options(parser)
+    return parser.parse_args()
+
+
+def _build(options: argparse.Namespace, distribution: str) -> Path:
+    """Builds the folder with the machines' toplevels and the script, or raises with what Nix had to say."""
+    here = Path(__file__).resolve().parent
+    with tempfile.TemporaryDirectory(prefix="nixos-test-") as folder, nested(f"building {options.file}"):
+        arguments = {
+            "file": str(options.file.resolve()),
+            "test": options.test,
+            "distribution": distribution,
+            "packages": options.packages,
+        }
+        (Path(folder) / "arguments.json").write_text(json.dumps(arguments))
+        wrapper = Path(folder) / "test.nix"
+        wrapper.write_text(_WRAPPER.format(folder=here, arguments=f"{folder}/arguments.json"))
+        argv = [str(PROGRAM), "-q", "build", "--file", str(wrapper)]
+        if options.nixpkgs:
+            argv += ["--nixpkgs", options.nixpkgs]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=_BUILD_LIMIT, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"building {options.file}:\n{done.stderr}")
+    if done.stderr.strip():
+        log(done.stderr)
+    return Path(done.stdout.strip())
+
+
+def _lacking(test: dict[str, Any]) -> str | None:
+    if test["reads_screen"]:
+        return "it reads the screen (enableOCR), which these machines have not"
+    missing = [name for name in test["python_packages"] if importlib.util.find_spec(name.replace("-", "_")) is None]
+    if missing:
+        return f"its script imports Python packages; run with: {sys.executable} -m pip install {' '.join(missing)}"
+    return None
+
+
+def _machine(machine: dict[str, str], built: str, kind: str, image: str | None) -> dict[str, Any]:
+    hosts = f"printf %s {shlex.quote(machine['hosts'])} >>/etc/hosts\n" if machine["hosts"] else ""
+    return {
+        "kind": kind,
+        "image": image,
+        # All that the script names is in each machine, as on NixOS, where they share a store.
+        "closures": [built],
+        "setup": hosts + _SETUP.format(toplevel=machine["toplevel"]),
+        "search_path": ["/run/current-system/sw/bin", "/run/current-system/sw/sbin", "/run/wrappers/bin"],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
