@@ -31,7 +31,7 @@ def install_closure(machine: Machine, toplevel: str | os.PathLike[str], store_ro
     Nothing registers the paths: it is what a machine without Nix has. Paths that are there already are left alone.
     """
     paths = closure_of(toplevel, store_root)
-    present = set(machine.execute("ls -1 /nix/store")[1].split())
+    present = set(machine.execute("ls -1 /nix/store 2>/dev/null")[1].split())
     wanted = [path.lstrip("/") for path in paths if os.path.basename(path) not in present]
     if wanted:
         with tempfile.NamedTemporaryFile(dir=machine.state_dir, suffix=".tar") as archive:

@@ -4,8 +4,9 @@
     driver.py --interactive [CONFIG.json]  a Python prompt with the script's names; `test_script()` runs it
     driver.py --shell [--kind K]           a root shell in a fresh machine
 
-CONFIG.json: {"machines": {NAME: OPTIONS}, "test_script": FILE, "global_timeout": SECONDS}. OPTIONS: "kind", "image" and
-what the kind takes; "closures" (store paths to copy in), "setup" (a command to run then) and "search_path".
+CONFIG.json: {"name": NAME, "machines": {NAME: OPTIONS}, "test_script": FILE, "global_timeout": SECONDS}. OPTIONS:
+"kind", "image" and what the kind takes; "closures" (store paths to copy in), "setup" (a command to run then) and
+"search_path".
 """
 
 from __future__ import annotations
@@ -53,24 +54,25 @@ def drive(config: dict[str, Any], options: argparse.Namespace) -> int:
     if not options.shell and not options.interactive:
         _limit(config.get("global_timeout", _GLOBAL_LIMIT))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    session = Session(config["machines"], options.output_directory)
     try:
-        with Session(config["machines"], options.output_directory) as session:
-            return _use(session, config, options)
+        if options.shell or options.interactive:
+            with session:
+                return _interact(session, config, options)
+        return _run(session, config, options.junit_xml)
     except MachineUnavailable as lacking:
         print(f"SKIPPED {lacking}", file=sys.stderr)
-        return 77
+        return CANNOT_RUN
 
 
-def _use(session: Session, config: dict[str, Any], options: argparse.Namespace) -> int:
+def _interact(session: Session, config: dict[str, Any], options: argparse.Namespace) -> int:
     if options.shell:
         session.machines[0].shell_interact()
         return 0
     source, name = _script(config)
-    if options.interactive:
-        names = {**session.symbols(), "test_script": lambda: session.run(source, name)}
-        code.interact(banner=f"names: {' '.join(sorted(names))}", local=names, exitmsg="")
-        return 0
-    return _run(session, source, name, options.junit_xml)
+    names = {**session.symbols(), "test_script": lambda: session.run(source, name)}
+    code.interact(banner=f"names: {' '.join(sorted(names))}", local=names, exitmsg="")
+    return 0
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -99,22 +101,28 @@ def _script(config: dict[str, Any]) -> tuple[str, str]:
     return (Path(path).read_text(), path) if path else ("", "<no test script>")
 
 
-def _run(session: Session, source: str, name: str, junit_xml: Path | None) -> int:
+def _run(session: Session, config: dict[str, Any], junit_xml: Path | None) -> int:
     begin, failure = time.monotonic(), None
     try:
-        session.run(source, name)
+        with session:
+            begin = time.monotonic()
+            session.run(*_script(config))
+    except MachineUnavailable:
+        raise
     except Exception as error:
         failure = "".join(traceback.format_exception(error))
         log(failure)
+    duration = time.monotonic() - begin
     if junit_xml is not None:
-        junit_xml.write_bytes(_junit(name, time.monotonic() - begin, failure, session))
-    log(f"test script {'failed' if failure else 'finished'} in {time.monotonic() - begin:.2f} seconds")
+        name = config.get("name", Path(config.get("test_script", "")).stem)
+        junit_xml.write_bytes(_junit(name, duration, failure, session))
+    log(f"test script {'failed' if failure else 'finished'} in {duration:.2f} seconds")
     return 1 if failure else 0
 
 
 def _junit(name: str, duration: float, failure: str | None, session: Session) -> bytes:
-    cases = [(Path(name).stem, duration, failure), *session.subtests]
-    suite = ET.Element("testsuite", name=Path(name).stem, tests=str(len(cases)))
+    cases = [(name, duration, failure), *session.subtests]
+    suite = ET.Element("testsuite", name=name, tests=str(len(cases)))
     suite.set("failures", str(sum(case[2] is not None for case in cases)))
     for case_name, seconds, message in cases:
         case = ET.SubElement(suite, "testcase", name=case_name, time=f"{seconds:.3f}")

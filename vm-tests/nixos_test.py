@@ -50,6 +50,9 @@ def main() -> int:
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
+    if options.build_only:
+        print(built)
+        return 0
     test = json.loads((built / "test.json").read_text())
     if reason := _lacking(test):
         print(f"SKIPPED {test['name']}: {reason}", file=sys.stderr)
@@ -89,6 +92,7 @@ def _parse() -> argparse.Namespace:
         default="host",
         help="whose packages the nodes use (default: host, the distribution's)",
     )
+    parser.add_argument("--build-only", action="store_true", help="build, print the folder with the test, and stop")
     add_options(parser)
     return parser.parse_args()
 

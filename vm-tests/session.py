@@ -79,7 +79,10 @@ class Session:
         for closure in closures:
             install_closure(machine, closure)
         if setup:
-            machine.succeed(setup)
+            with machine.nested("setting up"):
+                status, _ = machine.execute(setup)
+            if status != 0:
+                raise MachineError(f"{name}: setting it up failed (exit code {status}); its messages are above")
         return machine
 
     # The words of a script.

@@ -25,10 +25,9 @@ let
     value:
     value ? testScript || value ? nodes || value ? machine || value ? containers || value ? imports;
 
-  makeTest = test: {
-    _type = "nixos-test";
-    module = call test;
-  };
+  # Tests of the older forms are sets that may hold more than a test, such as what their `rec` is for.
+  known = (lib.evalModules { modules = [ ./options.nix ]; }).options // { machine = null; };
+  makeTest = test: makeModule (builtins.intersectAttrs known (call test));
   testing = {
     inherit makeTest;
     simpleTest = makeTest;
