@@ -20,14 +20,15 @@ let
     else
       import ../../nixos-compat/library.nix { inherit nixpkgs; };
 
-  node = import ./node.nix { inherit distribution packages; };
+  nodeFor = hasNixpkgs: import ./node.nix { inherit distribution packages hasNixpkgs; };
+  node = nodeFor (nixpkgs != null);
 
-  # What the test itself is written with is what its nodes have.
+  # What the test itself is written with is what its nodes have. No option of NixOS is needed to know that.
   inherit
     (
       (system-manager.lib.evalSystemConfig {
         name = "test";
-        modules = [ node ];
+        modules = [ (nodeFor false) ];
       }).config.system.build.testing
     )
     build

@@ -27,7 +27,13 @@ let
 
   # Tests of the older forms are sets that may hold more than a test, such as what their `rec` is for.
   known = (lib.evalModules { modules = [ ./options.nix ]; }).options // { machine = null; };
-  makeTest = test: makeModule (builtins.intersectAttrs known (call test));
+  makeTest =
+    test:
+    makeModule (
+      builtins.intersectAttrs known (
+        if lib.isFunction test then test { inherit (args) lib pkgs system; } else test
+      )
+    );
   testing = {
     inherit makeTest;
     simpleTest = makeTest;
@@ -38,6 +44,8 @@ let
   replaced = {
     "make-test-python.nix" = test: makeTest test // { __functor = _self: _args: makeTest test; };
     "testing-python.nix" = _args: testing;
+    "make-test.nix" = throw "the script is in Perl, of the years before 2020";
+    "testing.nix" = throw "the script is in Perl, of the years before 2020";
   };
   base = path: baseNameOf (toString path);
   importWithin =

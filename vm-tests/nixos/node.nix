@@ -1,5 +1,10 @@
 # What each machine of a test has besides its own configuration.
-{ distribution, packages }:
+{
+  distribution,
+  packages,
+  # Whether there is a nixpkgs, whose options all nodes have then.
+  hasNixpkgs,
+}:
 {
   config,
   lib,
@@ -15,6 +20,7 @@ in
 
   config = {
     nixos-compat = {
+      enable = hasNixpkgs;
       distribution = lib.mkDefault distribution;
       hostPackages.enable = lib.mkDefault (packages == "host");
       # A test sets options, and imports nothing, as on NixOS.

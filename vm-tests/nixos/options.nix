@@ -34,6 +34,7 @@ in
   options = {
     name = mkOption {
       type = types.str;
+      default = "unnamed";
       description = "The test's name.";
     };
     nodes = machines "The machines, by name: a module for each.";

@@ -8,17 +8,20 @@
 }:
 let
   inherit (lib) mkOption types;
+  description = "Accepted, without effect: the run decides what a machine is.";
+  # Whatever is set, and however often.
   ignored = mkOption {
-    type = types.raw;
+    type = lib.mkOptionType {
+      name = "anything";
+      merge = _loc: defs: (lib.last defs).value;
+    };
     default = null;
-    description = "Accepted, without effect: the run decides what a machine is.";
+    inherit description;
   };
-  ignoredMany = default: type: mkOption {
-    inherit type default;
-    description = "Accepted, without effect: the run decides what a machine is.";
-  };
+  ignoredMany = default: type: mkOption { inherit type default description; };
   names = [
     "additionalPaths"
+    "bios"
     "bootDevice"
     "bootLoaderDevice"
     "bootPartition"
@@ -26,11 +29,14 @@ let
     "diskImage"
     "diskSize"
     "efi"
+    "efiVars"
+    "emptyDiskImages"
     "graphics"
     "host"
     "memorySize"
     "mountHostNixStore"
     "msize"
+    "pathsInNixDB"
     "resolution"
     "restrictNetwork"
     "rootDevice"
