@@ -49,14 +49,18 @@ _BASE = (
 # What the tests of NixOS modules run: servers from different corners, and what options that are honoured are for.
 _SERVICES = (
     "beanstalkd",
+    "caddy",
     "cron",
     "dnsmasq-base",
     "haproxy",
     "icecast2",
+    "ldap-utils",
     "lighttpd",
     "logrotate",
+    "mariadb-server",
     "memcached",
     "mosquitto",
+    "mosquitto-clients",
     "nats-server",
     "nftables",
     "ngircd",
@@ -64,15 +68,48 @@ _SERVICES = (
     "postfix",
     "prometheus-node-exporter",
     "rsync",
+    "slapd",
     "stunnel4",
     "tor",
     "unbound",
     "vsftpd",
 )
 
+# What nixpkgs's own tests want besides.
+_MORE = (
+    "apache2",
+    "apache2-utils",
+    "at",
+    "automysqlbackup",
+    "bind9",
+    "etcd-client",
+    "etcd-server",
+    "git",
+    "hitch",
+    "incron",
+    "jq",
+    "opendoas",
+    "pdns-recursor",
+    "privoxy",
+    "prometheus-bind-exporter",
+    "prometheus-blackbox-exporter",
+    "prometheus-nginx-exporter",
+    "prometheus-postgres-exporter",
+    "prometheus-redis-exporter",
+    "prometheus-varnish-exporter",
+    "python3-memcache",
+    "rabbitmq-server",
+    "restic",
+    "transmission-daemon",
+    "uwsgi-core",
+    "uwsgi-plugin-python3",
+    "varnish",
+)
+
 ROOT_IMAGES = {
     "debian-12": RootImage("bookworm", _BASE),
     "debian-12-services": RootImage("bookworm", (*_BASE, *_SERVICES)),
+    "debian-12-more": RootImage("bookworm", (*_BASE, *_SERVICES, *_MORE)),
     "debian-13": RootImage("trixie", _BASE),
 }
 """The roots that can be built; `host` beside them is the running system."""
