@@ -135,8 +135,18 @@ in
     description = "Files and folders to place below `/etc`.";
   };
 
+  options.system-manager.blocks = mkOption {
+    type = types.attrsOf types.lines;
+    default = { };
+    internal = true;
+    description = "Lines that are added to files of the distribution below `/etc`, which stay the distribution's.";
+  };
+
   config = {
     assertions = [
+      (say "lines are added to a file that is an entry as well" (
+        map (t: "`${t}`") (lib.filter (t: config.system-manager.blocks ? ${t}) targets)
+      ))
       (say "a target must be a relative path without `.`, `..`, empty components or control characters" (
         map (t: "`${t}`") (lib.filter (t: !(isPlain t)) targets)
       ))

@@ -7,6 +7,7 @@
 }:
 let
   inherit (config.system) build;
+  inherit (config.system-manager) blocks;
 
   manifest = {
     version = 1;
@@ -34,6 +35,9 @@ let
       names = build.packageNames;
     };
     noEffect = map (e: { inherit (e) option definedIn; }) config.system-manager.noEffect;
+  }
+  // lib.optionalAttrs (blocks != { }) {
+    blocks = lib.mapAttrs (_target: text: "${lib.removeSuffix "\n" text}\n") blocks;
   };
 
   # A nixpkgs that was given but whose packages are not used leaves no trace: what our own builders made is known

@@ -1,5 +1,6 @@
 # NixOS modules whose work ours do in the distribution's way. Importing one adds its declarations, not its effects.
 [
+  "config/networking.nix"
   "config/shells-environment.nix"
   "config/sysctl.nix"
   "config/system-environment.nix"

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::backups;
+use crate::blocks;
 use crate::claims;
 use crate::etc::FileChange;
 use crate::host_accounts;
@@ -142,6 +143,7 @@ impl Run<'_> {
                     None => Ok(()),
                 }
             }
+            Step::KeepBlock(change) => blocks::keep(root, change),
             Step::Claim => self.claim(),
             Step::StopUnits => self.with_units(tell, |units, tell| units.stop(tell)),
             Step::Remove(change) => {
@@ -167,6 +169,7 @@ impl Run<'_> {
             }
             Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
             Step::Write(change) => self.write(change),
+            Step::Block(change) => blocks::apply(root, change),
             Step::DaemonReload => {
                 root.sync()?;
                 self.a.systemd.map_or(Ok(()), Systemd::reload)?;
@@ -182,6 +185,7 @@ impl Run<'_> {
     fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
         claims::claim(&mut self.a.state, &plan.files, now());
+        blocks::claim(&mut self.a.state, &plan.blocks, now());
         tmpfiles::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.pending = crate::units::Seeds::default();
         root.make_folders(Path::new("etc"))?;
@@ -309,6 +313,7 @@ impl Run<'_> {
         let (root, plan) = (self.a.root, self.a.plan);
         root.sync()?;
         claims::commit(&mut self.a.state, &plan.files);
+        blocks::commit(&mut self.a.state, &plan.blocks);
         if plan.tmpfiles.considered {
             self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
         }

@@ -11,6 +11,9 @@ use crate::root::{Node, Root};
 /// Longer contents are not compared: the plan is for reading.
 const LIMIT: usize = 256 * 1024;
 
+/// What stands in place of a difference that not everyone may read.
+pub(crate) const HIDDEN: &str = "(content not shown: not everyone may read it)\n";
+
 /// Gives the difference that a change makes to a text, or a remark on why it is not shown; none when there is none.
 ///
 /// # Errors
@@ -23,9 +26,7 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
         .iter()
         .any(|n| matches!(n, Node::File { mode, .. } if mode & 0o004 == 0))
     {
-        return Ok(Some(
-            "(content not shown: not everyone may read it)\n".to_owned(),
-        ));
+        return Ok(Some(HIDDEN.to_owned()));
     }
     let target = Path::new("etc").join(&change.target);
     let before = match &change.before {
@@ -53,7 +54,7 @@ fn read_link_content(node: &Node) -> Option<Vec<u8>> {
     }
 }
 
-fn render(before: &[u8], after: &[u8]) -> String {
+pub(crate) fn render(before: &[u8], after: &[u8]) -> String {
     if before.len().max(after.len()) > LIMIT {
         return "(content not shown: it is large)\n".to_owned();
     }

@@ -8,6 +8,8 @@ pub mod account_rows;
 pub mod accounts;
 pub mod apply;
 pub mod backups;
+pub mod block_report;
+pub mod blocks;
 pub mod claims;
 pub mod cli;
 pub mod command;

@@ -37,6 +37,9 @@ pub struct Manifest {
     pub tmpfiles: BTreeMap<FileName, AbsolutePath>,
     /// Packages whose `lib/tmpfiles.d/*.conf` is linked too (NixOS `systemd.tmpfiles.packages`).
     pub tmpfiles_packages: Vec<AbsolutePath>,
+    /// Lines that are added to files of the distribution below `/etc`, as a marked block.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub blocks: BTreeMap<TargetPath, String>,
     /// Users and groups.
     pub accounts: Accounts,
     /// What the `sw` folder of the toplevel holds.

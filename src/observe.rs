@@ -65,7 +65,9 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     }
     let begun = state.files.iter().filter(|(_, f)| f.becoming.is_some());
     let carrying = state.folders.iter().filter(|(_, f)| f.backup.is_some());
-    for target in begun.map(|(t, _)| t).chain(carrying.map(|(t, _)| t)) {
+    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let files = begun.map(|(t, _)| t).chain(carrying.map(|(t, _)| t));
+    for target in files.chain(blocks.map(|(t, _)| t)) {
         if let Some(name) = root.find_leftover(&in_etc(target))? {
             seen.leftovers.insert(target.clone(), name);
         }

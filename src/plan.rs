@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::{BlockChange, BlockVerb};
 use crate::etc::{Conflict, FileChange, FilesPlan, Verb};
 use crate::host_accounts::AccountsReport;
 use crate::manifest::{NoEffect, PreActivationCheck};
@@ -49,6 +50,8 @@ pub struct Plan {
     pub checks: Vec<PreActivationCheck>,
     /// Files below `/etc`.
     pub files: FilesPlan,
+    /// Lines in files of others.
+    pub blocks: Vec<BlockChange>,
     /// Users and groups.
     pub accounts: AccountsReport,
     /// Differences of the content of changed text files, by target.
@@ -108,6 +111,8 @@ pub enum Step<'a> {
     RemoveLeftover(&'a TargetPath),
     /// What stands at the target is copied to the backups.
     Keep(&'a FileChange),
+    /// A file in which our lines were changed by hand is copied to the backups.
+    KeepBlock(&'a BlockChange),
     /// The state and the journal say what is about to happen.
     Claim,
     /// Units are stopped, under their old definitions.
@@ -124,6 +129,8 @@ pub enum Step<'a> {
     MakeFolder(&'a TargetPath),
     /// A file is placed.
     Write(&'a FileChange),
+    /// Lines in a file of others are added, changed or removed.
+    Block(&'a BlockChange),
     /// systemd reads the unit files again.
     DaemonReload,
     /// The rules of tmpfiles.d are applied.
@@ -142,6 +149,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
             && self.files.is_empty()
+            && self.blocks.is_empty()
             && !self.accounts.is_due
             && !self.tmpfiles.considered
             && self.user_managers.is_empty()
@@ -157,6 +165,8 @@ impl Plan {
         let leftovers = self.files.leftovers.iter().map(Step::RemoveLeftover);
         let kept = self.files.changes().filter(|c| c.keep.is_some());
         let mut steps: Vec<Step<'_>> = leftovers.chain(kept.map(Step::Keep)).collect();
+        let kept = self.blocks.iter().filter(|c| c.keep.is_some());
+        steps.extend(kept.map(Step::KeepBlock));
         steps.push(Step::Claim);
         if !self.units.stop.is_empty() {
             steps.push(Step::StopUnits);
@@ -171,6 +181,7 @@ impl Plan {
         }
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
+        steps.extend(self.blocks.iter().map(Step::Block));
         if self.units.daemon_reload {
             steps.push(Step::DaemonReload);
         }
@@ -224,6 +235,8 @@ impl Plan {
                 Verb::Adopt | Verb::Forget => {}
             }
         }
+        let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
+        summary.change += self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();
         let started: BTreeSet<&str> = self.units.start.iter().map(|a| a.unit.as_str()).collect();
         summary.stop = stopped.difference(&started).count();
@@ -248,6 +261,14 @@ impl Plan {
             {
                 bytes += std::fs::metadata(source)?.len();
             }
+        }
+        for change in &self.blocks {
+            files += 1 + u64::from(change.keep.is_some());
+            let path = Path::new("etc").join(&change.target);
+            if change.before != crate::root::Node::Absent {
+                bytes += 2 * root.size(&path)?;
+            }
+            bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);
         }
         Ok((bytes, files + self.files.make_folders.len() as u64))
     }

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::apply;
+use crate::blocks;
 use crate::claims;
 use crate::desired::{Desired, read_desired};
 use crate::diffs;
@@ -71,6 +72,15 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
             conflicts.extend(without_effect(manifest));
         }
     }
+    let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
+    let wanted_blocks = manifest.as_ref().map(|m| m.blocks.clone());
+    let (blocks, more) = blocks::plan_blocks(
+        root,
+        &wanted_blocks.unwrap_or_default(),
+        &observed.state,
+        observed.state.next_backup + kept,
+    )?;
+    conflicts.extend(more);
     let from = observed.state.active.clone();
     let becomes = active_after(&goal, manifest.as_ref());
     let mut plan = Plan {
@@ -87,6 +97,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         diffs: BTreeMap::new(),
         tmpfiles,
         files,
+        blocks,
         accounts: accounts.report,
         user_managers: Vec::new(),
         units: UnitPlan::default(),

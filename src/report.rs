@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use crate::block_report;
 use crate::etc::{FileChange, KeepReason, Verb};
 use crate::plan::{Goal, Plan};
 use crate::root::Node;
@@ -84,6 +85,7 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
     }
     render_checks(&mut out, plan, style);
     render_files(&mut out, plan, style);
+    block_report::render_blocks(&mut out, &plan.blocks, style);
     render_accounts(&mut out, plan, style);
     render_tmpfiles(&mut out, &plan.tmpfiles, style);
     render_units(&mut out, plan, style);
@@ -135,7 +137,7 @@ pub(crate) fn line(out: &mut String, text: &str) {
     out.push('\n');
 }
 
-fn heading(out: &mut String, text: &str, style: Style) {
+pub(crate) fn heading(out: &mut String, text: &str, style: Style) {
     out.push('\n');
     line(out, &style.paint(Color::Bold, text));
 }
@@ -177,20 +179,7 @@ fn render_files(out: &mut String, plan: &Plan, style: Style) {
         for note in notes(change) {
             line(out, &style.paint(Color::Dim, &format!("      {note}")));
         }
-        for row in plan
-            .diffs
-            .get(&change.target)
-            .map(|d| d.lines())
-            .into_iter()
-            .flatten()
-        {
-            let color = match row.as_bytes().first() {
-                Some(b'+') => Color::Green,
-                Some(b'-') => Color::Red,
-                _ => Color::Dim,
-            };
-            line(out, &style.paint(color, &format!("      {row}")));
-        }
+        render_diff(out, plan.diffs.get(&change.target), style);
     }
     for change in forgotten {
         line(
@@ -200,6 +189,17 @@ fn render_files(out: &mut String, plan: &Plan, style: Style) {
                 &format!("    /etc/{} is gone already", change.target),
             ),
         );
+    }
+}
+
+pub(crate) fn render_diff(out: &mut String, diff: Option<&String>, style: Style) {
+    for row in diff.map(|d| d.lines()).into_iter().flatten() {
+        let color = match row.as_bytes().first() {
+            Some(b'+') => Color::Green,
+            Some(b'-') => Color::Red,
+            _ => Color::Dim,
+        };
+        line(out, &style.paint(color, &format!("      {row}")));
     }
 }
 

@@ -10,6 +10,7 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::blocks::Origin;
 use crate::names::{AbsolutePath, FileName, TargetPath};
 use crate::root::{NewFile, Node, Root, sha256_of};
 use crate::tmpfiles::Made;
@@ -42,6 +43,9 @@ pub struct State {
     // Left out when empty, so that a state from before there was such a record keeps its checksum.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tmpfiles: BTreeMap<String, Made>,
+    /// Blocks of ours in files of others.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub blocks: BTreeMap<TargetPath, OwnedBlock>,
     /// Hand-made changes of managed files that were kept when the files were put right.
     pub saved: Vec<SavedEdit>,
     /// The number of the next backup.
@@ -100,6 +104,16 @@ pub enum Becoming {
     },
 }
 
+/// Lines that are ours in a file of others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OwnedBlock {
+    /// What the lines are, or none; more than one while an activation changes them.
+    pub texts: Vec<Option<String>>,
+    /// How they came into the file.
+    pub origin: Origin,
+}
+
 /// A folder that is ours: it goes when it is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -129,6 +143,7 @@ impl Default for State {
             files: BTreeMap::new(),
             folders: BTreeMap::new(),
             tmpfiles: BTreeMap::new(),
+            blocks: BTreeMap::new(),
             saved: Vec::new(),
             next_backup: 1,
             accounts: false,

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::blocks;
 use crate::desired::Desired;
 use crate::host_accounts;
 use crate::lock;
@@ -31,6 +32,15 @@ pub enum Drift {
     Changed,
 }
 
+impl Drift {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+}
+
 /// The status of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -49,6 +59,8 @@ pub struct Status {
     pub failed: BTreeSet<String>,
     /// Files that were changed or removed by hand.
     pub drift: BTreeMap<TargetPath, Drift>,
+    /// Files of others in which our lines were changed or removed by hand.
+    pub block_drift: BTreeMap<TargetPath, Drift>,
     /// Fields of accounts that were changed by hand.
     pub account_drift: Vec<AccountDrift>,
     /// Foreign files that are backed up, by target.
@@ -84,6 +96,17 @@ pub fn read(root: &Root) -> Result<Status> {
             }
         }
     }
+    let block_drift = blocks::read_drift(root, &state)?
+        .into_iter()
+        .map(|(target, is_gone)| {
+            let drift = if is_gone {
+                Drift::Removed
+            } else {
+                Drift::Changed
+            };
+            (target, drift)
+        })
+        .collect();
     let units: BTreeSet<&str> = state.files.keys().filter_map(unit_name).collect();
     let active = state.active.map(|a| a.toplevel);
     let generation = profile::read(root)?
@@ -108,6 +131,7 @@ pub fn read(root: &Root) -> Result<Status> {
         units: units.len(),
         failed: read_failed(root, &units),
         account_drift: host_accounts::read_drift(root, managed)?,
+        block_drift,
         drift,
         backups: state
             .files
@@ -190,11 +214,12 @@ pub fn render(status: &Status) -> String {
         let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");
     }
     for (target, drift) in &status.drift {
-        let what = match drift {
-            Drift::Removed => "removed",
-            Drift::Changed => "changed",
-        };
+        let what = drift.word();
         let _ = writeln!(out, "drift: /etc/{target} was {what} by hand");
+    }
+    for (target, drift) in &status.block_drift {
+        let what = drift.word();
+        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what} by hand");
     }
     for drift in &status.account_drift {
         let what = match (&drift.field, &drift.found) {

@@ -3,6 +3,7 @@
   ./cron.nix
   ./dbus.nix
   ./host-packages.nix
+  ./hosts.nix
   ./kernel.nix
   ./logrotate.nix
   ./nix.nix

@@ -144,6 +144,30 @@ impl Root {
         .with_context(|| format!("writing {}", self.show(relative).display()))
     }
 
+    /// Replaces the content of a regular file in one step; mode, owner and extended attributes stay.
+    ///
+    /// # Errors
+    /// When it is no regular file, or can't be written.
+    pub fn rewrite_file(&self, relative: &Path, content: &[u8]) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (source, name) = self.open_parent(relative)?;
+            let st = lstat(&source, name)?.ok_or_else(|| anyhow!("it does not exist"))?;
+            if kind(&st) != SFlag::S_IFREG {
+                bail!("it is no regular file");
+            }
+            self.replace(relative, |folder, temporary| {
+                let mut file = create(folder, temporary)?;
+                file.write_all(content)?;
+                std::os::unix::fs::fchown(&file, Some(st.st_uid), Some(st.st_gid))?;
+                stat::fchmod(&file, Mode::from_bits_truncate(st.st_mode & 0o7777))?;
+                copy_xattrs(&source, name, folder, temporary)?;
+                file.sync_all()?;
+                Ok(())
+            })
+        };
+        inner().with_context(|| format!("writing {}", self.show(relative).display()))
+    }
+
     /// Copies a file or link with content, mode, owner, extended attributes and times over `to`, in one step.
     ///
     /// # Errors

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
+use serde_json::json;
+
 use crate::needs::skip;
 use crate::story::{Config, PROGRAM, Test, Tree, assert_same};
 
@@ -24,6 +26,8 @@ fn host() -> Option<(Test, Config)> {
         .give("etc/replaced", 0o640, 33, 34);
     t.write("etc/given-back", "theirs too\n");
     t.write("etc/carried", "carried\n");
+    t.write("etc/hosts", "theirs, without an end");
+    t.write("etc/lines-go", "theirs\n");
     let source = t.source("same", "same\n");
     let same = Config::new().source("same", "0644", &source);
     t.activate(
@@ -36,8 +40,14 @@ fn host() -> Option<(Test, Config)> {
             .replacing()
             .copy("carried", "0644", "ours\n")
             .replacing()
-            .link("folder/inside", "old\n"),
+            .link("folder/inside", "old\n")
+            .field(
+                "blocks",
+                json!({ "hosts": "old\n", "lines-go": "old\n", "lines-edited": "old\n" }),
+            ),
     );
+    let edited = t.read("etc/lines-edited").replace("old\n", "by hand\n");
+    t.write("etc/lines-edited", &edited);
     t.write("etc/edited", "by hand\n");
     let next = same
         .copy("changed", "4755", "new\n")
@@ -47,7 +57,11 @@ fn host() -> Option<(Test, Config)> {
         .copy("replaced", "0644", "ours\n")
         .replacing()
         .link("carried/deep", "new\n")
-        .copy("folder", "0600", "new\n");
+        .copy("folder", "0600", "new\n")
+        .field(
+            "blocks",
+            json!({ "hosts": "new\n", "lines-edited": "new\n", "lines-new": "new\n" }),
+        );
     Some((t, next))
 }
 

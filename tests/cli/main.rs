@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod bad_input;
+mod blocks;
 mod drift;
 mod etc;
 mod foreign;

@@ -55,6 +55,15 @@ in
     };
   };
 
+  networking.hosts = {
+    "192.0.2.10" = [
+      "db.example.org"
+      "db"
+    ];
+    "192.0.2.12" = [ ];
+  };
+  networking.extraHosts = "192.0.2.11 cache";
+
   services.openssh = {
     enable = true;
     # An old name beside new ones.
