@@ -19,6 +19,9 @@ let
 
   hasModules = nixpkgs != null && builtins.pathExists (nixpkgs + "/nixos/modules/module-list.nix");
 
+  # What modules for NixOS are checked against, and may ask for as `_class`, where the library knows of it.
+  class = lib.optionalAttrs ((lib.functionArgs lib.evalModules) ? class) { class = "nixos"; };
+
   # With NixOS's modules at hand, they can be imported, and their options set.
   evaluateModules =
     {
@@ -27,16 +30,20 @@ let
       specialArgs,
     }:
     if !hasModules then
-      lib.evalModules {
-        modules = core ++ modules;
-        inherit specialArgs;
-      }
+      lib.evalModules (
+        {
+          modules = core ++ modules;
+          inherit specialArgs;
+        }
+        // class
+      )
     else
       (import ../nixos-compat {
         inherit
           lib
           nixpkgs
           core
+          class
           specialArgs
           ;
       }).evaluate

@@ -94,6 +94,6 @@ let
     in
     named path (if inForce ? ${path} then force inForce module else declare inForce module);
 in
-# A list of files, and the set of those that are in force.
-files: inForce:
-map (file inForce) files
+# A list of modules, most of them files, and the set of those files that are in force.
+modules: inForce:
+map (nested inForce) modules

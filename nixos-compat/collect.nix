@@ -73,6 +73,8 @@ let
       inTree = isFile && lib.hasPrefix "${root}/" file;
       inherit isFile;
       definitions = definitionsOf m;
+      # The names below which it declares options.
+      declares = if isProperty m then [ ] else builtins.attrNames (m.options or { });
       disabled = map (
         d:
         if builtins.isAttrs d && !(d ? outPath) then

@@ -7,6 +7,8 @@
   nixpkgs,
   # Our modules, which every evaluation has.
   core,
+  # An argument of `evalModules`, in a set, or nothing.
+  class,
   specialArgs,
 }:
 let
@@ -18,21 +20,30 @@ let
   inherit (import ./definitions.nix { inherit lib; }) settings;
   borrowed = file: lib.hasPrefix "${root}/" (toString file);
 
-  ours =
-    (lib.evalModules {
-      modules = core;
-      inherit specialArgs;
-    }).options;
+  evalModules = modules: lib.evalModules ({ inherit modules specialArgs; } // class);
+
+  ours = (evalModules core).options;
   borrow = import ./borrow.nix { inherit lib ours; };
 
-  listed = map moduleFile (import (/. + "${root}/module-list.nix"));
+  # Besides files, the list has a module that is written into it.
+  entries = lib.partition (m: builtins.isPath m || builtins.isString m) (
+    import (/. + "${root}/module-list.nix")
+  );
+  listed = map moduleFile entries.right;
   isListed = setOf listed;
   isInTree = name: isListed ? "${root}/${name}";
   infrastructure = lib.filter (f: isListed ? ${f}) (
     map (f: "${root}/${f}") (import ./infrastructure.nix)
   );
 
-  setOf = names: listToAttrs (map (name: { inherit name; value = true; }) names);
+  setOf =
+    names:
+    listToAttrs (
+      map (name: {
+        inherit name;
+        value = true;
+      }) names
+    );
 
   replacedByOurs = map (f: "${root}/${f}") (import ./replaced.nix);
 
@@ -82,23 +93,21 @@ let
       folders = lib.filter (m: m.inTree && m.written != m.key) imported;
       withoutFolders.disabledModules = lib.unique (map (m: /. + m.written) folders);
 
-      evaluation = lib.evalModules {
-        modules =
-          core
-          ++ borrow (listed ++ unlisted) inForce
-          ++ lib.optional usersAreOld ./old-users.nix
-          ++ [
-            withoutFolders
-            (import ./values.nix {
-              inherit (lib.trivial) release;
-              isListed = isInTree;
-            })
-            (import ./quirks.nix { isListed = isInTree; })
-            (import ./results.nix { inherit findings; })
-          ]
-          ++ modules;
-        inherit specialArgs;
-      };
+      evaluation = evalModules (
+        core
+        ++ borrow (listed ++ unlisted ++ entries.wrong) inForce
+        ++ lib.optional usersAreOld ./old-users.nix
+        ++ [
+          withoutFolders
+          (import ./values.nix {
+            inherit (lib.trivial) release;
+            isListed = isInTree;
+          })
+          (import ./quirks.nix { isListed = isInTree; })
+          (import ./results.nix { inherit findings; })
+        ]
+        ++ modules
+      );
 
       acts = file: !(borrowed file) || inForce ? ${toString file};
       findings = import ./findings.nix {
@@ -133,25 +142,40 @@ let
     else
       round.evaluation;
 
-  # Whether modules need the layer: they import a NixOS module, ask for it, or set what we do not declare.
+  # Whether modules need the layer: they import a NixOS module, ask for it, are written for NixOS, or set what
+  # we do not declare. What a module reads can't be seen, but one that declares a service may read anything.
   isNeeded =
     probe: modules:
-    lib.any (m: m.inTree) (collect { args = importArgs; } modules)
-    || probe.config.nixos-compat.enable
+    let
+      imported = collect { args = importArgs; } modules;
+      inherit (probe.config) nixos-compat;
+    in
+    lib.any (m: m.inTree) imported
+    || nixos-compat.enable
+    || nixos-compat.autoImport
+    || lib.any (m: lib.any (name: nixosNames ? ${name}) m.declares) imported
     || lib.any (s: s.option == null) (settings {
       inherit (probe) options;
       modules = collectIn probe modules;
     });
+
+  # Where NixOS's own options are. A host's own, such as `options.my`, are elsewhere.
+  nixosNames = setOf [
+    "boot"
+    "hardware"
+    "networking"
+    "programs"
+    "security"
+    "services"
+    "virtualisation"
+  ];
 in
 {
   # Evaluates a host's modules, with the layer where they need it. Without it, they are evaluated once.
   evaluate =
     modules:
     let
-      probe = lib.evalModules {
-        modules = core ++ [ { _module.check = lib.mkOverride 10 false; } ] ++ modules;
-        inherit specialArgs;
-      };
+      probe = evalModules (core ++ [ { _module.check = lib.mkOverride 10 false; } ] ++ modules);
     in
     if isNeeded probe modules then evaluate modules [ ] else probe;
 }

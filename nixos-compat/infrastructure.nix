@@ -11,4 +11,6 @@
   "misc/extra-arguments.nix"
   # Old names of options.
   "rename.nix"
+  # Modular services, which become units.
+  "system/service/systemd/system.nix"
 ]

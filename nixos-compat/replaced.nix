@@ -1,6 +1,9 @@
 # NixOS modules whose work ours do in the distribution's way. Importing one adds its declarations, not its effects.
+#
+# Some have moved since; a nixpkgs has one of the names.
 [
   "config/networking.nix"
+  "config/nix.nix"
   "config/shells-environment.nix"
   "config/sysctl.nix"
   "config/system-environment.nix"
@@ -16,8 +19,12 @@
   "services/networking/ssh/sshd.nix"
   "services/scheduling/cron.nix"
   "services/system/dbus.nix"
+  "services/system/nix-daemon.nix"
   "system/boot/kernel.nix"
   "system/boot/systemd.nix"
+  "system/boot/systemd/tmpfiles.nix"
+  "system/boot/systemd/user.nix"
   "system/boot/tmpfiles.nix"
+  "system/etc/etc-activation.nix"
   "system/etc/etc.nix"
 ]

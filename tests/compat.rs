@@ -20,8 +20,9 @@ fn folder(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Evaluates a host to what show.nix tells about it.
-fn show(host: &Path, nixpkgs: &Path) -> Result<Output> {
+/// Evaluates a host to what show.nix tells about it, with another module library if one is given.
+fn show(host: &Path, nixpkgs: &Path, library: Option<&Path>) -> Result<Output> {
+    let library = library.map(|path| ["--arg".as_ref(), "library".as_ref(), path.as_os_str()]);
     Command::new("nix-instantiate")
         .arg("--store")
         .arg(own_store("compat-store"))
@@ -33,14 +34,15 @@ fn show(host: &Path, nixpkgs: &Path) -> Result<Output> {
         .arg("--arg")
         .arg("nixpkgs")
         .arg(nixpkgs)
+        .args(library.iter().flatten())
         .env("NIX_CONFIG", NIX_CONFIG)
         .env_remove("NIX_PATH")
         .output()
         .context("running nix-instantiate")
 }
 
-fn shown(host: &Path, nixpkgs: &Path) -> Result<serde_json::Value> {
-    let output = show(host, nixpkgs)?;
+fn shown(host: &Path, nixpkgs: &Path, library: Option<&Path>) -> Result<serde_json::Value> {
+    let output = show(host, nixpkgs, library)?;
     ensure!(
         output.status.success(),
         "evaluating {}:\n{}",
@@ -56,7 +58,7 @@ fn nixos_modules_give_units_files_and_what_has_no_effect() -> Result<()> {
         return Ok(());
     }
     for host in nix_files(&folder("hosts"))? {
-        let result = shown(&host, &folder("nixpkgs"))?;
+        let result = shown(&host, &folder("nixpkgs"), None)?;
         let pretty = serde_json::to_string_pretty(&result)? + "\n";
         compare(&host.with_extension("json"), &pretty)?;
     }
@@ -69,7 +71,31 @@ fn errors_name_what_is_missing_and_where() -> Result<()> {
         return Ok(());
     }
     for host in nix_files(&folder("errors"))? {
-        assert_fails_as_said(&host, &show(&host, &folder("nixpkgs"))?)?;
+        assert_fails_as_said(&host, &show(&host, &folder("nixpkgs"), None)?)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_library_of_nixpkgs_gives_the_same() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let Some(checkout) = std::env::var_os("NIXPKGS_LIB") else {
+        skip(
+            "no library of nixpkgs at hand (NIXPKGS_LIB=/path/of/nixpkgs.lib cargo test --test compat)",
+        );
+        return Ok(());
+    };
+    let library = Path::new(&checkout).join("lib");
+    for host in nix_files(&folder("hosts"))? {
+        let theirs = shown(&host, &folder("nixpkgs"), Some(&library))?;
+        let ours = shown(&host, &folder("nixpkgs"), None)?;
+        ensure!(
+            ours == theirs,
+            "{}: the libraries disagree\nembedded: {ours}\nnixpkgs:  {theirs}",
+            host.display()
+        );
     }
     Ok(())
 }
@@ -83,7 +109,8 @@ fn modules_of_a_real_nixpkgs_run_the_programs_of_the_distribution() -> Result<()
         skip("no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test compat)");
         return Ok(());
     };
-    let result = shown(&folder("nixos/web-and-database.nix"), Path::new(&nixpkgs))?;
+    let host = folder("nixos/web-and-database.nix");
+    let result = shown(&host, Path::new(&nixpkgs), None)?;
     for (unit, program) in [
         ("nginx.service", "/bin/nginx"),
         ("postgresql.service", "unit-script-postgresql-"),

@@ -1,5 +1,6 @@
 # Our modules that give meaning to options of NixOS.
 [
+  ./ca.nix
   ./cron.nix
   ./dbus.nix
   ./host-packages.nix

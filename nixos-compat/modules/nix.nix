@@ -1,5 +1,10 @@
 # The settings of Nix itself.
-{ config, lib, ... }:
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 let
   inherit (lib) mkOption types;
   inherit (import ../text.nix { inherit lib; }) terminated;
@@ -25,7 +30,20 @@ let
       lib.concatMapStringsSep " " shown v
     else
       toString v;
-  present = lib.filterAttrs (_name: v: v != null) cfg.settings;
+  # What Nix does without a setting, for modules that read what holds.
+  defaults = {
+    allowed-users = [ "*" ];
+    auto-optimise-store = false;
+    cores = 0;
+    max-jobs = 1;
+    sandbox = true;
+    substituters = [ "https://cache.nixos.org/" ];
+    trusted-public-keys = [ "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=" ];
+    trusted-users = [ "root" ];
+  };
+  # Only what is set is written.
+  set = with options.nix.settings; type.merge loc definitionsWithLocations;
+  present = lib.filterAttrs (_name: v: v != null) set;
   text =
     lib.concatStrings (lib.mapAttrsToList (name: v: "${name} = ${shown v}\n") present)
     + terminated cfg.extraOptions;
@@ -35,6 +53,7 @@ in
     settings = mkOption {
       type = types.attrsOf (types.either atom (types.listOf atom));
       default = { };
+      apply = given: defaults // given;
       example = {
         experimental-features = [
           "nix-command"

@@ -1,8 +1,17 @@
 # Evaluates a host and gives what came out, without building: unit and file texts, and what has no effect.
-{ file, nixpkgs }:
+{
+  file,
+  nixpkgs,
+  # A module library instead of the nixpkgs's own.
+  library ? null,
+}:
 let
   lib = import ../../modules/lib;
-  host = (import ../.. { inherit nixpkgs; }).evalFile { inherit file; };
+  host =
+    (import ../.. (
+      { inherit nixpkgs; } // (if library == null then { } else { lib = import library; })
+    )).evalFile
+      { inherit file; };
   inherit (host) config;
 
   # Folders and store hashes are another on each machine.

@@ -22,8 +22,26 @@ in
   storage = package "storage" "15.0" // {
     dataFormat = "15";
   };
+  systemd = package "systemd" "257";
+  servers.relay = package "relay" "0.9" // {
+    withPackages = _choose: package "relay-with-extensions" "0.9" // { meta.mainProgram = "relay"; };
+  };
+  formats.json = _args: {
+    type = lib.types.attrsOf lib.types.anything;
+    generate = name: value: builtins.toFile name (builtins.toJSON value);
+  };
   formats.ini = args: {
-    type = with lib.types; attrsOf (attrsOf (nullOr (oneOf [ bool int str ])));
+    type =
+      with lib.types;
+      attrsOf (
+        attrsOf (
+          nullOr (oneOf [
+            bool
+            int
+            str
+          ])
+        )
+      );
     generate = name: value: builtins.toFile name (lib.generators.toINI args value);
   };
 }

@@ -10,6 +10,12 @@
   ./services/misc/folder
   ./services/misc/rotate.nix
   ./services/security/certs.nix
+  ./services/today/relay.nix
   ./services/web/webd
+  ./system/service/systemd/system.nix
   ./system/systemd.nix
+  # Not every entry is a file.
+  {
+    documentation.extraModules = [ ./not-there.nix ];
+  }
 ]

@@ -1,9 +1,10 @@
 { lib, ... }:
 {
-  options.meta.maintainers = lib.mkOption {
-    type = lib.types.listOf lib.types.unspecified;
-    default = [ ];
+  imports = [ ../../../modules/generic/maintainers.nix ];
+  options.meta.doc = lib.mkOption {
+    type = lib.types.path;
     internal = true;
-    description = "Who looks after a module.";
+    description = "The chapter of the manual.";
   };
+  config.meta.maintainers = [ ];
 }

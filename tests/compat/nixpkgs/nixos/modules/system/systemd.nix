@@ -1,7 +1,8 @@
 # Declares what the core declares as well, and some more.
-{ lib, ... }:
+{ lib, pkgs, ... }:
 {
   options = {
+    systemd.package = lib.mkPackageOption pkgs "systemd" { };
     environment.etc = lib.mkOption {
       type = lib.types.attrsOf lib.types.anything;
       default = { };
