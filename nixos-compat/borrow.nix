@@ -7,6 +7,8 @@
 let
   subtract = import ./subtract.nix { inherit lib; };
   onceLists = import ./once-lists.nix { inherit lib; };
+  unitNames = import ./unit-names.nix { inherit lib; };
+  asToday = config: unitNames (onceLists config);
   fileOf = import ./module-file.nix;
 
   isFile = m: builtins.isPath m || builtins.isString m;
@@ -65,7 +67,7 @@ let
       m:
       m
       // lib.optionalAttrs (hasDeclarations m) { options = subtract ours m.options; }
-      // (if m ? config then { config = onceLists m.config; } else onceLists m)
+      // (if m ? config then { config = asToday m.config; } else asToday m)
       // lib.optionalAttrs (m ? imports || m ? require) {
         imports = map (nestedInForce inForce) (m.imports or m.require);
       }

@@ -44,6 +44,12 @@ in
       environment.etc = lib.genAttrs foreign (name: foreignEntry "/etc/${name}");
       # A script that modules source for the variables of login shells.
       system.build.setEnvironment = build.writeText "set-environment" exports;
+      # The same for pam_env, which modules name in their own files of PAM.
+      system.build.pamEnvironment = build.writeText "pam-environment" (
+        lib.concatStrings (
+          lib.mapAttrsToList (name: v: "${name}=\"${v}\"\n") config.environment.sessionVariables
+        )
+      );
 
       # The age of a host's data is not known here: what is new starts as new.
       system.stateVersion = lib.mkOverride 1400 release;
@@ -58,6 +64,10 @@ in
     })
     (lib.optionalAttrs (isListed "misc/label.nix") {
       system.nixos.label = lib.mkDefault release;
+    })
+    # The distribution's Nix has its own users.
+    (lib.optionalAttrs (isListed "services/misc/nix-daemon.nix") {
+      nix.nrBuildUsers = lib.mkDefault 0;
     })
     (lib.optionalAttrs (isListed "programs/ssh.nix") {
       programs.ssh.setXAuthLocation = lib.mkDefault false;

@@ -17,13 +17,19 @@ in
   "services/cluster/kubernetes/controller-manager.nix" = kubernetes;
   "services/cluster/kubernetes/flannel.nix" = kubernetes;
   "services/cluster/kubernetes/kubelet.nix" = kubernetes;
-  "services/cluster/kubernetes/pki.nix" = kubernetes;
+  "services/cluster/kubernetes/pki.nix" = {
+    imports = [ kubernetes ];
+    services.kubernetes.caFile = "/etc/ca.pem";
+    services.certmgr.specs.web = "/etc/spec";
+  };
   "services/cluster/kubernetes/proxy.nix" = kubernetes;
   "services/cluster/kubernetes/scheduler.nix" = kubernetes;
   "services/computing/torque/mom.nix".services.torque.mom.serverNode = "localhost";
-  "services/network-filesystems/ceph.nix".services.ceph.global = {
-    fsid = "433a2193-4f8a-47a0-95d2-209d7ca2cca5";
-    monInitialMembers = "a";
+  "services/network-filesystems/ceph.nix".services.ceph = {
+    global.fsid = "433a2193-4f8a-47a0-95d2-209d7ca2cca5";
+    global.monInitialMembers = "a";
+    mgr.enable = true;
+    mgr.daemons = [ "a" ];
   };
   "services/network-filesystems/openafs/client.nix".services.openafsClient.cellName = "example.org";
   "services/network-filesystems/openafs/server.nix".services.openafsServer = {
@@ -32,8 +38,11 @@ in
   };
   "services/network-filesystems/xtreemfs.nix".services.xtreemfs = {
     dir.uuid = "1";
+    dir.extraConfig = "";
     mrc.uuid = "2";
+    mrc.extraConfig = "";
     osd.uuid = "3";
+    osd.extraConfig = "";
   };
   "services/networking/btsync.nix".services.btsync = {
     deviceName = "name";
@@ -48,11 +57,12 @@ in
     domain = "example.org";
     proxy = [ "localhost:81" ];
   };
-  "services/networking/dante.nix".services.dante.config = "";
+  "services/networking/dante.nix".services.dante.config = "logoutput: syslog";
   "services/networking/flannel.nix".services.flannel.network = "10.0.0.0/16";
   "services/networking/gvpe.nix".services.gvpe = {
     nodename = "node";
     ipAddress = "10.0.0.1";
+    subnet = "10.0.0.0/24";
     configText = "port = 1";
   };
   "services/networking/haproxy.nix".services.haproxy.config = "defaults";

@@ -1,4 +1,8 @@
 # Applications.
+let
+  # They run on Oracle's Java, of which the licence has to be accepted.
+  java.nixpkgs.config.oraclejdk.accept_license = true;
+in
 {
   "services/admin/oxidized.nix".services.oxidized = {
     routerDB = "/etc/router.db";
@@ -13,6 +17,7 @@
     hydraURL = "https://hydra.example.org";
     notificationSender = "hydra@example.org";
   };
+  "services/development/jupyter/default.nix".services.jupyter.password = "'sha1:1'";
   "services/games/minecraft-server.nix".services.minecraft-server.eula = true;
   "services/hardware/lirc.nix".services.lirc = {
     options = "";
@@ -29,10 +34,7 @@
     user = "user";
     pass = "pass";
   };
-  "services/misc/exhibitor.nix".services.exhibitor = {
-    configType = "none";
-    aws.region = "here";
-  };
+  "services/misc/exhibitor.nix".services.exhibitor.configType = "none";
   "services/misc/gammu-smsd.nix".services.gammu-smsd.device.path = "/dev/ttyUSB0";
   "services/misc/gitlab.nix".services.gitlab = {
     databasePassword = "secret";
@@ -49,18 +51,29 @@
     { pkgs, ... }:
     {
       services.mysql.package = pkgs.mysql;
+      services.httpd.adminAddr = "root@example.org";
     };
   "services/misc/mesos-slave.nix".services.mesos.slave = {
     master = "localhost:5050";
     attributes = { };
   };
   "services/misc/osrm.nix".services.osrm.dataFile = "/srv/map.osrm";
+  "services/misc/zoneminder.nix".time.timeZone = "UTC";
   "services/misc/siproxd.nix".services.siproxd = {
     ifInbound = "eth0";
     ifOutbound = "eth1";
   };
   "services/misc/synergy.nix".services.synergy.client.serverAddress = "localhost";
-  "services/torrent/flexget.nix".services.flexget.config = "tasks: {}";
+  "services/torrent/flexget.nix" = {
+    services.flexget.config = "tasks: {}";
+    time.timeZone = "UTC";
+  };
+  "services/web-apps/atlassian/confluence.nix" = java;
+  "services/web-apps/atlassian/crowd.nix" = {
+    imports = [ java ];
+    services.crowd.openidPassword = "secret";
+  };
+  "services/web-apps/atlassian/jira.nix" = java;
   "services/web-apps/codimd.nix".services.codimd.configuration.dbURL = "postgres:///codimd";
   "services/web-apps/documize.nix".services.documize.db = "host=localhost";
   "services/web-apps/frab.nix".services.frab = {
@@ -83,6 +96,10 @@
     pem-files = [ ];
   };
   "services/web-servers/varnish/default.nix".services.varnish.config = "vcl 4.0;";
+  "services/x11/display-managers/auto.nix".services.xserver.enable = true;
+  "services/x11/display-managers/gdm.nix".services.xserver.enable = true;
+  "services/x11/display-managers/lightdm.nix".services.xserver.enable = true;
+  "services/x11/display-managers/sddm.nix".services.xserver.enable = true;
   "services/x11/redshift.nix".location = {
     latitude = 1.0;
     longitude = 1.0;

@@ -39,7 +39,10 @@ let
     }
     // env.passthru or { };
 
-  writeText = name: text: asPackage name (build.writeText name text);
+  # What nixpkgs's takes besides texts, as each derivation does: lists are joined, and null is nothing.
+  textOf = text: if builtins.isList text || text == null then toString text else text;
+
+  writeText = name: text: asPackage name (build.writeText name (textOf text));
 
   writeTextFile =
     {

@@ -1,5 +1,6 @@
-# Looks at one NixOS module: see sweep.py, which asks for one attribute at a time.
+# Looks at one NixOS module, for `system-manager compat`, which asks for one attribute at a time.
 {
+  # The folder of a nixpkgs.
   nixpkgs,
   # The module's path below `nixos/modules`.
   module ? "services/web-servers/nginx/default.nix",
@@ -106,10 +107,13 @@ let
   theirs = (nixos ([ nixosSettings ] ++ switchedOn ++ cases)).systemd.units;
 in
 {
-  # Every module that can be looked at.
-  modules = map (f: lib.removePrefix "${root}/" (import ../module-file.nix f)) (
-    import (nixpkgs + "/nixos/modules/module-list.nix")
-  );
+  # Which nixpkgs it is, and every module that can be looked at.
+  index = {
+    inherit (lib.trivial) release;
+    modules = map (f: lib.removePrefix "${root}/" (import ../module-file.nix f)) (
+      import (nixpkgs + "/nixos/modules/module-list.nix")
+    );
+  };
 
   inherit declares defaults;
   enabled = switched;

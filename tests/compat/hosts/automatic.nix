@@ -5,4 +5,7 @@
     enable = true;
     database = true;
   };
+  # Its module is one that ours replace.
+  nix.nrBuildUsers = 4;
+  services.rotate.enable = true;
 }

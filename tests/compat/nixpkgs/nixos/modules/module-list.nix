@@ -8,6 +8,7 @@
   ./rename.nix
   ./services/database/storage.nix
   ./services/misc/folder
+  ./services/misc/nix-daemon.nix
   ./services/misc/rotate.nix
   ./services/security/certs.nix
   ./services/today/relay.nix
