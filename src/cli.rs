@@ -96,6 +96,55 @@ pub struct SourceArgs {
     pub nix_option: Vec<String>,
 }
 
+/// Which modules are looked at, and how.
+#[derive(Debug, Args)]
+pub struct CompatArgs {
+    /// Modules by their path below nixos/modules; they are shown in detail
+    #[arg(value_name = "MODULE")]
+    pub modules: Vec<String>,
+
+    /// Look at all modules of which the path begins so
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "services/",
+        conflicts_with = "modules"
+    )]
+    pub under: String,
+
+    /// The nixpkgs [default: `<nixpkgs>` of `NIX_PATH`]
+    #[arg(long, value_name = "PATH")]
+    pub nixpkgs: Option<String>,
+
+    /// Compare the units with those of NixOS's own evaluation, which takes three times as long
+    #[arg(long)]
+    pub compare: bool,
+
+    /// Print Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+
+    /// Fail when fewer of the modules evaluate when they are enabled, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_enabled: Option<u8>,
+
+    /// How many processes of Nix run at the same time, each with up to 600 MB [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+
+    /// How long one may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+
+    /// Look at each module anew
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// A setting for Nix, as in nix.conf(5); may be repeated
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub nix_option: Vec<String>,
+}
+
 /// How an activation is done.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -233,6 +282,24 @@ Examples:
     Generations,
     /// Show what is managed, what was changed by hand, and what is unfinished
     Status,
+    /// Show which modules of NixOS work here
+    ///
+    /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
+    /// enabled, what it sets without effect on a host that is not NixOS, which option it wants to be set, and whether
+    /// tests have run it on a machine. Nothing is built. What was found is kept below ~/.cache/system-manager/compat.
+    #[command(after_long_help = "\
+Examples:
+  system-manager compat --nixpkgs ~/nixpkgs                          # all of services/; takes minutes
+  system-manager compat --nixpkgs ~/nixpkgs services/web-servers/nginx
+  system-manager compat --nixpkgs ~/nixpkgs --under services/mail/ --compare
+  system-manager compat --nixpkgs ~/nixpkgs --markdown >modules.md
+
+Exit codes:
+  0   all were looked at, whatever came of it
+  1   there is no nixpkgs or no Nix, or --min-enabled is not reached
+  2   the command line is wrong
+  3   interrupted; the same command goes on")]
+    Compat(CompatArgs),
     /// Write a first configuration, system.nix
     Init {
         /// The folder to write it to

@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command as Process, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 /// A program with its arguments, to be run once.
@@ -20,6 +20,7 @@ pub struct Command {
     hint: Option<&'static str>,
     user: Option<(u32, u32)>,
     limit: Option<Duration>,
+    stop: Option<Stop>,
 }
 
 /// What a program printed, and how it ended.
@@ -45,6 +46,7 @@ impl Command {
             hint: None,
             user: None,
             limit: None,
+            stop: None,
         }
     }
 
@@ -87,6 +89,13 @@ impl Command {
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
+        self
+    }
+
+    /// Ends the program when this says so, and does not start it after that.
+    #[must_use]
+    pub fn until(mut self, stop: &Stop) -> Self {
+        self.stop = Some(stop.clone());
         self
     }
 
@@ -141,6 +150,10 @@ impl Command {
                 ),
                 None => format!("running `{}`", self.name()),
             })?;
+        let pid = i32::try_from(child.id())
+            .map(Pid::from_raw)
+            .context("reading a process id")?;
+        let running = self.stop.as_ref().map(|stop| stop.watch(pid)).transpose()?;
         let writer = self
             .input
             .clone()
@@ -149,7 +162,8 @@ impl Command {
                 // A program that does not read all of its input is not an error of ours.
                 std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
             });
-        let output = self.wait(child)?;
+        let output = self.wait(child, pid)?;
+        drop(running);
         if let Some(writer) = writer {
             // The thread can't panic.
             let _ = writer.join();
@@ -161,15 +175,12 @@ impl Command {
         })
     }
 
-    fn wait(&self, child: Child) -> Result<std::process::Output> {
+    fn wait(&self, child: Child, pid: Pid) -> Result<std::process::Output> {
         let Some(limit) = self.limit else {
             return child
                 .wait_with_output()
                 .with_context(|| format!("waiting for `{}`", self.name()));
         };
-        let pid = i32::try_from(child.id())
-            .map(Pid::from_raw)
-            .context("reading a process id")?;
         let (sender, ended) = mpsc::channel();
         std::thread::spawn(move || sender.send(child.wait_with_output()).is_ok());
         match ended.recv_timeout(limit) {
@@ -177,17 +188,110 @@ impl Command {
             Err(_) => {
                 // It has not been waited for, so the number is still its own.
                 kill(pid, Signal::SIGKILL).with_context(|| format!("ending `{}`", self.name()))?;
-                bail!(
-                    "`{}` took longer than {} s and was ended",
-                    self.name(),
-                    limit.as_secs()
-                )
+                Err(TookTooLong {
+                    program: self.name(),
+                    limit,
+                }
+                .into())
             }
         }
     }
 
     fn name(&self) -> String {
         self.program.to_string_lossy().into_owned()
+    }
+}
+
+/// A program that was ended at its limit.
+#[derive(Debug)]
+pub struct TookTooLong {
+    program: String,
+    limit: Duration,
+}
+
+impl std::fmt::Display for TookTooLong {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            out,
+            "`{}` took longer than {} s and was ended",
+            self.program,
+            self.limit.as_secs()
+        )
+    }
+}
+
+impl std::error::Error for TookTooLong {}
+
+/// Ends programs that run when the user interrupts this one.
+#[derive(Clone, Default)]
+pub struct Stop(Arc<Mutex<Running>>);
+
+#[derive(Default)]
+struct Running {
+    stopped: bool,
+    programs: Vec<Pid>,
+}
+
+/// A program among those that a `Stop` ends, until it has ended by itself.
+struct Watched<'a> {
+    stop: &'a Stop,
+    pid: Pid,
+}
+
+impl Stop {
+    /// Makes interrupts (SIGINT, SIGTERM, SIGHUP) stop the programs instead of this process. To be called before any
+    /// other thread is there.
+    ///
+    /// # Errors
+    /// When the signals can't be blocked.
+    pub fn on_interrupt() -> Result<Self> {
+        let mut signals = SigSet::empty();
+        signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
+        signals.thread_block().context("blocking signals")?;
+        let stop = Self::default();
+        let ours = stop.clone();
+        std::thread::spawn(move || {
+            while signals.wait().is_ok() {
+                ours.stop();
+            }
+        });
+        Ok(stop)
+    }
+
+    /// Ends the programs that run; no other one is started.
+    pub fn stop(&self) {
+        let mut running = self.running();
+        running.stopped = true;
+        for pid in &running.programs {
+            // One that has just ended by itself is what was wanted.
+            let _ = kill(*pid, Signal::SIGKILL);
+        }
+    }
+
+    /// Says whether programs were stopped.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.running().stopped
+    }
+
+    fn watch(&self, pid: Pid) -> Result<Watched<'_>> {
+        let mut running = self.running();
+        running.programs.push(pid);
+        if running.stopped {
+            kill(pid, Signal::SIGKILL).context("ending a program")?;
+        }
+        Ok(Watched { stop: self, pid })
+    }
+
+    /// A thread that panicked has left nothing half done here.
+    fn running(&self) -> MutexGuard<'_, Running> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.stop.running().programs.retain(|pid| *pid != self.pid);
     }
 }
 

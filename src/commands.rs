@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow};
 
 use crate::apply::{self, Activation, Progress};
-use crate::cli::{ApplyArgs, SourceArgs};
+use crate::cli::{ApplyArgs, CompatArgs, SourceArgs};
 use crate::command::{Command, show_code};
+use crate::compat;
 use crate::lock::Lock;
 use crate::names::AbsolutePath;
 use crate::nix::{BuildOptions, Source};
@@ -43,18 +44,33 @@ pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
         (None, Some(uri)) => Source::Flake(uri.clone()),
         (None, None) => Source::find()?,
     };
-    let nix_options = args
-        .nix_option
-        .chunks(2)
-        .filter_map(|pair| Some((pair.first()?.clone(), pair.get(1)?.clone())))
-        .collect();
     Ok((
         source,
-        BuildOptions {
-            nixpkgs: args.nixpkgs.clone(),
-            nix_options,
-        },
+        build_options(args.nixpkgs.as_deref(), &args.nix_option),
     ))
+}
+
+fn build_options(nixpkgs: Option<&str>, nix_option: &[String]) -> BuildOptions {
+    let pair = |pair: &[String]| Some((pair.first()?.clone(), pair.get(1)?.clone()));
+    BuildOptions {
+        nixpkgs: nixpkgs.map(str::to_owned),
+        nix_options: nix_option.chunks(2).filter_map(pair).collect(),
+    }
+}
+
+/// Gives what is to be looked at.
+#[must_use]
+pub fn survey_request(args: &CompatArgs) -> compat::Request {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    compat::Request {
+        build: build_options(args.nixpkgs.as_deref(), &args.nix_option),
+        modules: args.modules.clone(),
+        under: args.under.clone(),
+        jobs: args.jobs.map_or_else(cores, usize::from),
+        limit: Duration::from_secs(args.timeout),
+        compare: args.compare,
+        fresh: args.no_cache,
+    }
 }
 
 /// Turns a path that was given, or a link such as the profile, into the store path of a toplevel.

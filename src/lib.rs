@@ -14,6 +14,7 @@ pub mod claims;
 pub mod cli;
 pub mod command;
 pub mod commands;
+pub mod compat;
 pub mod desired;
 pub mod diffs;
 pub mod etc;

@@ -10,8 +10,9 @@ use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
 use serde::Serialize;
 use system_manager::apply::Progress;
-use system_manager::cli::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
+use system_manager::cli::{ApplyArgs, Cli, ColorChoice, Command, CompatArgs, Global, SourceArgs};
 use system_manager::commands::{self, End, Failure};
+use system_manager::compat;
 use system_manager::manifest::Manifest;
 use system_manager::names::AbsolutePath;
 use system_manager::outcome::Outcome;
@@ -273,6 +274,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Rollback { to, apply } => session.rollback(to, &apply),
         Command::Generations => session.generations(),
         Command::Status => session.status(),
+        Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => {
             let path = commands::init(&folder)?;
             print(&format!(
@@ -363,6 +365,41 @@ impl Session {
         let number = profile::register(&self.root, toplevel)?.number;
         print(&format!("generation {number}: {toplevel}"))?;
         Ok(End::Done)
+    }
+
+    fn compat(&self, args: &CompatArgs) -> Result<End, Failure> {
+        let terminal = std::io::stderr().is_terminal();
+        let ended = compat::survey(&commands::survey_request(args), &mut |p| {
+            if terminal {
+                eprint!("\r\x1b[K{}/{} {}", p.done, p.of, p.module);
+            }
+        });
+        if terminal {
+            eprint!("\r\x1b[K");
+        }
+        let survey = match ended? {
+            compat::Ended::Done(survey) => survey,
+            compat::Ended::Stopped { done, of } => {
+                return Err(Failure::PartWay(anyhow::anyhow!(
+                    "interrupted; {done} of {of} modules are in the cache"
+                )));
+            }
+        };
+        if self.json {
+            print_json(&survey)?;
+        } else if args.markdown {
+            print(compat::report::render_markdown(&survey).trim_end())?;
+        } else {
+            let details = !args.modules.is_empty();
+            print(compat::report::render_text(&survey, details, self.style).trim_end())?;
+        }
+        let (enabled, of) = (survey.summary.enabled, survey.summary.switchable);
+        match args.min_enabled.map(usize::from) {
+            Some(least) if enabled * 100 < least * of => Err(Failure::Before(anyhow::anyhow!(
+                "{enabled} of {of} modules evaluate when they are enabled, which is less than {least} %"
+            ))),
+            _ => Ok(End::Done),
+        }
     }
 
     fn status(&self) -> Result<End, Failure> {

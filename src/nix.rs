@@ -167,7 +167,8 @@ fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
     })
 }
 
-fn find_nixpkgs(options: &BuildOptions) -> Option<PathBuf> {
+/// Gives the nixpkgs that was named, or that `NIX_PATH` has.
+pub(crate) fn find_nixpkgs(options: &BuildOptions) -> Option<PathBuf> {
     match options.nixpkgs.as_deref() {
         Some(EMBEDDED) => None,
         Some(path) => Some(fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path))),
@@ -184,7 +185,7 @@ fn find_nixpkgs(options: &BuildOptions) -> Option<PathBuf> {
 }
 
 /// Prepares a Nix command so that it also works where only the package `nix-bin` was installed and nothing configured.
-fn nix(program: &str, offline: bool, options: &BuildOptions) -> Command {
+pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Command {
     let mut settings = String::new();
     let single_user = nix::unistd::geteuid().is_root()
         && !Path::new("/nix/var/nix/daemon-socket/socket").exists()
@@ -225,19 +226,8 @@ pub fn source_folder() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("SYSTEM_MANAGER_SOURCE") {
         return Ok(folder.into());
     }
-    let mut digest = Sha256::new();
-    for (name, content) in embedded::FILES {
-        digest.update(name.as_bytes());
-        digest.update((content.len() as u64).to_le_bytes());
-        digest.update(content);
-    }
-    let digest = digest.finalize();
-    let tag: String = digest.iter().take(8).map(|b| format!("{b:02x}")).collect();
-    let cache = std::env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".cache")))
-        .unwrap_or_else(|| PathBuf::from("/var/cache"))
-        .join("system-manager");
+    let tag = embedded_tag(|_name| true);
+    let cache = cache_folder();
     let folder = cache.join(format!("nix-{tag}"));
     if !folder.exists() {
         let partial = cache.join(format!("nix-{tag}.{}", std::process::id()));
@@ -250,6 +240,27 @@ pub fn source_folder() -> Result<PathBuf> {
             .with_context(|| format!("unpacking the modules to {}", folder.display()))?;
     }
     Ok(folder)
+}
+
+/// Gives what tells the embedded Nix files from those of another version: a hash of the files of these names.
+pub(crate) fn embedded_tag(counts: impl Fn(&str) -> bool) -> String {
+    let mut digest = Sha256::new();
+    for (name, content) in embedded::FILES.iter().filter(|(name, _)| counts(name)) {
+        digest.update(name.as_bytes());
+        digest.update((content.len() as u64).to_le_bytes());
+        digest.update(content);
+    }
+    let digest = digest.finalize();
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Gives the folder for what can be made again.
+pub(crate) fn cache_folder() -> PathBuf {
+    std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".cache")))
+        .unwrap_or_else(|| PathBuf::from("/var/cache"))
+        .join("system-manager")
 }
 
 fn unpack(folder: &Path) -> std::io::Result<()> {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
 use system_manager::cli::Cli;
+use system_manager::compat::verdict::Survey;
 use system_manager::manifest::Manifest;
 
 fn project(relative: &str) -> PathBuf {
@@ -42,6 +43,13 @@ fn the_schema_is_that_of_the_manifest() {
     let schema = schemars::schema_for!(Manifest);
     let text = serde_json::to_string_pretty(&schema).unwrap();
     check_file("docs/manifest.schema.json", &format!("{text}\n"));
+}
+
+#[test]
+fn the_schema_of_a_survey_is_that_of_the_program() {
+    let schema = schemars::schema_for!(Survey);
+    let text = serde_json::to_string_pretty(&schema).unwrap();
+    check_file("docs/compat.schema.json", &format!("{text}\n"));
 }
 
 #[test]

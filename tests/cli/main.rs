@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod blocks;
+mod compat;
 mod drift;
 mod etc;
 mod foreign;
@@ -10,6 +11,8 @@ mod generations;
 mod kill;
 #[path = "../needs/mod.rs"]
 mod needs;
+#[path = "../nix_fixture/mod.rs"]
+mod nix_fixture;
 mod obstacles;
 mod output;
 mod still;

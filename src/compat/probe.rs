@@ -1,0 +1,225 @@
+//! Asks Nix about one module at a time, each question in a process of its own: some errors of Nix can't be caught.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::reasons::parse_reason;
+use super::units::{self, Texts};
+use super::verdict::{Compared, Enabled, Findings, Step};
+use crate::command::{Stop, TookTooLong};
+use crate::nix::{self, BuildOptions};
+
+/// What is asked, and how long it may take.
+#[derive(Clone)]
+pub struct Probe {
+    nixpkgs: PathBuf,
+    source: PathBuf,
+    options: BuildOptions,
+    limit: Duration,
+    stop: Stop,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// Nix says so: it will say the same again.
+    Says(String),
+    /// Another time it may be different: it took too long, or was ended.
+    Broke(String),
+}
+
+/// The modules of a nixpkgs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// The release that it says it is.
+    pub release: String,
+    /// Each module's file, below `nixos/modules`.
+    pub modules: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct All {
+    declares: usize,
+    defaults: Vec<String>,
+    enabled: Enabled,
+}
+
+#[derive(Deserialize)]
+struct BothWays {
+    ours: Texts,
+    theirs: Texts,
+    names: Vec<String>,
+}
+
+/// An answer, or why there is none.
+pub type Answer<T> = std::result::Result<T, Failure>;
+
+impl Probe {
+    /// Prepares to ask about a nixpkgs.
+    ///
+    /// # Errors
+    /// When the program's Nix files can't be unpacked.
+    pub fn new(
+        nixpkgs: &Path,
+        options: BuildOptions,
+        limit: Duration,
+        stop: &Stop,
+    ) -> Result<Self> {
+        Ok(Self {
+            nixpkgs: nixpkgs.to_owned(),
+            source: nix::source_folder()?,
+            options,
+            limit,
+            stop: stop.clone(),
+        })
+    }
+
+    /// Says whether the user has interrupted it: what failed since then says nothing.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stop.is_stopped()
+    }
+
+    /// Evaluates an attribute of one of our files, with arguments for `nix-instantiate`. Nothing is written to the store.
+    ///
+    /// # Errors
+    /// When Nix is not there, or gives what was not asked for.
+    pub fn ask<T: DeserializeOwned>(
+        &self,
+        file: &str,
+        attribute: &str,
+        arguments: &[&str],
+    ) -> Result<Answer<T>> {
+        let mut command = nix::nix("nix-instantiate", true, &self.options)
+            .args(["--readonly-mode", "--eval", "--strict", "--json", "-A"])
+            .arg(attribute)
+            .arg(self.source.join(file))
+            .args(["--argstr", "nixpkgs"])
+            .arg(&self.nixpkgs)
+            .args(arguments.iter().copied())
+            .env("NIX_PATH", format!("nixpkgs={}", self.nixpkgs.display()));
+        // The question is whether modules evaluate, not whether their packages are wanted.
+        for kind in ["BROKEN", "INSECURE", "UNFREE"] {
+            command = command.env(format!("NIXPKGS_ALLOW_{kind}"), "1");
+        }
+        let output = match command.limit(self.limit).until(&self.stop).output() {
+            Ok(output) => output,
+            Err(error) if error.is::<TookTooLong>() => {
+                let text = format!("no result after {} s", self.limit.as_secs());
+                return Ok(Err(Failure::Broke(text)));
+            }
+            Err(error) => return Err(error),
+        };
+        match output.code {
+            Some(0) => serde_json::from_slice(&output.stdout)
+                .map(Ok)
+                .with_context(|| format!("reading what Nix gave for `{attribute}`")),
+            Some(_) => {
+                let text = String::from_utf8_lossy(&output.stderr);
+                Ok(Err(Failure::Says(parse_reason(&text))))
+            }
+            None => Ok(Err(Failure::Broke("Nix was ended by a signal".to_owned()))),
+        }
+    }
+
+    fn ask_module<T: DeserializeOwned>(
+        &self,
+        attribute: &str,
+        arguments: &[&str],
+    ) -> Result<Answer<T>> {
+        self.ask("nixos-compat/sweep/module.nix", attribute, arguments)
+    }
+
+    /// Lists the modules.
+    ///
+    /// # Errors
+    /// When Nix is not there.
+    pub fn list(&self) -> Result<Answer<Index>> {
+        self.ask_module("index", &[])
+    }
+
+    /// Lists the units of a NixOS without any module.
+    ///
+    /// # Errors
+    /// When Nix is not there.
+    pub fn base(&self) -> Result<Answer<Vec<String>>> {
+        self.ask_module("base", &[])
+    }
+
+    /// Tries a module; whether what failed would fail again is the second part.
+    ///
+    /// # Errors
+    /// When Nix is not there.
+    pub fn try_module(&self, module: &str) -> Result<(Findings, bool)> {
+        let arguments = ["--argstr", "module", module];
+        // All at once is faster where nothing fails.
+        if let Ok(all) = self.ask_module::<All>("all", &arguments)? {
+            let findings = Findings {
+                declares: Some(all.declares),
+                defaults: Some(all.defaults),
+                errors: assertions(&all.enabled),
+                enabled: Some(all.enabled),
+            };
+            return Ok((findings, true));
+        }
+        let mut failures = Vec::new();
+        let mut failed = |step, failure| failures.push((step, failure));
+        let findings = Findings {
+            declares: self
+                .ask_module("declares", &arguments)?
+                .map_err(|f| failed(Step::Declares, f))
+                .ok(),
+            defaults: self
+                .ask_module("defaults", &arguments)?
+                .map_err(|f| failed(Step::Defaults, f))
+                .ok(),
+            enabled: self
+                .ask_module("enabled", &arguments)?
+                .map_err(|f| failed(Step::Enabled, f))
+                .ok(),
+            ..Findings::default()
+        };
+        let mut errors = findings
+            .enabled
+            .as_ref()
+            .map(assertions)
+            .unwrap_or_default();
+        let mut lasting = true;
+        for (step, failure) in failures {
+            lasting &= matches!(failure, Failure::Says(_));
+            let (Failure::Says(text) | Failure::Broke(text)) = failure;
+            errors.insert(step, text);
+        }
+        Ok((Findings { errors, ..findings }, lasting))
+    }
+
+    /// Compares a module's units with those of NixOS's own evaluation.
+    ///
+    /// # Errors
+    /// When Nix is not there.
+    pub fn compare(&self, module: &str, base: &[String]) -> Result<Answer<Compared>> {
+        let arguments = [
+            "--argstr",
+            "module",
+            module,
+            "--arg",
+            "hostPackages",
+            "false",
+        ];
+        let answer = self.ask_module::<BothWays>("compared", &arguments)?;
+        Ok(answer.map(|both| units::compare(&both.ours, &both.theirs, &both.names, base)))
+    }
+}
+
+/// Gives the assertion that does not hold, as an error.
+fn assertions(enabled: &Enabled) -> std::collections::BTreeMap<Step, String> {
+    let first = enabled.failed.first();
+    first
+        .map(|message| (Step::Enabled, format!("assertion: {}", message.trim())))
+        .into_iter()
+        .collect()
+}
