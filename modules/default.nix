@@ -1,5 +1,7 @@
 # The list of the core modules. Each file declares one area of options.
 [
+  ./activation
+  ./activation/user.nix
   ./assertions.nix
   ./checks.nix
   ./environment.nix

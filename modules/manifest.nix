@@ -25,6 +25,7 @@ let
       tmpfiles
       tmpfilesPackages
       environment
+      activationScripts
       hostRequirements
       preActivationChecks
       accounts

@@ -11,12 +11,14 @@ use crate::blocks;
 use crate::claims;
 use crate::etc::FileChange;
 use crate::host_accounts;
-use crate::journal::{Journal, Record};
+use crate::journal::{self, Journal, Record};
 use crate::manifest::Accounts;
 use crate::names::TargetPath;
 use crate::outcome::{self, Outcome};
 use crate::plan::{Goal, Plan, Step};
 use crate::root::{NewFile, Node, Root};
+use crate::script_run::{self, FailedScript};
+use crate::scripts::{Action, ScriptAction};
 use crate::state::{self, State};
 use crate::systemd::{Event, Systemd, TIMED_OUT};
 use crate::tmpfiles;
@@ -70,7 +72,9 @@ pub struct Activation<'a> {
     pub user_units: Option<(&'a UnitSet, &'a UnitSet)>,
     /// The sources of the user managers' units before.
     pub user_units_before: &'a BTreeMap<TargetPath, String>,
-    /// How long to wait for a job.
+    /// What activation scripts are told that is being done.
+    pub action: Action,
+    /// How long to wait for a job, or for an activation script.
     pub unit_timeout: Duration,
 }
 
@@ -84,7 +88,7 @@ pub fn apply(
 ) -> Result<Outcome, Stopped> {
     let units = activation.systemd.map(|systemd| UnitSwitch {
         systemd,
-        plan: &activation.plan.units,
+        plan: activation.plan.units.clone(),
         new_units: activation.new_units,
         before: activation.before,
         timeout: activation.unit_timeout,
@@ -98,6 +102,7 @@ pub fn apply(
         users: BTreeMap::new(),
         problems: Vec::new(),
         tmpfiles: None,
+        failed_scripts: Vec::new(),
     };
     if run.a.plan.accounts.is_due {
         host_accounts::check_unlocked(run.a.root).map_err(|error| Stopped {
@@ -125,6 +130,7 @@ struct Run<'a> {
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
     tmpfiles: Option<String>,
+    failed_scripts: Vec<FailedScript>,
 }
 
 impl Run<'_> {
@@ -170,6 +176,7 @@ impl Run<'_> {
             Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::apply(root, change),
+            Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
                 self.a.systemd.map_or(Ok(()), Systemd::reload)?;
@@ -177,7 +184,7 @@ impl Run<'_> {
             }
             Step::Tmpfiles => self.apply_tmpfiles(),
             Step::UserManagers => self.switch_user_managers(),
-            Step::StartUnits => self.with_units(tell, |units, tell| units.start(tell)),
+            Step::StartUnits => self.start_units(tell),
             Step::Commit => self.commit(),
         }
     }
@@ -187,6 +194,7 @@ impl Run<'_> {
         claims::claim(&mut self.a.state, &plan.files, now());
         blocks::claim(&mut self.a.state, &plan.blocks, now());
         tmpfiles::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.pending = crate::units::Seeds::default();
         root.make_folders(Path::new("etc"))?;
         root.make_folders(Path::new("var/lib"))?;
@@ -204,6 +212,7 @@ impl Run<'_> {
                 .user_units
                 .is_some()
                 .then(|| self.a.user_units_before.clone()),
+            boot: journal::this_boot(),
         };
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin)?;
@@ -265,6 +274,55 @@ impl Run<'_> {
             }
             _ => bail!("/etc/{} has nothing to be written", change.target),
         }
+    }
+
+    /// A script that fails is no reason to leave the host half-way, as on NixOS; it runs again next time.
+    fn run_script(&mut self, script: &ScriptAction) -> Result<()> {
+        let Goal::Activate(toplevel) = &self.a.plan.goal else {
+            return Ok(());
+        };
+        let failed = script_run::run(
+            self.a.root,
+            &script.name,
+            &script.script,
+            toplevel,
+            self.a.action,
+            self.a.unit_timeout,
+        );
+        // It may have changed what was looked at.
+        self.a.root.forget_last();
+        if let Some(failed) = failed {
+            self.failed_scripts.push(failed);
+            return Ok(());
+        }
+        self.a.state.scripts.finish(&script.name);
+        self.note(&Record::ScriptDone {
+            name: script.name.clone(),
+            script: script.script.clone(),
+        })
+    }
+
+    /// Starts units, those among them that scripts ask for. The lists stay until that is done.
+    fn start_units(&mut self, tell: &mut dyn FnMut(Progress<'_>) -> Result<()>) -> Result<()> {
+        let (root, action) = (self.a.root, self.a.action);
+        if !root.is_live() {
+            // Its boot will start them all.
+            return script_run::drop_requests(root, action);
+        }
+        let requests = script_run::read_requests(root, action)?;
+        match &mut self.units {
+            Some(units) => units.add_requests(&requests),
+            None if requests.is_empty() => {}
+            None => self.problems.push(
+                "activation scripts ask for restarts of units, but systemd is not running here"
+                    .to_owned(),
+            ),
+        }
+        self.with_units(tell, |units, tell| units.start(tell))?;
+        if requests.is_empty() {
+            return Ok(());
+        }
+        script_run::drop_requests(root, action)
     }
 
     fn apply_tmpfiles(&mut self) -> Result<()> {
@@ -361,16 +419,16 @@ impl Run<'_> {
     /// Judges what has been done; by now it is, so nothing here ends the activation.
     fn outcome(mut self) -> Outcome {
         let plan = self.a.plan;
-        let (units, jobs) = match self.units {
+        let (units, jobs, not_restarted) = match self.units {
             Some(switch) => {
                 let judged = switch.judge().unwrap_or_else(|error| {
                     self.problems
                         .push(format!("what became of the units can't be told: {error:#}"));
                     UnitOutcome::default()
                 });
-                (judged, switch.jobs)
+                (judged, switch.jobs, switch.plan.skipped)
             }
-            None => (UnitOutcome::default(), Vec::new()),
+            None => <_>::default(),
         };
         Outcome {
             version: outcome::VERSION,
@@ -382,7 +440,8 @@ impl Run<'_> {
             logs: read_logs(units.failed.keys(), "unit", self.begun),
             jobs,
             units,
-            not_restarted: plan.units.skipped.clone(),
+            not_restarted,
+            failed_scripts: self.failed_scripts,
             users: self.users,
             problems: self.problems,
             tmpfiles: self.tmpfiles,

@@ -27,7 +27,7 @@ Exit codes:
   1   refused or failed before anything was changed
   2   the command line is wrong
   3   stopped part-way; run again to resume
-  4   activated, but units that this run touched have failed
+  4   activated, but units or scripts of this run have failed
   5   rolled back (switch --rollback-on-failure)
   10  there are changes (plan --detailed-exitcode)";
 
@@ -148,7 +148,8 @@ pub struct CompatArgs {
 /// How an activation is done.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// How long to wait for a unit to stop, start or reload, in seconds; what has not ended by then has failed
+    /// How long to wait for a unit to stop, start or reload, and for each activation script, in seconds; what has not
+    /// ended by then has failed
     #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,
 
@@ -323,6 +324,21 @@ Examples:
         /// The command
         #[arg(value_name = "COMMAND")]
         command: Option<String>,
+    },
+    /// Run the activation scripts of what is active, as the boot does
+    #[command(hide = true, name = "run-activation-scripts")]
+    RunActivationScripts {
+        /// How long they may take.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Run a program that ends with whoever holds the other end of standard input
+    #[command(hide = true, name = crate::leash::COMMAND)]
+    RunOnLeash {
+        /// The root that it runs in
+        root: PathBuf,
+        /// The program
+        program: PathBuf,
     },
     /// Switch the manager of the user who runs this, as the activation asks on standard input
     #[command(hide = true, name = crate::user_managers::COMMAND)]

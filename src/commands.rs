@@ -9,7 +9,9 @@ use crate::apply::{self, Activation, Progress};
 use crate::cli::{ApplyArgs, CompatArgs, SourceArgs};
 use crate::command::{Command, show_code};
 use crate::compat;
+use crate::journal;
 use crate::lock::Lock;
+use crate::manifest::Manifest;
 use crate::names::AbsolutePath;
 use crate::nix::{BuildOptions, Source};
 use crate::outcome::Outcome;
@@ -17,7 +19,12 @@ use crate::plan::{Goal, Plan};
 use crate::prepare::Prepared;
 use crate::profile;
 use crate::root::Root;
+use crate::script_run::{self, FailedScript};
+use crate::scripts::Action;
+use crate::state::State;
 use crate::switch_to_configuration;
+use crate::unit_request;
+use crate::units::UnitPlan;
 
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +33,10 @@ pub enum End {
     Done,
     /// Refused, before anything was changed; what was in the way has been printed.
     Refused,
-    /// Activated, but units or tmpfiles rules failed.
+    /// Activated, but units, tmpfiles rules or activation scripts failed.
     Failed,
+    /// Activated, but activation scripts failed; nothing else did.
+    ScriptsFailed,
     /// Went back to the generation before.
     RolledBack,
     /// There are changes (`plan --detailed-exitcode`).
@@ -164,6 +173,7 @@ pub fn activate(
         state: prepared.state,
         user_units: prepared.user_units.as_ref().map(|(old, new)| (old, new)),
         user_units_before: &prepared.user_units_before,
+        action: prepared.action,
         unit_timeout: Duration::from_secs(args.unit_timeout),
     };
     let toplevel = match &prepared.plan.goal {
@@ -191,6 +201,84 @@ pub fn activate(
             Failure::Before(stopped.error)
         }
     })
+}
+
+/// Runs the activation scripts that support it, changing nothing, and gives what would be done to units with what they
+/// ask for.
+///
+/// # Errors
+/// When the lists that they leave can't be read.
+pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Result<UnitPlan> {
+    let Goal::Activate(toplevel) = &prepared.plan.goal else {
+        return Ok(prepared.plan.units.clone());
+    };
+    let limit = Duration::from_secs(args.unit_timeout);
+    for script in &prepared.plan.scripts.run {
+        if script.supports_dry_activation {
+            let (name, path) = (&script.name, &script.script);
+            if let Some(failed) =
+                script_run::run(root, name, path, toplevel, Action::DryActivate, limit)
+            {
+                warn_of_script(&failed);
+            }
+        } else {
+            tracing::info!(
+                "the activation script {} does not support dry activation",
+                script.name
+            );
+        }
+    }
+    let mut units = prepared.plan.units.clone();
+    let requests = script_run::read_requests(root, Action::DryActivate)?;
+    unit_request::add(&mut units, &requests, &prepared.new_units, &prepared.before);
+    script_run::drop_requests(root, Action::DryActivate)?;
+    Ok(units)
+}
+
+/// Runs all activation scripts of what is active: at boot, when `/run` is empty. The state stays as it is.
+///
+/// # Errors
+/// When the state or the manifest can't be read.
+pub fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure> {
+    let state = State::read(root)?;
+    if let Some(interrupted) = journal::read(root)? {
+        tracing::warn!(
+            "an activation was interrupted ({}); the scripts of what was active before run",
+            interrupted.purpose
+        );
+    }
+    let Some(active) = state.active else {
+        return Ok(End::Done);
+    };
+    let manifest = Manifest::read(Path::new(active.toplevel.as_str()))?;
+    let limit = Duration::from_secs(args.unit_timeout);
+    let mut failed = false;
+    for script in &manifest.activation_scripts {
+        let (name, path) = (&script.name, &script.script);
+        if let Some(why) = script_run::run(root, name, path, &active.toplevel, Action::Boot, limit)
+        {
+            warn_of_script(&why);
+            failed = true;
+        }
+    }
+    // No unit is up that could be restarted.
+    script_run::drop_requests(root, Action::Boot)?;
+    Ok(if failed {
+        End::ScriptsFailed
+    } else {
+        End::Done
+    })
+}
+
+fn warn_of_script(failed: &FailedScript) {
+    tracing::warn!(
+        "the activation script {} failed: {}",
+        failed.name,
+        failed.why
+    );
+    for line in &failed.log {
+        tracing::warn!("{}: {line}", failed.name);
+    }
 }
 
 /// Takes the lock of a host.

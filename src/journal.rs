@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
-use crate::names::TargetPath;
+use crate::names::{AbsolutePath, TargetPath};
 use crate::root::Root;
 use crate::units::Seeds;
 
@@ -32,6 +32,15 @@ pub enum Record {
         tmpfiles: bool,
         /// The sources of the user managers' units before, when those are to be switched.
         user_units: Option<BTreeMap<TargetPath, String>>,
+        /// The boot in which it is done; what scripts have done may not outlive it.
+        boot: String,
+    },
+    /// An activation script ended well.
+    ScriptDone {
+        /// Its name.
+        name: String,
+        /// The executable.
+        script: AbsolutePath,
     },
     /// A unit action ended, well or not.
     Done {
@@ -57,6 +66,19 @@ pub struct Interrupted {
     pub tmpfiles: bool,
     /// The sources of the user managers' units before, when those are still to be switched.
     pub user_units: Option<BTreeMap<TargetPath, String>>,
+    /// The boot in which it was done.
+    pub boot: String,
+    /// Activation scripts that ended well.
+    pub scripts: BTreeMap<String, AbsolutePath>,
+}
+
+/// Gives what tells this boot from others; nothing where the kernel does not say.
+#[must_use]
+pub fn this_boot() -> String {
+    // Without it, no boot is the same as another one: scripts run once more than needed.
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .unwrap_or_default()
 }
 
 /// Reads what an interrupted activation left; none when the last one ended.
@@ -77,17 +99,23 @@ fn parse(bytes: &[u8]) -> Interrupted {
                 due,
                 tmpfiles,
                 user_units,
+                boot,
             }) => {
                 left = Interrupted {
                     purpose,
                     due,
                     tmpfiles,
                     user_units,
+                    boot,
+                    scripts: BTreeMap::new(),
                 };
                 done.clear();
             }
             Ok(Record::Done { unit }) => {
                 done.insert(unit);
+            }
+            Ok(Record::ScriptDone { name, script }) => {
+                left.scripts.insert(name, script);
             }
             Ok(Record::DaemonReloadDone) => left.due.daemon_reload = false,
             Ok(Record::TmpfilesDone) => left.tmpfiles = false,

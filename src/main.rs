@@ -24,7 +24,7 @@ use system_manager::root::Root;
 use system_manager::switch_to_configuration::{self, Action};
 use system_manager::systemd::Event;
 use system_manager::unit_switch::progressive;
-use system_manager::{journal, nix, profile, status, user_managers};
+use system_manager::{journal, leash, nix, profile, scripts, status, user_managers};
 
 const REFUSED: u8 = 1;
 const PART_WAY: u8 = 3;
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Refused) => ExitCode::from(REFUSED),
-        Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
+        Ok(End::Failed | End::ScriptsFailed) => ExitCode::from(UNITS_FAILED),
         Ok(End::RolledBack) => ExitCode::from(ROLLED_BACK),
         Ok(End::Changes) => ExitCode::from(CHANGES),
         Err(Failure::Before(error)) => {
@@ -84,6 +84,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
     match ended {
         Ok(End::Done | End::Changes) => ExitCode::SUCCESS,
         Ok(End::Refused | End::RolledBack) => ExitCode::from(REFUSED),
+        Ok(End::ScriptsFailed) => ExitCode::from(ACTIVATION_FAILED),
         Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
         Err(Failure::Before(error)) => {
             print_error(&error);
@@ -114,16 +115,20 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         }
         Action::Boot => session.register(&goal),
         Action::Check | Action::DryActivate => {
-            let plan = prepare::prepare(&session.root, Goal::Activate(goal), false)?.plan;
+            let prepared = prepare::prepare(&session.root, Goal::Activate(goal), false)?;
+            let plan = &prepared.plan;
             if !plan.conflicts.is_empty() {
-                session.print_plan(&plan)?;
+                session.print_plan(plan)?;
                 return Ok(End::Refused);
             }
             if action == Action::Check {
-                commands::run_checks(&plan)?;
-            } else {
-                eprintln!("{}", switch_to_configuration::render_dry(&plan, toplevel));
+                commands::run_checks(plan)?;
+                return Ok(End::Done);
             }
+            let begin = switch_to_configuration::render_dry_begin(&plan.units, toplevel);
+            eprintln!("{begin}");
+            let units = commands::dry_activate(&session.root, &prepared, &args)?;
+            eprint!("{}", switch_to_configuration::render_dry_end(&units));
             Ok(End::Done)
         }
     }
@@ -296,6 +301,10 @@ fn run(cli: Cli) -> Result<End, Failure> {
             user_managers::serve()?;
             Ok(End::Done)
         }
+        Command::RunActivationScripts { apply } => {
+            commands::run_scripts_of_boot(&session.root, &apply)
+        }
+        Command::RunOnLeash { root, program } => std::process::exit(leash::hold(&root, &program)?),
         Command::Man { command } => {
             print_manual(command.as_deref())?;
             Ok(End::Done)
@@ -420,7 +429,10 @@ impl Session {
         how: How,
     ) -> Result<End, Failure> {
         let _lock = commands::lock(&self.root, "switch")?;
-        let prepared = prepare::prepare(&self.root, goal, args.strict)?;
+        let mut prepared = prepare::prepare(&self.root, goal, args.strict)?;
+        if !how.register {
+            prepared.action = scripts::Action::Test;
+        }
         if let Some(saved) = saved
             && *saved != prepared.plan
         {
@@ -515,6 +527,8 @@ impl Session {
         }
         if outcome.is_success() {
             End::Done
+        } else if outcome.is_success_but_for_scripts() {
+            End::ScriptsFailed
         } else {
             End::Failed
         }

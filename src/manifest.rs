@@ -1,6 +1,6 @@
 //! What a generation wants: the contract between the Nix side, which writes it, and the activator, which reads it.
 //!
-//! Data, never scripts. Unknown fields are refused, so that neither side can drift from the other unnoticed.
+//! Data: scripts are named in it, with when they run. Unknown fields are refused, so that neither side can drift from the other unnoticed.
 //! The JSON schema in `docs/manifest.schema.json` is generated from these types.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,8 @@ pub struct Manifest {
     pub host_requirements: Vec<HostRequirement>,
     /// Scripts that must exit 0 on the target before anything is changed.
     pub pre_activation_checks: Vec<PreActivationCheck>,
+    /// Scripts that run in an activation and at boot, in order (NixOS `system.activationScripts`).
+    pub activation_scripts: Vec<ActivationScript>,
     /// Options that are set but have no effect on a host like this.
     pub no_effect: Vec<NoEffect>,
 }
@@ -261,6 +263,18 @@ pub struct PreActivationCheck {
     pub name: String,
     /// An executable; exit status 0 means that the host may be activated.
     pub script: AbsolutePath,
+}
+
+/// A script that runs once users and files are in place, before units start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ActivationScript {
+    /// Its name.
+    pub name: String,
+    /// An executable that is safe to run again; any other exit status than 0 is a failure.
+    pub script: AbsolutePath,
+    /// Whether a dry activation runs it too.
+    pub supports_dry_activation: bool,
 }
 
 /// An option that is set, but means nothing on a host that NixOS does not run.

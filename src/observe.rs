@@ -72,7 +72,12 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
             seen.leftovers.insert(target.clone(), name);
         }
     }
-    let state = claims::settle(&state, &seen);
+    let mut state = claims::settle(&state, &seen);
+    if let Some(interrupted) = &interrupted {
+        let boot = journal::this_boot();
+        let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
+        state.scripts.settle(&interrupted.scripts, is_same_boot);
+    }
     Ok(Observed {
         state,
         seen,
@@ -85,7 +90,8 @@ fn in_etc(target: &TargetPath) -> std::path::PathBuf {
     Path::new("etc").join(target)
 }
 
-const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
+/// The remedy for what is missing in the store.
+pub const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
 
 /// Resolves what is wanted to what it will look like on disk.
 ///

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::etc::Conflict;
 use crate::plan::{Goal, Plan, Summary};
+use crate::script_run::FailedScript;
 use crate::unit_outcome::{JobResult, UnitOutcome};
 use crate::units::{Seeds, UnitNote, Verb};
 use crate::user_managers::UserOutcome;
@@ -27,6 +28,8 @@ pub struct Outcome {
     pub is_untouched: bool,
     /// How much was done.
     pub summary: Summary,
+    /// Activation scripts that failed, in order; the next run does them again.
+    pub failed_scripts: Vec<FailedScript>,
     /// How each job ended, in order.
     pub jobs: Vec<JobResult>,
     /// What became of the units.
@@ -55,6 +58,7 @@ impl Outcome {
             conflicts: plan.conflicts.clone(),
             is_untouched: true,
             summary: Summary::default(),
+            failed_scripts: Vec::new(),
             jobs: Vec::new(),
             units: UnitOutcome::default(),
             not_restarted: Vec::new(),
@@ -69,6 +73,12 @@ impl Outcome {
     /// Says whether everything that was touched is well.
     #[must_use]
     pub fn is_success(&self) -> bool {
+        self.failed_scripts.is_empty() && self.is_success_but_for_scripts()
+    }
+
+    /// Says whether everything that was touched is well, whatever activation scripts have come to.
+    #[must_use]
+    pub fn is_success_but_for_scripts(&self) -> bool {
         self.units.is_success()
             && self.conflicts.is_empty()
             && self.tmpfiles.is_none()

@@ -32,6 +32,7 @@ pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
         "failing now, but not touched",
         &units.failing_elsewhere,
     );
+    render_failed_scripts(&mut out, outcome, style);
     render_failures(
         &mut out,
         "the following units failed",
@@ -84,6 +85,25 @@ fn list<'a>(out: &mut String, label: &str, units: impl IntoIterator<Item = &'a S
     let names: Vec<&str> = units.into_iter().map(String::as_str).collect();
     if !names.is_empty() {
         line(out, &format!("{label}: {}", names.join(", ")));
+    }
+}
+
+fn render_failed_scripts(out: &mut String, outcome: &Outcome, style: Style) {
+    let failed = &outcome.failed_scripts;
+    if failed.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = failed.iter().map(|f| f.name.as_str()).collect();
+    let text = format!(
+        "warning: the following activation scripts failed, and run again next time: {}",
+        names.join(", ")
+    );
+    line(out, &style.paint(Color::Red, &text));
+    for script in failed {
+        line(out, &format!("  {}: {}", script.name, script.why));
+        for row in &script.log {
+            line(out, &style.paint(Color::Dim, &format!("      {row}")));
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::host_accounts::AccountsReport;
 use crate::manifest::{NoEffect, PreActivationCheck};
 use crate::names::{AbsolutePath, TargetPath};
 use crate::root::Root;
+use crate::scripts::{ScriptAction, ScriptsPlan};
 use crate::state::Active;
 use crate::tmpfiles::TmpfilesPlan;
 use crate::units::{Seeds, UnitAction, UnitPlan};
@@ -56,6 +57,8 @@ pub struct Plan {
     pub accounts: AccountsReport,
     /// Differences of the content of changed text files, by target.
     pub diffs: BTreeMap<TargetPath, String>,
+    /// Activation scripts.
+    pub scripts: ScriptsPlan,
     /// What rules of tmpfiles.d(5) do.
     pub tmpfiles: TmpfilesPlan,
     /// Users whose running managers are switched to changed user units.
@@ -94,6 +97,8 @@ pub struct Summary {
     pub conflicts: usize,
     /// Users and groups that come, change or go.
     pub accounts: usize,
+    /// Activation scripts that run.
+    pub scripts: usize,
     /// Units that are stopped for good.
     pub stop: usize,
     /// Units that are restarted, by whichever way.
@@ -131,6 +136,8 @@ pub enum Step<'a> {
     Write(&'a FileChange),
     /// Lines in a file of others are added, changed or removed.
     Block(&'a BlockChange),
+    /// An activation script runs.
+    Script(&'a ScriptAction),
     /// systemd reads the unit files again.
     DaemonReload,
     /// The rules of tmpfiles.d are applied.
@@ -151,6 +158,7 @@ impl Plan {
             && self.files.is_empty()
             && self.blocks.is_empty()
             && !self.accounts.is_due
+            && self.scripts.run.is_empty()
             && !self.tmpfiles.considered
             && self.user_managers.is_empty()
             && self.resumes.is_none()
@@ -182,6 +190,7 @@ impl Plan {
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
         steps.extend(self.blocks.iter().map(Step::Block));
+        steps.extend(self.scripts.run.iter().map(Step::Script));
         if self.units.daemon_reload {
             steps.push(Step::DaemonReload);
         }
@@ -191,11 +200,10 @@ impl Plan {
         if !self.user_managers.is_empty() {
             steps.push(Step::UserManagers);
         }
-        if self
-            .units
-            .actions()
-            .any(|a| a.verb != crate::units::Verb::Stop)
-        {
+        let starts = |a: &UnitAction| a.verb != crate::units::Verb::Stop;
+        // What scripts ask for is known only then; an interrupted run may have left that.
+        let may_be_asked = !self.scripts.run.is_empty() || self.resumes.is_some();
+        if may_be_asked || self.units.actions().any(starts) {
             steps.push(Step::StartUnits);
         }
         steps.push(Step::Commit);
@@ -225,6 +233,7 @@ impl Plan {
         let mut summary = Summary {
             conflicts: self.conflicts.len(),
             accounts: self.accounts.changes.len(),
+            scripts: self.scripts.run.len(),
             ..Summary::default()
         };
         for change in self.files.changes() {

@@ -1,6 +1,6 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
@@ -15,11 +15,12 @@ use crate::host_accounts;
 use crate::journal::Interrupted;
 use crate::live;
 use crate::manifest::{Accounts, Manifest};
-use crate::names::TargetPath;
+use crate::names::{AbsolutePath, TargetPath};
 use crate::observe::{self, Observed};
 use crate::owners::Owners;
 use crate::plan::{self, Goal, PackagesChange, Plan};
-use crate::root::Root;
+use crate::root::{Node, Root};
+use crate::scripts::{self, Action, ScriptsPlan};
 use crate::state::{Active, State};
 use crate::systemd::Systemd;
 use crate::tmpfiles::{self, Facts, TmpfilesPlan};
@@ -33,6 +34,8 @@ use crate::user_managers;
 pub struct Prepared {
     /// The plan.
     pub plan: Plan,
+    /// What activation scripts are told that is being done.
+    pub action: Action,
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
@@ -81,6 +84,11 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         observed.state.next_backup + kept,
     )?;
     conflicts.extend(more);
+    let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, changes)?;
+    if root.is_live() {
+        conflicts.extend(missing_scripts(&scripts));
+    }
     let from = observed.state.active.clone();
     let becomes = active_after(&goal, manifest.as_ref());
     let mut plan = Plan {
@@ -95,6 +103,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
             .map(|m| m.pre_activation_checks.clone())
             .unwrap_or_default(),
         diffs: BTreeMap::new(),
+        scripts,
         tmpfiles,
         files,
         blocks,
@@ -115,6 +124,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
     }
     let mut prepared = Prepared {
         plan,
+        action: Action::Switch,
         state: observed.state,
         accounts: manifest.map(|m| m.accounts),
         before: Live::default(),
@@ -133,6 +143,38 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
             .extend(observe::obstacles(root, bytes, count)?);
     }
     Ok(prepared)
+}
+
+/// A script that is not below this root can't be run there.
+fn plan_scripts(
+    root: &Root,
+    goal: &Goal,
+    manifest: Option<&Manifest>,
+    state: &State,
+    changes: bool,
+) -> Result<ScriptsPlan> {
+    let (Goal::Activate(toplevel), Some(manifest)) = (goal, manifest) else {
+        return Ok(ScriptsPlan::default());
+    };
+    let wanted = &manifest.activation_scripts;
+    let mut there = BTreeSet::new();
+    for script in wanted.iter().map(|s| &s.script) {
+        let path = Path::new(script.as_str().trim_start_matches('/'));
+        if matches!(root.node(path)?, Node::File { .. } | Node::Link { .. }) {
+            there.insert(script.clone());
+        }
+    }
+    let is_there = |script: &AbsolutePath| there.contains(script);
+    let record = &state.scripts;
+    Ok(scripts::decide(wanted, toplevel, record, changes, is_there))
+}
+
+fn missing_scripts(plan: &ScriptsPlan) -> impl Iterator<Item = Conflict> {
+    plan.later.iter().map(|name| Conflict {
+        subject: format!("the activation script `{name}`"),
+        cause: "is not in the store".to_owned(),
+        remedy: observe::INCOMPLETE.to_owned(),
+    })
 }
 
 /// What `--strict` refuses.
@@ -173,7 +215,10 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
     seeds.start.extend(pending.start.iter().cloned());
     seeds.restart.extend(pending.restart.iter().cloned());
     seeds.reload.extend(pending.reload.iter().cloned());
-    let system_due = system_changes || seeds != Seeds::default();
+    // What scripts ask for is known only once they have run.
+    let may_be_asked = !prepared.plan.scripts.run.is_empty() || prepared.plan.resumes.is_some();
+    let units_due = system_changes || seeds != Seeds::default();
+    let system_due = units_due || may_be_asked;
     let user_units_left = interrupted
         .user_units
         .or_else(|| prepared.state.pending_user_units.clone());
@@ -203,6 +248,9 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
         &unit_sources(unit_files::SYSTEM, &after),
     );
     let Some(systemd) = Systemd::connect()? else {
+        if !units_due {
+            return Ok(());
+        }
         prepared.plan.conflicts.push(Conflict {
             subject: "systemd".to_owned(),
             cause: "is not running here, but units are to be switched".to_owned(),

@@ -87,6 +87,7 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
     render_files(&mut out, plan, style);
     block_report::render_blocks(&mut out, &plan.blocks, style);
     render_accounts(&mut out, plan, style);
+    render_scripts(&mut out, plan, style);
     render_tmpfiles(&mut out, &plan.tmpfiles, style);
     render_units(&mut out, plan, style);
     render_packages(&mut out, plan, style);
@@ -111,6 +112,10 @@ pub fn summary_line(plan: &Plan) -> String {
             s.accounts,
             if s.accounts == 1 { "" } else { "s" }
         );
+    }
+    if s.scripts > 0 {
+        let plural = if s.scripts == 1 { "" } else { "s" };
+        let _ = write!(text, ", {} script{plural} to run", s.scripts);
     }
     let units = [
         (s.stop, "stop"),
@@ -252,6 +257,27 @@ fn notes(change: &FileChange) -> Vec<String> {
         ));
     }
     notes
+}
+
+fn render_scripts(out: &mut String, plan: &Plan, style: Style) {
+    let scripts = &plan.scripts;
+    if scripts.run.is_empty() && scripts.later.is_empty() {
+        return;
+    }
+    heading(out, "Activation scripts", style);
+    for action in &scripts.run {
+        let text = format!("    run     {}", action.name);
+        let why = style.paint(Color::Dim, &format!("({})", action.why.text()));
+        line(out, &format!("{}  {why}", style.paint(Color::Green, &text)));
+    }
+    for name in &scripts.later {
+        let text = format!("    {name} is not in the store of this root, and runs when it boots");
+        line(out, &style.paint(Color::Dim, &text));
+    }
+    if !scripts.run.is_empty() {
+        let text = "    what a script does can't be predicted, and is not undone";
+        line(out, &style.paint(Color::Dim, text));
+    }
 }
 
 fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Style) {

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::Origin;
 use crate::names::{AbsolutePath, FileName, TargetPath};
 use crate::root::{NewFile, Node, Root, sha256_of};
+use crate::scripts::ScriptRecord;
 use crate::tmpfiles::Made;
 use crate::units::Seeds;
 
@@ -56,6 +57,9 @@ pub struct State {
     /// The sources of the user managers' units before a switch of those that has to be done again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pending_user_units: Option<BTreeMap<TargetPath, String>>,
+    /// Which activation scripts have run.
+    #[serde(default, skip_serializing_if = "ScriptRecord::is_empty")]
+    pub scripts: ScriptRecord,
     /// Unit actions that a run could not finish, for the next run.
     pub pending: Seeds,
 }
@@ -148,6 +152,7 @@ impl Default for State {
             next_backup: 1,
             accounts: false,
             pending_user_units: None,
+            scripts: ScriptRecord::default(),
             pending: Seeds::default(),
         }
     }

@@ -73,6 +73,8 @@ pub struct Status {
     pub interrupted: Option<String>,
     /// Unit actions that are left for the next run.
     pub pending: Vec<String>,
+    /// Activation scripts that have not ended well; the next run does them again.
+    pub unfinished_scripts: Vec<String>,
 }
 
 /// Reads the status of a host.
@@ -145,6 +147,7 @@ pub fn read(root: &Root) -> Result<Status> {
             .filter(|_| running.is_none()),
         running,
         pending,
+        unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
 }
 
@@ -209,6 +212,13 @@ pub fn render(status: &Status) -> String {
     }
     if !status.pending.is_empty() {
         let _ = writeln!(out, "left for the next run: {}", status.pending.join(", "));
+    }
+    if !status.unfinished_scripts.is_empty() {
+        let _ = writeln!(
+            out,
+            "activation scripts that have not ended well, and run again next time: {}",
+            status.unfinished_scripts.join(", ")
+        );
     }
     for unit in &status.failed {
         let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");

@@ -1,6 +1,6 @@
 //! The toplevel's `bin/switch-to-configuration`: how tools and tests that drive NixOS profiles drive this one.
 //!
-//! The actions, messages and exit codes are those of NixOS: 0 done, 1 refused or used wrongly, 2 the activation failed,
+//! The actions, messages and exit codes are those of NixOS: 0 done, 1 refused or used wrongly, 2 the activation or one of its scripts failed,
 //! 4 units failed.
 
 use std::ffi::OsString;
@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::plan::Plan;
 use crate::unit_switch::list_visible;
-use crate::units::UnitAction;
+use crate::units::{UnitAction, UnitPlan};
 
 /// The name under which the program behaves like this.
 pub const NAME: &str = "switch-to-configuration";
@@ -65,7 +64,7 @@ const USAGE: &str = "usage: switch-to-configuration ACTION
   switch         register it as a generation and activate it
   boot           register it as a generation
   test           activate it, without registering it
-  dry-activate   say what would be done to units";
+  dry-activate   say what would be done to units; runs the scripts that support it";
 
 /// Gives the toplevel whose `bin` folder the program was called from.
 ///
@@ -92,10 +91,9 @@ pub fn own_toplevel(program: &OsString) -> Result<PathBuf> {
     Ok(toplevel)
 }
 
-/// Renders what an activation would do to units. Pure.
+/// Renders what an activation would do before its scripts run. Pure.
 #[must_use]
-pub fn render_dry(plan: &Plan, toplevel: &Path) -> String {
-    let units = &plan.units;
+pub fn render_dry_begin(units: &UnitPlan, toplevel: &Path) -> String {
     let mut lines = Vec::new();
     let mut list = |label: &str, actions: &[UnitAction]| {
         let names = list_visible(actions);
@@ -115,16 +113,23 @@ pub fn render_dry(plan: &Plan, toplevel: &Path) -> String {
         "would activate the configuration {}",
         toplevel.display()
     ));
+    lines.join("\n")
+}
+
+/// Renders what an activation would do after its scripts have run, those units included that they ask for. Pure.
+#[must_use]
+pub fn render_dry_end(units: &UnitPlan) -> String {
+    let mut text = String::new();
     let mut list = |label: &str, actions: &[UnitAction]| {
         let names = list_visible(actions);
         if !names.is_empty() {
-            lines.push(format!("would {label} the following units: {names}"));
+            text += &format!("would {label} the following units: {names}\n");
         }
     };
     list("reload", &units.reload);
     list("restart", &units.restart);
     list("start", &units.start);
-    lines.join("\n")
+    text
 }
 
 /// Says something in the system's log, where it has one.

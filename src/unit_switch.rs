@@ -9,6 +9,7 @@ use crate::command::Command;
 use crate::live;
 use crate::systemd::{Event, Systemd, TIMED_OUT};
 use crate::unit_outcome::{JobResult, UnitOutcome, judge};
+use crate::unit_request::{self, Requests};
 use crate::unit_set::{Live, UnitSet};
 use crate::units::{UnitAction, UnitPlan, Verb, settle_reloads};
 
@@ -26,7 +27,7 @@ pub struct UnitSwitch<'a> {
     /// The manager.
     pub systemd: &'a Systemd,
     /// What to do.
-    pub plan: &'a UnitPlan,
+    pub plan: UnitPlan,
     /// The units of the new generation.
     pub new_units: &'a UnitSet,
     /// The units before.
@@ -43,7 +44,13 @@ impl UnitSwitch<'_> {
     /// # Errors
     /// When systemd can't be reached.
     pub fn stop(&mut self, tell: &mut Tell<'_>) -> Result<()> {
-        self.run(Verb::Stop, &self.plan.stop, tell)
+        let stop = self.plan.stop.clone();
+        self.run(Verb::Stop, &stop, tell)
+    }
+
+    /// Adds the units that activation scripts want restarted or reloaded.
+    pub fn add_requests(&mut self, requests: &Requests) {
+        unit_request::add(&mut self.plan, requests, self.new_units, self.before);
     }
 
     /// Reloads, restarts and starts under the new definitions.
@@ -51,7 +58,7 @@ impl UnitSwitch<'_> {
     /// # Errors
     /// When systemd can't be reached.
     pub fn start(&mut self, tell: &mut Tell<'_>) -> Result<()> {
-        let plan = self.plan;
+        let plan = self.plan.clone();
         for action in plan.restart.iter().chain(&plan.start) {
             if self
                 .before
@@ -75,7 +82,7 @@ impl UnitSwitch<'_> {
             (Vec::new(), Vec::new())
         } else {
             settle_reloads(
-                plan,
+                &plan,
                 self.new_units,
                 &live::read_states(self.systemd, self.before)?,
             )

@@ -15,7 +15,7 @@ use crate::systemd::Systemd;
 use crate::unit_outcome::{JobResult, UnitOutcome};
 use crate::unit_set::UnitSet;
 use crate::unit_switch::UnitSwitch;
-use crate::units::{self, Seeds, UnitNote};
+use crate::units::{self, Seeds, UnitAction, UnitNote, UnitPlan, Verb};
 
 const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
@@ -130,6 +130,21 @@ pub fn switch(
     inner().with_context(|| format!("switching the user manager of {}", manager.name))
 }
 
+/// The service of NixOS that runs a user's activation scripts: again with each switch, last.
+fn run_scripts(plan: &mut UnitPlan, new: &UnitSet) {
+    const UNIT: &str = "nixos-activation.service";
+    if !new.has_own_file(UNIT) {
+        return;
+    }
+    plan.start.retain(|action| action.unit != UNIT);
+    plan.start.push(UnitAction {
+        unit: UNIT.to_owned(),
+        verb: Verb::Start,
+        reason: "part of each switch of units of users".to_owned(),
+        visible: true,
+    });
+}
+
 /// Does, as a user, what the parent asks for on standard input, and answers on standard output.
 ///
 /// # Errors
@@ -142,16 +157,17 @@ pub fn serve() -> Result<()> {
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::apply::now();
     let before = live::read_live(&systemd, MANAGED)?;
-    let plan = units::decide(
+    let mut plan = units::decide(
         &request.old,
         &request.new,
         &before,
         &Seeds::default(),
         units::Options::default(),
     );
+    run_scripts(&mut plan, &request.new);
     let mut switch = UnitSwitch {
         systemd: &systemd,
-        plan: &plan,
+        plan,
         new_units: &request.new,
         before: &before,
         timeout: Duration::from_secs(request.unit_timeout),
@@ -166,7 +182,7 @@ pub fn serve() -> Result<()> {
     let outcome = UserOutcome {
         jobs: switch.jobs,
         units,
-        not_restarted: plan.skipped,
+        not_restarted: switch.plan.skipped,
         logs,
     };
     serde_json::to_writer(std::io::stdout(), &outcome).context("answering")

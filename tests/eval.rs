@@ -91,9 +91,11 @@ fn expectation(file: &Path, extension: &str) -> Result<PathBuf> {
     Ok(project().join(folder).join(name).with_extension(extension))
 }
 
-/// Takes the hashes out of store paths, which change with the busybox that builds.
+/// Takes out what differs between machines: the hashes of store paths, which change with the busybox that builds, and
+/// the project's own folder.
 fn without_hashes(text: &str) -> String {
-    let mut rest = text;
+    let text = text.replace(&format!("{}/", project().display()), "");
+    let mut rest = text.as_str();
     let mut plain = String::new();
     while let Some(at) = rest.find("/nix/store/") {
         let (before, path) = rest.split_at(at + "/nix/store/".len());
@@ -122,20 +124,27 @@ fn shown_files(toplevel: &Path) -> Result<String> {
             let name = Path::new(folder).join(entry.path().strip_prefix(&root)?);
             let content = shown_file(entry.path())?;
             for script in scripts_in(&content) {
-                let name = Path::new("script").join(script.file_name().unwrap_or_default());
-                shown.insert(
-                    name,
-                    format!("\n{}", fs::read_to_string(in_store(script))?.trim_end()),
-                );
+                show_script(script, &mut shown)?;
             }
             shown.insert(name, content);
         }
+    }
+    let manifest = Manifest::parse(&fs::read_to_string(toplevel.join("manifest.json"))?)?;
+    for script in manifest.activation_scripts {
+        show_script(Path::new(script.script.as_str()), &mut shown)?;
     }
     let mut text = String::new();
     for (name, content) in shown {
         writeln!(text, "== {}{content}", name.display())?;
     }
     Ok(text)
+}
+
+fn show_script(path: &Path, shown: &mut BTreeMap<PathBuf, String>) -> Result<()> {
+    let name = Path::new("script").join(path.file_name().unwrap_or_default());
+    let text = fs::read_to_string(in_store(path))?;
+    shown.insert(name, format!("\n{}", text.trim_end()));
+    Ok(())
 }
 
 /// Gives the scripts that a unit's text runs.

@@ -15,6 +15,7 @@ mod needs;
 mod nix_fixture;
 mod obstacles;
 mod output;
+mod scripts;
 mod still;
 mod story;
 mod truth;

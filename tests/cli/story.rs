@@ -248,7 +248,8 @@ impl Test {
                 "users": {}, "groups": {},
             },
             "packages": { "sw": null, "names": [] },
-            "environment": {}, "hostRequirements": [], "preActivationChecks": [], "noEffect": [],
+            "environment": {}, "hostRequirements": [], "preActivationChecks": [], "activationScripts": [],
+            "noEffect": [],
         });
         for (name, value) in &config.fields {
             manifest[name] = value.clone();

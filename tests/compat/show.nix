@@ -32,6 +32,7 @@ builtins.seq host.drvPath {
     map (r: lib.nameValuePair r.path (r.install.debian or "?")) config.system.build.hostRequirements
   );
   users = lib.mapAttrs (_name: u: u.uid) config.users.users;
+  scripts = map (s: s.name) config.system.build.activationScripts;
   tmpfiles = config.systemd.tmpfiles.rules;
   noEffect = lib.listToAttrs (
     map (e: lib.nameValuePair e.option (map shown e.definedIn)) config.system-manager.noEffect

@@ -419,6 +419,7 @@ pub fn manifest(etc: &serde_json::Value) -> serde_json::Value {
             "users": {}, "groups": {},
         },
         "packages": { "sw": null, "names": [] },
-        "environment": {}, "hostRequirements": [], "preActivationChecks": [], "noEffect": [],
+        "environment": {}, "hostRequirements": [], "preActivationChecks": [], "activationScripts": [],
+        "noEffect": [],
     })
 }

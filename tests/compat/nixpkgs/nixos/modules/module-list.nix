@@ -9,11 +9,13 @@
   ./services/database/storage.nix
   ./services/misc/folder
   ./services/misc/nix-daemon.nix
+  ./services/misc/keys.nix
   ./services/misc/rotate.nix
   ./services/security/certs.nix
   ./services/today/relay.nix
   ./services/web/webd
   ./system/service/systemd/system.nix
+  ./system/activation/activation-script.nix
   ./system/systemd.nix
   # Not every entry is a file.
   {

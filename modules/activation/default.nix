@@ -1,0 +1,101 @@
+# Scripts of the configuration that run when it is activated, and at boot.
+{
+  config,
+  lib,
+  options,
+  build,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  script = import ./script.nix { inherit lib; };
+  known = import ./nixos-names.nix;
+
+  scripts = lib.mapAttrs (_name: script.normal) config.system.activationScripts;
+  ordered = import ./ordered.nix { inherit lib; } {
+    option = "system.activationScripts";
+    inherit scripts known;
+  };
+  real = lib.filter (name: script.isReal scripts.${name}) ordered.order;
+
+  # What names NixOS's own scripts is done before any script runs, so that nothing can come before it.
+  early = lib.filter (name: (scripts.${name} or { deps = [ ]; }).deps != [ ]) known;
+  definersOf =
+    name:
+    lib.unique (
+      map (d: toString d.file) (
+        lib.filter (d: d.value ? ${name}) options.system.activationScripts.definitionsWithLocations
+      )
+    );
+in
+{
+  options.system.activationScripts = mkOption {
+    type = script.type {
+      supportsDryActivation = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Whether `switch-to-configuration dry-activate` runs the script too. It can tell by `$NIXOS_ACTION`, which is
+          `dry-activate` then, and must change nothing.
+        '';
+      };
+    };
+    default = { };
+    example = lib.literalExpression ''
+      {
+        marker = {
+          deps = [ "users" ];
+          text = "install -d -o web -g web /srv/web";
+        };
+      }
+    '';
+    description = ''
+      Scripts for bash that run in each activation that changes something, and at boot: after users, groups and files
+      are in place, before units start. Each is a process of its own, with the folders of the distribution in `PATH`,
+      the toplevel in `$systemConfig`, and in `$NIXOS_ACTION` what is done (`switch`, `test`; empty at boot). A script must be
+      safe to run again. What it does can't be planned or undone: where a unit, a tmpfiles rule or an account can do
+      it, that is the better way.
+    '';
+  };
+
+  config = {
+    inherit (ordered) assertions;
+
+    system-manager.noEffect = map (name: {
+      option = "system.activationScripts.${name}.deps";
+      definedIn = definersOf name;
+    }) early;
+
+    system.build.activationScripts = map (name: {
+      inherit name;
+      script = build.writeScript "activation-${name}" "#!${build.shell}\n${script.body scripts.${name}.text}";
+      inherit (scripts.${name}) supportsDryActivation;
+    }) real;
+
+    # As on NixOS, `/run` is empty after a boot, and scripts fill it.
+    systemd.services.system-manager-activation-scripts = lib.mkIf (real != [ ]) {
+      description = "Activation scripts of the configuration";
+      # Not by a target: a switch starts what is new in an active one, and it runs the scripts itself.
+      wantedBy = [ "systemd-tmpfiles-setup.service" ];
+      before = [
+        "systemd-tmpfiles-setup.service"
+        "sysinit.target"
+        "shutdown.target"
+      ];
+      after = [ "local-fs.target" ];
+      conflicts = [ "shutdown.target" ];
+      unitConfig = {
+        DefaultDependencies = false;
+        RequiresMountsFor = [
+          builtins.storeDir
+          "/var/lib/system-manager"
+        ];
+      };
+      restartIfChanged = false;
+      serviceConfig = {
+        Type = "oneshot";
+        ExecStart = "/var/lib/system-manager/current/bin/system-manager run-activation-scripts";
+      };
+    };
+  };
+}

@@ -1,0 +1,293 @@
+//! Which activation scripts run, and why: a pure decision, and the record of those that have run.
+//!
+//! | the activation | what runs |
+//! | --- | --- |
+//! | changes files or accounts, or activates another configuration than the scripts last ran for | all of them, as on NixOS |
+//! | has nothing else to do | those that have not ended well |
+//! | resumes an interrupted one, with the files in place and in the same boot | those that have not ended well |
+//!
+//! What a script does is its own: it can't be predicted, and is not undone.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::ActivationScript;
+use crate::names::AbsolutePath;
+
+/// What is being done, as scripts see it in `NIXOS_ACTION`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// A generation is activated.
+    Switch,
+    /// A toplevel is activated that is not registered as a generation.
+    Test,
+    /// Nothing may be changed.
+    DryActivate,
+    /// The host boots.
+    Boot,
+}
+
+impl Action {
+    /// Gives NixOS's word; at boot it has none.
+    #[must_use]
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Switch => Some("switch"),
+            Self::Test => Some("test"),
+            Self::DryActivate => Some("dry-activate"),
+            Self::Boot => None,
+        }
+    }
+}
+
+/// Which scripts have run, and for which configuration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ScriptRecord {
+    /// The toplevel that they ran for; none when there are no scripts.
+    pub toplevel: Option<AbsolutePath>,
+    /// The scripts, by name.
+    pub scripts: BTreeMap<String, KnownScript>,
+}
+
+impl ScriptRecord {
+    /// Says whether no script is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Gives the names of those that have not ended well.
+    pub fn unfinished(&self) -> impl Iterator<Item = &String> {
+        let left = self.scripts.iter().filter(|(_, known)| !known.finished);
+        left.map(|(name, _)| name)
+    }
+
+    /// Notes that a script has ended well.
+    pub fn finish(&mut self, name: &str) {
+        if let Some(known) = self.scripts.get_mut(name) {
+            known.finished = true;
+        }
+    }
+
+    /// Takes over what the journal of an interrupted activation says: what has ended well in this boot. What ended
+    /// before a reboot may be lost, with `/run` or with what was not on the disk yet.
+    pub fn settle(&mut self, ended_well: &BTreeMap<String, AbsolutePath>, is_same_boot: bool) {
+        for (name, known) in &mut self.scripts {
+            let ended = known.finished || ended_well.get(name) == Some(&known.script);
+            known.finished = ended && is_same_boot;
+        }
+    }
+}
+
+/// A script that an activation was to run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct KnownScript {
+    /// The executable.
+    pub script: AbsolutePath,
+    /// Whether it has ended well.
+    pub finished: bool,
+}
+
+/// Why a script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Why {
+    /// It is new.
+    New,
+    /// It is another one than before.
+    Changed,
+    /// It failed, or was interrupted, or could not be run.
+    Unfinished,
+    /// It is the same, but what it looks at may be another.
+    Again,
+}
+
+impl Why {
+    /// Gives the reason for people.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Changed => "changed",
+            Self::Unfinished => "it has not ended well before",
+            Self::Again => "as in each activation that changes something",
+        }
+    }
+}
+
+/// A script that will run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ScriptAction {
+    /// Its name.
+    pub name: String,
+    /// The executable.
+    pub script: AbsolutePath,
+    /// Why it runs.
+    pub why: Why,
+    /// Whether a dry activation runs it too.
+    pub supports_dry_activation: bool,
+}
+
+/// What an activation does with scripts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ScriptsPlan {
+    /// Those that run, in order.
+    pub run: Vec<ScriptAction>,
+    /// Those that are not in the store of this root, and run when it boots or is activated.
+    pub later: Vec<String>,
+    /// What is recorded before the first one runs.
+    pub record: ScriptRecord,
+}
+
+/// Decides which scripts run. Pure.
+///
+/// `changes` says whether the activation changes files or accounts, `is_there` whether a script can be run in this root.
+#[must_use]
+pub fn decide(
+    wanted: &[ActivationScript],
+    toplevel: &AbsolutePath,
+    record: &ScriptRecord,
+    changes: bool,
+    is_there: impl Fn(&AbsolutePath) -> bool,
+) -> ScriptsPlan {
+    let mut plan = ScriptsPlan::default();
+    if wanted.is_empty() {
+        return plan;
+    }
+    let all = changes || record.toplevel.as_ref() != Some(toplevel);
+    plan.record.toplevel = Some(toplevel.clone());
+    for script in wanted {
+        let why = match record.scripts.get(&script.name) {
+            None => Some(Why::New),
+            Some(known) if known.script != script.script => Some(Why::Changed),
+            Some(known) if !known.finished => Some(Why::Unfinished),
+            Some(_) => all.then_some(Why::Again),
+        };
+        let known = KnownScript {
+            script: script.script.clone(),
+            finished: why.is_none(),
+        };
+        plan.record.scripts.insert(script.name.clone(), known);
+        let Some(why) = why else { continue };
+        if is_there(&script.script) {
+            plan.run.push(ScriptAction {
+                name: script.name.clone(),
+                script: script.script.clone(),
+                why,
+                supports_dry_activation: script.supports_dry_activation,
+            });
+        } else {
+            plan.later.push(script.name.clone());
+        }
+    }
+    plan
+}
+
+#[cfg(test)]
+#[rustfmt::skip] // a row of a table is one line
+mod tests {
+    use super::*;
+
+    /// The scripts, the toplevel that they ran for, which of them, whether something changes, what runs, why.
+    type Row = (
+        &'static [&'static str],
+        &'static str,
+        &'static [&'static str],
+        bool,
+        &'static [(&'static str, Why)],
+        &'static str,
+    );
+    /// The record, the journal, whether it is of this boot, what has not ended well, why.
+    type JournalRow = (
+        &'static [&'static str],
+        &'static [&'static str],
+        bool,
+        &'static [&'static str],
+        &'static str,
+    );
+
+    fn path(name: &str) -> AbsolutePath {
+        format!("/nix/store/{name}").parse().unwrap()
+    }
+
+    fn wanted(scripts: &[&str]) -> Vec<ActivationScript> {
+        let one = |name: &&str| ActivationScript {
+            name: name[..1].to_owned(),
+            script: path(name),
+            supports_dry_activation: false,
+        };
+        scripts.iter().map(one).collect()
+    }
+
+    /// `a1+` is the script `a` in its first version, which has ended well.
+    fn record(toplevel: &str, scripts: &[&str]) -> ScriptRecord {
+        let one = |text: &&str| {
+            let known = KnownScript { script: path(&text[..2]), finished: text.ends_with('+') };
+            (text[..1].to_owned(), known)
+        };
+        ScriptRecord { toplevel: Some(path(toplevel)), scripts: scripts.iter().map(one).collect() }
+    }
+
+    #[test]
+    fn runs_all_when_something_changes_and_else_what_has_not_ended_well() {
+        use Why::{Again, Changed, New, Unfinished};
+        let table: &[Row] = &[
+            (&["b1", "a1"], "other", &[], true, &[("b", New), ("a", New)], "in the order of the manifest"),
+            (&["a1", "b1"], "now", &["a1+", "b1+"], false, &[], "a second switch"),
+            (&["a1", "b1"], "now", &["a1+", "b1+"], true, &[("a", Again), ("b", Again)], "a file was put right"),
+            (&["a1", "b1"], "other", &["a1+", "b1+"], false, &[("a", Again), ("b", Again)], "another configuration"),
+            (&["a2", "b1"], "other", &["a1+", "b1+"], true, &[("a", Changed), ("b", Again)], "one is another"),
+            (&["a1", "b1"], "now", &["a1+", "b1-"], false, &[("b", Unfinished)], "one has failed"),
+            (&["a1", "b1"], "now", &["a1-", "b1+"], true, &[("a", Unfinished), ("b", Again)], "one has failed, and a file changes"),
+            (&["a2", "b1"], "other", &["a1-", "b1+"], true, &[("a", Changed), ("b", Again)], "one has failed, and was corrected"),
+            (&["a1", "c1"], "now", &["a1+"], false, &[("c", New)], "a state from before there was a record"),
+            (&["a1"], "other", &["a1+", "b1+"], true, &[("a", Again)], "one is gone"),
+        ];
+        for (scripts, toplevel, before, changes, expected, why) in table {
+            let plan = decide(&wanted(scripts), &path("now"), &record(toplevel, before), *changes, |_| true);
+            let run: Vec<_> = plan.run.iter().map(|a| (a.name.as_str(), a.why)).collect();
+            assert_eq!(run, *expected, "{why}");
+            assert_eq!(plan.record.toplevel, Some(path("now")), "{why}");
+            for name in plan.record.scripts.keys() {
+                let due = expected.iter().any(|(n, _)| n == name);
+                assert_eq!(plan.record.scripts[name].finished, !due, "{why}: {name}");
+            }
+            assert_eq!(plan.record.scripts.len(), scripts.len(), "{why}");
+        }
+    }
+
+    #[test]
+    fn without_scripts_nothing_is_recorded() {
+        let plan = decide(&[], &path("now"), &record("now", &["a1+"]), true, |_| true);
+        assert_eq!(plan, ScriptsPlan::default());
+    }
+
+    #[test]
+    fn what_is_not_in_the_root_stays_due() {
+        let plan = decide(&wanted(&["a1", "b1"]), &path("now"), &ScriptRecord::default(), true, |p| *p == path("b1"));
+        assert_eq!(plan.later, ["a"]);
+        assert_eq!(plan.run.len(), 1);
+        assert_eq!(plan.record.unfinished().collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn the_journal_says_what_has_ended_well_until_a_reboot() {
+        let ended = |names: &[&str]| names.iter().map(|n| (n[..1].to_owned(), path(n))).collect();
+        let table: &[JournalRow] = &[
+            (&["a1-", "b1-"], &["a1"], true, &["b"], "killed in the second"),
+            (&["a1+", "b1-"], &[], true, &["b"], "killed twice"),
+            (&["a1-"], &["a2"], true, &["a"], "the journal is of another version"),
+            (&["a1+", "b1-"], &["b1"], false, &["a", "b"], "power cut"),
+        ];
+        for (before, journal, same, left, why) in table {
+            let mut record = record("now", before);
+            record.settle(&ended(journal), *same);
+            assert_eq!(record.unfinished().collect::<Vec<_>>(), *left, "{why}");
+        }
+    }
+}

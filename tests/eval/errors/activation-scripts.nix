@@ -1,0 +1,27 @@
+# error: system.activationScripts.lonely.deps names `nobody`, and there is no such script
+# error: round in a circle: one -> two -> one
+# error: system.userActivationScripts.own.deps names `users`
+{
+  system.activationScripts = {
+    lonely = {
+      deps = [
+        "nobody"
+        "etc"
+      ];
+      text = "true";
+    };
+    one = {
+      deps = [ "two" ];
+      text = "true";
+    };
+    two = {
+      deps = [ "one" ];
+      text = "true";
+    };
+  };
+  # The scripts of users know nothing of the system's.
+  system.userActivationScripts.own = {
+    deps = [ "users" ];
+    text = "true";
+  };
+}
