@@ -19,6 +19,7 @@ use crate::plan::{Goal, Plan, Step};
 use crate::root::{NewFile, Node, Root};
 use crate::script_run::{self, FailedScript};
 use crate::scripts::{Action, ScriptAction};
+use crate::selinux;
 use crate::state::{self, State};
 use crate::systemd::{Event, Systemd, TIMED_OUT};
 use crate::tmpfiles;
@@ -110,6 +111,11 @@ pub fn apply(
             error,
         })?;
     }
+    let labels = selinux::read_labels(run.a.root, &run.a.plan.files);
+    run.a.root.set_labels(labels.map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?);
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if let Err(error) = done {

@@ -39,6 +39,7 @@ pub mod report;
 pub mod root;
 pub mod script_run;
 pub mod scripts;
+pub mod selinux;
 pub mod state;
 pub mod status;
 pub mod subid;

@@ -20,6 +20,7 @@ use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::selinux::Labels;
 use crate::tmpfiles::EMPTY;
 use crate::tmpfiles_world::{Id, Kind, Object};
 
@@ -69,6 +70,8 @@ pub struct Root {
     last: RefCell<Option<(PathBuf, Rc<OwnedFd>)>>,
     /// Folders whose entries changed since the last `sync`, by device and inode.
     unsynced: RefCell<BTreeMap<(u64, u64), Rc<OwnedFd>>>,
+    /// What the security policy says of the paths that this run makes.
+    labels: RefCell<Labels>,
 }
 
 enum Folder {
@@ -91,7 +94,13 @@ impl Root {
             live,
             last: RefCell::new(None),
             unsynced: RefCell::default(),
+            labels: RefCell::default(),
         })
+    }
+
+    /// Sets the labels with which files, links and folders are made from now on.
+    pub fn set_labels(&self, labels: Labels) {
+        *self.labels.borrow_mut() = labels;
     }
 
     /// Says whether the system below this root is the one that runs.

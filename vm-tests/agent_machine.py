@@ -169,7 +169,7 @@ class AgentMachine(SystemdMachine):
     def reboot(self, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Reboots in order, through the kernel, and waits until the machine takes commands again."""
         with self.nested("rebooting"):
-            self.execute("systemctl --no-block reboot", check_return=False)
+            self.execute("systemctl --no-block reboot", check_output=False)
             self._connected = self._rebooted = False
             self._await_boot(timeout)
 

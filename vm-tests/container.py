@@ -205,7 +205,7 @@ class Container(SystemdMachine):
     def reboot(self, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Stops all units, ends PID 1, and boots again with the same root. The kernel stays: it is the host's."""
         with self.nested("rebooting"):
-            self.execute("systemctl --no-block reboot", check_return=False)
+            self.execute("systemctl --no-block reboot", check_output=False)
             assert self._process is not None
             if not wait_for_exit(self._process, timeout):
                 raise self._die(f"the machine did not go down within {timeout:g} seconds")

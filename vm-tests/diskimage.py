@@ -11,7 +11,7 @@ from cache import cached
 from errors import MachineError
 from process import run
 from rootfs import build_mask
-from rootimage import ROOT_IMAGES, root_of
+from rootimage import POLICY, ROOT_IMAGES, root_of
 from sandbox import Sandbox
 
 _LIMIT = 600.0
@@ -20,11 +20,25 @@ _RECIPE = 1
 
 _UNITS = "usr/lib/systemd/system"
 
+# Labels what the mask has put over a root that is labelled already. In an overlay setfiles passes files over unless
+# they are named, since files and folders seem to be on different devices.
+_LABEL = f"""\\
+set -e
+root=$1 mask=$2; shift 2
+if [ -e "$root{POLICY}" ]; then
+  mount -t proc proc "$root/proc"
+  (cd "$mask" && find . \\( -type f -o -type l -o -type d \\) -printf '/%P\\n') |
+    chroot "$root" setfiles -F -q -e /proc -f - {POLICY}
+  umount "$root/proc"
+fi
+exec "$@"
+"""
+
 
 def disk_of(image: str, port: str) -> Path:
     """Returns a raw ext4 disk of an image whose agent listens on `port`, making it if it is not in the cache."""
     root = root_of(image)
-    recipe = f"{_RECIPE} {ROOT_IMAGES[image]!r} {port} {_SIZE} {AGENT_UNIT} {AGENT_SOURCE.read_text()}"
+    recipe = f"{_RECIPE} {_LABEL} {ROOT_IMAGES[image]!r} {port} {_SIZE} {AGENT_UNIT} {AGENT_SOURCE.read_text()}"
     return cached(f"disk-{image}", recipe, lambda directory: _build(root, port, directory)) / "disk.raw"
 
 
@@ -44,7 +58,8 @@ def _build(root: Path, port: str, directory: Path) -> None:
         try:
             disk = str(directory / "disk.raw")
             argv = ["mke2fs", "-q", "-t", "ext4", "-L", "root", "-d", str(sandbox.root), disk, _SIZE]
-            done = run(sandbox.command(["nice", "-n", "10", *argv]), _LIMIT)
+            label = ["sh", "-c", _LABEL, "label", str(sandbox.root), str(mask)]
+            done = run(sandbox.command(["nice", "-n", "10", *label, *argv]), _LIMIT)
         finally:
             sandbox.close()
     if done.status != 0:

@@ -284,7 +284,8 @@ class Machine(ABC):
         if not self.is_up():
             return
         with self.nested("shutting down"):
-            self.execute("systemctl --no-block poweroff", check_return=False)
+            # Only started: it may take its own shell along before that could answer.
+            self.execute("systemctl --no-block poweroff", check_output=False)
             self.wait_for_shutdown(timeout)
 
     def wait_for_console_text(self, regex: str, timeout: float | None = None) -> None:

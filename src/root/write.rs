@@ -17,6 +17,7 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use sha2::{Digest, Sha256};
 
 use super::{Folder, READ_FLAGS, Root, hex, kind, lstat};
+use crate::selinux;
 
 /// A regular file that is to be written.
 pub struct NewFile<'a> {
@@ -38,7 +39,14 @@ impl Root {
     pub fn make_folder(&self, relative: &Path, mode: u32) -> Result<()> {
         let inner = || -> Result<()> {
             let (folder, name) = self.open_parent(relative)?;
-            match stat::mkdirat(&*folder, name, Mode::from_bits_truncate(mode)) {
+            let outcome = self.labelled(relative, || {
+                Ok(stat::mkdirat(
+                    &*folder,
+                    name,
+                    Mode::from_bits_truncate(mode),
+                ))
+            })?;
+            match outcome {
                 Ok(()) => {
                     // mkdir is subject to the umask.
                     stat::fchmodat(
@@ -115,6 +123,9 @@ impl Root {
     /// # Errors
     /// When it can't be made.
     pub fn write_link(&self, relative: &Path, to: &str) -> Result<()> {
+        if let Some(label) = self.labels.borrow().targets.get(relative) {
+            selinux::label_target(to, label);
+        }
         self.replace(relative, |folder, temporary| {
             symlinkat(to, &**folder, temporary)?;
             Ok(())
@@ -263,6 +274,14 @@ impl Root {
         Ok(())
     }
 
+    /// Runs what creates `relative`, under the label that it is to have.
+    fn labelled<T>(&self, relative: &Path, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.labels.borrow().own.get(relative) {
+            Some(label) => selinux::creating(label, make),
+            None => make(),
+        }
+    }
+
     fn changed(&self, folder: &Rc<OwnedFd>) -> Result<()> {
         let st = stat::fstat(&**folder)?;
         self.unsynced
@@ -282,7 +301,8 @@ impl Root {
             Ok(()) | Err(Errno::ENOENT) => {}
             Err(e) => return Err(e.into()),
         }
-        let placed = make(&folder, &temporary)
+        let placed = self
+            .labelled(relative, || make(&folder, &temporary))
             .and_then(|()| Ok(renameat(&*folder, temporary.as_str(), &*folder, name)?));
         if let Err(e) = placed {
             // The first error is the one to report; the leftover is removed by the next run at the latest.
