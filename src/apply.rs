@@ -111,7 +111,7 @@ pub fn apply(
             error,
         })?;
     }
-    let labels = selinux::read_labels(run.a.root, &run.a.plan.files);
+    let labels = selinux::read_labels(run.a.root, run.a.plan);
     run.a.root.set_labels(labels.map_err(|error| Stopped {
         begun: false,
         error,

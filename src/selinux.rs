@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::command::Command;
-use crate::etc::FilesPlan;
 use crate::names::TargetPath;
+use crate::plan::Plan;
 use crate::root::{Node, Root};
 
 /// Is there where a policy is loaded, enforced or not.
@@ -39,7 +39,7 @@ pub struct Labels {
 ///
 /// # Errors
 /// When the policy can't be asked.
-pub fn read_labels(root: &Root, plan: &FilesPlan) -> Result<Labels> {
+pub fn read_labels(root: &Root, plan: &Plan) -> Result<Labels> {
     let mut labels = Labels::default();
     if !root.is_live() || !Path::new(LOADED).exists() {
         return Ok(labels);
@@ -52,14 +52,15 @@ pub fn read_labels(root: &Root, plan: &FilesPlan) -> Result<Labels> {
     };
     let etc = |target: &TargetPath| Path::new("etc").join(target.as_str());
     let (mut files, mut links) = (Vec::new(), Vec::new());
-    for change in plan.changes() {
+    for change in plan.files.changes() {
         match &change.after {
             Node::File { .. } => files.push(etc(&change.target)),
             Node::Link { .. } => links.push(etc(&change.target)),
             _ => {}
         }
     }
-    let folders: Vec<_> = plan.make_folders.iter().map(etc).collect();
+    files.extend(plan.blocks.iter().map(|block| etc(&block.target)));
+    let folders: Vec<_> = plan.files.make_folders.iter().map(etc).collect();
     for (kind, paths) in [("file", &files), ("lnk_file", &links), ("dir", &folders)] {
         labels.own.append(&mut ask(teller, kind, paths)?);
     }

@@ -24,6 +24,7 @@ _CONFIGURATION = """
   environment.etc."cron.d/sm" = { text = "# VERSION\\n"; mode = "0644"; };
   environment.etc."profile.d/sm.sh".text = "# VERSION\\n";
   environment.etc."ssh/ssh_host_sm_key" = { text = "VERSION\\n"; mode = "0600"; };
+  networking.hosts."127.0.0.9" = [ "sm-VERSION" ];
   users.users.sm-user = { isSystemUser = true; group = "sm-user"; };
   users.groups.sm-user = { };
   systemd.tmpfiles.rules = [ "d /var/lib/sm-data 0750 sm-user sm-user -" ];
@@ -64,7 +65,7 @@ def test_selinux_finds_each_file_labelled_and_nothing_to_deny(security_machine: 
         machine.wait_for_unit("sm-daemon.service")
         after = take_snapshot(machine)
         written = [f"/etc/{path}" for path in after if after[path] != before.get(path)]
-        assert "/etc/sm/deep/file" in written and "/etc/shadow" in written
+        assert {"/etc/sm/deep/file", "/etc/shadow", "/etc/hosts"} <= {*written}
         written += machine.succeed("find /var/lib/system-manager").split()
         assert _labels(machine, written, "stat -c %C") == _labels(machine, written, "matchpathcon -n")
     assert _denials(machine) == []
