@@ -110,8 +110,11 @@ in
   # Which nixpkgs it is, and every module that can be looked at.
   index = {
     inherit (lib.trivial) release;
+    # Not every entry is a file.
     modules = map (f: lib.removePrefix "${root}/" (import ../module-file.nix f)) (
-      import (nixpkgs + "/nixos/modules/module-list.nix")
+      lib.filter (f: builtins.isPath f || builtins.isString f) (
+        import (nixpkgs + "/nixos/modules/module-list.nix")
+      )
     );
   };
 
