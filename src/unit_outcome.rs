@@ -40,6 +40,19 @@ impl UnitOutcome {
     pub fn is_success(&self) -> bool {
         self.failed.is_empty()
     }
+
+    /// Takes out the units that were asked to stop, did so, and are gone: how a program ended that nobody wants any more is
+    /// no failure of the run. Returns them with why they counted as failed.
+    pub fn take_gone(&mut self, gone: &BTreeSet<String>) -> BTreeMap<String, String> {
+        let taken: BTreeMap<_, _> = self
+            .failed
+            .iter()
+            .filter(|(unit, _)| gone.contains(*unit))
+            .map(|(unit, why)| (unit.clone(), why.clone()))
+            .collect();
+        self.failed.retain(|unit, _| !gone.contains(unit));
+        taken
+    }
 }
 
 /// Judges a switch by the states before and after it and by its jobs' results. Pure.
@@ -134,6 +147,23 @@ mod tests {
         Live {
             units: units.iter().map(unit).collect(),
         }
+    }
+
+    #[test]
+    fn a_unit_that_is_gone_does_not_fail_the_run() {
+        let failed = |units: &[&str]| -> BTreeMap<String, String> {
+            units
+                .iter()
+                .map(|u| ((*u).to_owned(), "why".to_owned()))
+                .collect()
+        };
+        let mut outcome = UnitOutcome {
+            failed: failed(&["gone.service", "mine.service"]),
+            ..UnitOutcome::default()
+        };
+        let gone = BTreeSet::from(["gone.service".to_owned(), "well.service".to_owned()]);
+        assert_eq!(outcome.take_gone(&gone), failed(&["gone.service"]));
+        assert_eq!(outcome.failed, failed(&["mine.service"]));
     }
 
     #[test]

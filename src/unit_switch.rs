@@ -111,7 +111,25 @@ impl UnitSwitch<'_> {
             self.systemd.settle(SETTLE_LIMIT);
         }
         let after = live::read_states(self.systemd, self.before)?;
-        Ok(judge(self.before, &after, &touched, &self.jobs))
+        let mut outcome = judge(self.before, &after, &touched, &self.jobs);
+        for (unit, why) in outcome.take_gone(&self.gone(&touched)) {
+            tracing::warn!("{unit} is stopped and gone, but did not end well: {why}");
+            // Or systemd would list a unit for good that exists no more.
+            if let Err(error) = self.systemd.reset_failed(&unit) {
+                tracing::warn!("forgetting that {unit} has failed: {error:#}");
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Gives the units that stopped as they were asked to, and that the new generation does not have.
+    fn gone(&self, touched: &BTreeSet<String>) -> BTreeSet<String> {
+        self.jobs
+            .iter()
+            .filter(|job| job.verb == Verb::Stop && job.result == "done")
+            .map(|job| job.unit.clone())
+            .filter(|unit| !touched.contains(unit) && !self.new_units.units.contains_key(unit))
+            .collect()
     }
 
     fn run(&mut self, verb: Verb, actions: &[UnitAction], tell: &mut Tell<'_>) -> Result<()> {

@@ -129,3 +129,11 @@ def test_without_a_bus_nothing_is_changed(host: Host) -> None:
     assert_same(before, take_snapshot(machine))
     host.run("activate", toplevel)
     machine.require_unit_state("sm-daemon.service")
+
+
+def test_a_service_that_ends_badly_when_it_goes_fails_no_run_and_is_forgotten(host: Host) -> None:
+    script = "trap 'exit 15' TERM; while :; do sleep 1 & wait; done"
+    host.switch(GOOD.replace('"/bin/sleep infinity"', f"''/bin/bash -c \"{script}\"''"))
+    output = host.run("deactivate")
+    assert "sm-daemon.service is stopped and gone, but did not end well" in output
+    assert "sm-daemon" not in host.machine.succeed("systemctl list-units --all --failed --plain --no-legend")
