@@ -42,6 +42,8 @@ let
   # An option's default leaves an existing account of the distribution as it is.
   unlessDefault =
     option: value: if option.highestPrio >= (lib.mkOptionDefault null).priority then null else value;
+  # A default that a layer of modules has for everybody is weaker than this: no wish for an account that is there.
+  unlessWeak = option: value: if option.highestPrio >= 1400 then null else value;
 
   rangeType = start: {
     options = {
@@ -207,7 +209,6 @@ let
           {
             inherit (config)
               uid
-              group
               homeMode
               createHome
               hashedPassword
@@ -220,6 +221,7 @@ let
               autoSubUidGidRange
               ;
             isSystemUser = isSystem config;
+            group = unlessWeak options.group config.group;
             description = unlessDefault options.description config.description;
             # Some modules end it with a slash.
             home = unlessDefault options.home (

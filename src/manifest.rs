@@ -177,8 +177,8 @@ pub struct User {
     pub is_system_user: bool,
     /// The GECOS field; none keeps an existing account's.
     pub description: Option<String>,
-    /// The primary group's name.
-    pub group: String,
+    /// The primary group's name; none keeps an existing account's, and is nobody's group (65534) for a new one.
+    pub group: Option<String>,
     /// Groups that the user joins.
     pub extra_groups: BTreeSet<String>,
     /// The home directory; none keeps an existing account's, and is `/var/empty` for a new one.

@@ -44,7 +44,7 @@ pub fn check_accounts(desired: &Accounts) -> Vec<Refusal> {
 
 fn check_user(name: &str, user: &User) -> Vec<String> {
     let mut bad: Vec<String> = std::iter::once(name)
-        .chain(std::iter::once(user.group.as_str()))
+        .chain(user.group.as_deref())
         .chain(user.extra_groups.iter().map(String::as_str))
         .filter_map(check_name)
         .collect();

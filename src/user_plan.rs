@@ -13,6 +13,9 @@ use crate::user_ids::{DYNAMIC_IDS, Given, IdKind, Ids, Nss, Search};
 use crate::user_report::Report;
 use crate::users::{AccountsPlan, Inputs, Refusal};
 
+/// The group of a new account that is in none: `nogroup` on Debian, `nobody` on Fedora.
+const NO_GROUP: u32 = 65534;
+
 /// The decision while it is being made.
 pub(crate) struct Planner<'a> {
     pub(crate) inputs: &'a Inputs<'a>,
@@ -544,23 +547,24 @@ impl<'a> Planner<'a> {
         table.number(table.row(name.as_bytes())?, field)
     }
 
-    /// Gives the gid of a user's primary group: declared, of the host, or of the name service.
+    /// Gives the gid of a user's primary group: declared, of the host, or of the name service; for a user that is to be
+    /// in none, what a new account gets.
     pub(crate) fn primary_gid(&mut self, name: &str, user: &User) -> Option<u32> {
-        if let Some(&gid) = self.gids.get(user.group.as_str()) {
+        let Some(wanted) = user.group.as_deref() else {
+            return Some(NO_GROUP);
+        };
+        if let Some(&gid) = self.gids.get(wanted) {
             return Some(gid);
         }
-        if let Some(gid) = self.number(AccountFile::Group, &user.group, group::GID) {
+        if let Some(gid) = self.number(AccountFile::Group, wanted, group::GID) {
             return Some(gid);
         }
         let subject = format!("user `{name}`");
-        match self.inputs.nss.id_of(IdKind::Group, &user.group) {
+        match self.inputs.nss.id_of(IdKind::Group, wanted) {
             Ok(Some(gid)) => return Some(gid),
             Ok(None) => {
-                let reason = format!(
-                    "its group `{}` does not exist and is not declared",
-                    user.group
-                );
-                let hint = format!("declare `users.groups.{}`", user.group);
+                let reason = format!("its group `{wanted}` does not exist and is not declared");
+                let hint = format!("declare `users.groups.{wanted}`");
                 self.refuse(&subject, reason, Some(&hint));
             }
             Err(error) => self.refuse(&subject, error, None),

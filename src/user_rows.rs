@@ -54,7 +54,10 @@ impl Planner<'_> {
         has_hash: bool,
     ) -> WantedRow {
         let text = |s: &str| Cell::Set(s.into());
-        let mut cells = BTreeMap::from([(passwd::GID, text(&gid.to_string()))]);
+        let mut cells = BTreeMap::new();
+        if user.group.is_some() {
+            cells.insert(passwd::GID, text(&gid.to_string()));
+        }
         // Once the password is in the shadow file it does not go back on its own.
         let table = self.table(AccountFile::Passwd);
         let here = table

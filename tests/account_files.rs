@@ -46,7 +46,7 @@ fn desired() -> Accounts {
         uid: None,
         is_system_user: false,
         description: Some("Alice".to_owned()),
-        group: "users".to_owned(),
+        group: Some("users".to_owned()),
         extra_groups: BTreeSet::from(["sudo".to_owned()]),
         home: Some("/home/alice".parse().unwrap()),
         home_mode: "750".to_owned(),

@@ -180,7 +180,7 @@ fn normal() -> User {
         uid: None,
         is_system_user: false,
         description: None,
-        group: "users".to_owned(),
+        group: Some("users".to_owned()),
         extra_groups: BTreeSet::new(),
         home: None,
         home_mode: "700".to_owned(),
@@ -213,7 +213,7 @@ fn person(name: &str) -> User {
 fn service(name: &str) -> User {
     User {
         is_system_user: true,
-        group: name.to_owned(),
+        group: Some(name.to_owned()),
         ..normal()
     }
 }
@@ -490,6 +490,25 @@ fn adopts_accounts_of_the_distribution_and_gives_them_back() {
 }
 
 #[test]
+fn a_user_that_is_to_be_in_no_group_keeps_its_own() {
+    let mut host = Host::load("debian12");
+    let nowhere = User {
+        group: None,
+        ..service("x")
+    };
+    host.activate(&accounts(
+        [("www-data", nowhere.clone()), ("new", nowhere)],
+        [],
+    ));
+    host.check(&expect![[r#"
+        passwd: +new:x:999:65534::/var/empty:/usr/sbin/nologin
+        shadow: +new:!:1::::::
+    "#]]);
+    host.activate(&no_accounts());
+    host.assert_as_at_the_start();
+}
+
+#[test]
 fn what_others_do_in_between_survives() {
     let mut host = Host::load("debian12");
     let desired = accounts(
@@ -640,7 +659,7 @@ fn refuses_what_would_lock_out_root_or_the_invoker() {
     host.edit(AccountFile::Shadow, "root:*:", "root:$y$j9T$rootpass:");
     host.invoker = Some("ann");
     let bare = |name: &str, shell: &str| User {
-        group: name.to_owned(),
+        group: Some(name.to_owned()),
         shell: Some(shell.parse().unwrap()),
         ..normal()
     };
@@ -693,7 +712,7 @@ fn refuses_accounts_that_can_not_be_written() {
         ..normal()
     };
     let missing = User {
-        group: "nowhere".to_owned(),
+        group: Some("nowhere".to_owned()),
         ..normal()
     };
     let desired = accounts(
@@ -904,7 +923,7 @@ fn lingering_goes_back_to_what_it_was() {
     let mut host = Host::load("debian12");
     host.observed.lingering = names(&["ann", "postgres"]);
     let linger = |group: &str, on| User {
-        group: group.to_owned(),
+        group: Some(group.to_owned()),
         linger: on,
         ..normal()
     };
@@ -942,7 +961,7 @@ fn any_user() -> impl Strategy<Value = User> {
             |([system, auto, home], group, extra, shell, hash, expires, uid)| User {
                 uid,
                 is_system_user: system,
-                group: group.to_owned(),
+                group: Some(group.to_owned()),
                 extra_groups: names(&extra),
                 home: home.then(|| "/srv/home".parse().unwrap()),
                 shell: shell.map(|s| s.parse().unwrap()),
