@@ -51,6 +51,9 @@ in
         )
       );
 
+      # The folder that is always there and always empty: the home of users that have none, a cage for servers.
+      systemd.tmpfiles.rules = [ "d /var/empty 0555 root root -" ];
+
       # The age of a host's data is not known here: what is new starts as new.
       system.stateVersion = lib.mkOverride 1400 release;
       _module.args = {
