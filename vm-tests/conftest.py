@@ -11,17 +11,19 @@ from typing import Any
 import pytest
 
 import kinds
+import runs
 from errors import MachineError, MachineUnavailable
 from systemd_api import SystemdMachine
 
 MakeMachine = Callable[..., SystemdMachine]
 
 _REPORT = pytest.StashKey[pytest.TestReport]()
+_RUNS = pytest.StashKey[list[tuple[runs.Run, bool]]]()
 _JOURNAL_LIMIT = 20.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Adds --kind, --image and --slow."""
+    """Adds the options of these tests."""
     parser.addoption(
         "--kind",
         action="append",
@@ -30,10 +32,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--image", help="the image to boot, such as debian-13 (default: the kind's own)")
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
+    parser.addoption(
+        "--record-runs", action="store_true", help="write the NixOS modules that ran into nixos-compat/runs.json"
+    )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Makes a request to end (SIGTERM) an exception, so that machines are released."""
+    config.stash[_RUNS] = []
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
@@ -73,7 +79,18 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "call":
         item.stash[_REPORT] = report
+    called = item.stash.get(_REPORT, None)
+    if report.when == "teardown" and called is not None and not called.skipped:
+        ran = [value for name, value in item.user_properties if name == "run" and isinstance(value, runs.Run)]
+        item.config.stash[_RUNS] += [(run, called.passed and report.passed) for run in ran]
     return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Records the modules that ran, if that is asked for."""
+    if session.config.getoption("--record-runs"):
+        ran = session.config.stash[_RUNS]
+        runs.record(ran)
 
 
 @pytest.fixture

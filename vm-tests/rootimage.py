@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cache import cached, is_cached
@@ -26,6 +26,12 @@ class RootImage:
 
     suite: str
     packages: tuple[str, ...]
+    python: tuple[str, ...] = field(default=(), repr=False)
+    """What comes from PyPI, into a virtual environment in /usr/lib/pypi."""
+
+    def recipe(self) -> str:
+        """Returns what the image is cached by. Pure."""
+        return repr(self) + (repr(self.python) if self.python else "")
 
 
 _BASE = (
@@ -112,13 +118,57 @@ _MORE = (
 
 # Two security modules and their policies; the kernel's options say which of them is in force.
 _SECURITY = ("apparmor", "policycoreutils", "selinux-policy-default", "selinux-utils")
+# Servers from every corner for the tests of NixOS modules.
+_SERVERS = (
+    "beanstalkd",
+    "bind9",
+    "cron",
+    "dnsmasq-base",
+    "dovecot-imapd",
+    "etcd-client",
+    "etcd-server",
+    "git",
+    "haproxy",
+    "icecast2",
+    "iperf3",
+    "ldap-utils",
+    "lighttpd",
+    "logrotate",
+    "mariadb-server",
+    "memcached",
+    "monit",
+    "mosquitto",
+    "nats-server",
+    "nftables",
+    "ngircd",
+    "opensmtpd",
+    "pamtester",
+    "postgrey",
+    "privoxy",
+    "prometheus-node-exporter",
+    "prosody",
+    "rabbitmq-server",
+    "rsync",
+    "slapd",
+    "squid",
+    "stunnel4",
+    "tor",
+    "unbound",
+    "vsftpd",
+)
 
 ROOT_IMAGES = {
     "debian-12": RootImage("bookworm", _BASE),
     "debian-12-security": RootImage("bookworm", (*_BASE, *_SECURITY)),
     "debian-12-services": RootImage("bookworm", (*_BASE, *_SERVICES)),
     "debian-12-more": RootImage("bookworm", (*_BASE, *_SERVICES, *_MORE)),
+    "debian-12-servers": RootImage("bookworm", (*_BASE, *_SERVERS)),
+    # What a distribution does not have: installed as its makers say.
+    "debian-12-salt": RootImage(
+        "bookworm", (*_BASE, "gcc", "libc6-dev", "python3-dev", "python3-venv"), ("salt==3008.3",)
+    ),
     "debian-13": RootImage("trixie", _BASE),
+    "debian-13-servers": RootImage("trixie", (*_BASE, *_SERVERS)),
 }
 """The roots that can be built; `host` beside them is the running system."""
 
@@ -130,13 +180,13 @@ def root_of(image: str) -> Path:
     if image not in ROOT_IMAGES:
         raise ValueError(f"there is no container image `{image}`; there are: host, {', '.join(ROOT_IMAGES)}")
     wanted = ROOT_IMAGES[image]
-    return cached(f"root-{image}", repr(wanted), lambda path: _build(wanted, path)) / "root"
+    return cached(f"root-{image}", wanted.recipe(), lambda path: _build(wanted, path)) / "root"
 
 
 def lacks_root(image: str) -> str | None:
     """Says what is missing for an image, and how to get it, or nothing. Reads only."""
     wanted = ROOT_IMAGES.get(image)
-    if wanted is None or is_cached(f"root-{image}", repr(wanted)) or shutil.which("mmdebstrap"):
+    if wanted is None or is_cached(f"root-{image}", wanted.recipe()) or shutil.which("mmdebstrap"):
         return None
     return f"mmdebstrap is not installed; run with: apt-get install mmdebstrap && vm-tests/run --image {image}"
 
@@ -163,6 +213,20 @@ def sources(suite: str) -> list[str]:
     ]
 
 
+def _python_hooks(packages: tuple[str, ...]) -> list[str]:
+    """Returns the options that install packages of PyPI, with the certificates that this machine trusts."""
+    if not packages:
+        return []
+    trust = " ".join(f"{name}=/tmp/trusted" for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"))
+    return [
+        "--customize-hook=copy-in /etc/ssl/certs/ca-certificates.crt /tmp",
+        '--customize-hook=mv "$1/tmp/ca-certificates.crt" "$1/tmp/trusted"',
+        '--customize-hook=chroot "$1" python3 -m venv /usr/lib/pypi',
+        f'--customize-hook={trust} chroot "$1" /usr/lib/pypi/bin/pip install --no-cache-dir {" ".join(packages)} >&2',
+        '--customize-hook=rm "$1/tmp/trusted"',
+    ]
+
+
 def _build(image: RootImage, directory: Path) -> None:
     argv = [
         *("nice", "-n", "10", "mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "--format=directory"),
@@ -176,6 +240,7 @@ def _build(image: RootImage, directory: Path) -> None:
         "--essential-hook=printf '#!/bin/sh\\nexit 101\\n' >\"$1/usr/sbin/policy-rc.d\"",
         '--essential-hook=chmod 755 "$1/usr/sbin/policy-rc.d"',
         '--customize-hook=rm "$1/usr/sbin/policy-rc.d"',
+        *_python_hooks(image.python),
         image.suite,
         str(directory / "root"),
         *sources(image.suite),

@@ -64,10 +64,16 @@ let
       fedora = "iproute";
     };
   };
-  netTools = sbin "net-tools" [
-    "ifconfig"
-    "route"
-  ];
+  # In nixpkgs `hostname` is part of it, and often all that is asked for; the rest is used where it is installed.
+  netTools =
+    tool "net-tools" [
+      "/usr/bin/hostname"
+      "/usr/sbin/ifconfig"
+      "/usr/sbin/route"
+    ]
+    // {
+      required = [ "/usr/bin/hostname" ];
+    };
   bash =
     essential (
       tool "bash" [

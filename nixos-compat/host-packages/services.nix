@@ -143,6 +143,47 @@ let
     version = "3.7";
   };
 
+  mariadbd = if isDebian then "/usr/sbin/mariadbd" else "/usr/libexec/mariadbd";
+  mariadb = {
+    bin = from "/usr/bin" [
+      "my_print_defaults"
+      "mysql"
+      "mysql_install_db"
+      "mysqladmin"
+      "mysqldump"
+      "resolveip"
+    ];
+    links = {
+      "bin/mysqld" = mariadbd;
+      # Where its own scripts look below `--basedir`.
+      "sbin/mariadbd" = mariadbd;
+      "share/mysql" = "/usr/share/mysql";
+      "lib/mysql/plugin" = if isDebian then "/usr/lib/mysql/plugin" else "/usr/lib64/mariadb/plugin";
+    };
+    install = install "mariadb-server";
+    version = "10.11";
+  };
+
+  openldap = {
+    bin = from "/usr/bin" [
+      "ldapadd"
+      "ldapmodify"
+      "ldapsearch"
+    ];
+    links = {
+      "bin/slapadd" = "/usr/sbin/slapadd";
+      "bin/slaptest" = "/usr/sbin/slaptest";
+      "libexec/slapd" = "/usr/sbin/slapd";
+      "etc/schema" = if isDebian then "/etc/ldap/schema" else "/etc/openldap/schema";
+    };
+    required = [ "/usr/sbin/slapd" ];
+    install = {
+      debian = "slapd";
+      fedora = "openldap-servers";
+    };
+    version = "2.5";
+  };
+
   redis =
     server
       {
@@ -177,10 +218,39 @@ in
 lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" ] (_name: nginx)
 // lib.genAttrs postgresqlNames (_name: postgresql)
 // {
-  inherit openssh postfix redis;
+  inherit mariadb openldap openssh postfix redis;
   avahi = server { debian = "avahi-daemon"; fedora = "avahi"; } [ "/usr/sbin/avahi-daemon" ];
+  bind = alsoInSbin (
+    server "bind" [
+      "/usr/sbin/named"
+      "/usr/sbin/rndc"
+      "/usr/sbin/rndc-confgen"
+    ]
+    // {
+      install = {
+        debian = "bind9";
+        fedora = "bind";
+      };
+    }
+  );
   beanstalkd = server "beanstalkd" [ "/usr/bin/beanstalkd" ];
   dnsmasq = server "dnsmasq" [ "/usr/sbin/dnsmasq" ];
+  dovecot =
+    alsoInSbin (
+      server { debian = "dovecot-imapd"; fedora = "dovecot"; } [
+        "/usr/sbin/dovecot"
+        "/usr/bin/doveadm"
+      ]
+    )
+    // {
+      required = [ "/usr/sbin/dovecot" ];
+    };
+  erlang = server { debian = "erlang-base"; fedora = "erlang-erts"; } [
+    "/usr/bin/epmd"
+    "/usr/bin/erl"
+  ];
+  etcd = server { debian = "etcd-server"; fedora = "etcd"; } [ "/usr/bin/etcd" ];
+  etcdctl = server { debian = "etcd-client"; fedora = "etcd"; } [ "/usr/bin/etcdctl" ];
   haproxy = alsoInSbin (server "haproxy" [ "/usr/sbin/haproxy" ]);
   icecast = server { debian = "icecast2"; fedora = "icecast"; } [ ] // {
     links = {
@@ -188,20 +258,55 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" ] (_name: nginx)
       "share/icecast" = if isDebian then "/usr/share/icecast2" else "/usr/share/icecast";
     };
   };
+  iperf3 = server "iperf3" [ "/usr/bin/iperf3" ] // {
+    links."bin/iperf" = "/usr/bin/iperf3";
+  };
   lighttpd = alsoInSbin (server "lighttpd" [ "/usr/sbin/lighttpd" ]);
   memcached = server "memcached" [ "/usr/bin/memcached" ];
-  mosquitto = server "mosquitto" [ "/usr/sbin/mosquitto" ];
+  monit = server "monit" [ "/usr/bin/monit" ];
+  mosquitto = server "mosquitto" [
+    "/usr/sbin/mosquitto"
+    "/usr/bin/mosquitto_passwd"
+  ];
   mpd = server "mpd" [ "/usr/bin/mpd" ];
   nats-server = server "nats-server" [
     (if isDebian then "/usr/sbin/nats-server" else "/usr/bin/nats-server")
   ];
   ngircd = alsoInSbin (server "ngircd" [ "/usr/sbin/ngircd" ]);
+  opensmtpd = alsoInSbin (
+    server "opensmtpd" [
+      "/usr/sbin/smtpd"
+      "/usr/sbin/smtpctl"
+    ]
+  );
+  postgrey = server "postgrey" [ "/usr/sbin/postgrey" ];
+  privoxy = server "privoxy" [ "/usr/sbin/privoxy" ] // {
+    links.etc = "/etc/privoxy";
+  };
+  prosody =
+    server "prosody" [
+      "/usr/bin/prosody"
+      "/usr/bin/prosodyctl"
+    ]
+    // {
+      passthru.communityModules = [ ];
+    };
   prometheus-node-exporter =
     server { debian = "prometheus-node-exporter"; fedora = "node-exporter"; } [ ]
     // {
       links."bin/node_exporter" =
         if isDebian then "/usr/bin/prometheus-node-exporter" else "/usr/bin/node_exporter";
     };
+  rabbitmq-server = alsoInSbin (
+    server "rabbitmq-server" (
+      from "/usr/sbin" [
+        "rabbitmq-server"
+        "rabbitmq-diagnostics"
+        "rabbitmq-plugins"
+        "rabbitmqctl"
+      ]
+    )
+  );
   squid = alsoInSbin (server "squid" [ "/usr/sbin/squid" ]);
   stunnel = server { debian = "stunnel4"; fedora = "stunnel"; } [ ] // {
     links."bin/stunnel" = if isDebian then "/usr/bin/stunnel4" else "/usr/bin/stunnel";
@@ -220,6 +325,9 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" ] (_name: nginx)
       "/usr/sbin/unbound-checkconf"
       "/usr/sbin/unbound-control"
     ]
+    // {
+      required = [ "/usr/sbin/unbound" ];
+    }
   );
   uptimed = alsoInSbin (server "uptimed" [ "/usr/sbin/uptimed" ]);
   vsftpd = alsoInSbin (server "vsftpd" [ "/usr/sbin/vsftpd" ]);

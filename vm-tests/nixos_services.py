@@ -1,0 +1,366 @@
+"""Services as data: how a NixOS module of each is configured, and how one sees that it answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that a module runs: with each of two ports, the command says whether it answers there."""
+
+    unit: str
+    configuration: str
+    first: str
+    second: str
+    probe: str
+    leaves: tuple[str, ...] = ()
+    """What the service itself makes below /etc and leaves there, as shell patterns."""
+    complaints: tuple[str, ...] = ()
+    """What the judges say of what the module itself chose."""
+    prepare: str = "true"
+    """What the machine needs before, as a command."""
+
+
+def tcp(say: str, answer: str) -> str:
+    """Gives a command that says something to a server on port VALUE and looks for its answer."""
+    return f"printf '{say}' | timeout 10 nc -w 3 localhost VALUE | grep --quiet --text '{answer}'"
+
+
+DNS = """python3 -I -c '
+import socket, struct
+query = struct.pack(">6H", 1, 256, 1, 0, 0, 0) + b"\\4host\\4test\\0" + struct.pack(">2H", 1, 1)
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(query, ("127.0.0.1", VALUE))
+assert bytes([10, 1, 2, 3]) in s.recv(512)
+'"""
+
+SERVICES = {
+    "services/databases/redis.nix": Service(
+        "redis.service",
+        "services.redis = { enable = true; port = VALUE; };",
+        "6379",
+        "6380",
+        "redis-cli -p VALUE set k v && test $(redis-cli -p VALUE get k) = v",
+    ),
+    "services/databases/memcached.nix": Service(
+        "memcached.service",
+        "services.memcached = { enable = true; port = VALUE; };",
+        "11211",
+        "11212",
+        tcp("set k 0 60 1\\r\\nv\\r\\nget k\\r\\nquit\\r\\n", "V.LUE k 0 1"),
+    ),
+    "services/misc/beanstalkd.nix": Service(
+        "beanstalkd.service",
+        "services.beanstalkd = { enable = true; listen.port = VALUE; };",
+        "11300",
+        "11301",
+        tcp("put 0 0 10 1\\r\\nx\\r\\nquit\\r\\n", "INSERTED"),
+    ),
+    "services/monitoring/prometheus/exporters.nix": Service(
+        "prometheus-node-exporter.service",
+        # Debian has no group called `nobody`.
+        'services.prometheus.exporters.node = { enable = true; group = "nogroup"; port = VALUE; };',
+        "9100",
+        "9101",
+        "curl --fail --silent http://localhost:VALUE/metrics | grep --quiet ^node_",
+        complaints=("Special user nobody configured",),
+    ),
+    "services/networking/haproxy.nix": Service(
+        "haproxy.service",
+        """services.haproxy = { enable = true; config = ''
+          defaults
+            mode http
+            timeout client 5s
+            timeout server 5s
+            timeout connect 5s
+          frontend web
+            bind *:VALUE
+            http-request return status 200 content-type text/plain string found
+        ''; };""",
+        "8081",
+        "8082",
+        "test $(curl --fail --silent http://localhost:VALUE/) = found",
+    ),
+    "services/network-filesystems/rsyncd.nix": Service(
+        "rsyncd.service",
+        """services.rsyncd = {
+          enable = true;
+          modules.data = { path = "/etc/ssl"; comment = "shared"; };
+          port = VALUE;
+        };""",
+        "873",
+        "1873",
+        "rsync --port VALUE rsync://localhost/ | grep --quiet shared",
+    ),
+    "services/audio/icecast.nix": Service(
+        "icecast.service",
+        """services.icecast = {
+          enable = true;
+          hostname = "radio.example.org";
+          admin.password = "secret";
+          listen.port = VALUE;
+        };""",
+        "8000",
+        "8001",
+        "curl --fail --silent http://localhost:VALUE/status-json.xsl | grep --quiet icestats",
+    ),
+    "services/networking/dnsmasq.nix": Service(
+        "dnsmasq.service",
+        """services.dnsmasq = {
+          enable = true;
+          resolveLocalQueries = false;
+          extraConfig = "port=VALUE\\naddress=/host.test/10.1.2.3";
+        };""",
+        "5353",
+        "5354",
+        DNS,
+        # Its script makes them itself.
+        leaves=("dnsmasq-conf.conf", "dnsmasq-resolv.conf"),
+    ),
+    "services/networking/ssh/sshd.nix": Service(
+        "ssh.service",
+        "services.openssh = { enable = true; ports = [ VALUE ]; };",
+        "2222",
+        "2223",
+        "ssh-keyscan -T 5 -p VALUE localhost | grep --quiet ssh-ed25519",
+    ),
+    "services/security/tor.nix": Service(
+        "tor.service",
+        """services.tor = {
+          enable = true;
+          client = { enable = true; privoxy.enable = false; socksListenAddress = "127.0.0.1:VALUE"; };
+        };""",
+        "9050",
+        "9060",
+        "test $(printf '\\005\\001\\000' | timeout 10 nc -w 3 127.0.0.1 VALUE | od -An -tx1 | tr -d ' \\n') = 0500",
+    ),
+    "services/web-servers/lighttpd/default.nix": Service(
+        "lighttpd.service",
+        """services.lighttpd = {
+          enable = true;
+          port = VALUE;
+          document-root = "/etc/ssl";
+          # The list comes with the sources only.
+          enableUpstreamMimeTypes = false;
+        };""",
+        "8083",
+        "8084",
+        "curl --fail --silent http://localhost:VALUE/openssl.cnf | grep --quiet openssl_conf",
+    ),
+    "services/networking/mosquitto.nix": Service(
+        "mosquitto.service",
+        """services.mosquitto = {
+          enable = true;
+          port = VALUE;
+          allowAnonymous = true;
+          users = { };
+        };""",
+        "1883",
+        "1884",
+        # MQTT's CONNECT, and an acknowledgement that says "accepted".
+        r"test $(printf '\020\016\000\004MQTT\004\002\000\074\000\002me' | timeout 10 nc -w 3 127.0.0.1 VALUE |"
+        " od -An -tx1 | tr -d ' \\n') = 20020000",
+    ),
+    "services/networking/unbound.nix": Service(
+        "unbound.service",
+        """services.unbound = {
+          enable = true;
+          enableRootTrustAnchor = false;
+          extraConfig = ''
+            server:
+              port: VALUE
+              local-data: "host.test. A 10.1.2.3"
+          '';
+        };""",
+        "5355",
+        "5356",
+        DNS,
+    ),
+    "services/networking/bind.nix": Service(
+        "bind.service",
+        """services.bind = {
+          enable = true;
+          listenOn = [ "none" ];
+          listenOnIpv6 = [ "none" ];
+          extraOptions = "listen-on port VALUE { 127.0.0.1; };";
+          zones = [ {
+            name = "test";
+            file = builtins.toFile "zone" ''
+              $TTL 60
+              @ SOA ns a 1 60 60 60 60
+              @ NS ns
+              ns A 10.0.0.1
+              host A 10.1.2.3
+            '';
+          } ];
+        };
+        # The key that Debian made is for its own user.
+        users.users.named.extraGroups = [ "bind" ];""",
+        "5357",
+        "5358",
+        DNS,
+    ),
+    "services/databases/openldap.nix": Service(
+        "openldap.service",
+        """services.openldap = {
+          enable = true;
+          urlList = [ "ldap://127.0.0.1:VALUE" ];
+          # Debian has the backends as modules.
+          extraConfig = "modulepath /usr/lib/ldap\\nmoduleload back_mdb";
+          suffix = "dc=example,dc=org";
+          rootdn = "cn=admin,dc=example,dc=org";
+          rootpw = "secret";
+          declarativeContents = ''
+            dn: dc=example,dc=org
+            objectClass: domain
+            dc: example
+          '';
+        };""",
+        "3389",
+        "3390",
+        "ldapsearch -x -H ldap://127.0.0.1:VALUE -D cn=admin,dc=example,dc=org -w secret"
+        " -b dc=example,dc=org | grep --quiet '^dc: example'",
+    ),
+    "services/databases/mysql.nix": Service(
+        "mysql.service",
+        """services.mysql = {
+          enable = true;
+          package = pkgs.mariadb;
+          port = VALUE;
+          dataDir = "/var/lib/mysql-nixos";
+          # No `ensureUsers`: the module loads a plugin for it that is a part of MariaDB since 10.4.
+          ensureDatabases = [ "app" ];
+        };
+        # A systemd of today gives it back to root after the module has given it to the server.
+        systemd.services.mysql.serviceConfig.RuntimeDirectory = lib.mkForce [ ];""",
+        "3306",
+        "3307",
+        "mysql --execute 'create table if not exists app.t (n int); insert into app.t values (@@port);"
+        ' select concat("is ", count(*), " of ", @@port) from app.t where n = VALUE\' | grep --quiet \'of VALUE\'',
+    ),
+    "services/networking/squid.nix": Service(
+        "squid.service",
+        """services.squid = {
+          enable = true;
+          proxyPort = VALUE;
+          extraConfig = "shutdown_lifetime 1 second";
+        };""",
+        "3128",
+        "3129",
+        # It refuses to lead to its own host, and says so itself.
+        "curl --silent --head --proxy http://localhost:VALUE http://localhost/ | grep --quiet '^X-Squid-Error: ERR_'",
+    ),
+    "services/networking/vsftpd.nix": Service(
+        "vsftpd.service",
+        """services.vsftpd = {
+          enable = true;
+          anonymousUser = true;
+          anonymousUserHome = "/srv/ftp-nixos";
+          extraConfig = "listen_port=VALUE";
+        };""",
+        "2121",
+        "2122",
+        "curl --fail --silent --list-only ftp://localhost:VALUE/ | grep --quiet hello",
+        prepare="mkdir --parents /srv/ftp-nixos && touch /srv/ftp-nixos/hello && chmod 555 /srv/ftp-nixos",
+    ),
+    "services/networking/git-daemon.nix": Service(
+        "git-daemon.service",
+        """services.gitDaemon = {
+          enable = true;
+          basePath = "/srv/git";
+          exportAll = true;
+          port = VALUE;
+        };
+        # It serves what belongs to its user.
+        systemd.tmpfiles.rules = [ "Z /srv/git - git git -" ];""",
+        "9418",
+        "9419",
+        "git ls-remote --exit-code git://localhost:VALUE/it | grep --quiet refs/heads/main",
+        prepare="git init --quiet --initial-branch main /srv/git/it && cd /srv/git/it &&"
+        " git -c user.name=n -c user.email=e commit --quiet --allow-empty --message first",
+    ),
+    "services/networking/iperf3.nix": Service(
+        "iperf3.service",
+        "services.iperf3 = { enable = true; port = VALUE; };",
+        "5201",
+        "5202",
+        "iperf3 --client 127.0.0.1 --port VALUE --bytes 100K",
+    ),
+    "services/networking/privoxy.nix": Service(
+        "privoxy.service",
+        'services.privoxy = { enable = true; listenAddress = "127.0.0.1:VALUE"; };',
+        "8118",
+        "8119",
+        "curl --fail --silent --proxy http://127.0.0.1:VALUE http://p.p/ | grep --quiet Privoxy",
+    ),
+    "services/monitoring/monit.nix": Service(
+        "monit.service",
+        'services.monit = { enable = true; config = "set daemon 5\\nset httpd port VALUE allow admin:monit"; };',
+        "2812",
+        "2813",
+        "curl --fail --silent --user admin:monit http://localhost:VALUE/_status | grep --quiet uptime",
+    ),
+    "services/networking/prosody.nix": Service(
+        "prosody.service",
+        """services.prosody = {
+          enable = true;
+          extraConfig = "c2s_ports = { VALUE }";
+          virtualHosts.test = { enabled = true; domain = "localhost"; };
+        };
+        environment.etc."prosody/prosody.cfg.lua".replaceExisting = true;""",
+        "5222",
+        "5223",
+        tcp(
+            '<?xml version=\\"1.0\\"?><stream:stream to=\\"localhost\\" xmlns=\\"jabber:client\\"'
+            ' xmlns:stream=\\"http://etherx.jabber.org/streams\\" version=\\"1.0\\">',
+            "stream:features",
+        ),
+        complaints=("changed conffile: /etc/prosody/prosody.cfg.lua",),
+    ),
+    "services/misc/etcd.nix": Service(
+        "etcd.service",
+        """services.etcd = rec {
+          enable = true;
+          listenClientUrls = [ "http://127.0.0.1:VALUE" ];
+          advertiseClientUrls = listenClientUrls;
+        };""",
+        "2379",
+        "2479",
+        "etcdctl --endpoints http://127.0.0.1:VALUE put k v &&"
+        " test $(etcdctl --endpoints http://127.0.0.1:VALUE get --print-value-only k) = v",
+    ),
+    "services/mail/postgrey.nix": Service(
+        "postgrey.service",
+        # Its type takes a port for a path that is not given.
+        'services.postgrey = { enable = true; socket.path = "/run/VALUE.sock"; };',
+        "one",
+        "two",
+        tcp(
+            "request=smtpd_access_policy\\nclient_address=192.0.2.1\\nclient_name=c\\nsender=a@b\\nrecipient=c@d\\n\\n",
+            "action=DEFER_IF_PERMIT",
+        ).replace("localhost VALUE", "-U /run/VALUE.sock"),
+    ),
+    "services/networking/stunnel.nix": Service(
+        "stunnel.service",
+        """services.stunnel = {
+          enable = true;
+          servers.it = { accept = VALUE; connect = 22; cert = "/root/tls.pem"; };
+        };""",
+        "9443",
+        "9444",
+        "openssl s_client -connect localhost:VALUE </dev/null | grep --quiet 'subject=CN = test'",
+        prepare="openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -keyout /tmp/k -out /tmp/c 2>/dev/null &&"
+        " cat /tmp/k /tmp/c >/root/tls.pem",
+    ),
+    "services/amqp/rabbitmq.nix": Service(
+        "rabbitmq.service",
+        """services.rabbitmq = { enable = true; port = VALUE; };
+        nixos-compat.autoImport = true;""",
+        "5672",
+        "5673",
+        tcp("AMQP\\000\\000\\011\\001", "RabbitMQ"),
+    ),
+}
+"""Services by the module that runs each, below `nixos/modules`."""
