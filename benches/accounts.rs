@@ -51,7 +51,7 @@ fn desired(users: usize) -> Accounts {
         uid: None,
         is_system_user: false,
         description: Some("New".to_owned()),
-        group: "users".to_owned(),
+        group: Some("users".to_owned()),
         extra_groups: BTreeSet::from(["team".to_owned()]),
         home: None,
         home_mode: "700".to_owned(),
