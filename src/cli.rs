@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::prepare::How;
+
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
 ///
 /// A host's configuration is evaluated by Nix to a toplevel. `plan` shows exactly what `switch` will do with it;
@@ -156,6 +158,10 @@ pub struct ApplyArgs {
     /// Refuse a configuration that sets options which have no effect on this host
     #[arg(long)]
     pub strict: bool,
+
+    /// Run all activation scripts, also where nothing else is to be done
+    #[arg(long)]
+    pub all_scripts: bool,
 }
 
 /// How long to wait for a unit by default, in seconds: long enough for a database.
@@ -166,6 +172,18 @@ impl Default for ApplyArgs {
         Self {
             unit_timeout: UNIT_TIMEOUT,
             strict: false,
+            all_scripts: false,
+        }
+    }
+}
+
+impl ApplyArgs {
+    /// Gives how the plan is made.
+    #[must_use]
+    pub fn how(&self) -> How {
+        How {
+            strict: self.strict,
+            all_scripts: self.all_scripts,
         }
     }
 }
@@ -211,6 +229,9 @@ Examples:
         /// Refuse a configuration that sets options which have no effect on this host
         #[arg(long)]
         strict: bool,
+        /// Plan to run all activation scripts, also where nothing else is to be done
+        #[arg(long)]
+        all_scripts: bool,
     },
     /// Build the configuration, register it as a generation and activate it
     #[command(after_long_help = "\

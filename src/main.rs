@@ -104,7 +104,11 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         style: Style { color: false },
     };
     let goal = commands::toplevel_path(toplevel)?;
-    let args = ApplyArgs::default();
+    // On NixOS, scripts run whenever the program does; tools rely on it.
+    let args = ApplyArgs {
+        all_scripts: true,
+        ..ApplyArgs::default()
+    };
     match action {
         Action::Switch | Action::Test => {
             let how = How {
@@ -115,7 +119,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         }
         Action::Boot => session.register(&goal),
         Action::Check | Action::DryActivate => {
-            let prepared = prepare::prepare(&session.root, Goal::Activate(goal), false)?;
+            let prepared = prepare::prepare(&session.root, Goal::Activate(goal), args.how())?;
             let plan = &prepared.plan;
             if !plan.conflicts.is_empty() {
                 session.print_plan(plan)?;
@@ -234,13 +238,18 @@ fn run(cli: Cli) -> Result<End, Failure> {
             out,
             detailed_exitcode,
             strict,
+            all_scripts,
         } => {
+            let how = prepare::How {
+                strict,
+                all_scripts,
+            };
             let goal = match (deactivate, toplevel) {
                 (true, _) => Goal::Deactivate,
                 (_, Some(path)) => Goal::Activate(commands::toplevel_path(&path)?),
                 _ => Goal::Activate(build(&source)?),
             };
-            session.plan(goal, strict, out.as_deref(), detailed_exitcode)
+            session.plan(goal, how, out.as_deref(), detailed_exitcode)
         }
         Command::Switch {
             plan,
@@ -280,14 +289,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Generations => session.generations(),
         Command::Status => session.status(),
         Command::Compat(args) => session.compat(&args),
-        Command::Init { folder } => {
-            let path = commands::init(&folder)?;
-            print(&format!(
-                "wrote {0}; see what it does with `system-manager plan --file {0}`",
-                path.display()
-            ))?;
-            Ok(End::Done)
-        }
+        Command::Init { folder } => init(&folder),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,
@@ -310,6 +312,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
             Ok(End::Done)
         }
     }
+}
+
+fn init(folder: &Path) -> Result<End, Failure> {
+    let path = commands::init(folder)?;
+    print(&format!(
+        "wrote {0}; see what it does with `system-manager plan --file {0}`",
+        path.display()
+    ))?;
+    Ok(End::Done)
 }
 
 fn print_manual(command: Option<&str>) -> Result<()> {
@@ -348,11 +359,11 @@ impl Session {
     fn plan(
         &self,
         goal: Goal,
-        strict: bool,
+        how: prepare::How,
         out: Option<&Path>,
         detailed: bool,
     ) -> Result<End, Failure> {
-        let plan = prepare::prepare(&self.root, goal, strict)?.plan;
+        let plan = prepare::prepare(&self.root, goal, how)?.plan;
         self.print_plan(&plan)?;
         if let Some(path) = out {
             let text = serde_json::to_vec_pretty(&plan).context("serialising the plan")?;
@@ -429,7 +440,7 @@ impl Session {
         how: How,
     ) -> Result<End, Failure> {
         let _lock = commands::lock(&self.root, "switch")?;
-        let mut prepared = prepare::prepare(&self.root, goal, args.strict)?;
+        let mut prepared = prepare::prepare(&self.root, goal, args.how())?;
         if !how.register {
             prepared.action = scripts::Action::Test;
         }
@@ -495,7 +506,8 @@ impl Session {
                 profile::register(&self.root, &before)?;
             }
         }
-        let prepared = prepare::prepare(&self.root, Goal::Activate(before), false)?;
+        let prepared =
+            prepare::prepare(&self.root, Goal::Activate(before), prepare::How::default())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
             return Err(Failure::Before(anyhow::anyhow!(
@@ -542,7 +554,7 @@ impl Session {
         let interrupted = journal::read(&self.root)?.is_some();
         let active = status.active.filter(|_| !interrupted);
         let target = profile::rollback_target(&generations, active.as_ref(), to)?;
-        let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.strict)?;
+        let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);

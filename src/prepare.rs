@@ -20,7 +20,7 @@ use crate::observe::{self, Observed};
 use crate::owners::Owners;
 use crate::plan::{self, Goal, PackagesChange, Plan};
 use crate::root::{Node, Root};
-use crate::scripts::{self, Action, ScriptsPlan};
+use crate::scripts::{self, Action, Occasion, ScriptsPlan};
 use crate::state::{Active, State};
 use crate::systemd::Systemd;
 use crate::tmpfiles::{self, Facts, TmpfilesPlan};
@@ -45,11 +45,20 @@ pub struct Prepared {
     pub(crate) user_units_before: BTreeMap<TargetPath, String>,
 }
 
+/// How a plan is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Whether options without effect forbid it.
+    pub strict: bool,
+    /// Whether all activation scripts run, also where nothing else is to be done.
+    pub all_scripts: bool,
+}
+
 /// Reads the host and decides what reaching `goal` takes. Changes nothing.
 ///
 /// # Errors
 /// When the manifest, the state or the host can't be read.
-pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
+pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let manifest = match &goal {
         Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
@@ -71,7 +80,7 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
     conflicts.extend(more);
     if let Some(manifest) = &manifest {
         conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
-        if strict {
+        if how.strict {
             conflicts.extend(without_effect(manifest));
         }
     }
@@ -84,8 +93,14 @@ pub fn prepare(root: &Root, goal: Goal, strict: bool) -> Result<Prepared> {
         observed.state.next_backup + kept,
     )?;
     conflicts.extend(more);
-    let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, changes)?;
+    let occasion = if how.all_scripts {
+        Occasion::Asked
+    } else if !files.is_empty() || !blocks.is_empty() || accounts.report.is_due {
+        Occasion::Changes
+    } else {
+        Occasion::Nothing
+    };
+    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
     if root.is_live() {
         conflicts.extend(missing_scripts(&scripts));
     }
@@ -151,7 +166,7 @@ fn plan_scripts(
     goal: &Goal,
     manifest: Option<&Manifest>,
     state: &State,
-    changes: bool,
+    occasion: Occasion,
 ) -> Result<ScriptsPlan> {
     let (Goal::Activate(toplevel), Some(manifest)) = (goal, manifest) else {
         return Ok(ScriptsPlan::default());
@@ -166,7 +181,9 @@ fn plan_scripts(
     }
     let is_there = |script: &AbsolutePath| there.contains(script);
     let record = &state.scripts;
-    Ok(scripts::decide(wanted, toplevel, record, changes, is_there))
+    Ok(scripts::decide(
+        wanted, toplevel, record, occasion, is_there,
+    ))
 }
 
 fn missing_scripts(plan: &ScriptsPlan) -> impl Iterator<Item = Conflict> {

@@ -3,6 +3,7 @@
 //! | the activation | what runs |
 //! | --- | --- |
 //! | changes files or accounts, or activates another configuration than the scripts last ran for | all of them, as on NixOS |
+//! | is asked to run them (`--all-scripts`), or comes through `switch-to-configuration` | all of them |
 //! | has nothing else to do | those that have not ended well |
 //! | resumes an interrupted one, with the files in place and in the same boot | those that have not ended well |
 //!
@@ -91,6 +92,17 @@ pub struct KnownScript {
     pub finished: bool,
 }
 
+/// What else an activation does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Occasion {
+    /// All scripts are asked for.
+    Asked,
+    /// Files or accounts change.
+    Changes,
+    /// Neither.
+    Nothing,
+}
+
 /// Why a script runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,6 +115,8 @@ pub enum Why {
     Unfinished,
     /// It is the same, but what it looks at may be another.
     Again,
+    /// It is the same, and was asked for.
+    Asked,
 }
 
 impl Why {
@@ -114,6 +128,7 @@ impl Why {
             Self::Changed => "changed",
             Self::Unfinished => "it has not ended well before",
             Self::Again => "as in each activation that changes something",
+            Self::Asked => "all were asked for",
         }
     }
 }
@@ -146,27 +161,28 @@ pub struct ScriptsPlan {
 
 /// Decides which scripts run. Pure.
 ///
-/// `changes` says whether the activation changes files or accounts, `is_there` whether a script can be run in this root.
+/// `is_there` says whether a script can be run in this root.
 #[must_use]
 pub fn decide(
     wanted: &[ActivationScript],
     toplevel: &AbsolutePath,
     record: &ScriptRecord,
-    changes: bool,
+    occasion: Occasion,
     is_there: impl Fn(&AbsolutePath) -> bool,
 ) -> ScriptsPlan {
     let mut plan = ScriptsPlan::default();
     if wanted.is_empty() {
         return plan;
     }
-    let all = changes || record.toplevel.as_ref() != Some(toplevel);
+    let changes = occasion == Occasion::Changes || record.toplevel.as_ref() != Some(toplevel);
     plan.record.toplevel = Some(toplevel.clone());
     for script in wanted {
         let why = match record.scripts.get(&script.name) {
             None => Some(Why::New),
             Some(known) if known.script != script.script => Some(Why::Changed),
             Some(known) if !known.finished => Some(Why::Unfinished),
-            Some(_) => all.then_some(Why::Again),
+            Some(_) if changes => Some(Why::Again),
+            Some(_) => (occasion == Occasion::Asked).then_some(Why::Asked),
         };
         let known = KnownScript {
             script: script.script.clone(),
@@ -193,12 +209,12 @@ pub fn decide(
 mod tests {
     use super::*;
 
-    /// The scripts, the toplevel that they ran for, which of them, whether something changes, what runs, why.
+    /// The scripts, the toplevel that they ran for, which of them, what else is done, what runs, why.
     type Row = (
         &'static [&'static str],
         &'static str,
         &'static [&'static str],
-        bool,
+        Occasion,
         &'static [(&'static str, Why)],
         &'static str,
     );
@@ -235,21 +251,22 @@ mod tests {
 
     #[test]
     fn runs_all_when_something_changes_and_else_what_has_not_ended_well() {
-        use Why::{Again, Changed, New, Unfinished};
+        use Why::{Again, Asked, Changed, New, Unfinished};
         let table: &[Row] = &[
-            (&["b1", "a1"], "other", &[], true, &[("b", New), ("a", New)], "in the order of the manifest"),
-            (&["a1", "b1"], "now", &["a1+", "b1+"], false, &[], "a second switch"),
-            (&["a1", "b1"], "now", &["a1+", "b1+"], true, &[("a", Again), ("b", Again)], "a file was put right"),
-            (&["a1", "b1"], "other", &["a1+", "b1+"], false, &[("a", Again), ("b", Again)], "another configuration"),
-            (&["a2", "b1"], "other", &["a1+", "b1+"], true, &[("a", Changed), ("b", Again)], "one is another"),
-            (&["a1", "b1"], "now", &["a1+", "b1-"], false, &[("b", Unfinished)], "one has failed"),
-            (&["a1", "b1"], "now", &["a1-", "b1+"], true, &[("a", Unfinished), ("b", Again)], "one has failed, and a file changes"),
-            (&["a2", "b1"], "other", &["a1-", "b1+"], true, &[("a", Changed), ("b", Again)], "one has failed, and was corrected"),
-            (&["a1", "c1"], "now", &["a1+"], false, &[("c", New)], "a state from before there was a record"),
-            (&["a1"], "other", &["a1+", "b1+"], true, &[("a", Again)], "one is gone"),
+            (&["b1", "a1"], "other", &[], Occasion::Changes, &[("b", New), ("a", New)], "in the order of the manifest"),
+            (&["a1", "b1"], "now", &["a1+", "b1+"], Occasion::Nothing, &[], "a second switch"),
+            (&["a1", "b1"], "now", &["a1+", "b1+"], Occasion::Changes, &[("a", Again), ("b", Again)], "a file was put right"),
+            (&["a1", "b1"], "other", &["a1+", "b1+"], Occasion::Nothing, &[("a", Again), ("b", Again)], "another configuration"),
+            (&["a2", "b1"], "other", &["a1+", "b1+"], Occasion::Changes, &[("a", Changed), ("b", Again)], "one is another"),
+            (&["a1", "b1"], "now", &["a1+", "b1-"], Occasion::Nothing, &[("b", Unfinished)], "one has failed"),
+            (&["a1", "b1"], "now", &["a1-", "b1+"], Occasion::Changes, &[("a", Unfinished), ("b", Again)], "one has failed, and a file changes"),
+            (&["a2", "b1"], "other", &["a1-", "b1+"], Occasion::Changes, &[("a", Changed), ("b", Again)], "one has failed, and was corrected"),
+            (&["a1", "c1"], "now", &["a1+"], Occasion::Nothing, &[("c", New)], "a state from before there was a record"),
+            (&["a1", "b1"], "now", &["a1+", "b1-"], Occasion::Asked, &[("a", Asked), ("b", Unfinished)], "all were asked for"),
+            (&["a1"], "other", &["a1+", "b1+"], Occasion::Changes, &[("a", Again)], "one is gone"),
         ];
-        for (scripts, toplevel, before, changes, expected, why) in table {
-            let plan = decide(&wanted(scripts), &path("now"), &record(toplevel, before), *changes, |_| true);
+        for (scripts, toplevel, before, occasion, expected, why) in table {
+            let plan = decide(&wanted(scripts), &path("now"), &record(toplevel, before), *occasion, |_| true);
             let run: Vec<_> = plan.run.iter().map(|a| (a.name.as_str(), a.why)).collect();
             assert_eq!(run, *expected, "{why}");
             assert_eq!(plan.record.toplevel, Some(path("now")), "{why}");
@@ -263,13 +280,13 @@ mod tests {
 
     #[test]
     fn without_scripts_nothing_is_recorded() {
-        let plan = decide(&[], &path("now"), &record("now", &["a1+"]), true, |_| true);
+        let plan = decide(&[], &path("now"), &record("now", &["a1+"]), Occasion::Changes, |_| true);
         assert_eq!(plan, ScriptsPlan::default());
     }
 
     #[test]
     fn what_is_not_in_the_root_stays_due() {
-        let plan = decide(&wanted(&["a1", "b1"]), &path("now"), &ScriptRecord::default(), true, |p| *p == path("b1"));
+        let plan = decide(&wanted(&["a1", "b1"]), &path("now"), &ScriptRecord::default(), Occasion::Changes, |p| *p == path("b1"));
         assert_eq!(plan.later, ["a"]);
         assert_eq!(plan.run.len(), 1);
         assert_eq!(plan.record.unfinished().collect::<Vec<_>>(), ["a", "b"]);

@@ -37,7 +37,7 @@ rec {
     // (if builtins.isAttrs script then script else { text = script; });
 
   # Whether there is anything to run: a script may be nothing but a name with `deps`.
-  isReal = script: lib.any (line: builtins.match "[ \t]*" line == null) (lib.splitString "\n" script.text);
+  isReal = script: builtins.match "[ \t\n]*" script.text == null;
 
   # As on NixOS, a command that fails does not end the script, and makes it count as failed.
   body = text: ''

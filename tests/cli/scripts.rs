@@ -127,6 +127,25 @@ fn they_run_again_when_something_changes() {
 }
 
 #[test]
+fn they_run_again_when_asked_for() {
+    let Some(t) = begin() else { return };
+    let toplevel = t.build(&with(Config::new(), &naming(&t, &["a", "b"])));
+    activate(&t, &toplevel).exits(0);
+    let all = |command: &str| {
+        let arguments = [
+            command.as_ref(),
+            toplevel.as_os_str(),
+            "--all-scripts".as_ref(),
+        ];
+        t.run(&arguments).exits(0)
+    };
+    all("plan").says("run     a  (all were asked for)");
+    all("activate");
+    assert_eq!(order(&t), ["a", "b", "a", "b"]);
+    activate(&t, &toplevel).says("No changes");
+}
+
+#[test]
 fn a_generation_without_files_of_its_own_runs_them_too() {
     let Some(t) = begin() else { return };
     let scripts = naming(&t, &["only"]);

@@ -13,6 +13,7 @@ use system_manager::apply::Progress;
 use system_manager::cli::ApplyArgs;
 use system_manager::commands::{self, Failure};
 use system_manager::plan::{Goal, Plan};
+use system_manager::prepare::How;
 use system_manager::root::{Node, Root};
 use system_manager::state::State;
 use tempfile::TempDir;
@@ -289,7 +290,7 @@ impl Host {
 
     /// Plans; refusing is for the caller.
     pub fn plan(&self, aim: &Aim) -> Plan {
-        system_manager::prepare::prepare(&self.root(), Self::goal(aim), false)
+        system_manager::prepare::prepare(&self.root(), Self::goal(aim), How::default())
             .unwrap()
             .plan
     }
@@ -302,7 +303,7 @@ impl Host {
     /// Reaches for a goal, and stops before the step of this number.
     pub fn switch_until(&self, aim: &Aim, stop: usize) -> Result<(), Failure> {
         let root = self.root();
-        let prepared = system_manager::prepare::prepare(&root, Self::goal(aim), false)?;
+        let prepared = system_manager::prepare::prepare(&root, Self::goal(aim), How::default())?;
         if prepared.plan.is_empty() {
             return Ok(());
         }
@@ -313,7 +314,7 @@ impl Host {
         );
         let args = ApplyArgs {
             unit_timeout: 1,
-            strict: false,
+            ..ApplyArgs::default()
         };
         let mut begun = 0;
         commands::activate(&root, prepared, &args, &mut |progress| {
