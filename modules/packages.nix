@@ -42,19 +42,22 @@ in
     };
     pathsToLink = mkOption {
       type = types.listOf types.str;
-      default = [
-        "/bin"
-        "/sbin"
-        "/share"
-        "/lib"
-        "/etc/xdg"
-      ];
+      default = [ ];
       example = [ "/share/zsh" ];
-      description = "The folders of packages that are linked.";
+      description = "The folders of packages that are linked, besides those that every configuration has.";
     };
   };
 
   config = {
+    # A definition, as in NixOS: modules that add a folder must not take these away.
+    environment.pathsToLink = [
+      "/bin"
+      "/sbin"
+      "/share"
+      "/lib"
+      "/etc/xdg"
+    ];
+
     system.build = {
       sw = if sw == null then null else build.carrying (toString packages) "${sw}";
       packageNames = lib.unique (

@@ -17,6 +17,8 @@ in
     (tool "one")
     (tool "one")
   ];
+  # It adds to the folders that every configuration has.
+  environment.pathsToLink = [ "/libexec" ];
   environment.variables = {
     EDITOR = "vim";
     LIST = [
