@@ -96,6 +96,8 @@ while IFS="$tab" read -r kind a b c d; do
   esac
 done <"$treePath"
 
+# Scripts of NixOS modules call the running systemd's programs by /run/current-system/systemd/bin.
+ln -s /usr "$out/systemd"
 if [ -n "$sw" ]; then
   ln -s "$sw" "$out/sw"
 fi

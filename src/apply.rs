@@ -204,7 +204,7 @@ impl Run<'_> {
         self.a.state.pending = crate::units::Seeds::default();
         root.make_folders(Path::new("etc"))?;
         root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), 0o700)?;
+        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
         let purpose = match &plan.goal {
             Goal::Activate(toplevel) => format!("activating {toplevel}"),
             Goal::Deactivate => "deactivating".to_owned(),

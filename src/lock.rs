@@ -50,7 +50,7 @@ impl Lock {
     /// When it is held by another process, or can't be made.
     pub fn take(root: &Root, purpose: &str) -> Result<Self> {
         root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), 0o700)?;
+        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
         let path = root.show(Path::new(FILE));
         let file = root.open_file(Path::new(FILE), OFlag::O_RDWR | OFlag::O_CREAT)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

@@ -23,6 +23,9 @@ pub const VERSION: u32 = 1;
 /// The folder that holds everything the activator remembers, relative to the root.
 pub const FOLDER: &str = "var/lib/system-manager";
 
+/// Its permission bits: everybody may follow `/run/current-system` through it, and nobody may look around.
+pub const FOLDER_MODE: u32 = 0o711;
+
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
 
@@ -250,7 +253,7 @@ impl State {
             return Ok(());
         }
         root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(FOLDER), 0o700)?;
+        root.make_folder(Path::new(FOLDER), FOLDER_MODE)?;
         let path = Path::new(FILE);
         if root.node(path)? != Node::Absent {
             root.copy(path, Path::new(PREDECESSOR))?;

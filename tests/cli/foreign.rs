@@ -131,7 +131,8 @@ fn backups_are_for_root_only() {
     let Some(t) = host() else { return };
     t.activate(&ours());
     let mode = |path: &str| fs::metadata(t.path(path)).unwrap().mode() & 0o7777;
-    assert_eq!(mode("var/lib/system-manager"), 0o700);
+    assert_eq!(mode("var/lib/system-manager"), 0o711);
+    assert_eq!(mode("var/lib/system-manager/state.json"), 0o600);
     assert_eq!(mode("var/lib/system-manager/backups"), 0o700);
     assert_eq!(mode("var/lib/system-manager/state.json"), 0o600);
 }
