@@ -87,6 +87,11 @@ let
       subject: map (c: "${subject} ${r.host}=(${r.runAs}) ${commandText c}\n") r.commands
     ) (map (name "") r.users ++ map (name "%") r.groups);
   text = lib.concatStrings (lib.concatMap lines cfg.extraRules) + terminated cfg.extraConfig;
+
+  # The group of administrators is NixOS's; a distribution may have another one, which stays as it is.
+  hasWheel =
+    !cfg.wheelNeedsPassword
+    || lib.any (u: u.group == "wheel" || lib.elem "wheel" u.extraGroups) (builtins.attrValues config.users.users);
 in
 {
   options.security.sudo = {
@@ -106,6 +111,14 @@ in
       ];
       description = "Who may run what as whom, beside the rules of the distribution.";
     };
+    wheelNeedsPassword = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether members of the group `wheel` must say their password. The group has a rule as soon as it has a
+        member here, or needs no password.
+      '';
+    };
     extraConfig = mkOption {
       type = types.lines;
       default = "";
@@ -114,7 +127,22 @@ in
     };
   };
 
-  config = lib.mkIf (text != "") {
+  config = lib.mkMerge [
+    (lib.mkIf hasWheel {
+      users.groups.wheel = { };
+      security.sudo.extraRules = lib.mkOrder 600 [
+        {
+          groups = [ "wheel" ];
+          commands = [
+            {
+              command = "ALL";
+              options = lib.optional (!cfg.wheelNeedsPassword) "NOPASSWD" ++ [ "SETENV" ];
+            }
+          ];
+        }
+      ];
+    })
+    (lib.mkIf (text != "") {
     # A name with a dot would be ignored, and sudo refuses files that others may write.
     environment.etc."sudoers.d/nixos" = {
       inherit text;
@@ -126,5 +154,6 @@ in
         visudo --check --quiet --file=${build.writeText "sudoers" text}
       fi
     '';
-  };
+    })
+  ];
 }

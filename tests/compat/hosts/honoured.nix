@@ -105,6 +105,7 @@ in
   };
 
   security.sudo = {
+    wheelNeedsPassword = false;
     extraRules = [
       {
         users = [
