@@ -49,6 +49,8 @@ class Machine(ABC):
         self.state_dir = Path(tempfile.mkdtemp(prefix=f"machine-{name}-"))
         self.search_path: tuple[str, ...] = ()
         """Directories that commands find after those of the login's PATH."""
+        self.strict = True
+        """Whether a command fails with any of its parts, by `set -euo pipefail`; old drivers had nothing like it."""
         self.callbacks: list[Callable[[], None]] = []
         """What to check before each command and each try of a wait; see `polling.py`."""
         self.started = False
@@ -176,7 +178,7 @@ class Machine(ABC):
     def _strict(self, command: str) -> str:
         path = "".join(f":{directory}" for directory in self.search_path)
         export = f'export PATH="$PATH"{shlex.quote(path)}\n' if path else ""
-        return f"set -euo pipefail\n{export}{command}"
+        return f"{'set -euo pipefail' if self.strict else ''}\n{export}{command}"
 
     def wait_until_succeeds(self, command: str, timeout: float = DEFAULT_TIMEOUT) -> str:
         """Repeats a command until it exits 0, and returns the last output."""

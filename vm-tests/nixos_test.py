@@ -11,7 +11,6 @@ import importlib.util
 import json
 import platform
 import re
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -35,9 +34,16 @@ import {folder}/nixos (
 
 # A unit that fails is for the script to notice, as after a boot of NixOS: exit code 4.
 _SETUP = """\
-status=0
+{before}status=0
 {toplevel}/bin/switch-to-configuration switch >&2 || status=$?
 [ "$status" = 0 ] || [ "$status" = 4 ]
+"""
+
+# The programs of a node are on root's PATH; Debian's sudo would forget it.
+_FOR_NIXOS = """\
+if [ -d /etc/sudoers.d ]; then
+  echo 'Defaults !secure_path' >/etc/sudoers.d/nixos-test
+fi
 """
 
 
@@ -60,7 +66,8 @@ def main() -> int:
     config = {
         "name": test["name"],
         "machines": {
-            name: _machine(machine, str(built), options.kind, image) for name, machine in test["machines"].items()
+            name: _machine(machine["toplevel"], str(built), options, image)
+            for name, machine in test["machines"].items()
         },
         "test_script": str(built / "test-script.py"),
         "global_timeout": test["global_timeout"],
@@ -75,6 +82,15 @@ def distribution_of(image: str | None) -> str:
         return f"{release['ID']}-{release.get('VERSION_ID', '')}"
     known = re.match(r"[a-z]+-[0-9.]+", image or "")
     return known[0] if known else "debian-12"
+
+
+def is_strict(file: Path) -> bool:
+    """Whether a test's commands fail with any of their parts: so does the driver beside it, if there is one."""
+    for folder in file.parents:
+        driver = folder / "nixos/lib/test-driver"
+        if driver.is_dir():
+            return any("pipefail" in source.read_text() for source in driver.rglob("*.py"))
+    return True
 
 
 def _parse() -> argparse.Namespace:
@@ -92,6 +108,11 @@ def _parse() -> argparse.Namespace:
         default="host",
         help="whose packages the nodes use (default: host, the distribution's)",
     )
+    parser.add_argument(
+        "--for-nixos",
+        action="store_true",
+        help="the test knows nothing of a distribution: its files in /etc give way, and sudo keeps PATH, as on NixOS",
+    )
     parser.add_argument("--build-only", action="store_true", help="build, print the folder with the test, and stop")
     add_options(parser)
     return parser.parse_args()
@@ -106,6 +127,7 @@ def _build(options: argparse.Namespace, distribution: str) -> Path:
             "test": options.test,
             "distribution": distribution,
             "packages": options.packages,
+            "replaceExisting": options.for_nixos,
         }
         (Path(folder) / "arguments.json").write_text(json.dumps(arguments))
         wrapper = Path(folder) / "test.nix"
@@ -130,14 +152,14 @@ def _lacking(test: dict[str, Any]) -> str | None:
     return None
 
 
-def _machine(machine: dict[str, str], built: str, kind: str, image: str | None) -> dict[str, Any]:
-    hosts = f"printf %s {shlex.quote(machine['hosts'])} >>/etc/hosts\n" if machine["hosts"] else ""
+def _machine(toplevel: str, built: str, options: argparse.Namespace, image: str | None) -> dict[str, Any]:
     return {
-        "kind": kind,
+        "kind": options.kind,
         "image": image,
         # All that the script names is in each machine, as on NixOS, where they share a store.
         "closures": [built],
-        "setup": hosts + _SETUP.format(toplevel=machine["toplevel"]),
+        "setup": _SETUP.format(before=_FOR_NIXOS if options.for_nixos else "", toplevel=toplevel),
+        "strict": is_strict(options.file.resolve()),
         "search_path": ["/run/current-system/sw/bin", "/run/current-system/sw/sbin", "/run/wrappers/bin"],
     }
 

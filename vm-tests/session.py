@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import time
 import unittest
 from collections.abc import Callable, Mapping
@@ -73,7 +75,9 @@ class Session:
     def _add(self, name: str, options: dict[str, Any]) -> SystemdMachine:
         closures, setup = options.pop("closures", []), options.pop("setup", "")
         search_path, kind = options.pop("search_path", []), options.pop("kind", "container")
-        machine = kinds.make_machine(kind, name, out_dir=self._out_dir, **options)
+        strict = options.pop("strict", True)
+        # NixOS allows `_` in the names of machines, but no host may be called so.
+        machine = kinds.make_machine(kind, name.replace("_", "-"), out_dir=self._out_dir, **options)
         self.machines.append(machine)
         machine.search_path = tuple(search_path)
         for closure in closures:
@@ -83,6 +87,7 @@ class Session:
                 status, _ = machine.execute(setup)
             if status != 0:
                 raise MachineError(f"{name}: setting it up failed (exit code {status}); its messages are above")
+        machine.strict = strict
         return machine
 
     # The words of a script.
@@ -134,7 +139,11 @@ class Session:
             "vlans": [],
             "driver": self,
             "log": ScriptLog(),
+            # Modules that the drivers of some years had at hand.
+            "json": json,
             "os": os,
+            "re": re,
+            "time": time,
             "subtest": self.subtest,
             "retry": retry,
             "create_machine": self.create_machine,

@@ -192,6 +192,9 @@ rec {
     writeBashBin = writeShellScriptBin;
     writeDash = writeShellScript;
     writeDashBin = writeShellScriptBin;
+    # Libraries are the distribution's, which its interpreter finds by itself.
+    writePython3 = name: _args: text: script name "#!/usr/bin/python3\n${text}";
+    writePython3Bin = name: _args: text: bin name "#!/usr/bin/python3\n${text}";
     writeText = writeText;
     writeJSON = name: value: writeText name (builtins.toJSON value);
     writeYAML = name: value: writeText name (builtins.toJSON value);

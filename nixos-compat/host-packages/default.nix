@@ -20,7 +20,10 @@ in
 let
   platform = import ./platform.nix { inherit lib system; };
   table =
-    import ./programs.nix // import ./services.nix { inherit lib distribution; } // packages;
+    import ./programs.nix
+    // import ./services.nix { inherit lib distribution; }
+    // import ./further.nix { inherit lib distribution; }
+    // packages;
   hostPrograms = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) table;
   # What modules ask of a package beyond the table, such as libraries for an interpreter, comes from beneath.
   programs = lib.mapAttrs (name: p: beneath.${name} or { } // p) hostPrograms;

@@ -31,6 +31,8 @@ let
         "findmnt"
         "getopt"
         "ionice"
+        "ipcrm"
+        "ipcs"
         "lsblk"
         "mcookie"
         "mount"
@@ -84,7 +86,13 @@ let
     // {
       passthru.shellPath = "/bin/bash";
     };
-  python = usr "python3" [ "python3" ];
+  python = usr "python3" [ "python3" ] // {
+    passthru = package: {
+      interpreter = "/usr/bin/python3";
+      # Libraries are the distribution's packages as well, and found where it puts them.
+      withPackages = _choose: package;
+    };
+  };
 in
 {
   inherit bash;

@@ -215,7 +215,7 @@ let
         // lib.listToAttrs (map (p: lib.nameValuePair "sbin/${baseNameOf p}" p) entry.bin);
     };
 in
-lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" ] (_name: nginx)
+lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: nginx)
 // lib.genAttrs postgresqlNames (_name: postgresql)
 // {
   inherit mariadb openldap openssh postfix redis;

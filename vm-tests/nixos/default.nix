@@ -12,6 +12,8 @@
   distribution,
   # Whose packages the nodes use: "host" for the distribution's, "nixpkgs" for those of the nixpkgs.
   packages,
+  # Whether the test is for NixOS alone, see node.nix.
+  replaceExisting,
 }:
 let
   lib =
@@ -20,7 +22,16 @@ let
     else
       import ../../nixos-compat/library.nix { inherit nixpkgs; };
 
-  nodeFor = hasNixpkgs: import ./node.nix { inherit distribution packages hasNixpkgs; };
+  nodeFor =
+    hasNixpkgs:
+    import ./node.nix {
+      inherit
+        distribution
+        packages
+        hasNixpkgs
+        replaceExisting
+        ;
+    };
   node = nodeFor (nixpkgs != null);
 
   # What the test itself is written with is what its nodes have. No option of NixOS is needed to know that.

@@ -48,10 +48,17 @@ let
     "testing.nix" = throw "the script is in Perl, of the years before 2020";
   };
   base = path: baseNameOf (toString path);
+  # The packages of a server's versions, from which a test is made for each.
+  versions = {
+    "pkgs/servers/sql/postgresql" = packages: lib.filterAttrs (n: _p: lib.hasPrefix "postgresql_" n) packages.hostPrograms or packages;
+  };
+  versionsOf = path: lib.findFirst (folder: lib.hasSuffix "/${folder}" (toString path)) null (builtins.attrNames versions);
   importWithin =
     path:
     if builtins.isAttrs path then
       import path
+    else if versionsOf path != null then
+      versions.${versionsOf path}
     else
       replaced.${base path} or (builtins.scopedImport { import = importWithin; } path);
 

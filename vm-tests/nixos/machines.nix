@@ -62,7 +62,6 @@ in
     inherit (config) name;
     machines = lib.mapAttrs (_name: n: {
       toplevel = "${n.config.system.build.toplevel}";
-      inherit (n.config.testing) hosts;
     }) all;
     testScript =
       if lib.isFunction script then

@@ -4,6 +4,8 @@
   packages,
   # Whether there is a nixpkgs, whose options all nodes have then.
   hasNixpkgs,
+  # Whether files of the distribution give way to the node's, which on NixOS are the only ones.
+  replaceExisting,
 }:
 {
   config,
@@ -17,6 +19,12 @@ let
 in
 {
   imports = [ ./virtualisation.nix ];
+
+  options.environment.etc = lib.mkOption {
+    type = lib.types.attrsOf (
+      lib.types.submodule { config.replaceExisting = lib.mkIf replaceExisting (lib.mkDefault true); }
+    );
+  };
 
   config = {
     nixos-compat = {

@@ -3,7 +3,6 @@
 {
   config,
   lib,
-  options,
   ...
 }:
 let
@@ -87,21 +86,6 @@ in
         default = 1;
         description = "The machine's number in the test.";
       };
-      hosts = mkOption {
-        type = types.lines;
-        internal = true;
-        default = "";
-        description = "Lines for the machine's `/etc/hosts`.";
-      };
     };
   };
-
-  # `/etc/hosts` is the distribution's file, which a machine of a test need not keep as it is.
-  config.testing.hosts =
-    lib.optionalString (options.networking ? hosts) (
-      lib.concatStrings (
-        lib.mapAttrsToList (address: names: "${address} ${toString names}\n") config.networking.hosts
-      )
-    )
-    + lib.optionalString (options.networking ? extraHosts) config.networking.extraHosts;
 }
