@@ -28,10 +28,7 @@ pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
             .parent()
             .unwrap_or(Path::new("")),
     )?;
-    root.make_folder(
-        Path::new(crate::state::FOLDER),
-        crate::state::FOLDER_MODE,
-    )?;
+    root.make_folder(Path::new(crate::state::FOLDER), crate::state::FOLDER_MODE)?;
     root.make_folder(Path::new(FOLDER), 0o700)?;
     root.copy(&Path::new("etc").join(target), &path(id))
 }

@@ -127,7 +127,7 @@ def _build(options: argparse.Namespace, distribution: str) -> Path:
             "test": options.test,
             "distribution": distribution,
             "packages": options.packages,
-            "replaceExisting": options.for_nixos,
+            "forNixos": options.for_nixos,
         }
         (Path(folder) / "arguments.json").write_text(json.dumps(arguments))
         wrapper = Path(folder) / "test.nix"

@@ -60,6 +60,13 @@ in
     links."sbin/hitch" = "/usr/sbin/hitch";
     install = both "hitch";
   };
+  incron = {
+    bin = [
+      "/usr/sbin/incrond"
+      "/usr/bin/incrontab"
+    ];
+    install = both "incron";
+  };
   libressl = nc;
   netcat = nc;
   netcat-gnu = nc;

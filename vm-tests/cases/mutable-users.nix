@@ -4,6 +4,7 @@
 
   nodes.machine = {
     users.mutableUsers = false;
+    users.allowNoPasswordLogin = true;
     users.users.alice = {
       isNormalUser = true;
       hashedPassword = "$6$saltsalt$HGDl0yzdpZRFVvFjQBThQfFu5p3FmCpEU6Rz6ihGZsLVu6qZ6RqZb4MG5Xj0BDMwXE3qHXOhjxzWvLOx4sQnb1";

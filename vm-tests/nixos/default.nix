@@ -13,7 +13,7 @@
   # Whose packages the nodes use: "host" for the distribution's, "nixpkgs" for those of the nixpkgs.
   packages,
   # Whether the test is for NixOS alone, see node.nix.
-  replaceExisting,
+  forNixos,
 }:
 let
   lib =
@@ -29,7 +29,7 @@ let
         distribution
         packages
         hasNixpkgs
-        replaceExisting
+        forNixos
         ;
     };
   node = nodeFor (nixpkgs != null);

@@ -4,8 +4,8 @@
   packages,
   # Whether there is a nixpkgs, whose options all nodes have then.
   hasNixpkgs,
-  # Whether files of the distribution give way to the node's, which on NixOS are the only ones.
-  replaceExisting,
+  # Whether the test knows nothing of a distribution.
+  forNixos,
 }:
 {
   config,
@@ -20,9 +20,10 @@ in
 {
   imports = [ ./virtualisation.nix ];
 
+  # Files of the distribution give way to the node's, which on NixOS are the only ones.
   options.environment.etc = lib.mkOption {
     type = lib.types.attrsOf (
-      lib.types.submodule { config.replaceExisting = lib.mkIf replaceExisting (lib.mkDefault true); }
+      lib.types.submodule { config.replaceExisting = lib.mkIf forNixos (lib.mkDefault true); }
     );
   };
 
@@ -34,6 +35,9 @@ in
       # A test sets options, and imports nothing, as on NixOS.
       autoImport = lib.mkDefault true;
     };
+
+    # Nobody logs in but the driver.
+    users.allowNoPasswordLogin = lib.mkIf forNixos (lib.mkDefault true);
 
     # Scripts name `/run/current-system/specialisation`, also where no package is installed.
     systemd.tmpfiles.settings.system-manager."/run/current-system".L.argument =
