@@ -99,7 +99,7 @@ let
     in
     evaluateModules (removeAttrs args [ "nixpkgs" ]);
 
-  # Evaluates modules to a toplevel: a derivation with `config` and `options`.
+  # Evaluates modules to a toplevel: a derivation with `config` and `options`, and what it was made from.
   makeSystemConfig =
     args:
     let
@@ -108,6 +108,11 @@ let
     evaluation.config.system.build.toplevel
     // {
       inherit (evaluation) config options;
+      arguments = {
+        inherit (args) modules;
+        specialArgs = (args.specialArgs or { }) // (args.extraSpecialArgs or { });
+        nixpkgs = args.nixpkgs or nixpkgs;
+      };
     };
 
   api = {

@@ -58,6 +58,9 @@
         default = system-manager;
       });
 
+      # The same configuration on NixOS: the options that only system-manager has.
+      nixosModules.default = ./nixos-compat/nixos.nix;
+
       overlays.default = final: _prev: { system-manager = package final; };
 
       checks = lib.genAttrs systems (

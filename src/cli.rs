@@ -100,6 +100,7 @@ pub struct SourceArgs {
 
 /// Which modules are looked at, and how.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct CompatArgs {
     /// Modules by their path below nixos/modules; they are shown in detail
     #[arg(value_name = "MODULE")]
@@ -125,6 +126,23 @@ pub struct CompatArgs {
     /// Print Markdown
     #[arg(long, conflicts_with = "json")]
     pub markdown: bool,
+
+    /// Compare a configuration here with the same on NixOS
+    #[arg(long, conflicts_with_all = ["modules", "under", "compare", "markdown", "min_enabled", "jobs", "timeout", "no_cache"])]
+    pub nixos: bool,
+
+    /// The configuration for --nixos, a file [default: as for `build`]
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with = "flake",
+        requires = "nixos"
+    )]
+    pub file: Option<PathBuf>,
+
+    /// The configuration for --nixos, a flake
+    #[arg(long, value_name = "URI", requires = "nixos")]
+    pub flake: Option<String>,
 
     /// Fail when fewer of the modules evaluate when they are enabled, in percent
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
@@ -304,21 +322,25 @@ Examples:
     Generations,
     /// Show what is managed, what was changed by hand, and what is unfinished
     Status,
-    /// Show which modules of NixOS work here
+    /// Show which modules of NixOS work here, or what a configuration would be on NixOS
     ///
     /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
     /// enabled, what it sets without effect on a host that is not NixOS, which option it wants to be set, and whether
     /// tests have run it on a machine. Nothing is built. What was found is kept below ~/.cache/system-manager/compat.
+    ///
+    /// With --nixos, a configuration is evaluated here and by NixOS itself: which of its units, files and accounts are
+    /// the same there, and how the others differ.
     #[command(after_long_help = "\
 Examples:
   system-manager compat --nixpkgs ~/nixpkgs                          # all of services/; takes minutes
   system-manager compat --nixpkgs ~/nixpkgs services/web-servers/nginx
   system-manager compat --nixpkgs ~/nixpkgs --under services/mail/ --compare
   system-manager compat --nixpkgs ~/nixpkgs --markdown >modules.md
+  system-manager compat --nixpkgs ~/nixpkgs --nixos --file system.nix
 
 Exit codes:
   0   all were looked at, whatever came of it
-  1   there is no nixpkgs or no Nix, or --min-enabled is not reached
+  1   there is no nixpkgs or no Nix, --min-enabled is not reached, or the configuration does not evaluate
   2   the command line is wrong
   3   interrupted; the same command goes on")]
     Compat(CompatArgs),

@@ -9,6 +9,7 @@ use crate::apply::{self, Activation, Progress};
 use crate::cli::{ApplyArgs, CompatArgs, SourceArgs};
 use crate::command::{Command, show_code};
 use crate::compat;
+use crate::compat::both_ways::{self, BothWays};
 use crate::journal;
 use crate::lock::Lock;
 use crate::manifest::Manifest;
@@ -48,15 +49,29 @@ pub enum End {
 /// # Errors
 /// When it names none and there is no default one.
 pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
-    let source = match (&args.file, &args.flake) {
-        (Some(file), _) => Source::File(file.clone()),
-        (None, Some(uri)) => Source::Flake(uri.clone()),
-        (None, None) => Source::find()?,
-    };
+    let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
     Ok((
         source,
         build_options(args.nixpkgs.as_deref(), &args.nix_option),
     ))
+}
+
+fn find_source(file: Option<&PathBuf>, flake: Option<&String>) -> Result<Source> {
+    match (file, flake) {
+        (Some(file), _) => Ok(Source::File(file.clone())),
+        (None, Some(uri)) => Ok(Source::Flake(uri.clone())),
+        (None, None) => Source::find(),
+    }
+}
+
+/// Evaluates the configuration that is named here and on NixOS.
+///
+/// # Errors
+/// When there is none, or it does not evaluate.
+pub fn evaluate_both_ways(args: &CompatArgs) -> Result<BothWays> {
+    let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
+    let options = build_options(args.nixpkgs.as_deref(), &args.nix_option);
+    both_ways::evaluate(&source, &options)
 }
 
 fn build_options(nixpkgs: Option<&str>, nix_option: &[String]) -> BuildOptions {

@@ -1,5 +1,6 @@
 //! Which NixOS modules work: looks at each module of a nixpkgs, in parallel, and keeps what it finds.
 
+pub mod both_ways;
 mod cache;
 mod nixpkgs;
 mod probe;

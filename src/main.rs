@@ -388,6 +388,15 @@ impl Session {
     }
 
     fn compat(&self, args: &CompatArgs) -> Result<End, Failure> {
+        if args.nixos {
+            let both = commands::evaluate_both_ways(args)?;
+            if self.json {
+                print_json(&both)?;
+            } else {
+                print(compat::both_ways::render_text(&both).trim_end())?;
+            }
+            return Ok(End::Done);
+        }
         let terminal = std::io::stderr().is_terminal();
         let ended = compat::survey(&commands::survey_request(args), &mut |p| {
             if terminal {

@@ -95,11 +95,7 @@ fn build_file(file: &Path, options: &BuildOptions) -> Result<String> {
 }
 
 fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {
-    let (flake, attribute) = match uri.split_once('#') {
-        Some((flake, attribute)) if !attribute.is_empty() => (flake, attribute.to_owned()),
-        Some((flake, _)) => (flake, find_attribute(flake, options)?),
-        None => (uri, find_attribute(uri, options)?),
-    };
+    let (flake, attribute) = find_host(uri, options)?;
     let installable = format!("{flake}#{attribute}");
     let json = nix("nix", false, options)
         .args([
@@ -118,6 +114,84 @@ fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {
         .as_str()
         .map(str::to_owned)
         .ok_or_else(|| anyhow!("`nix build {installable}` printed no output path"))
+}
+
+/// Evaluates a configuration here or on NixOS, to JSON; nothing is built.
+///
+/// # Errors
+/// When Nix is missing, or it does not evaluate; Nix has said why on standard error.
+pub(crate) fn evaluate_both_ways(
+    source: &Source,
+    options: &BuildOptions,
+    side: &str,
+) -> Result<String> {
+    let code = source_folder()?.join("nixos-compat/both-ways.nix");
+    let (file, named) = match source {
+        Source::File(file) => (file, options.nixpkgs.as_deref().unwrap_or(EMBEDDED)),
+        Source::Flake(uri) => return evaluate_flake_both_ways(uri, &code, options, side),
+    };
+    let file = fs::canonicalize(file)
+        .with_context(|| format!("reading the configuration {}", file.display()))?;
+    nix("nix-instantiate", true, options)
+        .args([
+            "--readonly-mode",
+            "--eval",
+            "--strict",
+            "--json",
+            "-A",
+            side,
+        ])
+        .arg(code)
+        .args(["--argstr", "nixpkgs", named, "--argstr", "file"])
+        .arg(file)
+        .stdout()
+}
+
+fn evaluate_flake_both_ways(
+    uri: &str,
+    code: &Path,
+    options: &BuildOptions,
+    side: &str,
+) -> Result<String> {
+    let (flake, attribute) = find_host(uri, options)?;
+    // A flake in a folder has to be named from the root of the file system.
+    let flake = fs::canonicalize(&flake).map_or(flake, |path| path.display().to_string());
+    let nixpkgs = options.nixpkgs.as_deref().map(fs::canonicalize).transpose();
+    let nixpkgs = nixpkgs
+        .context("reading the nixpkgs")?
+        .map_or_else(String::new, |path| {
+            format!("nixpkgs = {};", nix_string(&path.display().to_string()))
+        });
+    let expression = format!(
+        "(import {} {{ host = (builtins.getFlake {}).{attribute}; {nixpkgs} }}).{side}",
+        nix_string(&code.display().to_string()),
+        nix_string(&flake),
+    );
+    nix("nix", false, options)
+        .args(["--extra-experimental-features", "nix-command flakes"])
+        .args(["eval", "--impure", "--json", "--expr"])
+        .arg(expression)
+        .stdout()
+}
+
+/// Writes a text as a string of Nix.
+fn nix_string(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+/// Splits a flake's address into the flake and the attribute of this host's configuration.
+fn find_host(uri: &str, options: &BuildOptions) -> Result<(String, String)> {
+    Ok(match uri.split_once('#') {
+        Some((flake, attribute)) if !attribute.is_empty() => {
+            (flake.to_owned(), attribute.to_owned())
+        }
+        Some((flake, _)) => (flake.to_owned(), find_attribute(flake, options)?),
+        None => (uri.to_owned(), find_attribute(uri, options)?),
+    })
 }
 
 /// Finds this host's configuration in a flake: by system and host name, by host name, then the defaults.

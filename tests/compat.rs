@@ -6,6 +6,7 @@
 mod needs;
 mod nix_fixture;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -128,5 +129,51 @@ fn modules_of_a_real_nixpkgs_run_the_programs_of_the_distribution() -> Result<()
     for user in ["nginx", "postgres"] {
         ensure!(!result["users"][user].is_null(), "no user {user}");
     }
+    Ok(())
+}
+
+#[test]
+fn every_option_of_our_own_is_there_on_nixos() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let options = fs::read_to_string(project.join("docs/options.md"))?;
+    let own = options
+        .lines()
+        .filter_map(|line| line.split('`').nth(1).filter(|_| line.starts_with('#')))
+        .filter(|name| {
+            let ours = ["nixos-compat.", "system-manager."];
+            ours.iter().any(|o| name.starts_with(o)) || name.ends_with(".maskedUnits")
+        })
+        // What is inside of them has no type there.
+        .filter(|name| !name.contains(['<', '*', '"']));
+    let names: Vec<String> = own.map(|name| format!("\"{name}\"")).collect();
+    ensure!(names.len() > 8, "too few: {names:?}");
+    let expression = format!(
+        "let
+           lib = import {0}/modules/lib;
+           options = (import {0}/tests/compat/nixpkgs/nixos/lib/eval-config.nix {{
+             modules = [ {0}/nixos-compat/nixos.nix ];
+           }}).options;
+           has = name: lib.hasAttrByPath (lib.splitString \".\" name) options;
+         in builtins.filter (name: !(has name)) [ {1} ]",
+        project.display(),
+        names.join(" ")
+    );
+    let output = Command::new("nix-instantiate")
+        .arg("--store")
+        .arg(own_store("compat-store"))
+        .args(["--eval", "--strict", "--json", "--expr"])
+        .arg(expression)
+        .env("NIX_CONFIG", NIX_CONFIG)
+        .output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "evaluating: {stderr}");
+    let lacking: Vec<String> = serde_json::from_slice(&output.stdout)?;
+    ensure!(
+        lacking.is_empty(),
+        "nixos-compat/nixos.nix lacks {lacking:?}"
+    );
     Ok(())
 }

@@ -144,6 +144,7 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
         "example-nginx",
         "system-manager",
         "overlays",
+        "nixosModules",
         "A host that system-manager manages",
     ] {
         ensure!(shown.contains(name), "`{name}` is missing in:\n{shown}");

@@ -120,7 +120,8 @@ impl Probe {
                 .with_context(|| format!("reading what Nix gave for `{attribute}`")),
             Some(_) => {
                 let text = String::from_utf8_lossy(&output.stderr);
-                Ok(Err(Failure::Says(parse_reason(&text))))
+                let own = format!("{}/", self.nixpkgs.display());
+                Ok(Err(Failure::Says(parse_reason(&text.replace(&own, "")))))
             }
             None => Ok(Err(Failure::Broke("Nix was ended by a signal".to_owned()))),
         }

@@ -6,7 +6,7 @@ use super::reasons::without_store_hashes;
 use super::verdict::{Compared, Difference};
 
 /// Units of ours that do in the distribution's way what has no unit of the same name on NixOS.
-const OWN: &str = "system-manager-";
+pub const OWN: &str = "system-manager-";
 
 /// Lines that must differ: NixOS's paths, and what only says when to restart.
 const IGNORED: [&str; 5] = [

@@ -19,7 +19,7 @@ use crate::story::{PROGRAM, Ran};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A nixpkgs of its own, and a Nix that notes what it is asked.
-struct Desk {
+pub struct Desk {
     folder: TempDir,
     real: PathBuf,
 }
@@ -45,7 +45,7 @@ const BROKEN: [(&str, &str); 2] = [
 
 impl Desk {
     /// Copies the small nixpkgs; none when there is no Nix.
-    fn begin() -> Option<Self> {
+    pub fn begin() -> Option<Self> {
         if lacks_nix() {
             return None;
         }
@@ -67,11 +67,13 @@ impl Desk {
         Some(desk)
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    /// A path beside the nixpkgs.
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn nixpkgs(&self) -> PathBuf {
+    /// The nixpkgs.
+    pub fn nixpkgs(&self) -> PathBuf {
         self.path("nixpkgs")
     }
 
@@ -113,7 +115,8 @@ impl Desk {
         text.lines().map(str::to_owned).collect()
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    /// Gives the command, with no nixpkgs named.
+    pub fn command(&self, arguments: &[&str]) -> Command {
         let path = std::env::var("PATH").unwrap();
         let mut command = Command::new(PROGRAM);
         command
@@ -127,7 +130,7 @@ impl Desk {
     }
 
     /// Asks about the nixpkgs.
-    fn run(&self, arguments: &[&str]) -> Ran {
+    pub fn run(&self, arguments: &[&str]) -> Ran {
         let nixpkgs = self.nixpkgs();
         let mut command = self.command(arguments);
         Ran::new(&command.arg("--nixpkgs").arg(nixpkgs).output().unwrap())
