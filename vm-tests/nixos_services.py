@@ -131,7 +131,9 @@ SERVICES = {
         """services.tor = {
           enable = true;
           client = { enable = true; privoxy.enable = false; socksListenAddress = "127.0.0.1:VALUE"; };
-        };""",
+        };
+        # Debian's own, which starts together with the unit of that name.
+        systemd.maskedUnits = [ "tor@default.service" ];""",
         "9050",
         "9060",
         "test $(printf '\\005\\001\\000' | timeout 10 nc -w 3 127.0.0.1 VALUE | od -An -tx1 | tr -d ' \\n') = 0500",
