@@ -3,6 +3,7 @@
   ./ca.nix
   ./cron.nix
   ./dbus.nix
+  ./firewall.nix
   ./host-packages.nix
   ./hosts.nix
   ./kernel.nix

@@ -52,9 +52,7 @@ let
   enabled = lib.filter (w: w.enable) (builtins.attrValues config.security.wrappers);
   quote = lib.escapeShellArg;
   install = w: ''
-    place ${quote w.program} ${quote "${w.source}"} ${quote "${w.owner}:${w.group}"} ${
-      quote "u-s,g-s,o-w,${w.permissions}${lib.optionalString w.setuid ",u+s"}${lib.optionalString w.setgid ",g+s"}"
-    } ${quote w.capabilities}
+    place ${quote w.program} ${quote "${w.source}"} ${quote "${w.owner}:${w.group}"} ${quote "u-s,g-s,o-w,${w.permissions}${lib.optionalString w.setuid ",u+s"}${lib.optionalString w.setgid ",g+s"}"} ${quote w.capabilities}
   '';
 
   # The folder changes in one step, so that a program is never missing.
@@ -77,6 +75,10 @@ let
       esac
     }
     mkdir -p -m 0755 /run/wrappers
+    # On a distribution, /run takes no rights from its programs, and runs none on some.
+    if ! mountpoint -q /run/wrappers; then
+      mount -t tmpfs -o nodev,mode=0755 tmpfs /run/wrappers
+    fi
     new=$(mktemp -d /run/wrappers/wrappers.XXXXXXXXXX)
     trap 'rm -rf -- "$new"' EXIT
     chmod 0755 "$new"
@@ -118,16 +120,18 @@ in
       description = "Programs with rights of their own";
       wantedBy = [ "multi-user.target" ];
       before = [ "multi-user.target" ];
-      unitConfig.RequiresMountsFor = [
-        builtins.storeDir
-        "/run/wrappers"
-      ];
+      unitConfig.RequiresMountsFor = [ builtins.storeDir ];
       serviceConfig = {
         Type = "oneshot";
         RemainAfterExit = true;
       };
       inherit script;
-      postStop = "rm -rf /run/wrappers";
+      postStop = ''
+        if mountpoint -q /run/wrappers; then
+          umount --lazy /run/wrappers
+        fi
+        rm -rf /run/wrappers
+      '';
     };
     environment.extraInit = ''
       export PATH="/run/wrappers/bin:$PATH"
