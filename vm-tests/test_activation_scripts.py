@@ -8,6 +8,9 @@ import pytest
 
 from host import Host
 from systemd_api import SystemdMachine
+from verdict import judge, verdict
+
+BOOT_UNIT = "system-manager-activation-scripts.service"
 
 CONFIGURATION = """
 { lib, ... }: {
@@ -77,11 +80,11 @@ def test_scripts_see_users_and_files_and_units_start_after_them(host: Host) -> N
     machine = host.machine
     machine.succeed("useradd --create-home alice", "loginctl enable-linger alice", "touch /var/lib/sm-seen")
     machine.wait_for_unit("default.target", "alice")
-    before = machine.succeed("systemctl --failed --plain --no-legend")
+    baseline = judge(machine)
     toplevel = host.bring(CONFIGURATION)
     plan = host.run("plan", toplevel)
     assert "run     sm-prepare  (new)" in plan
-    assert "system-manager-activation-scripts.service" not in plan.split("Units\n")[1]
+    assert BOOT_UNIT not in plan.split("Units\n")[1]
     machine.fail("test -e /var/lib/sm-log")
 
     program = f"{toplevel}/bin/switch-to-configuration"
@@ -98,7 +101,7 @@ def test_scripts_see_users_and_files_and_units_start_after_them(host: Host) -> N
     machine.wait_for_unit("multi-user.target")
     machine.require_unit_state("sm-web.service")
     assert machine.succeed("cat /var/lib/sm-log") == "switch  one\n  one\n"
-    assert machine.succeed("systemctl --failed --plain --no-legend") == before
+    verdict(machine, baseline, [BOOT_UNIT, "sm-web.service"])
     host.run("activate", toplevel)
     assert machine.succeed("cat /var/lib/sm-log") == "switch  one\n  one\n"
     web = host.pid("sm-web.service")
@@ -109,7 +112,7 @@ def test_scripts_see_users_and_files_and_units_start_after_them(host: Host) -> N
 
     host.run("deactivate")
     assert machine.succeed("cat /var/lib/sm-log") == third
-    machine.fail("test -e /etc/systemd/system/system-manager-activation-scripts.service")
+    machine.fail(f"test -e /etc/systemd/system/{BOOT_UNIT}")
 
 
 def test_units_that_scripts_ask_for_are_restarted_and_reloaded(host: Host) -> None:

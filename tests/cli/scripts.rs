@@ -235,7 +235,7 @@ fn a_script_without_an_interpreter_is_a_failure_of_its_own() {
 fn time_is_limited_and_what_a_script_leaves_running_is_not_waited_for() {
     let Some(t) = begin() else { return };
     let scripts = [
-        script(&t, "slow", "echo begun; (while :; do :; done) & wait"),
+        script(&t, "slow", "echo begun; sleep 60 & wait"),
         script(&t, "leaves", "(exec sleep 30) & echo $! >/pid"),
     ];
     let toplevel = t.build(&with(Config::new(), &scripts));
@@ -268,7 +268,7 @@ fn a_script_does_not_outlive_the_run() {
     let endless = script(
         &t,
         "endless",
-        "exec 3>/fifo; echo ready >&3; (while :; do :; done) & wait",
+        "exec 3>/fifo; echo ready >&3; sleep 60 & wait",
     );
     let toplevel = t.build(&with(Config::new(), &[endless]));
     let mut child = t
@@ -283,7 +283,9 @@ fn a_script_does_not_outlive_the_run() {
     assert_eq!(line, "ready\n");
     child.kill().unwrap();
     child.wait().unwrap();
+    let killed = std::time::Instant::now();
     std::io::Read::read_to_string(&mut reader, &mut line).unwrap();
+    assert!(killed.elapsed().as_secs() < 30, "it went on");
 
     t.run(&["status"]).says("ended well").says("endless");
     let path = toplevel.parent().unwrap().join("sources/scripts/endless");
