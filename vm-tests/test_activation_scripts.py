@@ -76,6 +76,7 @@ def host(machine: SystemdMachine, tmp_path: Path) -> Host:
     return Host(machine, tmp_path)
 
 
+@pytest.mark.kinds("container", "uml")
 def test_scripts_see_users_and_files_and_units_start_after_them(host: Host) -> None:
     machine = host.machine
     machine.succeed("useradd --create-home alice", "loginctl enable-linger alice", "touch /var/lib/sm-seen")
