@@ -34,6 +34,14 @@ class RootImage:
         return repr(self) + (repr(self.python) if self.python else "")
 
 
+@dataclass(frozen=True)
+class RootVariant:
+    """A root that differs from another one in what a script does to a copy of it."""
+
+    base: str
+    script: str
+
+
 _BASE = (
     "acl",
     "attr",
@@ -172,23 +180,55 @@ ROOT_IMAGES = {
     "debian-13": RootImage("trixie", _BASE),
     "debian-13-servers": RootImage("trixie", (*_BASE, *_SERVERS)),
 }
-"""The roots that can be built; `host` beside them is the running system."""
+"""The roots that can be built from packages; `host` beside them is the running system."""
+
+
+# Where a distribution has put its programs: all in one folder (Fedora 42), or / apart from /usr (Debian before 12).
+ROOT_VARIANTS = {
+    "debian-12-merged-sbin": RootVariant(
+        "debian-12",
+        """
+        for file in usr/sbin/*; do
+          if [ -e "usr/bin/${file##*/}" ]; then rm "$file"; else mv "$file" usr/bin/; fi
+        done
+        rmdir usr/sbin
+        ln -s bin usr/sbin
+        """,
+    ),
+    "debian-12-unmerged-usr": RootVariant(
+        "debian-12",
+        """
+        for folder in bin sbin lib lib64; do
+          rm $folder
+          cp --archive --link usr/$folder $folder
+        done
+        rm -r usr/lib/systemd/system
+        """,
+    ),
+}
+"""The roots that are another one, changed."""
 
 
 def root_of(image: str) -> Path:
     """Returns the root of an image, building it if it is not in the cache: about a minute, 400 MB, a Debian mirror."""
     if image == "host":
         return Path("/")
+    if variant := ROOT_VARIANTS.get(image):
+        base = root_of(variant.base)
+        return cached(f"root-{image}", f"{base} {variant}", lambda path: _vary(base, variant, path)) / "root"
     if image not in ROOT_IMAGES:
-        raise ValueError(f"there is no container image `{image}`; there are: host, {', '.join(ROOT_IMAGES)}")
+        known = [*ROOT_IMAGES, *ROOT_VARIANTS]
+        raise ValueError(f"there is no container image `{image}`; there are: host, {', '.join(known)}")
     wanted = ROOT_IMAGES[image]
     return cached(f"root-{image}", wanted.recipe(), lambda path: _build(wanted, path)) / "root"
 
 
 def lacks_root(image: str) -> str | None:
     """Says what is missing for an image, and how to get it, or nothing. Reads only."""
-    wanted = ROOT_IMAGES.get(image)
-    if wanted is None or is_cached(f"root-{image}", wanted.recipe()) or shutil.which("mmdebstrap"):
+    variant = ROOT_VARIANTS.get(image)
+    name = variant.base if variant else image
+    wanted = ROOT_IMAGES.get(name)
+    if wanted is None or is_cached(f"root-{name}", wanted.recipe()) or shutil.which("mmdebstrap"):
         return None
     return f"mmdebstrap is not installed; run with: apt-get install mmdebstrap && vm-tests/run --image {image}"
 
@@ -252,6 +292,14 @@ def _build(image: RootImage, directory: Path) -> None:
         raise MachineError(f"building the root of {image.suite}: {done.errors[-2000:]}")
     if (directory / f"root{POLICY}").exists():
         _label(directory / "root")
+
+
+def _vary(base: Path, variant: RootVariant, directory: Path) -> None:
+    """Copies a root by hard links, as none is ever written to, and changes the copy."""
+    script = f'cp --archive --link "$1" "$2/root" && cd "$2/root" && {{ {variant.script} }}'
+    done = run(["sh", "-ec", script, "vary", str(base), str(directory)], _LABEL_LIMIT, env=dict(os.environ))
+    if done.status != 0:
+        raise MachineError(f"changing a copy of {base}: {done.errors[-2000:]}")
 
 
 def _label(root: Path) -> None:

@@ -36,10 +36,13 @@ class UserModeLinux(AgentMachine):
         image: str = "debian-12",
         out_dir: Path | None = None,
         memory: int = 1024,
+        filesystem: str = "ext4",
         kernel_options: tuple[str, ...] = (),
     ) -> None:
-        """Prepares a machine with `memory` MiB whose disk is a copy-on-write layer over that of `image`."""
-        kernel, disk = kernel_command(), disk_of(image, _PORT)
+        """Prepares a machine with `memory` MiB whose disk is a copy-on-write layer over that of `image`.
+
+        The root's `filesystem` is ext4, xfs or btrfs."""
+        kernel, disk = kernel_command(), disk_of(image, _PORT, filesystem)
         super().__init__(name, out_dir)
         self._kernel = kernel
         self._disk = disk
@@ -92,7 +95,7 @@ if [ -e $enforcing ]; then
   echo 0 >$enforcing
 fi
 shared=/mnt
-mount -t hostfs none $shared -o /
+mount -t hostfs none $shared
 """
 
 

@@ -1,0 +1,70 @@
+"""Hosts that differ in what a distribution decides: versions, cgroups, file systems, where programs are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import which
+from typing import Any
+
+import pytest
+
+from conftest import MakeMachine
+from kinds import missing
+from story import live_through
+
+_PROGS = {"xfs": "xfsprogs", "btrfs": "btrfs-progs"}
+
+_CONTAINERS: dict[str, dict[str, Any]] = {
+    "systemd-252-cgroups-v1": {"image": "debian-12", "cgroups": "v1"},
+    "systemd-257-cgroups-v2": {"image": "debian-13", "cgroups": "v2"},
+    "merged-sbin": {"image": "debian-12-merged-sbin"},
+    "unmerged-usr": {"image": "debian-12-unmerged-usr"},
+    "etc-on-ext4": {"image": "debian-12", "etc": "ext4"},
+    "etc-on-xfs": {"image": "debian-12", "etc": "xfs"},
+    "etc-on-btrfs": {"image": "debian-12", "etc": "btrfs"},
+}
+
+# What shows that a row is what its name says.
+_PROOFS = {
+    "systemd-252-cgroups-v1": "systemctl --version | grep -q '^systemd 252' && test -d /sys/fs/cgroup/systemd",
+    "systemd-257-cgroups-v2": "systemctl --version | grep -q '^systemd 257' && test -e /sys/fs/cgroup/cgroup.procs",
+    "merged-sbin": "test $(readlink /usr/sbin) = bin && test -x /usr/bin/useradd",
+    "unmerged-usr": "test ! -L /bin && test ! -L /sbin && test ! -e /usr/lib/systemd/system",
+    "etc-on-ext4": "test $(findmnt -no FSTYPE /etc) = ext4",
+    "etc-on-xfs": "test $(findmnt -no FSTYPE /etc) = xfs",
+    "etc-on-btrfs": "test $(findmnt -no FSTYPE /etc) = btrfs",
+}
+_SLOW = {"etc-on-xfs", "etc-on-btrfs"}
+
+
+def _require(kind: str, options: dict[str, Any]) -> None:
+    if lacking := missing(kind, options["image"]):
+        pytest.skip(lacking)
+    filesystem = options.get("etc", options.get("filesystem"))
+    if filesystem in _PROGS and which(f"mkfs.{filesystem}") is None:
+        command = f"apt-get install {_PROGS[filesystem]} && vm-tests/run --kind {kind} test_matrix.py"
+        pytest.skip(f"mkfs.{filesystem} is not installed; run with: {command}")
+    if options.get("cgroups") == "v1" and not Path("/sys/fs/cgroup/systemd").is_dir():
+        pytest.skip("this kernel's cgroups are all v2; run with: a host that boots systemd.unified_cgroup_hierarchy=0")
+
+
+@pytest.mark.kinds("container")
+@pytest.mark.parametrize(
+    "row", [pytest.param(row, marks=[pytest.mark.slow] if row in _SLOW else []) for row in _CONTAINERS]
+)
+def test_a_life_in_a_container(make_machine: MakeMachine, tmp_path: Path, row: str) -> None:
+    _require("container", _CONTAINERS[row])
+    machine = make_machine(**_CONTAINERS[row])
+    machine.succeed(_PROOFS[row])
+    live_through(machine, tmp_path)
+
+
+@pytest.mark.kinds("uml")
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize(("image", "filesystem"), [("debian-13", "ext4"), ("debian-12", "xfs"), ("debian-12", "btrfs")])
+def test_a_life_on_a_disk(make_machine: MakeMachine, tmp_path: Path, image: str, filesystem: str) -> None:
+    options = {"image": image, "filesystem": filesystem}
+    _require("uml", options)
+    machine = make_machine(**options)
+    assert machine.succeed("findmnt -no FSTYPE /") == f"{filesystem}\n"
+    live_through(machine, tmp_path)
