@@ -11,8 +11,8 @@ use crate::names::TargetPath;
 use crate::plan::Plan;
 use crate::root::{Node, Root};
 
-/// Is there where a policy is loaded, enforced or not.
-const LOADED: &str = "/sys/fs/selinux/enforce";
+/// Are there where a policy is loaded, enforced or not. A kernel alone may have the first, and then does nothing.
+const LOADED: [&str; 2] = ["/sys/fs/selinux/enforce", "/etc/selinux/config"];
 const TELLER: [&str; 3] = [
     "/usr/sbin/matchpathcon",
     "/usr/bin/matchpathcon",
@@ -41,7 +41,7 @@ pub struct Labels {
 /// When the policy can't be asked.
 pub fn read_labels(root: &Root, plan: &Plan) -> Result<Labels> {
     let mut labels = Labels::default();
-    if !root.is_live() || !Path::new(LOADED).exists() {
+    if !root.is_live() || !LOADED.iter().all(|path| Path::new(path).exists()) {
         return Ok(labels);
     }
     let Some(teller) = TELLER.into_iter().find(|path| Path::new(path).exists()) else {

@@ -8,6 +8,7 @@ import subprocess
 import time
 from abc import abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 from channel import Channel, ChannelLost
 from errors import MachineError
@@ -45,6 +46,9 @@ AGENT_SOURCE = Path(__file__).with_name("agent.py")
 class AgentMachine(SystemdMachine):
     """What the kinds with a kernel of their own share. They say how to `launch`, and how files go in and out."""
 
+    network_device: ClassVar[str]
+    """What the kernel calls the device that is to become eth1."""
+
     boot_limit: float = 180.0
     """Seconds from power-on to the agent's first word."""
 
@@ -68,7 +72,7 @@ class AgentMachine(SystemdMachine):
         with self.console.open("ab") as console:
             return subprocess.Popen(
                 [*LEASH, *argv],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=console,
                 stderr=console,
                 pass_fds=pass_fds,
@@ -116,6 +120,7 @@ class AgentMachine(SystemdMachine):
             raise self._die(f"while booting: {error}") from error
         self._connected, self._rebooted = True, False
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
+        self.join_network(self.network_device)
 
     def _line(self) -> Channel:
         if self._channel is None:
@@ -156,6 +161,13 @@ class AgentMachine(SystemdMachine):
         """Notes that the agent is gone, for whatever reason; only a boot that the test allows brings it back."""
         self._connected, self._rebooted = False, True
         return self._die(str(error))
+
+    def send_console(self, chars: str) -> None:
+        """Types into the machine's console."""
+        if self._process is None or self._process.stdin is None:
+            raise self._die("the machine is off")
+        self._process.stdin.write(chars.encode())
+        self._process.stdin.flush()
 
     def wait_for_shutdown(self, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Waits until the machine has powered off."""

@@ -13,6 +13,7 @@ import pytest
 import kinds
 import runs
 from errors import MachineError, MachineUnavailable
+from network import Network
 from systemd_api import SystemdMachine
 
 MakeMachine = Callable[..., SystemdMachine]
@@ -118,6 +119,20 @@ def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Pa
     finally:
         for machine in made:
             machine.release()
+
+
+@pytest.fixture
+def make_network() -> Iterator[Callable[..., Network]]:
+    """Gives a function that makes a network for machines of these names; it ends after the machines."""
+    made: list[Network] = []
+
+    def make(*names: str) -> Network:
+        made.append(Network(names))
+        return made[-1]
+
+    yield make
+    for network in made:
+        network.close()
 
 
 @pytest.fixture

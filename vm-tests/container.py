@@ -1,7 +1,7 @@
 """The container machine: systemd as PID 1 in systemd-nspawn, over an overlay of a stock root.
 
 Real: systemd, the bus, logind, accounts, services. Not real: the kernel and what belongs to it (LSMs, udev, modules,
-the clock), a reboot through firmware, and limits by cgroup controllers. The network is a loopback.
+the clock), a reboot through firmware, and limits by cgroup controllers.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Literal
 from errors import MachineError
 from login import ENVIRONMENT, login_argv
 from machine import DEFAULT_TIMEOUT
+from network import Network
 from process import Completed, kill_group, run, wait_for_exit
 from rootfs import build_mask
 from rootimage import root_of
@@ -79,6 +80,7 @@ class Container(SystemdMachine):
         out_dir: Path | None = None,
         cgroups: Literal["v1", "v2"] = "v2",
         etc: Literal["overlay", "tmpfs", "ext4", "xfs", "btrfs"] = "overlay",
+        network: Network | None = None,
         nspawn_options: tuple[str, ...] = (),
     ) -> None:
         """Prepares a container over the root of `image` (see `rootimage`), which is never written to.
@@ -100,6 +102,9 @@ class Container(SystemdMachine):
         live.mkdir()
         build_mask(mask, root, name)
         self._sandbox = Sandbox(live, mask, root, etc)
+        if network is not None:
+            self.port = network.ports[name]
+            network.attach(self.port, self._sandbox.make_tap("eth1"))
 
     # Lifecycle.
 
@@ -116,7 +121,9 @@ class Container(SystemdMachine):
         argv = [
             *("systemd-nspawn", "--quiet", "--settings=no", "--keep-unit", "--register=no"),
             *("--link-journal=no", "--resolv-conf=off", "--timezone=off"),
-            *("--private-network", "--console=read-only", f"--machine={self.name}"),
+            # The keeper's, which is there over all boots.
+            *("--network-namespace-path=/proc/1/ns/net", "--capability=CAP_NET_ADMIN"),
+            *("--console=read-only", f"--machine={self.name}"),
             *(f"--directory={self._sandbox.root}", *self._options, "--boot"),
         ]
         with self._console.open("ab") as console:
@@ -154,6 +161,7 @@ class Container(SystemdMachine):
                 raise self._die(f"the machine did not boot within {_BOOT_LIMIT:g} seconds")
             time.sleep(0.02)
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
+        self.join_network("eth1")
 
     def _booted(self) -> bool:
         leader = self._find_leader()

@@ -22,6 +22,7 @@ from typing import ClassVar
 
 import log
 from errors import MachineError, RequestedAssertionFailed
+from network import Port
 from process import TIMED_OUT, Completed, run
 
 DEFAULT_TIMEOUT = 900.0
@@ -54,6 +55,8 @@ class Machine(ABC):
         self.callbacks: list[Callable[[], None]] = []
         """What to check before each command and each try of a wait; see `polling.py`."""
         self.started = False
+        self.port: Port | None = None
+        """Where it is plugged into a network of machines, if it is."""
 
     # What a kind provides.
 
@@ -298,6 +301,26 @@ class Machine(ABC):
                 raise RequestedAssertionFailed(
                     f"{self.name}: `{regex}` did not appear on the console within {limit:g} seconds"
                 )
+
+    def block(self) -> None:
+        """Cuts the machine off from the network of machines: frames are lost in both directions."""
+        self._plugged().blocked = True
+
+    def unblock(self) -> None:
+        """Ends `block`."""
+        self._plugged().blocked = False
+
+    def _plugged(self) -> Port:
+        if self.port is None:
+            raise MachineError(f"{self.name}: there is no network; make one with `Network` and pass it to the machine")
+        return self.port
+
+    def join_network(self, device: str) -> None:
+        """Gives the machine its address, after each boot."""
+        if self.port is not None:
+            done = self.run_script(self.port.setup_script(device), _PROBE_LIMIT * self.time_factor)
+            if done.status != 0:
+                raise MachineError(f"{self.name}: joining the network: {done.errors}")
 
     def sleep(self, secs: float) -> None:
         """Lets time pass in the machine."""

@@ -77,6 +77,7 @@ class Qemu(AgentMachine):
     """A machine of the QEMU kind. Needs qemu-system-x86, qemu-utils and genisoimage; to build an image also root."""
 
     kind = "qemu"
+    network_device = "enp0s0"
     time_factor = 1.0 if accelerator() == "kvm" else 6.0
     boot_limit = 600.0
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +20,7 @@ from process import kill_group
 
 _PREFIX = "machine-test"
 _SETUP_LIMIT = 60.0
+_TAP = Path(__file__).with_name("tap.py")
 
 _KEEPER = """\
 set -eu
@@ -61,7 +64,7 @@ class Sandbox:
         self._cgroups: list[Path] = []
         self._keeper = subprocess.Popen(
             [
-                *("unshare", "--mount", "--propagation", "private"),
+                *("unshare", "--net", "--mount", "--propagation", "private"),
                 *("--pid", "--fork", "--kill-child", "--mount-proc"),
                 *("sh", "-c", _KEEPER, "keeper", str(directory), str(mask), str(lower), etc),
             ],
@@ -95,6 +98,18 @@ class Sandbox:
         join = 'for c; do shift; [ "$c" = -- ] && break; echo $$ >"$c/cgroup.procs"; done; exec "$@"'
         enter = ["nsenter", "--target", str(self.keeper_pid), "--mount", "--pid"]
         return ["sh", "-c", join, "join", *map(str, self._cgroups), "--", *enter, *argv]
+
+    def make_tap(self, name: str) -> int:
+        """Makes a network device in the network namespace inside, and returns its other end."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            enter = ["nsenter", "--target", str(self.keeper_pid), "--net"]
+            fd = theirs.fileno()
+            argv = [*enter, sys.executable, "-I", str(_TAP), str(fd), name]
+            done = subprocess.run(argv, pass_fds=(fd,), capture_output=True, timeout=_SETUP_LIMIT, check=False)
+            if done.returncode != 0:
+                raise MachineError(f"making a network device: {done.stderr.decode(errors='replace')}")
+            return socket.recv_fds(ours, 16, 1)[1][0]
 
     def remove_cgroups(self) -> None:
         """Removes the cgroups that the container made. Only when it has ended."""

@@ -1,7 +1,7 @@
 """The User-mode Linux machine: a kernel of its own as a host process, without hardware help.
 
 Real: the kernel, ext4, cgroups, security modules, reboots and power cuts. Not real: the stock kernel, the boot loader,
-hardware. The network is a loopback.
+hardware.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from agent_machine import AgentMachine
 from diskimage import disk_of
 from errors import MachineError
 from machine import DEFAULT_TIMEOUT
+from network import Network
 from umlkernel import kernel_command
 
 _PORT = "/dev/ttyS0"
@@ -26,6 +27,7 @@ class UserModeLinux(AgentMachine):
     """A machine of the User-mode Linux kind. Needs root (to build its disk) and mmdebstrap (to fetch its kernel)."""
 
     kind = "uml"
+    network_device = "vec0"
     time_factor = 4.0
     boot_limit = 180.0
 
@@ -37,6 +39,7 @@ class UserModeLinux(AgentMachine):
         out_dir: Path | None = None,
         memory: int = 1024,
         filesystem: str = "ext4",
+        network: Network | None = None,
         kernel_options: tuple[str, ...] = (),
     ) -> None:
         """Prepares a machine with `memory` MiB whose disk is a copy-on-write layer over that of `image`.
@@ -48,6 +51,8 @@ class UserModeLinux(AgentMachine):
         self._disk = disk
         self._memory = memory
         self._options = kernel_options
+        if network is not None:
+            self.port = network.ports[name]
         self.shared_dir = self.state_dir / "shared"
         self.shared_dir.mkdir()
 
@@ -58,12 +63,16 @@ class UserModeLinux(AgentMachine):
         argv = [
             *self._kernel,
             *(f"mem={self._memory}M", f"ubd0=/host{self.state_dir}/disk.cow,/host{self._disk}"),
-            *("root=/dev/ubda", "rw", "con0=null,fd:1", "con=null", f"ssl0={line}", "ssl=null"),
+            *("root=/dev/ubda", "rw", "con0=fd:0,fd:1", "con=null", f"ssl0={line}", "ssl=null"),
             *(f"umid={self.name}-{os.getpid()}", f"uml_dir=/host{self.state_dir}", f"hostfs=/host{self.shared_dir}"),
             *self._options,
         ]
+        fds = [theirs.fileno()]
+        if self.port is not None:
+            fds.append(self.port.line.fileno())
+            argv.append(f"vec0:transport=fd,fd={self.port.line.fileno()},vec=0")
         with theirs:
-            return self.spawn(argv, (theirs.fileno(),)), ours
+            return self.spawn(argv, tuple(fds)), ours
 
     def unpack(self, archive: Path, directory: str) -> None:
         """Hands a tar file over through a directory that the kernel shares with the host."""

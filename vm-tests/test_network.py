@@ -1,0 +1,51 @@
+"""Machines of one test reach each other by name, and not when they are blocked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from conftest import MakeMachine
+from errors import MachineError, RequestedAssertionFailed
+from network import Network
+from systemd_api import SystemdMachine
+
+MakeNetwork = Callable[..., Network]
+
+
+@pytest.mark.kinds("container", "uml")
+def test_machines_reach_each_other_by_name(make_network: MakeNetwork, make_machine: MakeMachine) -> None:
+    network = make_network("server", "client")
+    server, client = make_machine("server", network=network), make_machine("client", network=network)
+    server.succeed("mkdir /srv/www; seq 200000 >/srv/www/page")
+    server.execute("exec python3 -m http.server --bind :: --directory /srv/www 8000", check_output=False)
+    server.wait_for_open_port(8000)
+    assert client.succeed("hostname; getent ahostsv4 server | head -n 1") == "client\n192.168.1.2     STREAM server\n"
+    for address in ("server", "192.168.1.2", "[2001:db8:1::2]"):
+        assert client.succeed(f"curl -fsS http://{address}:8000/page | wc -l") == "200000\n"
+
+    server.block()
+    client.fail("curl -fsS --max-time 3 http://server:8000/page")
+    server.succeed("curl -fsS http://localhost:8000/page >/dev/null")
+    server.unblock()
+    client.wait_until_succeeds("curl -fsS --max-time 3 http://server:8000/page >/dev/null", timeout=60)
+
+    client.reboot()
+    client.succeed("curl -fsS http://server:8000/page >/dev/null")
+
+
+@pytest.mark.kinds("container")
+def test_a_machine_without_a_network_can_not_be_blocked(machine: SystemdMachine) -> None:
+    with pytest.raises(MachineError, match="no network"):
+        machine.block()
+
+
+@pytest.mark.kinds("uml")
+def test_console_takes_what_is_typed(machine: SystemdMachine) -> None:
+    machine.execute('read line </dev/tty0; echo "$line" >/tmp/typed', check_output=False)
+    machine.wait_until_succeeds("pgrep -f 'read line'")
+    machine.send_console("hello there\n")
+    machine.wait_until_succeeds("grep -qx 'hello there' /tmp/typed", timeout=20)
+    with pytest.raises(RequestedAssertionFailed):
+        machine.wait_for_console_text("never typed", timeout=0.2)
