@@ -17,6 +17,7 @@ import log
 from closure import install_closure
 from errors import MachineError, RequestedAssertionFailed
 from machine import Machine
+from network import Network
 from polling import PollingCondition
 from systemd_api import SystemdMachine
 
@@ -48,11 +49,15 @@ class Session:
         self.subtests: list[tuple[str, float, str | None]] = []
         self._out_dir = out_dir
         self._machine_options = machines
+        self._network: Network | None = None
         self._symbols: dict[str, Any] = {}
         self._script: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Session:
         try:
+            plugged = [_host_name(name) for name, options in self._machine_options.items() if _can_be_plugged(options)]
+            if len(plugged) > 1:
+                self._network = Network(plugged)
             for name, options in self._machine_options.items():
                 self._add(name, dict(options))
         except BaseException:
@@ -71,13 +76,18 @@ class Session:
                 machine.release()
             except OSError as error:
                 machine.log(f"releasing: {error}")
+        if self._network is not None:
+            self._network.close()
+            self._network = None
 
     def _add(self, name: str, options: dict[str, Any]) -> SystemdMachine:
         closures, setup = options.pop("closures", []), options.pop("setup", "")
         search_path, kind = options.pop("search_path", []), options.pop("kind", "container")
         strict = options.pop("strict", True)
-        # NixOS allows `_` in the names of machines, but no host may be called so.
-        machine = kinds.make_machine(kind, name.replace("_", "-"), out_dir=self._out_dir, **options)
+        host = _host_name(name)
+        if self._network is not None and host in self._network.ports:
+            options["network"] = self._network
+        machine = kinds.make_machine(kind, host, out_dir=self._out_dir, **options)
         self.machines.append(machine)
         machine.search_path = tuple(search_path)
         for closure in closures:
@@ -171,6 +181,15 @@ class Session:
         lost = [machine.name for machine in self.machines if machine.is_lost()]
         if lost:
             raise MachineError(f"the test script ended well, but these machines did not: {', '.join(lost)}")
+
+
+def _host_name(name: str) -> str:
+    """NixOS allows `_` in the names of machines, but no host may be called so."""
+    return name.replace("_", "-")
+
+
+def _can_be_plugged(options: Mapping[str, Any]) -> bool:
+    return str(options.get("kind", "container")) != "qemu"
 
 
 class _Recorded:

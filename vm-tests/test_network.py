@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from agent_machine import AgentMachine
 from conftest import MakeMachine
 from errors import MachineError, RequestedAssertionFailed
 from network import Network
@@ -45,6 +46,7 @@ def test_a_machine_without_a_network_can_not_be_blocked(machine: SystemdMachine)
 def test_console_takes_what_is_typed(machine: SystemdMachine) -> None:
     machine.execute('read line </dev/tty0; echo "$line" >/tmp/typed', check_output=False)
     machine.wait_until_succeeds("pgrep -f 'read line'")
+    assert isinstance(machine, AgentMachine)
     machine.send_console("hello there\n")
     machine.wait_until_succeeds("grep -qx 'hello there' /tmp/typed", timeout=20)
     with pytest.raises(RequestedAssertionFailed):

@@ -110,3 +110,20 @@ def test_several_machines_have_no_default(tmp_path: Path) -> None:
     done = _drive(tmp_path, "one_1.succeed('true'); two.succeed('true'); machine", {"one-1": {}, "two": {}})
     assert done.returncode == 1
     assert "name 'machine' is not defined" in done.stderr
+
+
+_TALK = """
+start_all()
+server.execute("exec python3 -m http.server 8000", check_output=False)
+server.wait_for_open_port(8000)
+client.succeed("curl -fsS http://server:8000/")
+server.block()
+client.fail("curl -fsS --max-time 2 http://server:8000/")
+server.unblock()
+client.wait_until_succeeds("curl -fsS --max-time 2 http://server:8000/", timeout=30)
+"""
+
+
+def test_several_machines_have_a_network(tmp_path: Path) -> None:
+    done = _drive(tmp_path, _TALK, {"server": {}, "client": {}})
+    assert done.returncode == 0, done.stderr
