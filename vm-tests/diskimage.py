@@ -48,7 +48,7 @@ _MOUNTED = """
 _MAKERS = {
     "ext4": f'mke2fs -q -t ext4 -L root -d "$1" "$2" {_SIZE}',
     "btrfs": _MOUNTED % (_SIZE, "mkfs.btrfs --quiet --label root"),
-    "xfs": _MOUNTED % (_SIZE, "mkfs.xfs -q -L root"),
+    "xfs": _MOUNTED % (_SIZE, "mkfs.xfs -q -L root -s size=4096"),
 }
 
 
