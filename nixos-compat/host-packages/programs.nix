@@ -161,6 +161,10 @@ in
     "lsmod"
     "modprobe"
   ];
+  lego = {
+    bin = [ "/usr/bin/lego" ];
+    install.debian = "lego";
+  };
   logger = usr "bsdutils" [ "logger" ];
   nettools = netTools;
   net-tools = netTools;
