@@ -287,6 +287,9 @@ impl Run<'_> {
         let Goal::Activate(toplevel) = &self.a.plan.goal else {
             return Ok(());
         };
+        if self.a.plan.scripts.run.first() == Some(script) {
+            script_run::forget_shell(self.a.root)?;
+        }
         let failed = script_run::run(
             self.a.root,
             &script.name,
@@ -325,9 +328,6 @@ impl Run<'_> {
             ),
         }
         self.with_units(tell, |units, tell| units.start(tell))?;
-        if requests.is_empty() {
-            return Ok(());
-        }
         script_run::drop_requests(root, action)
     }
 

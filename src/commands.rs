@@ -228,6 +228,7 @@ pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Resul
         return Ok(prepared.plan.units.clone());
     };
     let limit = Duration::from_secs(args.unit_timeout);
+    script_run::forget_shell(root)?;
     for script in &prepared.plan.scripts.run {
         if script.supports_dry_activation {
             let (name, path) = (&script.name, &script.script);
@@ -268,6 +269,7 @@ pub fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure
     let manifest = Manifest::read(Path::new(active.toplevel.as_str()))?;
     let limit = Duration::from_secs(args.unit_timeout);
     let mut failed = false;
+    script_run::forget_shell(root)?;
     for script in &manifest.activation_scripts {
         let (name, path) = (&script.name, &script.script);
         if let Some(why) = script_run::run(root, name, path, &active.toplevel, Action::Boot, limit)

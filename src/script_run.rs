@@ -19,6 +19,9 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// NixOS's folder for what scripts leave to whoever activates.
 const FOLDER: &str = "run/nixos";
 
+/// What the shells of scripts leave for those after them.
+const SHELL: &str = "/run/nixos/activation-shell";
+
 /// How many lines of a script that failed are told.
 const LINES: usize = 10;
 
@@ -49,6 +52,7 @@ pub fn run(
         ("PATH", PATH),
         ("HOME", "/root"),
         ("systemConfig", toplevel.as_str()),
+        ("_activationShell", SHELL),
     ];
     variables.extend(action.word().map(|word| ("NIXOS_ACTION", word)));
     let inner = || -> Result<leash::Ended> {
@@ -87,6 +91,14 @@ pub fn run(
     }
 }
 
+/// Forgets what the shells of an earlier run have left.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn forget_shell(root: &Root) -> Result<()> {
+    root.remove_file(Path::new(SHELL.trim_start_matches('/')))
+}
+
 fn lists(action: Action) -> [String; 2] {
     let prefix = if action == Action::DryActivate {
         "dry-activation"
@@ -114,7 +126,7 @@ pub fn read_requests(root: &Root, action: Action) -> Result<Requests> {
     })
 }
 
-/// Removes the lists: what they ask for has been done.
+/// Removes the lists, of which what they ask for has been done, and what the shells have left.
 ///
 /// # Errors
 /// When one can't be removed.
@@ -122,5 +134,5 @@ pub fn drop_requests(root: &Root, action: Action) -> Result<()> {
     for path in lists(action) {
         root.remove_file(Path::new(&path))?;
     }
-    Ok(())
+    forget_shell(root)
 }

@@ -3,9 +3,9 @@
 //! | the activation | what runs |
 //! | --- | --- |
 //! | changes files or accounts, or activates another configuration than the scripts last ran for | all of them, as on NixOS |
+//! | finds that one has not ended well, or resumes an interrupted run in which one has not | all of them: they may share variables |
 //! | is asked to run them (`--all-scripts`), or comes through `switch-to-configuration` | all of them |
-//! | has nothing else to do | those that have not ended well |
-//! | resumes an interrupted one, with the files in place and in the same boot | those that have not ended well |
+//! | has nothing else to do | none |
 //!
 //! What a script does is its own: it can't be predicted, and is not undone.
 
@@ -117,6 +117,8 @@ pub enum Why {
     Again,
     /// It is the same, and was asked for.
     Asked,
+    /// It is the same, but another one runs, which may need it.
+    Along,
 }
 
 impl Why {
@@ -129,6 +131,7 @@ impl Why {
             Self::Unfinished => "it has not ended well before",
             Self::Again => "as in each activation that changes something",
             Self::Asked => "all were asked for",
+            Self::Along => "together with the others",
         }
     }
 }
@@ -174,30 +177,39 @@ pub fn decide(
     if wanted.is_empty() {
         return plan;
     }
-    let changes = occasion == Occasion::Changes || record.toplevel.as_ref() != Some(toplevel);
+    let reason = |script: &ActivationScript| match record.scripts.get(&script.name) {
+        None => Some(Why::New),
+        Some(known) if known.script != script.script => Some(Why::Changed),
+        Some(known) if !known.finished => Some(Why::Unfinished),
+        Some(_) => None,
+    };
+    let otherwise = match occasion {
+        _ if record.toplevel.as_ref() != Some(toplevel) => Some(Why::Again),
+        Occasion::Changes => Some(Why::Again),
+        Occasion::Asked => Some(Why::Asked),
+        Occasion::Nothing => {
+            let due = |s: &ActivationScript| is_there(&s.script) && reason(s).is_some();
+            wanted.iter().any(due).then_some(Why::Along)
+        }
+    };
     plan.record.toplevel = Some(toplevel.clone());
     for script in wanted {
-        let why = match record.scripts.get(&script.name) {
-            None => Some(Why::New),
-            Some(known) if known.script != script.script => Some(Why::Changed),
-            Some(known) if !known.finished => Some(Why::Unfinished),
-            Some(_) if changes => Some(Why::Again),
-            Some(_) => (occasion == Occasion::Asked).then_some(Why::Asked),
-        };
+        let there = is_there(&script.script);
+        let due = reason(script);
+        let why = otherwise.map(|otherwise| due.unwrap_or(otherwise));
         let known = KnownScript {
             script: script.script.clone(),
-            finished: why.is_none(),
+            finished: due.is_none() && why.is_none(),
         };
         plan.record.scripts.insert(script.name.clone(), known);
-        let Some(why) = why else { continue };
-        if is_there(&script.script) {
+        if let (Some(why), true) = (why, there) {
             plan.run.push(ScriptAction {
                 name: script.name.clone(),
                 script: script.script.clone(),
                 why,
                 supports_dry_activation: script.supports_dry_activation,
             });
-        } else {
+        } else if !there && (due.is_some() || why.is_some()) {
             plan.later.push(script.name.clone());
         }
     }
@@ -251,17 +263,17 @@ mod tests {
 
     #[test]
     fn runs_all_when_something_changes_and_else_what_has_not_ended_well() {
-        use Why::{Again, Asked, Changed, New, Unfinished};
+        use Why::{Again, Along, Asked, Changed, New, Unfinished};
         let table: &[Row] = &[
             (&["b1", "a1"], "other", &[], Occasion::Changes, &[("b", New), ("a", New)], "in the order of the manifest"),
             (&["a1", "b1"], "now", &["a1+", "b1+"], Occasion::Nothing, &[], "a second switch"),
             (&["a1", "b1"], "now", &["a1+", "b1+"], Occasion::Changes, &[("a", Again), ("b", Again)], "a file was put right"),
             (&["a1", "b1"], "other", &["a1+", "b1+"], Occasion::Nothing, &[("a", Again), ("b", Again)], "another configuration"),
             (&["a2", "b1"], "other", &["a1+", "b1+"], Occasion::Changes, &[("a", Changed), ("b", Again)], "one is another"),
-            (&["a1", "b1"], "now", &["a1+", "b1-"], Occasion::Nothing, &[("b", Unfinished)], "one has failed"),
+            (&["a1", "b1"], "now", &["a1+", "b1-"], Occasion::Nothing, &[("a", Along), ("b", Unfinished)], "one has failed"),
             (&["a1", "b1"], "now", &["a1-", "b1+"], Occasion::Changes, &[("a", Unfinished), ("b", Again)], "one has failed, and a file changes"),
             (&["a2", "b1"], "other", &["a1-", "b1+"], Occasion::Changes, &[("a", Changed), ("b", Again)], "one has failed, and was corrected"),
-            (&["a1", "c1"], "now", &["a1+"], Occasion::Nothing, &[("c", New)], "a state from before there was a record"),
+            (&["a1", "c1"], "now", &["a1+"], Occasion::Nothing, &[("a", Along), ("c", New)], "a state from before there was a record"),
             (&["a1", "b1"], "now", &["a1+", "b1-"], Occasion::Asked, &[("a", Asked), ("b", Unfinished)], "all were asked for"),
             (&["a1"], "other", &["a1+", "b1+"], Occasion::Changes, &[("a", Again)], "one is gone"),
         ];
@@ -290,6 +302,10 @@ mod tests {
         assert_eq!(plan.later, ["a"]);
         assert_eq!(plan.run.len(), 1);
         assert_eq!(plan.record.unfinished().collect::<Vec<_>>(), ["a", "b"]);
+        // That alone is no reason for the others to run again.
+        let again = decide(&wanted(&["a1", "b1"]), &path("now"), &record("now", &["a1-", "b1+"]), Occasion::Nothing, |p| *p == path("b1"));
+        assert!(again.run.is_empty(), "{again:?}");
+        assert_eq!(again.later, ["a"]);
     }
 
     #[test]

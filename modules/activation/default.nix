@@ -18,6 +18,8 @@ let
   };
   real = lib.filter (name: script.isReal scripts.${name}) ordered.order;
 
+  shared = build.writeText "activation-shell" (builtins.readFile ./shell.sh);
+
   # What names NixOS's own scripts is done before any script runs, so that nothing can come before it.
   early = lib.filter (name: (scripts.${name} or { deps = [ ]; }).deps != [ ]) known;
   definersOf =
@@ -51,8 +53,8 @@ in
     '';
     description = ''
       Scripts for bash that run in each activation that changes something, and at boot: after users, groups and files
-      are in place, before units start. Each is a process of its own, with the folders of the distribution in `PATH`,
-      the toplevel in `$systemConfig`, and in `$NIXOS_ACTION` what is done (`switch`, `test`; empty at boot). A script must be
+      are in place, before units start. Each is a process of its own, which sees the variables and functions of those
+      before it, with the folders of the distribution in `PATH`, the toplevel in `$systemConfig`, and in `$NIXOS_ACTION` what is done (`switch`, `test`; empty at boot). A script must be
       safe to run again. What it does can't be planned or undone: where a unit, a tmpfiles rule or an account can do
       it, that is the better way.
     '';
@@ -68,7 +70,7 @@ in
 
     system.build.activationScripts = map (name: {
       inherit name;
-      script = build.writeScript "activation-${name}" "#!${build.shell}\n${script.body scripts.${name}.text}";
+      script = build.writeScript "activation-${name}" "#!${build.shell}\n. ${shared}\n${scripts.${name}.text}\n_activationEnd\n";
       inherit (scripts.${name}) supportsDryActivation;
     }) real;
 
