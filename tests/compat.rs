@@ -6,6 +6,7 @@
 mod needs;
 mod nix_fixture;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -174,6 +175,64 @@ fn every_option_of_our_own_is_there_on_nixos() -> Result<()> {
     ensure!(
         lacking.is_empty(),
         "nixos-compat/nixos.nix lacks {lacking:?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn modules_that_projects_keep_themselves_give_their_units() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let (Some(nixpkgs), Some(checkouts)) = (
+        std::env::var_os("NIXPKGS"),
+        std::env::var_os("NIXOS_MODULES"),
+    ) else {
+        skip(
+            "no checkouts of projects at hand (NIXPKGS=/path/of/nixpkgs NIXOS_MODULES=/folder/of/checkouts cargo test --test compat)",
+        );
+        return Ok(());
+    };
+    let output = Command::new("nix-instantiate")
+        .arg("--store")
+        .arg(own_store("compat-store"))
+        .args(["--eval", "--strict", "--json"])
+        .arg(folder("outside/projects.nix"))
+        .args(["--arg".as_ref(), "nixpkgs".as_ref(), nixpkgs.as_os_str()])
+        .args([
+            "--arg".as_ref(),
+            "checkouts".as_ref(),
+            checkouts.as_os_str(),
+        ])
+        .env("NIX_CONFIG", NIX_CONFIG)
+        .output()
+        .context("running nix-instantiate")?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let found: BTreeMap<String, Option<Vec<String>>> = serde_json::from_slice(&output.stdout)?;
+    let mut tried = 0;
+    for (service, units) in found {
+        let Some(units) = units else {
+            skip(&format!("{service}: no checkout of its project"));
+            continue;
+        };
+        tried += 1;
+        let own = match service.as_str() {
+            "agenix" => "system-manager-activation-scripts.service".to_owned(),
+            "hydra-builder" => "hydra-queue-builder-dev.service".to_owned(),
+            "minecraft" => "minecraft-server-world.service".to_owned(),
+            "nginx" | "prometheus" => format!("{service}.service"),
+            _ => format!("{}-main.service", service.trim_start_matches("ethereum-")),
+        };
+        ensure!(units.contains(&own), "{service} has no {own}: {units:?}");
+    }
+    ensure!(
+        tried > 0,
+        "no project has a checkout in {}",
+        checkouts.display()
     );
     Ok(())
 }

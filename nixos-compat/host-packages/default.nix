@@ -58,6 +58,10 @@ let
     // import ./builders.nix { inherit lib build beneath; }
     // {
       inherit lib hostPackage hostPrograms;
+      # Files are called with what is here, and not with what is beneath.
+      callPackage = lib.callPackageWith final;
+      callPackages = lib.callPackagesWith final;
+      newScope = extra: lib.callPackageWith (final // extra);
     };
 
   make =
