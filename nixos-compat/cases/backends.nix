@@ -51,9 +51,11 @@
     to = "root@localhost";
     feeds = { };
   };
-  "services/mail/roundcube.nix".services.roundcube = {
-    hostName = "mail.example.org";
-    database.password = "secret";
+  "services/mail/roundcube.nix" = {
+    services.roundcube.hostName = "mail.example.org";
+    services.roundcube.database.password = "secret";
+    security.acme.email = "root@example.org";
+    security.acme.acceptTerms = true;
   };
   "services/monitoring/datadog-agent.nix".services.datadog-agent.apiKeyFile = "/etc/key";
   "services/monitoring/dd-agent/dd-agent.nix".services.dd-agent.api_key = "key";

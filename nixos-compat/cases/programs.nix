@@ -44,7 +44,13 @@ in
       otp = "secret";
       db = "secret";
       jws = "secret";
+      secretFile = "/etc/secret";
+      otpFile = "/etc/secret";
+      dbFile = "/etc/secret";
+      jwsFile = "/etc/secret";
     };
+    initialRootPasswordFile = "/etc/password";
+    databasePasswordFile = "/etc/password";
   };
   "services/misc/gitolite.nix".services.gitolite.adminPubkey = "ssh-ed25519 AAAA";
   "services/misc/mantisbt.nix" =

@@ -15,7 +15,11 @@ let
   file = "${root}/${module}";
 
   all = import ../cases;
-  cases = lib.optional (all ? ${module}) { imports = [ all.${module} ]; };
+  fit = import ./fitting.nix {
+    inherit lib;
+    inherit (plain) options;
+  };
+  cases = lib.optional (all ? ${module}) { imports = [ (fit all.${module}) ]; };
 
   settings = {
     nixos-compat.autoImport = true;
