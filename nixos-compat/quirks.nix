@@ -10,6 +10,9 @@
   ...
 }:
 let
+  # While its master process was root's, the module had an option for its folder; later, that is a removed one.
+  nginxIsUnprivileged =
+    !(options.services.nginx ? stateDir && options.services.nginx.stateDir.visible or true);
   facts = config.nixos-compat.distributionFacts;
   cluster = "postgresql@${facts.postgresql}-main.service";
 in
@@ -17,17 +20,13 @@ in
   config = lib.mkMerge [
     (lib.optionalAttrs (isListed "services/web-servers/nginx/default.nix") {
       # nixpkgs builds these places into its nginx. Debian's has them in a folder of root's, where only a master
-      # process of root can make them; modules that start it as another user give the unit a /tmp of its own.
+      # process of root can make them; modules that start it as another user have the unit make `/var/cache/nginx`.
       services.nginx.commonHttpConfig =
         lib.mkIf
-          (
-            config.nixos-compat.hostPackages.enable
-            && config.services.nginx.enable
-            && options.services.nginx ? enableSandbox
-          )
+          (config.nixos-compat.hostPackages.enable && config.services.nginx.enable && nginxIsUnprivileged)
           (
             lib.mkBefore (
-              lib.concatMapStrings (kind: "${kind}_temp_path /tmp/nginx_${kind};\n") [
+              lib.concatMapStrings (kind: "${kind}_temp_path /var/cache/nginx/${kind};\n") [
                 "client_body"
                 "proxy"
                 "fastcgi"
