@@ -19,7 +19,7 @@ from closure import install_closure
 from errors import MachineError
 from host import PROGRAM, Host
 from nixos_services import SERVICES
-from rootimage import lacks_root
+from rootimage import ROOT_IMAGES, lacks_root
 from runs import Run
 from snapshot import assert_same, take_snapshot
 from systemd_api import SystemdMachine
@@ -46,6 +46,7 @@ class NixosHost(Host):
             f"{{ config, lib, modulesPath, pkgs, ... }}: {{ imports = [ {paths} ];\n"
             f'nixos-compat = {{ hostPackages.enable = true; distribution = "{distribution}"; }};\n'
         )
+        self.distribution = distribution
         self.before = take_snapshot(machine)
         self._baseline = judge(machine)
 
@@ -82,6 +83,8 @@ def host(
     marker = request.node.get_closest_marker("nixos_module")
     needs = request.node.get_closest_marker("needs_image")
     image = f"{distribution}-{needs.args[0] if needs else 'servers'}"
+    if image not in ROOT_IMAGES:
+        pytest.skip(f"there is no image {image}; run with: vm-tests/run --image debian-12 test_nixos_modules.py")
     if lacking := lacks_root(image):
         pytest.skip(lacking)
     release = Path(NIXPKGS, ".version").read_text().strip()
@@ -122,7 +125,7 @@ SITES = """
   services.nginx.enable = true;
   services.nginx.appendHttpConfig = "include /etc/nginx-sites.conf;";
   environment.etc."nginx-sites.conf".text = ''
-    server { listen 80; server_name example.org; location / { root /srv; try_files /big =404; }
+    server { listen 80; listen [::]:80; server_name example.org; location / { root /srv; try_files /big =404; }
              location = /which { return 200 ROOT; } }
   '';
   systemd.services.nginx = {
@@ -353,6 +356,8 @@ MAIL = """
 
 @pytest.mark.nixos_module("services/mail/opensmtpd.nix", "services/mail/dovecot.nix")
 def test_a_mail_is_sent_over_smtp_delivered_and_read_over_imap(host: NixosHost) -> None:
+    if host.distribution == "debian-13":
+        pytest.skip("its dovecot 2.4 wants another form of settings than the module of 19.09 writes")
     machine = host.machine
 
     def send(port: str, subject: str) -> str:

@@ -157,9 +157,16 @@ let
       "bin/mysqld" = mariadbd;
       # Where its own scripts look below `--basedir`.
       "sbin/mariadbd" = mariadbd;
+      # Its newer name is in newer distributions.
       "share/mysql" = "/usr/share/mysql";
+      "share/mariadb" = "/usr/share/mariadb";
       "lib/mysql/plugin" = if isDebian then "/usr/lib/mysql/plugin" else "/usr/lib64/mariadb/plugin";
     };
+    required = [
+      mariadbd
+      "/usr/bin/mysql"
+      "/usr/bin/mysql_install_db"
+    ];
     install = install "mariadb-server";
     version = "10.11";
   };
