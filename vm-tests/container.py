@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from errors import MachineError
+from errors import MachineError, MachineUnavailable
 from login import ENVIRONMENT, login_argv
 from machine import DEFAULT_TIMEOUT
 from network import Network
@@ -87,6 +87,8 @@ class Container(SystemdMachine):
 
         With `etc` other than `overlay`, /etc is a mount of its own, of that file system.
         """
+        if network is not None and not Path("/dev/net/tun").exists():
+            raise MachineUnavailable("a network of containers needs /dev/net/tun; run with: modprobe tun")
         root = root_of(image)
         super().__init__(name, out_dir)
         self._options = nspawn_options

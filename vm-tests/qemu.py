@@ -17,20 +17,22 @@ import subprocess
 import time
 from pathlib import Path
 
-from agent_machine import AgentMachine
 from cache import cached
 from channel import Channel
 from cloudimage import CLOUD_SUITES, built_image
 from distros import DISTROS, fetch_command, image_path, verified_image
 from errors import MachineError
 from machine import DEFAULT_TIMEOUT
+from network import Network
 from process import run
 from qmp import Qmp
+from screen import ScreenMachine
 from seed import make_seed, seed_recipe
 from writelog import read_log, replay, surviving
 
 _PORT = "/dev/virtio-ports/machine.agent"
 _MEMORY = 1024
+_MAC = "52:54:00:12:01:ff"
 _STEP_LIMIT = 120.0
 _FIRST_BOOT_LIMIT = 900.0
 _RECIPE = 1
@@ -73,11 +75,11 @@ def accelerator() -> str:
     return "kvm" if hardware and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg,thread=multi,tb-size=512"
 
 
-class Qemu(AgentMachine):
+class Qemu(ScreenMachine):
     """A machine of the QEMU kind. Needs qemu-system-x86, qemu-utils and genisoimage; to build an image also root."""
 
     kind = "qemu"
-    network_device = "enp0s0"
+    network_device = f"$(basename $(dirname $(grep -l {_MAC} /sys/class/net/*/address)))"
     time_factor = 1.0 if accelerator() == "kvm" else 6.0
     boot_limit = 600.0
 
@@ -89,6 +91,7 @@ class Qemu(AgentMachine):
         out_dir: Path | None = None,
         template: Path | None = None,
         power_cuts: int | None = None,
+        network: Network | None = None,
     ) -> None:
         """Prepares a clone of the template of `image`, making that if it is not in the cache. See `base_image`.
 
@@ -104,6 +107,8 @@ class Qemu(AgentMachine):
         self._chance = None if power_cuts is None else random.Random(power_cuts)
         self._layers = 0
         self._log = self.state_dir / "writes.log"
+        if network is not None:
+            self.port = network.ports[name]
         create_layer(template / "disk.qcow2", self._disk)
 
     def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -114,7 +119,7 @@ class Qemu(AgentMachine):
         if self._chance is not None:
             self._begin_log()
         with theirs, monitor_theirs:
-            fds = (theirs.fileno(), monitor_theirs.fileno())
+            fds = (theirs.fileno(), monitor_theirs.fileno(), *([self.port.line.fileno()] if self.port else []))
             memory = (self._template / "memory", False)
             disk = _disk_arguments(self._disk, None if self._chance is None else self._log)
             argv = arguments(self.name, disk, self._template / "seed.iso", fds, memory if resume else None)
@@ -136,6 +141,13 @@ class Qemu(AgentMachine):
         channel.boot_id = (self._template / "boot-id").read_text()
         self._connected = True
         self.run_script(f"date --set=@{time.time():.3f}", _STEP_LIMIT)
+        self.join_network(self.network_device)
+
+    def monitor(self) -> Qmp:
+        """Returns the connection to QEMU's monitor."""
+        if self._qmp is None:
+            raise self._die("the machine is off")
+        return self._qmp
 
     def _begin_log(self) -> None:
         """Puts a layer over the disk as it is at power-on: what a power cut leaves is that, and a part of the log."""
@@ -170,25 +182,25 @@ class Qemu(AgentMachine):
     def unpack(self, archive: Path, directory: str) -> None:
         """Plugs a tar file in as a disk, unpacks it, and unplugs it."""
         self.connect()
-        assert self._qmp is not None
+        qmp = self.monitor()
         self._copies += 1
         node, serial = f"copy{self._copies}", f"machinecopy{self._copies}"
         disk = self.state_dir / node
         shutil.copyfile(archive, disk)
         os.truncate(disk, (disk.stat().st_size + 4095) // 4096 * 4096)
         file = {"driver": "file", "filename": str(disk)}
-        self._qmp.execute("blockdev-add", {"node-name": node, "driver": "raw", "read-only": True, "file": file})
+        qmp.execute("blockdev-add", {"node-name": node, "driver": "raw", "read-only": True, "file": file})
         device = {"driver": "virtio-blk-pci", "id": serial, "drive": node, "bus": "port0", "serial": serial}
-        self._qmp.execute("device_add", device)
+        qmp.execute("device_add", device)
         path, target = f"/dev/disk/by-id/virtio-{serial}", shlex.quote(directory)
         plugged = f"timeout 60 sh -c 'until [ -e {path} ]; do sleep 0.1; done'"
         done = self.run_script(
             f"set -e; {plugged}; umask 022; mkdir -p {target}; tar -C {target} --numeric-owner -xpf {path}",
             DEFAULT_TIMEOUT,
         )
-        self._qmp.execute("device_del", {"id": serial})
-        self._qmp.wait_for_event("DEVICE_DELETED", serial)
-        self._qmp.execute("blockdev-del", {"node-name": node})
+        qmp.execute("device_del", {"id": serial})
+        qmp.wait_for_event("DEVICE_DELETED", serial)
+        qmp.execute("blockdev-del", {"node-name": node})
         disk.unlink()
         if done.status != 0:
             raise MachineError(f"{self.name}: unpacking into `{directory}`: {done.errors}")
@@ -203,9 +215,9 @@ class Qemu(AgentMachine):
 
 
 def arguments(
-    name: str, disk: list[str], seed: Path, fds: tuple[int, int], memory: tuple[Path, bool] | None
+    name: str, disk: list[str], seed: Path, fds: tuple[int, ...], memory: tuple[Path, bool] | None
 ) -> list[str]:
-    """Returns QEMU's command line. `fds` are the agent's line and the monitor's; `memory`: a file, and if shared."""
+    """Returns QEMU's command line. `fds`: the agent's line, the monitor's, a network's; `memory`: a file, if shared."""
     backend, machine = [], "q35"
     if memory is not None:
         share = "on" if memory[1] else "off"
@@ -225,6 +237,8 @@ def arguments(
         *("-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"),
         *("-device", "pcie-root-port,id=port0,slot=1"),
         *("-netdev", "user,id=net0,restrict=on", "-device", "virtio-net-pci,netdev=net0,romfile="),
+        *("-netdev", f"dgram,id=net1,local.type=fd,local.str={fds[2]}" if fds[2:] else "hubport,id=net1,hubid=1"),
+        *("-device", f"virtio-net-pci,netdev=net1,romfile=,mac={_MAC}", "-device", "VGA"),
     ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import time
+from collections.abc import Callable
 from typing import Any
 
 from errors import MachineError
@@ -68,6 +70,22 @@ class Qmp:
             message = self._message()
             if "event" in message:
                 self.events.append(message)
+
+    def next_event(self, accepts: Callable[[dict[str, Any]], bool], timeout: float) -> dict[str, Any] | None:
+        """Returns the first event, of those told already too, that is accepted; none at the time limit."""
+        deadline = time.monotonic() + timeout
+        while True:
+            for event in self.events:
+                if accepts(event):
+                    self.events.remove(event)
+                    return event
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return None
+            if b"\n" in self._buffer or select.select([self._line], [], [], left)[0]:
+                message = self._message()
+                if "event" in message:
+                    self.events.append(message)
 
     def close(self) -> None:
         """Closes the connection."""

@@ -55,7 +55,7 @@ class Session:
 
     def __enter__(self) -> Session:
         try:
-            plugged = [_host_name(name) for name, options in self._machine_options.items() if _can_be_plugged(options)]
+            plugged = [_host_name(name) for name in self._machine_options]
             if len(plugged) > 1:
                 self._network = Network(plugged)
             for name, options in self._machine_options.items():
@@ -186,10 +186,6 @@ class Session:
 def _host_name(name: str) -> str:
     """NixOS allows `_` in the names of machines, but no host may be called so."""
     return name.replace("_", "-")
-
-
-def _can_be_plugged(options: Mapping[str, Any]) -> bool:
-    return str(options.get("kind", "container")) != "qemu"
 
 
 class _Recorded:

@@ -11,7 +11,7 @@ from verdict import judge, verdict
 
 _UNITS = ("sm-web.service", "sm-daemon.service", "sm-job.timer")
 
-_CONFIGURATION = """
+CONFIGURATION = """
 { pkgs, ... }: {
   environment.etc."sm/version".text = "VERSION\\n";
   environment.etc."sm/secret" = { text = "VERSION\\n"; mode = "0640"; group = "sm-web"; };
@@ -38,7 +38,7 @@ _CONFIGURATION = """
 
 
 # What the tools of a distribution keep of the account databases before their last change.
-_BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-")
+BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-")
 
 
 def _require(host: Host, version: str) -> None:
@@ -63,7 +63,7 @@ def _cut_power(machine: SystemdMachine) -> None:
 
 
 def _require_as_before(machine: SystemdMachine, before: Snapshot) -> None:
-    assert_same(before, take_snapshot(machine), ignore=_BACKUPS)
+    assert_same(before, take_snapshot(machine), ignore=BACKUPS)
     machine.fail("getent passwd sm-web", "getent group sm-web", "systemctl cat sm-daemon.service")
 
 
@@ -74,7 +74,7 @@ def live_through(machine: SystemdMachine, folder: Path) -> None:
     machine.fail("command -v nix")
     machine.succeed("echo theirs >/etc/sm-foreign; chmod 600 /etc/sm-foreign; chown daemon:adm /etc/sm-foreign")
     before, baseline = take_snapshot(machine), judge(machine)
-    one, two = (host.bring(_CONFIGURATION.replace("VERSION", version)) for version in ("one", "two"))
+    one, two = (host.bring(CONFIGURATION.replace("VERSION", version)) for version in ("one", "two"))
     # What was brought in is not what this is about: a copy that is cut short is copied again.
     machine.succeed("sync")
 

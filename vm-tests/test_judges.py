@@ -10,7 +10,7 @@ from closure import push_binary
 from errors import RequestedAssertionFailed
 from snapshot import assert_same, differences, take_snapshot
 from systemd_api import SystemdMachine
-from verdict import judge, verdict
+from verdict import changed_by_rpm, judge, verdict
 
 pytestmark = pytest.mark.kinds("container", "uml", "qemu")
 
@@ -97,3 +97,20 @@ def test_pushed_program_runs(machine: SystemdMachine, tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho hello\n")
     assert push_binary(machine, program) == "/usr/local/bin/greet"
     assert machine.succeed("greet") == "hello\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "changed", "why"),
+    [
+        ("S.5....T.  c /etc/ssh/sshd_config", "/etc/ssh/sshd_config", "another digest"),
+        (".......T.  c /etc/fstab", None, "only the time"),
+        (".M....G..  g /var/log/lastlog", None, "mode and group"),
+        ("missing   c /etc/issue", "/etc/issue", "it is gone"),
+        ("missing     /etc/a file (Permission denied)", "/etc/a file", "with a space, and a reason"),
+        ("..5......    /usr/bin/tool", "/usr/bin/tool", "no configuration file"),
+        ("..?......  c /etc/shadow", None, "it could not be read"),
+        ("Unsatisfied dependencies for x:", None, "no file at all"),
+    ],
+)
+def test_reports_of_rpm_are_read(line: str, changed: str | None, why: str) -> None:
+    assert changed_by_rpm(f"{line}\n") == ({changed} if changed else set()), why

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from conftest import MakeMachine
+from host import Host
 from kinds import missing
-from story import live_through
+from snapshot import assert_same, take_snapshot
+from story import BACKUPS, CONFIGURATION, live_through
+from systemd_api import SystemdMachine
+from verdict import judge, verdict
 
 _PROGS = {"xfs": "xfsprogs", "btrfs": "btrfs-progs"}
 
@@ -68,3 +72,24 @@ def test_a_life_on_a_disk(make_machine: MakeMachine, tmp_path: Path, image: str,
     machine = make_machine(**options)
     assert machine.succeed("findmnt -no FSTYPE /") == f"{filesystem}\n"
     live_through(machine, tmp_path)
+
+
+_ACCOUNTS = "getent passwd; getent group; cat /etc/shadow /etc/subuid /etc/subgid; ls -lA /home; cat /etc/sudoers.d/*"
+
+
+@pytest.mark.kinds("qemu")
+@pytest.mark.timeout(1800)
+def test_accounts_of_cloud_init_stay_as_they_are(machine: SystemdMachine, tmp_path: Path) -> None:
+    host = Host(machine, tmp_path)
+    users = machine.succeed("getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 { print $1 }'").split()
+    assert users
+    machine.succeed("test -e /etc/sudoers.d/90-cloud-init-users", "grep -q . /var/lib/cloud/data/instance-id")
+    before, accounts, baseline = take_snapshot(machine), machine.succeed(_ACCOUNTS), judge(machine)
+    profiles = machine.succeed("aa-status --profiled")
+    host.switch(CONFIGURATION.replace("VERSION", "one"))
+    assert set(accounts.splitlines()) - set(machine.succeed(_ACCOUNTS).splitlines()) == set()
+    host.run("deactivate")
+    assert machine.succeed(_ACCOUNTS) == accounts
+    assert machine.succeed("aa-status --profiled") == profiles
+    assert_same(before, take_snapshot(machine), ignore=BACKUPS)
+    verdict(machine, baseline)

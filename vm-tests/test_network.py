@@ -15,7 +15,8 @@ from systemd_api import SystemdMachine
 MakeNetwork = Callable[..., Network]
 
 
-@pytest.mark.kinds("container", "uml")
+@pytest.mark.kinds("container", "uml", "qemu")
+@pytest.mark.timeout(1800)
 def test_machines_reach_each_other_by_name(make_network: MakeNetwork, make_machine: MakeMachine) -> None:
     network = make_network("server", "client")
     server, client = make_machine("server", network=network), make_machine("client", network=network)
