@@ -93,6 +93,7 @@ in
         default = "nixos";
         description = "The distribution of the target. It means something on other distributions only.";
       };
+      firewall.enable = flag true "Whether `networking.firewall` is in force, as it is on NixOS by itself.";
       hostPackages.enable = flag false "Whether packages are the distribution's programs.";
       hostPackages.packages = set "Further packages of the distribution.";
     };
