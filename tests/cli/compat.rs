@@ -158,7 +158,7 @@ fn copy(from: &Path, to: &Path) {
 
 /// Waits until something is so, and fails when it never is.
 #[track_caller]
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "never: {what}");
@@ -330,14 +330,15 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on_there() {
     let Some(desk) = Desk::begin() else { return };
     desk.hang_at("services/misc/rotate.nix");
     let modules = ["misc/folder", "misc/rotate", "web/webd"].map(|m| format!("services/{m}"));
-    let mut arguments = vec!["--jobs", "1"];
+    let mut arguments = vec!["--jobs", "1", "--timeout", "86400"];
     arguments.extend(modules.iter().map(String::as_str));
-    let child = desk.start(&arguments);
+    let mut child = desk.start(&arguments);
     let noted = desk.path("pid.whole");
     wait_until("Nix hangs", || noted.exists());
     let nix = fs::read_to_string(&noted).unwrap().trim().parse().unwrap();
     let own = Pid::from_raw(i32::try_from(child.id()).unwrap());
     kill(own, Signal::SIGINT).unwrap();
+    wait_until("the program ends", || child.try_wait().unwrap().is_some());
     Ran::new(&child.wait_with_output().unwrap())
         .exits(3)
         .says("error: interrupted; 1 of 3 modules are in the cache")
