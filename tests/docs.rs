@@ -53,6 +53,13 @@ fn the_schema_of_a_survey_is_that_of_the_program() {
 }
 
 #[test]
+fn the_figures_of_the_guide_are_those_of_the_table_of_modules() {
+    let [guide, table] = ["docs/compat.md", "docs/compat-modules.md"]
+        .map(|f| fs::read_to_string(project(f)).unwrap());
+    assert_eq!(marked(&guide, "figures").1, marked(&table, "figures").1);
+}
+
+#[test]
 fn the_readme_has_the_help_text() {
     let readme = fs::read_to_string(project("README.md")).unwrap();
     let (before, _, after) = marked(&readme, "help");

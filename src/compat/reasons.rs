@@ -62,16 +62,16 @@ const GROUPS: [(&[&str], &str); 11] = [
         "a file of the nixpkgs is missing",
     ),
     (
-        &["does not exist. Definition values", "The option `"],
+        &["is not of type", "The option `"],
         "a value does not fit an option, or the option is not there",
-    ),
-    (
-        &["refusing to evaluate", "license", "accept", "unfree"],
-        "a package asks to accept its licence, or is marked as broken",
     ),
     (
         &["is not supported on", "not available on"],
         "a package is not for this platform",
+    ),
+    (
+        &["refusing to evaluate", "license", "accept", "unfree"],
+        "a package asks to accept its licence, or is marked as broken",
     ),
     (
         &["unit name", "has no suffix", "is no name of a unit"],
