@@ -70,6 +70,19 @@ CONFIGURATION = """
     };
   };
   specialisation.two.configuration.environment.etc."sm/seen".text = "two";
+  specialisation.killed.configuration = {
+    environment.etc."sm/seen".text = "three";
+    system.activationScripts.sm-kill = {
+      deps = [ "sm-ask" ];
+      text = ''
+        if [ -e /var/lib/sm-kill ]; then
+          rm /var/lib/sm-kill
+          kill -9 "$(sed 's/.*process //' /var/lib/system-manager/lock)"
+          sleep 60
+        fi
+      '';
+    };
+  };
   specialisation.broken.configuration.system.activationScripts.sm-broken = "echo it broke; false";
 }
 """
@@ -148,6 +161,26 @@ def test_units_that_scripts_ask_for_are_restarted_and_reloaded(host: Host) -> No
     machine.succeed("test -e /run/sm-reloaded")
     machine.fail("ls /run/nixos/*-list")
     assert machine.succeed("tail -n 2 /var/lib/sm-log") == "test sm-app two\nthe service was up\n"
+
+
+def test_what_scripts_ask_for_is_not_forgotten_when_the_run_is_killed(host: Host) -> None:
+    machine = host.machine
+    machine.succeed("touch /var/lib/sm-seen")
+    toplevel = host.bring(CONFIGURATION)
+    host.run("activate", toplevel)
+    web = host.pid("sm-web.service")
+    killed = f"{toplevel}/specialisation/killed"
+    machine.succeed("touch /var/lib/sm-kill")
+    assert machine.execute(f"system-manager activate {killed} 2>&1")[0] == 137
+    machine.wait_until_fails("pgrep --full '[/]bin/activation-sm-kill'")
+    assert host.pid("sm-web.service") == web
+    assert "sm-kill" in host.run("status")
+
+    # The script does not ask a second time.
+    output = host.run("activate", killed)
+    assert "restarting the following units: sm-web.service" in output
+    assert host.pid("sm-web.service") != web
+    assert "sm-kill" not in host.run("status")
 
 
 def test_a_failing_script_fails_the_switch_and_nothing_else(host: Host) -> None:
