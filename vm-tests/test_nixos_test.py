@@ -127,6 +127,7 @@ def test_scripts_find_what_they_rely_on(tmp_path: Path) -> None:
         ('{ name = "t"; nodes.m.nonsense = true; testScript = ""; }', 1, "nonsense"),
         (FORMS["one of several"], 1, "choose one with --test NAME: `first`, `second`"),
         ("{ }", 1, "holds no test"),
+        ('import ./make-test.nix ({ ... }: { nodes.m = { }; testScript = ""; })', 77, "in Perl"),
         ('{ name = "t"; enableOCR = true; nodes.m = { }; testScript = ""; }', 77, "reads the screen"),
         (
             '{ name = "t"; extraPythonPackages = _: [ { pname = "nowhere"; } ]; nodes.m = { }; testScript = ""; }',

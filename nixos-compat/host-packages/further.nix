@@ -79,10 +79,8 @@ in
       "transmission-daemon"
       "transmission-remote"
     ];
-    install = {
-      debian = "transmission-daemon";
-      fedora = "transmission-daemon";
-    };
+    required = [ "/usr/bin/transmission-daemon" ];
+    install = both "transmission-daemon";
     version = "3.00";
   };
   varnish = {

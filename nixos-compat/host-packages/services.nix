@@ -226,6 +226,8 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: n
 // lib.genAttrs postgresqlNames (_name: postgresql)
 // {
   inherit mariadb openldap openssh postfix redis;
+  # The name that it had in nixpkgs until 2020; modules ask which of the two it is.
+  mysql = mariadb // { name = "mariadb"; };
   avahi = server { debian = "avahi-daemon"; fedora = "avahi"; } [ "/usr/sbin/avahi-daemon" ];
   bind = alsoInSbin (
     server "bind" [
