@@ -12,11 +12,6 @@ from rootimage import lacks_root
 from snapshot import assert_same, take_snapshot
 from systemd_api import SystemdMachine
 
-IMAGE = "debian-12"
-LACKING = lacks_root(IMAGE)
-
-pytestmark = pytest.mark.skipif(LACKING is not None, reason=str(LACKING))
-
 # The copies that every change of an account leaves, by the convention of shadow-utils.
 SHADOW_BACKUPS = ("group-", "gshadow-", "passwd-", "shadow-", "subuid-", "subgid-")
 
@@ -26,9 +21,12 @@ KNOW_HOST = "sed 's/^/localhost /' /etc/ssh/ssh_host_ed25519_key.pub >/root/.ssh
 
 
 @pytest.fixture
-def host(make_machine: Callable[..., SystemdMachine], tmp_path: Path) -> Host:
+def host(request: pytest.FixtureRequest, make_machine: Callable[..., SystemdMachine], tmp_path: Path) -> Host:
     """A Debian whose sshd runs, with an administrator who has a key and a password."""
-    host = Host(make_machine(image=IMAGE), tmp_path)
+    image = request.config.getoption("--image") or "debian-12"
+    if lacking := lacks_root(image):
+        pytest.skip(lacking)
+    host = Host(make_machine(image=image), tmp_path)
     host.machine.succeed(
         "useradd --create-home --shell /bin/bash admin && echo admin:secret | chpasswd",
         "ssh-keygen -q -t ed25519 -N '' -f /root/key",
