@@ -138,3 +138,13 @@ def test_rules_that_would_do_harm_are_refused_before_anything_changes(host: Host
     assert refusal in output
     assert_same(before, take_snapshot(machine))
     machine.succeed(from_outside(8002))
+
+
+def test_the_rules_are_there_after_a_boot(make_machine: Callable[..., SystemdMachine], tmp_path: Path) -> None:
+    host = Host(make_machine(image=IMAGE), tmp_path)
+    machine = host.machine
+    host.switch(opening(80))
+    machine.reboot()
+    machine.wait_for_unit("system-manager-firewall.service")
+    machine.succeed("nft list table inet system-manager | grep 'policy drop'")
+    machine.fail("journalctl --boot --quiet --grep 'ordering cycle'")
