@@ -74,7 +74,7 @@ def _fetch_one_that_runs(directory: Path) -> None:
             tree.rename(directory / "root")
             return
         shutil.rmtree(tree, ignore_errors=True)
-    reason = f"no User-mode Linux kernel runs on this processor: {'; '.join(reasons)}"
+    reason = f"there is no User-mode Linux kernel that runs here: {'; '.join(reasons)}"
     if not complete:
         raise MachineUnavailable(f"{reason}; to try again, run: MIRROR=URL vm-tests/run --kind uml")
     (directory / "reason").write_text(reason)
