@@ -1,7 +1,7 @@
 """Runs a test in NixOS's form: evaluates its nodes, switches stock machines to them, and runs the script unchanged.
 
 The nodes are built outside of the machines, which have no Nix. Exit codes: 0 the script came to its end, 1 it failed or
-the test could not be built, 77 it can't run here, with the reason.
+the test could not be built, 2 wrong usage, 77 it can't run here, with the reason.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from driver import CANNOT_RUN, add_options, drive
 from host import PROGRAM
 from log import log, nested
+from rootimage import ROOT_IMAGES
 
 _DEFAULT_IMAGE = {"container": "debian-12-services"}
 _BUILD_LIMIT = 1800
@@ -52,6 +53,9 @@ def main() -> int:
     """Runs the command line; returns the exit code."""
     options = _parse()
     image = options.image or _DEFAULT_IMAGE.get(options.kind)
+    if options.kind != "qemu" and image not in (None, "host", *ROOT_IMAGES):
+        print(f"error: there is no image `{image}`; there are: host, {', '.join(ROOT_IMAGES)}", file=sys.stderr)
+        return 2
     try:
         built = _build(options, distribution_of(image))
     except RuntimeError as error:
@@ -101,7 +105,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="nixos-test",
         description="Runs a test in NixOS's form on a stock distribution, where services are the distribution's own.",
-        epilog="Exit codes: 0 passed, 1 failed, 77 can't run here (the reason is on standard error).",
+        epilog="Exit codes: 0 passed, 1 failed, 2 wrong usage, 77 can't run here (the reason is on standard error).",
     )
     parser.add_argument("file", type=Path, help="the test: { name, nodes, testScript }, in any form that nixpkgs has")
     parser.add_argument("--test", metavar="NAME", help="which test of the file, when it has several")

@@ -67,6 +67,11 @@ def test_form_is_read(tmp_path: Path, form: str) -> None:
     assert "wait_for_unit('here')" in (built / "test-script.py").read_text()
 
 
+def test_example_of_the_guide_is_a_case() -> None:
+    case = (_HERE / "cases/host.nix").read_text().split("\n", 1)[1]
+    assert f"```nix\n{case}```" in (_HERE.parent / "docs/testing.md").read_text()
+
+
 WORLD = """
 { pkgs, ... }:
 {
