@@ -8,16 +8,14 @@ let
   };
 
   # An exporter of metrics: Debian puts its own prefix before the names that the makers give their programs.
-  exporter =
-    name: program:
-    {
-      links."bin/${program}" =
-        if isDebian then "/usr/bin/prometheus-${name}-exporter" else "/usr/bin/${program}";
-      install = {
-        debian = "prometheus-${name}-exporter";
-        fedora = "golang-github-prometheus-${name}-exporter";
-      };
+  exporter = name: program: {
+    links."bin/${program}" =
+      if isDebian then "/usr/bin/prometheus-${name}-exporter" else "/usr/bin/${program}";
+    install = {
+      debian = "prometheus-${name}-exporter";
+      fedora = "golang-github-prometheus-${name}-exporter";
     };
+  };
 
   nc = {
     bin = [ "/usr/bin/nc" ];
@@ -95,12 +93,14 @@ in
     version = "7.1";
   };
 }
-// lib.mapAttrs' (name: program: lib.nameValuePair "prometheus-${name}-exporter" (exporter name program))
-  {
-    bind = "bind_exporter";
-    blackbox = "blackbox_exporter";
-    nginx = "nginx-prometheus-exporter";
-    postgres = "postgres_exporter";
-    redis = "redis_exporter";
-    varnish = "prometheus_varnish_exporter";
-  }
+//
+  lib.mapAttrs'
+    (name: program: lib.nameValuePair "prometheus-${name}-exporter" (exporter name program))
+    {
+      bind = "bind_exporter";
+      blackbox = "blackbox_exporter";
+      nginx = "nginx-prometheus-exporter";
+      postgres = "postgres_exporter";
+      redis = "redis_exporter";
+      varnish = "prometheus_varnish_exporter";
+    }

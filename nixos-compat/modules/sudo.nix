@@ -71,15 +71,9 @@ let
     };
   };
 
-  name =
-    prefix: n:
-    if builtins.isInt n then "${prefix}#${toString n}" else "${prefix}${n}";
+  name = prefix: n: if builtins.isInt n then "${prefix}#${toString n}" else "${prefix}${n}";
   commandText =
-    c:
-    if builtins.isString c then
-      c
-    else
-      "${lib.concatMapStrings (o: "${o}:") c.options} ${c.command}";
+    c: if builtins.isString c then c else "${lib.concatMapStrings (o: "${o}:") c.options} ${c.command}";
   # A line each, since what is said of a command holds for those after it in the line.
   lines =
     r:
@@ -91,7 +85,9 @@ let
   # The group of administrators is NixOS's; a distribution may have another one, which stays as it is.
   hasWheel =
     !cfg.wheelNeedsPassword
-    || lib.any (u: u.group == "wheel" || lib.elem "wheel" u.extraGroups) (builtins.attrValues config.users.users);
+    || lib.any (u: u.group == "wheel" || lib.elem "wheel" u.extraGroups) (
+      builtins.attrValues config.users.users
+    );
 in
 {
   options.security.sudo = {
@@ -143,17 +139,17 @@ in
       ];
     })
     (lib.mkIf (text != "") {
-    # A name with a dot would be ignored, and sudo refuses files that others may write.
-    environment.etc."sudoers.d/nixos" = {
-      inherit text;
-      mode = "0440";
-    };
-    # A mistake in any file locks everybody out of sudo.
-    system-manager.preActivationAssertions.sudoers.script = ''
-      if command -v visudo >/dev/null; then
-        visudo --check --quiet --file=${build.writeText "sudoers" text}
-      fi
-    '';
+      # A name with a dot would be ignored, and sudo refuses files that others may write.
+      environment.etc."sudoers.d/nixos" = {
+        inherit text;
+        mode = "0440";
+      };
+      # A mistake in any file locks everybody out of sudo.
+      system-manager.preActivationAssertions.sudoers.script = ''
+        if command -v visudo >/dev/null; then
+          visudo --check --quiet --file=${build.writeText "sudoers" text}
+        fi
+      '';
     })
   ];
 }

@@ -31,7 +31,8 @@
       specialisation.larger.configuration =
         { lib, ... }:
         {
-          environment.etc."data/postgresql.conf".text = lib.mkForce "listen_addresses = '127.0.0.1'\nwork_mem = '6MB'\n";
+          environment.etc."data/postgresql.conf".text =
+            lib.mkForce "listen_addresses = '127.0.0.1'\nwork_mem = '6MB'\n";
         };
     };
 

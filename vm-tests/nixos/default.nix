@@ -36,11 +36,10 @@ let
 
   # What the test itself is written with is what its nodes have. No option of NixOS is needed to know that.
   inherit
-    (
-      (system-manager.lib.evalSystemConfig {
-        name = "test";
-        modules = [ (nodeFor false) ];
-      }).config.system.build.testing
+    ((system-manager.lib.evalSystemConfig {
+      name = "test";
+      modules = [ (nodeFor false) ];
+    }).config.system.build.testing
     )
     build
     pkgs

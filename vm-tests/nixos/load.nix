@@ -15,9 +15,7 @@ let
   call =
     f:
     if lib.isFunction f then
-      f (
-        if lib.functionArgs f == { } then args else builtins.intersectAttrs (lib.functionArgs f) args
-      )
+      f (if lib.functionArgs f == { } then args else builtins.intersectAttrs (lib.functionArgs f) args)
     else
       f;
 
@@ -26,7 +24,9 @@ let
     value ? testScript || value ? nodes || value ? machine || value ? containers || value ? imports;
 
   # Tests of the older forms are sets that may hold more than a test, such as what their `rec` is for.
-  known = (lib.evalModules { modules = [ ./options.nix ]; }).options // { machine = null; };
+  known = (lib.evalModules { modules = [ ./options.nix ]; }).options // {
+    machine = null;
+  };
   makeTest =
     test:
     makeModule (
@@ -50,9 +50,14 @@ let
   base = path: baseNameOf (toString path);
   # The packages of a server's versions, from which a test is made for each.
   versions = {
-    "pkgs/servers/sql/postgresql" = packages: lib.filterAttrs (n: _p: lib.hasPrefix "postgresql_" n) packages.hostPrograms or packages;
+    "pkgs/servers/sql/postgresql" =
+      packages: lib.filterAttrs (n: _p: lib.hasPrefix "postgresql_" n) packages.hostPrograms or packages;
   };
-  versionsOf = path: lib.findFirst (folder: lib.hasSuffix "/${folder}" (toString path)) null (builtins.attrNames versions);
+  versionsOf =
+    path:
+    lib.findFirst (folder: lib.hasSuffix "/${folder}" (toString path)) null (
+      builtins.attrNames versions
+    );
   importWithin =
     path:
     if builtins.isAttrs path then
@@ -100,7 +105,8 @@ let
   all = names [ ] loaded;
   listed = lib.concatMapStringsSep ", " (n: "`${n}`") all;
   chosen = asTest (
-    lib.attrByPath (lib.splitString "." test) (throw "${file} has no test `${test}`; it has ${listed}") loaded
+    lib.attrByPath (lib.splitString "." test) (throw "${file} has no test `${test}`; it has ${listed}")
+      loaded
   );
 in
 if test != null then
