@@ -85,9 +85,8 @@ let
   # The group of administrators is NixOS's; a distribution may have another one, which stays as it is.
   hasWheel =
     !cfg.wheelNeedsPassword
-    || lib.any (u: u.group == "wheel" || lib.elem "wheel" u.extraGroups) (
-      builtins.attrValues config.users.users
-    );
+    # The main group of a user is often read from `users.groups`, which must not depend on it in turn.
+    || lib.any (u: lib.elem "wheel" u.extraGroups) (builtins.attrValues config.users.users);
 in
 {
   options.security.sudo = {
