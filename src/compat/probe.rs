@@ -101,6 +101,8 @@ impl Probe {
             .args(["--argstr", "nixpkgs"])
             .arg(&self.nixpkgs)
             .args(arguments.iter().copied())
+            // A derivation that the store happens to have would be built.
+            .args(["--option", "allow-import-from-derivation", "false"])
             .env("NIX_PATH", format!("nixpkgs={}", self.nixpkgs.display()));
         // The question is whether modules evaluate, not whether their packages are wanted.
         for kind in ["BROKEN", "INSECURE", "UNFREE"] {
