@@ -33,6 +33,8 @@ pub enum Record {
         /// The sources of the user managers' units before, when those are to be switched.
         user_units: Option<BTreeMap<TargetPath, String>>,
         /// The boot in which it is done; what scripts have done may not outlive it.
+        // A journal from before there were scripts has none.
+        #[serde(default)]
         boot: String,
     },
     /// An activation script ended well.
@@ -181,5 +183,25 @@ impl Journal {
     pub fn end(self, root: &Root) -> Result<()> {
         root.remove_file(Path::new(FILE))?;
         root.sync()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_journal_of_a_program_that_knew_no_scripts_still_says_what_is_due() {
+        let text = concat!(
+            r#"{"begin":{"purpose":"activating /nix/store/x","due":{"start":["a.service"],"restart":["b.service"],"#,
+            r#""reload":[],"daemonReload":true},"tmpfiles":true,"user_units":null}}"#,
+            "\n",
+            r#"{"done":{"unit":"a.service"}}"#,
+        );
+        let left = parse(text.as_bytes());
+        assert_eq!(left.purpose, "activating /nix/store/x");
+        assert!(left.due.start.is_empty(), "{left:?}");
+        assert!(left.due.restart.contains("b.service"), "{left:?}");
+        assert!(left.due.daemon_reload && left.tmpfiles, "{left:?}");
     }
 }

@@ -51,6 +51,8 @@ pub struct Manifest {
     /// Scripts that must exit 0 on the target before anything is changed.
     pub pre_activation_checks: Vec<PreActivationCheck>,
     /// Scripts that run in an activation and at boot, in order (NixOS `system.activationScripts`).
+    // A generation from before there were scripts can still be gone back to.
+    #[serde(default)]
     pub activation_scripts: Vec<ActivationScript>,
     /// Options that are set but have no effect on a host like this.
     pub no_effect: Vec<NoEffect>,

@@ -86,6 +86,19 @@ fn a_manifest_of_another_version_or_with_an_unknown_or_missing_field() {
 }
 
 #[test]
+fn a_generation_of_a_program_that_knew_no_scripts_is_no_bad_input() {
+    let Some(t) = Test::begin() else { return };
+    let mut manifest = t.manifest(&Config::new().copy("good", "0644", "good\n"));
+    manifest
+        .as_object_mut()
+        .unwrap()
+        .remove("activationScripts");
+    let toplevel = t.build_text(&manifest.to_string());
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    assert_eq!(t.read("etc/good"), "good\n");
+}
+
+#[test]
 fn targets_that_leave_etc() {
     let Some(t) = Test::begin() else { return };
     for (target, why) in [
