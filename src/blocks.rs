@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backups;
 use crate::diffs;
-use crate::etc::{Conflict, Keep, KeepReason};
+use crate::etc::{Conflict, FilesPlan, Keep, KeepReason};
 use crate::names::{FileName, TargetPath};
 use crate::root::{NewFile, Node, Root};
 use crate::state::{OwnedBlock, SavedEdit, State};
@@ -81,12 +81,15 @@ struct Seen {
 
 /// Decides about the blocks of a host: those that are wanted, and those that are ours. Reads only.
 ///
+/// `files` is what happens to entries in the same run.
+///
 /// # Errors
 /// When a file can't be read.
 pub fn plan_blocks(
     root: &Root,
     wanted: &BTreeMap<TargetPath, String>,
     state: &State,
+    files: &FilesPlan,
     mut next_backup: u64,
 ) -> Result<(Vec<BlockChange>, Vec<Conflict>)> {
     let targets: BTreeSet<&TargetPath> = wanted.keys().chain(state.blocks.keys()).collect();
@@ -94,10 +97,18 @@ pub fn plan_blocks(
     for target in targets {
         let seen = read(root, target)?;
         let owned = state.blocks.get(target);
+        let is_entry = files.changes().any(|c| c.target == *target);
         match plan_block(target, wanted.get(target), owned, &seen) {
+            Err(_) if is_entry => conflicts.push(one_step(target)),
             Err(conflict) => conflicts.push(conflict),
             Ok(None) => {}
             Ok(Some(mut change)) => {
+                let writes = !matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget);
+                if writes && is_entry {
+                    conflicts.push(one_step(target));
+                } else if writes && change.before == Node::Absent {
+                    conflicts.extend(check_folder(root, target, state)?);
+                }
                 if let Some(keep) = &mut change.keep {
                     keep.backup = FileName::numbered(next_backup, target);
                     next_backup += 1;
@@ -118,6 +129,32 @@ fn read(root: &Root, target: &TargetPath) -> Result<Seen> {
         _ => None,
     };
     Ok(Seen { node, content })
+}
+
+/// An entry of ours becomes lines of ours, or the reverse: what is kept of the file, or put back, would have the wrong
+/// lines.
+fn one_step(target: &TargetPath) -> Conflict {
+    Conflict {
+        subject: format!("/etc/{target}"),
+        cause: "can't change in one step between an entry and a file of others with lines of ours"
+            .to_owned(),
+        remedy: "switch to a configuration that has neither first".to_owned(),
+    }
+}
+
+/// A file can be made in a folder of others only: one of ours goes before the lines do, and only when it is empty.
+fn check_folder(root: &Root, target: &TargetPath, state: &State) -> Result<Option<Conflict>> {
+    let Some(folder) = target.parents().last() else {
+        return Ok(None);
+    };
+    if !state.folders.contains_key(&folder) && root.node(&in_etc(&folder))? == Node::Folder {
+        return Ok(None);
+    }
+    Ok(Some(Conflict {
+        subject: format!("/etc/{target}"),
+        cause: "does not exist, and its folder is not there or is ours".to_owned(),
+        remedy: "install what it belongs to, or make it an entry of `environment.etc`".to_owned(),
+    }))
 }
 
 /// Decides about one block. Pure.

@@ -90,6 +90,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         root,
         &wanted_blocks.unwrap_or_default(),
         &observed.state,
+        &files,
         observed.state.next_backup + kept,
     )?;
     conflicts.extend(more);

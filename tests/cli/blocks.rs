@@ -154,3 +154,40 @@ fn a_link_and_broken_marks_are_refused() {
         &["/etc/hosts", "is no regular file"],
     );
 }
+
+#[test]
+fn a_file_whose_folder_is_not_there_is_refused() {
+    let Some(t) = host() else { return };
+    let lines = |config: Config| config.field("blocks", json!({ "some.d/file": "a\n" }));
+    let names = ["/etc/some.d/file", "its folder"];
+    t.refuses_config(&lines(Config::new()), &names);
+    // One that we make goes again, and must be empty then.
+    t.refuses_config(
+        &lines(Config::new().copy("some.d/own", "0644", "x\n")),
+        &names,
+    );
+    t.activate(&Config::new().copy("some.d/own", "0644", "x\n"));
+    t.refuses_config(
+        &lines(Config::new().copy("some.d/own", "0644", "x\n")),
+        &names,
+    );
+    t.run(&["deactivate"]).exits(0);
+    assert!(!t.path("etc/some.d").exists());
+}
+
+#[test]
+fn lines_do_not_become_an_entry_in_one_step_nor_back() {
+    let Some(t) = host() else { return };
+    let entry = |mode| Config::new().copy("hosts", mode, "all ours\n").replacing();
+    let names = ["/etc/hosts", "one step", "neither"];
+    t.activate(&hosts("10.0.0.1 one\n"));
+    t.refuses_config(&entry("0644"), &names);
+    // What is kept then has no lines of ours.
+    t.activate(&Config::new());
+    t.activate(&entry("0644"));
+    t.refuses_config(&hosts("10.0.0.1 one\n"), &names);
+    t.activate(&entry("symlink"));
+    t.refuses_config(&hosts("10.0.0.1 one\n"), &names);
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(t.read("etc/hosts"), THEIRS);
+}
