@@ -5,7 +5,8 @@
 //! program left running when it ended by itself stays.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command as Process, ExitStatus, Stdio};
@@ -14,18 +15,21 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, chdir, chroot};
 
 /// The hidden command by which this program holds the leash.
 pub const COMMAND: &str = "run-on-leash";
+
+/// How many bytes of what a program printed are read, at its end.
+const OUTPUT: u64 = 1 << 20;
 
 /// How a program ended, and what it said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ended {
     /// Why that is a failure; none when it is not.
     pub failure: Option<String>,
-    /// What it printed on either stream.
+    /// What it printed on either stream; of much, the end.
     pub output: String,
 }
 
@@ -55,6 +59,7 @@ pub fn run(
             .stderr(log.try_clone()?)
             .spawn()?;
         let leash = child.stdin.take();
+        let group = Pid::from_raw(i32::try_from(child.id())?);
         let (sender, ended) = mpsc::channel();
         std::thread::spawn(move || sender.send(child.wait()).is_ok());
         let (status, overran) = match ended.recv_timeout(limit) {
@@ -64,13 +69,14 @@ pub fn run(
                 (ended.recv()??, true)
             }
         };
+        if status.signal().is_some() {
+            // Whoever killed the holder may have left the program; mostly there is no such group any more.
+            let _ = killpg(group, Signal::SIGKILL);
+        }
         Ok((status, overran, log))
     };
-    let (status, overran, mut log) = inner().with_context(|| format!("running {program}"))?;
-    let mut bytes = Vec::new();
-    log.rewind()
-        .and_then(|()| log.read_to_end(&mut bytes))
-        .with_context(|| format!("reading what {program} printed"))?;
+    let (status, overran, log) = inner().with_context(|| format!("running {program}"))?;
+    let output = read_end(&log).with_context(|| format!("reading what {program} printed"))?;
     let failure = if overran {
         Some(format!(
             "it took longer than {} s and was ended",
@@ -79,9 +85,20 @@ pub fn run(
     } else {
         failure(status)
     };
-    Ok(Ended {
-        failure,
-        output: String::from_utf8_lossy(&bytes).into_owned(),
+    Ok(Ended { failure, output })
+}
+
+/// Reads the end of a log. Its position stays: what the program left running may write on.
+fn read_end(log: &File) -> Result<String> {
+    let size = log.metadata()?.len();
+    let left_out = size.saturating_sub(OUTPUT);
+    let mut bytes = vec![0; usize::try_from(size - left_out)?];
+    log.read_exact_at(&mut bytes, left_out)?;
+    let text = String::from_utf8_lossy(&bytes);
+    Ok(if left_out == 0 {
+        text.into_owned()
+    } else {
+        format!("({left_out} bytes before this are left out)\n{text}")
     })
 }
 

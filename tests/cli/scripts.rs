@@ -294,6 +294,35 @@ fn a_script_does_not_outlive_the_run() {
     assert_eq!(order(&t), ["endless"]);
 }
 
+#[test]
+fn a_script_does_not_outlive_who_holds_it() {
+    let Some(t) = begin() else { return };
+    let fifo = t.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let ends = script(&t, "ends", "exec 3>/fifo; kill -9 $PPID; sleep 60 & wait");
+    let toplevel = t.build(&with(Config::new(), &[ends]));
+    let reader = std::thread::spawn(move || fs::read(fifo).unwrap());
+    let begun = std::time::Instant::now();
+    activate(&t, &toplevel)
+        .exits(4)
+        .says("ends: killed by signal 9");
+    reader.join().unwrap();
+    assert!(begun.elapsed().as_secs() < 30, "it went on");
+}
+
+#[test]
+fn of_a_long_output_the_end_is_told() {
+    let Some(t) = begin() else { return };
+    let text = "x=0123456789abcde\nn=0\nwhile [ $n -lt 17 ]; do x=\"$x\n$x\"; n=$((n+1)); done\necho \"$x\"; echo last";
+    let toplevel = t.build(&with(Config::new(), &[script(&t, "talks", text)]));
+    let ran = activate(&t, &toplevel)
+        .exits(0)
+        .says("talks: last")
+        .says("left out");
+    let lines = ran.stderr.lines().count();
+    assert!((60_000..70_000).contains(&lines), "{lines}");
+}
+
 /// Activates and kills that on entering a system call for the `number`th time; false when it ended before.
 fn killed_at(t: &Test, toplevel: &Path, call: &str, number: usize) -> bool {
     // Without `-f`: what is killed is the run, not the script.
