@@ -236,6 +236,11 @@ fn find(content: &[u8]) -> Result<Option<Range<usize>>, ()> {
     let (mut begins, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
     for line in content.split_inclusive(|b| *b == b'\n') {
         let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let marks = [BEGIN.as_bytes(), END.as_bytes()];
+        if text.strip_suffix(b"\r").is_some_and(|t| marks.contains(&t)) {
+            // An editor has given all lines another end; ours are not told from others then.
+            return Err(());
+        }
         if text == BEGIN.as_bytes() {
             begins.push(at);
         }

@@ -92,8 +92,10 @@ fn verb_for(
             .find(unit)
             .is_some_and(|(_, unit)| unit.refuses_manual_start);
     if !live.is_active(unit) {
-        // systemd knows the units of the distribution that are not loaded; a name without a suffix is none.
-        return match (refuses_start, known || !suffix_of(unit).is_empty()) {
+        // systemd knows the units of the distribution that are not loaded; a name without a suffix is none, and one with
+        // NUL could not even be asked for.
+        let is_name = !suffix_of(unit).is_empty() && !unit.contains('\0');
+        return match (refuses_start, known || is_name) {
             (true, _) => Err(("it refuses a manual start", false)),
             (_, false) => Err(("it is not the name of a unit", false)),
             (false, true) => Ok(Verb::Start),
@@ -194,6 +196,7 @@ mod tests {
             ("distro.service", "", &all, "restart distro.service"),
             ("distro.service", "", &none, "start distro.service"),
             ("nonsense", "", &none, "note nonsense"),
+            ("non\0sense.service", "", &none, "note non\0sense.service"),
         ];
         for (restart, reload, live, expected) in table {
             let set = |name: &str| (!name.is_empty()).then(|| name.to_owned()).into_iter().collect();

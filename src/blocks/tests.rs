@@ -169,6 +169,12 @@ fn refuses_what_it_cannot_tell() {
             seen(Some(&format!("{END}\n{BEGIN}\n"))),
             "are not one pair",
         ),
+        // Else the lines would stay for good beside new ones.
+        (
+            "a\n",
+            seen(Some(&with_block("", "a\n", "").replace('\n', "\r\n"))),
+            "are not one pair",
+        ),
         (&marked, seen(None), "look like the marks"),
     ] {
         let conflict = plan_block(&target(), Some(&wanted.to_owned()), None, &seen).unwrap_err();
