@@ -449,7 +449,9 @@ impl Session {
         how: How,
     ) -> Result<End, Failure> {
         let _lock = commands::lock(&self.root, "switch")?;
-        let mut prepared = prepare::prepare(&self.root, goal, args.how())?;
+        let mut planned = args.how();
+        planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if !how.register {
             prepared.action = scripts::Action::Test;
         }

@@ -162,6 +162,14 @@ pub struct ScriptsPlan {
     pub record: ScriptRecord,
 }
 
+impl ScriptsPlan {
+    /// Says whether scripts run only because they were asked for.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        self.run.iter().any(|script| script.why == Why::Asked)
+    }
+}
+
 /// Decides which scripts run. Pure.
 ///
 /// `is_there` says whether a script can be run in this root.

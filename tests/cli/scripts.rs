@@ -143,6 +143,19 @@ fn they_run_again_when_asked_for() {
     all("activate");
     assert_eq!(order(&t), ["a", "b", "a", "b"]);
     activate(&t, &toplevel).says("No changes");
+
+    // A saved plan says it itself.
+    let saved = t.beside("plan");
+    t.run(&[
+        "plan".as_ref(),
+        toplevel.as_os_str(),
+        "--all-scripts".as_ref(),
+        "--out".as_ref(),
+        saved.as_os_str(),
+    ])
+    .exits(0);
+    t.run(&["switch".as_ref(), saved.as_os_str()]).exits(0);
+    assert_eq!(order(&t), ["a", "b"].repeat(3));
 }
 
 #[test]
