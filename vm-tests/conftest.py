@@ -19,7 +19,6 @@ from systemd_api import SystemdMachine
 MakeMachine = Callable[..., SystemdMachine]
 
 _REPORT = pytest.StashKey[pytest.TestReport]()
-_RUNS = pytest.StashKey[list[tuple[runs.Run, bool]]]()
 _JOURNAL_LIMIT = 20.0
 
 
@@ -39,8 +38,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Makes a request to end (SIGTERM) an exception, so that machines are released."""
-    config.stash[_RUNS] = []
+    """Makes a request to end (SIGTERM) an exception, so that machines are released; sees to the record of runs."""
+    if config.getoption("--record-runs") and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Recorder())
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: pytest.exit("terminated", returncode=143))
 
@@ -80,18 +80,30 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "call":
         item.stash[_REPORT] = report
-    called = item.stash.get(_REPORT, None)
-    if report.when == "teardown" and called is not None and not called.skipped:
-        ran = [value for name, value in item.user_properties if name == "run" and isinstance(value, runs.Run)]
-        item.config.stash[_RUNS] += [(run, called.passed and report.passed) for run in ran]
     return report
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Records the modules that ran, if that is asked for."""
-    if session.config.getoption("--record-runs"):
-        ran = session.config.stash[_RUNS]
-        runs.record(ran)
+class Recorder:
+    """Writes the NixOS modules that ran to the record, in the process that hears of all tests."""
+
+    def __init__(self, path: Path = runs.RECORD) -> None:
+        """Has heard of none."""
+        self._path = path
+        self._ran: dict[str, list[tuple[runs.Run, bool]]] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Takes what a test says it ran. It ran well if the test's end went well, too."""
+        if report.when == "call" and not report.skipped:
+            properties = report.user_properties
+            named = [runs.Run(**value) for name, value in properties if name == "run" and isinstance(value, dict)]
+            self._ran[report.nodeid] = [(run, report.passed) for run in named]
+        elif report.when == "teardown":
+            ran = self._ran.get(report.nodeid, [])
+            self._ran[report.nodeid] = [(run, well and report.passed) for run, well in ran]
+
+    def pytest_sessionfinish(self) -> None:
+        """Writes the record."""
+        runs.record([run for ran in self._ran.values() for run in ran], self._path)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,8 @@ def host(
     release = Path(NIXPKGS, ".version").read_text().strip()
     test = f"{request.path.name}::{request.function.__name__}"
     for module in marker.args:
-        request.node.user_properties.append(("run", Run(module, distribution, release, machine_kind, test)))
+        run = Run(module, distribution, release, machine_kind, test)
+        request.node.user_properties.append(("run", asdict(run)))
     return NixosHost(make_machine(image=image), tmp_path, marker.args, distribution)
 
 
