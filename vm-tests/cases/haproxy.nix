@@ -55,7 +55,7 @@
     for port in (8001, 8002, 8080):
         machine.wait_for_open_port(port)
     machine.wait_for_unit("balance.service")
-    machine.wait_until_succeeds(f'test "$({page}; {page})" = "8001\n8002"', timeout=20)
+    machine.wait_until_succeeds(f'test "$({{ {page}; {page}; }} | sort)" = "8001\n8002"', timeout=20)
     machine.succeed("systemctl stop back-one")
     machine.wait_until_succeeds(f'test "$({page}; {page}; {page})" = "8002\n8002\n8002"', timeout=20)
     machine.succeed("systemctl reload balance")
