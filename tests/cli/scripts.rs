@@ -394,6 +394,28 @@ fn killed_among_scripts_the_next_run_runs_them_all() {
 }
 
 #[test]
+fn a_request_that_no_systemd_can_serve_is_told_and_leaves_nothing_to_do() {
+    let Some(t) = Test::begin() else { return };
+    let text = "#!/bin/sh\necho cron.service >/run/nixos/activation-restart-list\n";
+    let path = t.source("scripts/asks", text);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let asks = json!({ "name": "asks", "script": path, "supportsDryActivation": false });
+    let toplevel = t.build(&with(Config::new(), &[asks]));
+    // The running system, as far as this can be had without harm.
+    let Some(ran) = t.run_isolated(
+        &toplevel,
+        "mkdir -p $root/var/lib; mount --bind $root/etc /etc; mount --bind $root/var/lib /var/lib
+         mount -t tmpfs none /run; test ! -e /nix || mount -t tmpfs none /nix
+         ${run%% --root*} activate $toplevel",
+    ) else {
+        return;
+    };
+    ran.exits(4).says("but systemd is not running here");
+    let state = t.read("var/lib/system-manager/state.json");
+    assert!(!state.contains("pendingUserUnits"), "{state}");
+}
+
+#[test]
 fn the_boot_runs_all_of_what_is_active_and_writes_no_state() {
     let Some(t) = begin() else { return };
     let scripts = [
