@@ -26,7 +26,7 @@ fn begin() -> Option<Test> {
     };
     fs::create_dir_all(t.path("bin")).unwrap();
     for name in ["sh", "cat", "sleep"] {
-        fs::copy(&busybox, t.path("bin").join(name)).unwrap();
+        install(&busybox, &t.path("bin").join(name));
     }
     t.write("dev/null", "");
     Some(t)
@@ -42,9 +42,21 @@ fn script(t: &Test, name: &str, text: &str) -> Value {
 fn place(t: &Test, path: &Path, text: &str) -> PathBuf {
     let inside = t.path(path.strip_prefix("/").unwrap().to_str().unwrap());
     fs::create_dir_all(inside.parent().unwrap()).unwrap();
-    fs::write(&inside, format!("#!/bin/sh\n{text}\n")).unwrap();
-    fs::set_permissions(&inside, fs::Permissions::from_mode(0o755)).unwrap();
+    install_text(&inside, &format!("#!/bin/sh\n{text}\n"));
     inside
+}
+
+/// Places an executable, by another process: what this one has open for writing, a child that another test starts at that
+/// moment holds for a while, and then nobody can run it.
+fn install(from: &Path, to: &Path) {
+    let status = Command::new("install").args([from, to]).status().unwrap();
+    assert!(status.success(), "{}", to.display());
+}
+
+fn install_text(to: &Path, text: &str) {
+    let mut from = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut from, text.as_bytes()).unwrap();
+    install(from.path(), to);
 }
 
 /// A configuration with scripts that write their names to `/order`.
@@ -397,8 +409,8 @@ fn killed_among_scripts_the_next_run_runs_them_all() {
 fn a_request_that_no_systemd_can_serve_is_told_and_leaves_nothing_to_do() {
     let Some(t) = Test::begin() else { return };
     let text = "#!/bin/sh\necho cron.service >/run/nixos/activation-restart-list\n";
-    let path = t.source("scripts/asks", text);
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = t.source("scripts/asks", "");
+    install_text(&path, text);
     let asks = json!({ "name": "asks", "script": path, "supportsDryActivation": false });
     let toplevel = t.build(&with(Config::new(), &[asks]));
     // The running system, as far as this can be had without harm.
