@@ -25,6 +25,7 @@ use crate::systemd::{Event, Systemd, TIMED_OUT};
 use crate::tmpfiles;
 use crate::tmpfiles_host;
 use crate::unit_outcome::UnitOutcome;
+use crate::unit_request::Requests;
 use crate::unit_set::{Live, UnitSet};
 use crate::unit_switch::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::Verb;
@@ -318,7 +319,11 @@ impl Run<'_> {
             // Its boot will start them all.
             return script_run::drop_requests(root, action);
         }
-        let requests = script_run::read_requests(root, action)?;
+        let requests = match self.a.plan.goal {
+            Goal::Activate(_) => script_run::read_requests(root, action)?,
+            // An interrupted run left them, for what goes now.
+            Goal::Deactivate => Requests::default(),
+        };
         match &mut self.units {
             Some(units) => units.add_requests(&requests),
             None if requests.is_empty() => {}

@@ -404,6 +404,34 @@ fn killed_among_scripts_the_next_run_runs_them_all() {
     assert!(ended > 0, "no kill came after the scripts");
 }
 
+/// Runs a shell script in which the host is the running system, as far as this can be had without harm.
+fn run_live(t: &Test, toplevel: &Path, text: &str) -> Option<Ran> {
+    let script = format!(
+        "mkdir -p $root/var/lib; mount --bind $root/etc /etc; mount --bind $root/var/lib /var/lib
+         mount -t tmpfs none /run; test ! -e /nix || mount -t tmpfs none /nix
+         program=${{run%% --root*}}
+         {text}"
+    );
+    t.run_isolated(toplevel, &script)
+}
+
+#[test]
+fn what_an_interrupted_run_was_asked_for_is_not_done_when_all_goes() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("f", "0644", "1\n"));
+    let left = "mkdir /run/nixos; echo cron.service >/run/nixos/activation-restart-list
+                echo '{\"begin\":{\"purpose\":\"test\",\"due\":{},\"tmpfiles\":false}}' >/var/lib/system-manager/journal
+                $program deactivate; ls /run/nixos";
+    let text = format!("$program activate $toplevel; {left}");
+    let Some(ran) = run_live(&t, &toplevel, &text) else {
+        return;
+    };
+    ran.exits(0)
+        .never_says("cron.service")
+        .never_says("activation-restart-list");
+    assert!(!t.path("etc/f").exists());
+}
+
 #[test]
 fn a_request_that_no_systemd_can_serve_is_told_and_leaves_nothing_to_do() {
     let Some(t) = Test::begin() else { return };
@@ -412,13 +440,7 @@ fn a_request_that_no_systemd_can_serve_is_told_and_leaves_nothing_to_do() {
     install_text(&path, text);
     let asks = json!({ "name": "asks", "script": path, "supportsDryActivation": false });
     let toplevel = t.build(&with(Config::new(), &[asks]));
-    // The running system, as far as this can be had without harm.
-    let Some(ran) = t.run_isolated(
-        &toplevel,
-        "mkdir -p $root/var/lib; mount --bind $root/etc /etc; mount --bind $root/var/lib /var/lib
-         mount -t tmpfs none /run; test ! -e /nix || mount -t tmpfs none /nix
-         ${run%% --root*} activate $toplevel",
-    ) else {
+    let Some(ran) = run_live(&t, &toplevel, "$program activate $toplevel") else {
         return;
     };
     ran.exits(4).says("but systemd is not running here");
