@@ -4,23 +4,10 @@ use std::fs;
 
 use crate::story::{Config, Test, assert_same, lasting};
 
-fn plan_to_file(t: &Test, config: &Config) -> std::path::PathBuf {
-    let toplevel = t.build(config);
-    let plan = t.beside("plan");
-    t.run(&[
-        "plan".as_ref(),
-        toplevel.as_os_str(),
-        "--out".as_ref(),
-        plan.as_os_str(),
-    ])
-    .exits(0);
-    plan
-}
-
 #[test]
 fn a_saved_plan_is_applied_once() {
     let Some(t) = Test::begin() else { return };
-    let plan = plan_to_file(&t, &Config::new().copy("a", "0644", "1\n"));
+    let plan = t.save_plan(&Config::new().copy("a", "0644", "1\n"));
     assert!(!t.path("etc/a").exists());
     t.run(&["switch".as_ref(), plan.as_os_str()])
         .exits(0)
@@ -64,7 +51,7 @@ fn a_plan_is_stale_after_any_change() {
         let next = Config::new()
             .copy("old", "0644", "old\n")
             .source("new", "0644", given);
-        let plan = plan_to_file(&t, &next);
+        let plan = t.save_plan(&next);
         change(&t);
         let before = t.everything();
         let ran = t.run(&["switch".as_ref(), plan.as_os_str()]).exits(1);
@@ -195,7 +182,7 @@ fn a_check_that_refuses_leaves_everything_as_it_was() {
     let config = Config::new()
         .copy("n", "0644", "2\n")
         .field("preActivationChecks", checks);
-    let plan = plan_to_file(&t, &config);
+    let plan = t.save_plan(&config);
     t.refuses(
         &["switch".as_ref(), plan.as_os_str()],
         &["is-it-here", "exit status 7", "not on this host"],

@@ -1,13 +1,12 @@
 //! Killed at any moment, and run again.
 
 use std::collections::BTreeMap;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
 
-use crate::needs::skip;
-use crate::story::{Config, PROGRAM, Test, Tree, assert_same};
+use crate::story::{Config, Test, Tree, assert_same};
+use crate::strace::{Whose, has_strace, killed_at};
 
 /// The system calls between which a kill makes a difference.
 const WRITES: [&str; 6] = [
@@ -94,45 +93,6 @@ fn archive(t: &Test) -> std::path::PathBuf {
     archive
 }
 
-/// Says whether faults can be injected; where not, that the test is skipped.
-pub fn has_strace() -> bool {
-    let has = Command::new("strace").arg("--version").output().is_ok();
-    if !has {
-        skip("there is no strace (apt-get install strace)");
-    }
-    has
-}
-
-/// Kills an activation on entering a system call for the `number`th time; false when it ended before.
-fn killed_at(t: &Test, toplevel: &std::path::Path, call: &str, number: usize) -> bool {
-    let status = Command::new("strace")
-        .args([
-            "-qq",
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            &format!("trace={call}"),
-        ])
-        .args([
-            "-e",
-            &format!("inject={call}:signal=KILL:when={number}"),
-            PROGRAM,
-            "--quiet",
-            "--root",
-        ])
-        .arg(t.root())
-        .arg("activate")
-        .arg(toplevel)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    let killed = status.signal() == Some(9);
-    assert!(killed || status.success(), "strace: {status}");
-    killed
-}
-
 #[test]
 fn every_write_may_be_the_last() {
     if !has_strace() {
@@ -151,7 +111,7 @@ fn every_write_may_be_the_last() {
     for call in WRITES {
         for number in 1.. {
             reset(&t, &archive);
-            if !killed_at(&t, &toplevel, call, number) {
+            if !killed_at(&t, &toplevel, call, number, Whose::Everybodys) {
                 break;
             }
             // Either way is open: on, or back.
@@ -182,7 +142,7 @@ fn a_kill_is_told_by_status_and_plan() {
     let toplevel = t.build(&next);
     reset(&t, &archive);
     // The first link is the state's own, made after the journal.
-    assert!(killed_at(&t, &toplevel, "symlinkat", 2));
+    assert!(killed_at(&t, &toplevel, "symlinkat", 2, Whose::Everybodys));
     t.run(&["status"]).exits(0).says("interrupted: activating");
     t.run(&["plan".as_ref(), toplevel.as_os_str()])
         .exits(0)

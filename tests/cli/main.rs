@@ -19,4 +19,5 @@ mod output;
 mod scripts;
 mod still;
 mod story;
+mod strace;
 mod truth;

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::kill::has_strace;
 use crate::needs::skip;
-use crate::story::{Config, PROGRAM, Ran, Test, assert_same};
+use crate::story::{Config, Ran, Test, assert_same};
+use crate::strace::{Whose, has_strace, killed_at};
 
 /// Begins with a shell on the host; none when this is not run as root, or without a static busybox.
 fn begin() -> Option<Test> {
@@ -347,23 +347,6 @@ fn of_a_long_output_the_end_is_told() {
     assert!((60_000..70_000).contains(&lines), "{lines}");
 }
 
-/// Activates and kills that on entering a system call for the `number`th time; false when it ended before.
-fn killed_at(t: &Test, toplevel: &Path, call: &str, number: usize) -> bool {
-    // Without `-f`: what is killed is the run, not the script.
-    let status = Command::new("strace")
-        .args(["-qq", "-o", "/dev/null", "-e", &format!("trace={call}")])
-        .args(["-e", &format!("inject={call}:signal=KILL:when={number}")])
-        .args([PROGRAM, "--quiet", "--root"])
-        .arg(t.root())
-        .arg("activate")
-        .arg(toplevel)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .unwrap();
-    !status.success()
-}
-
 #[test]
 fn killed_among_scripts_the_next_run_runs_them_all() {
     let Some(t) = begin() else { return };
@@ -376,7 +359,8 @@ fn killed_among_scripts_the_next_run_runs_them_all() {
     let (mut begun, mut ended) = (BTreeSet::new(), 0);
     for call in ["write", "fdatasync"] {
         for number in 1.. {
-            if !killed_at(&t, &toplevel, call, number) {
+            // What is killed is the run, not the script.
+            if !killed_at(&t, &toplevel, call, number, Whose::Its) {
                 break;
             }
             let before = order(&t).len();

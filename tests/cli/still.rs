@@ -5,8 +5,8 @@ use std::process::Command;
 
 use serde_json::json;
 
-use crate::kill::has_strace;
 use crate::story::{Config, PROGRAM, Test};
+use crate::strace::has_strace;
 
 /// Says whether a traced call changes a file system: it names one that does, or it opens something for writing.
 fn writes(line: &str) -> bool {

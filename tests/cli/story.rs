@@ -313,6 +313,13 @@ impl Test {
     /// Plans a configuration to a file and switches to it, which registers a generation; it must succeed.
     #[track_caller]
     pub fn switch(&self, config: &Config) -> Ran {
+        let plan = self.save_plan(config);
+        self.run(&["switch".as_ref(), plan.as_os_str()]).exits(0)
+    }
+
+    /// Saves the plan for a configuration, and gives its file. The next one takes its place.
+    #[track_caller]
+    pub fn save_plan(&self, config: &Config) -> PathBuf {
         let toplevel = self.build(config);
         let plan = self.beside("plan");
         self.run(&[
@@ -322,7 +329,7 @@ impl Test {
             plan.as_os_str(),
         ])
         .exits(0);
-        self.run(&["switch".as_ref(), plan.as_os_str()]).exits(0)
+        plan
     }
 
     /// Runs the program, which must refuse with this code, name all of these, and change nothing.

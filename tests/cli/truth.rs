@@ -1,27 +1,15 @@
 //! What is said, and what holds, when something goes wrong in the middle.
 
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::Path;
 
-use crate::kill::has_strace;
-use crate::story::{Config, PROGRAM, Test};
+use crate::story::{Config, Test};
+use crate::strace::{Whose, has_strace, with_fault};
 
-/// Runs the program with a fault that strace injects, and gives its exit code (none: killed) and standard error.
-fn with_fault(t: &Test, fault: &str, arguments: &[&Path], stdout: Stdio) -> (Option<i32>, String) {
-    let call = fault.split(':').next().unwrap();
-    let output = Command::new("strace")
-        .args([
-            "-qq",
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            &format!("trace={call}"),
-        ])
-        .args(["-e", &format!("inject={fault}"), PROGRAM, "--root"])
-        .arg(t.root())
-        .args(arguments)
-        .stdout(stdout)
+/// Switches to a saved plan with a fault, and gives the exit code (none: killed) and standard error.
+fn switch_with_fault(t: &Test, plan: &Path, fault: &str) -> (Option<i32>, String) {
+    let output = with_fault(t, fault, Whose::Everybodys)
+        .arg("switch")
+        .arg(plan)
         .output()
         .unwrap();
     (
@@ -30,23 +18,11 @@ fn with_fault(t: &Test, fault: &str, arguments: &[&Path], stdout: Stdio) -> (Opt
     )
 }
 
-fn save_plan(t: &Test, config: &Config) -> PathBuf {
-    let (toplevel, plan) = (t.build(config), t.beside("saved"));
-    t.run(&[
-        "plan".as_ref(),
-        toplevel.as_os_str(),
-        "--out".as_ref(),
-        plan.as_os_str(),
-    ])
-    .exits(0);
-    plan
-}
-
 #[test]
 fn a_result_that_cannot_be_printed_changes_no_verdict() {
     let Some(t) = Test::begin() else { return };
     t.switch(&Config::new().copy("a", "0644", "1\n"));
-    let plan = save_plan(&t, &Config::new().copy("a", "0644", "2\n"));
+    let plan = t.save_plan(&Config::new().copy("a", "0644", "2\n"));
     let full = std::fs::OpenOptions::new()
         .write(true)
         .open("/dev/full")
@@ -71,9 +47,9 @@ fn stopped_part_way_it_exits_3_and_says_how_to_go_on() {
         .copy("a", "0644", "2\n")
         .copy("b", "0644", "2\n");
     let stopped = (1..40).find_map(|number| {
-        let plan = save_plan(&t, &next);
+        let plan = t.save_plan(&next);
         let fault = format!("renameat:error=EIO:when={number}+");
-        let (code, said) = with_fault(&t, &fault, &["switch".as_ref(), &plan], Stdio::null());
+        let (code, said) = switch_with_fault(&t, &plan, &fault);
         (code == Some(3)).then_some(said)
     });
     let said = stopped.expect("some replacement comes after the claim");
@@ -103,9 +79,9 @@ fn exit_1_leaves_nothing_to_resume() {
     t.switch(&Config::new().copy("a", "0644", "1\n"));
     let mut refused = 0;
     for number in 1..40 {
-        let plan = save_plan(&t, &Config::new().copy("a", "0644", "2\n"));
+        let plan = t.save_plan(&Config::new().copy("a", "0644", "2\n"));
         let fault = format!("renameat:error=ENOSPC:when={number}+");
-        let (code, said) = with_fault(&t, &fault, &["switch".as_ref(), &plan], Stdio::null());
+        let (code, said) = switch_with_fault(&t, &plan, &fault);
         match code {
             Some(1) => {
                 t.run(&["status"])
@@ -129,10 +105,10 @@ fn rollback_after_an_interrupted_switch_goes_to_what_was_in_force() {
     }
     t.switch(&Config::new().copy("a", "0644", "1\n"));
     t.switch(&Config::new().copy("a", "0644", "2\n"));
-    let plan = save_plan(&t, &Config::new().copy("a", "0644", "3\n"));
+    let plan = t.save_plan(&Config::new().copy("a", "0644", "3\n"));
     for number in (1..40).rev() {
         let fault = format!("renameat:signal=KILL:when={number}");
-        let (code, _) = with_fault(&t, &fault, &["switch".as_ref(), &plan], Stdio::null());
+        let (code, _) = switch_with_fault(&t, &plan, &fault);
         if code.is_none() {
             break;
         }
