@@ -11,6 +11,7 @@ from typing import Any
 
 from closure import install_closure, push_binary
 from errors import MachineError
+from snapshot import assert_same, take_snapshot
 from systemd_api import SystemdMachine
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -63,6 +64,13 @@ class Host:
         toplevel = self.bring(configuration)
         self.run("register", toplevel)
         return self.run("activate", toplevel, expect=expect)
+
+    def refuses(self, configuration: str | Path, why: str) -> None:
+        """Registers a configuration whose activation must be refused, say `why`, and leave /etc as it is."""
+        before = take_snapshot(self.machine)
+        output = self.switch(configuration, expect=1)
+        assert why in output, output
+        assert_same(before, take_snapshot(self.machine))
 
     def pid(self, unit: str) -> int:
         """Returns the main process of a service; 0 when it has none."""

@@ -14,6 +14,12 @@ Entry = Mapping[str, object]
 Snapshot = Mapping[str, Entry]
 """What each path is: `type`, `mode`, `owner`, `xattrs`; as it applies `sha256`, `size`, `target`, `device`, `mtime`."""
 
+ACCOUNT_BACKUPS = ("group-", "gshadow-", "passwd-", "shadow-")
+"""The copies in /etc that every change of an account leaves, whoever makes it: they are as before the last change."""
+
+SUBID_BACKUPS = ("subgid-", "subuid-")
+"""The same for subordinate ids."""
+
 _WALK = r"""
 import hashlib, json, os, stat, sys
 top, with_times = sys.argv[1], sys.argv[2] == "1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from host import Host
-from snapshot import Snapshot, assert_same, take_snapshot
+from snapshot import ACCOUNT_BACKUPS, Snapshot, assert_same, take_snapshot
 from systemd_api import SystemdMachine
 from verdict import judge, verdict
 
@@ -37,10 +37,6 @@ CONFIGURATION = """
 """
 
 
-# What the tools of a distribution keep of the account databases before their last change.
-BACKUPS = ("passwd-", "group-", "shadow-", "gshadow-")
-
-
 def _require(host: Host, version: str) -> None:
     """Asserts that all of a generation is there, and nothing of another."""
     machine = host.machine
@@ -63,7 +59,7 @@ def _cut_power(machine: SystemdMachine) -> None:
 
 
 def _require_as_before(machine: SystemdMachine, before: Snapshot) -> None:
-    assert_same(before, take_snapshot(machine), ignore=BACKUPS)
+    assert_same(before, take_snapshot(machine), ignore=ACCOUNT_BACKUPS)
     machine.fail("getent passwd sm-web", "getent group sm-web", "systemctl cat sm-daemon.service")
 
 

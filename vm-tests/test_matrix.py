@@ -11,8 +11,8 @@ import pytest
 from conftest import MakeMachine
 from host import Host
 from kinds import missing
-from snapshot import assert_same, take_snapshot
-from story import BACKUPS, CONFIGURATION, live_through
+from snapshot import ACCOUNT_BACKUPS, assert_same, take_snapshot
+from story import CONFIGURATION, live_through
 from systemd_api import SystemdMachine
 from verdict import judge, verdict
 
@@ -91,5 +91,5 @@ def test_accounts_of_cloud_init_stay_as_they_are(machine: SystemdMachine, tmp_pa
     host.run("deactivate")
     assert machine.succeed(_ACCOUNTS) == accounts
     assert machine.succeed("aa-status --profiled") == profiles
-    assert_same(before, take_snapshot(machine), ignore=BACKUPS)
+    assert_same(before, take_snapshot(machine), ignore=ACCOUNT_BACKUPS)
     verdict(machine, baseline)

@@ -22,7 +22,7 @@ from host import PROGRAM, Host
 from nixos_services import SERVICES
 from rootimage import ROOT_IMAGES, lacks_root
 from runs import Run
-from snapshot import assert_same, take_snapshot
+from snapshot import ACCOUNT_BACKUPS, SUBID_BACKUPS, assert_same, take_snapshot
 from systemd_api import SystemdMachine
 from verdict import judge, verdict
 
@@ -31,9 +31,6 @@ NIXPKGS = os.environ.get("NIXPKGS", "")
 pytestmark = pytest.mark.skipif(
     not NIXPKGS, reason="no nixpkgs at hand; run with: NIXPKGS=/path/of/nixpkgs vm-tests/run test_nixos_modules.py"
 )
-
-# The copies that every change of an account leaves, by the convention of shadow-utils.
-SHADOW_BACKUPS = ("group-", "gshadow-", "passwd-", "shadow-", "subgid-", "subuid-")
 
 
 class NixosHost(Host):
@@ -68,7 +65,7 @@ class NixosHost(Host):
     def remove(self, *leaves: str) -> None:
         """Takes everything away; what was before must be there again, apart from what a service itself leaves."""
         self.run("deactivate")
-        assert_same(self.before, take_snapshot(self.machine), ignore=(*SHADOW_BACKUPS, *leaves))
+        assert_same(self.before, take_snapshot(self.machine), ignore=(*ACCOUNT_BACKUPS, *SUBID_BACKUPS, *leaves))
         self.verdict()
 
 

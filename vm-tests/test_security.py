@@ -9,7 +9,7 @@ import pytest
 
 from conftest import MakeMachine
 from host import Host
-from snapshot import assert_same, take_snapshot
+from snapshot import ACCOUNT_BACKUPS, assert_same, take_snapshot
 from systemd_api import SystemdMachine
 from verdict import judge, verdict
 
@@ -70,7 +70,7 @@ def test_selinux_finds_each_file_labelled_and_nothing_to_deny(security_machine: 
         assert _labels(machine, written, "stat -c %C") == _labels(machine, written, "matchpathcon -n")
     assert _denials(machine) == []
     host.run("deactivate")
-    assert_same(before, take_snapshot(machine), ignore=("passwd-", "group-", "shadow-", "gshadow-"))
+    assert_same(before, take_snapshot(machine), ignore=ACCOUNT_BACKUPS)
     assert _denials(machine) == []
     verdict(machine, baseline)
 
@@ -89,5 +89,5 @@ def test_apparmor_profiles_stay_as_they_were(security_machine: SystemdMachine, t
     host.run("deactivate")
     assert machine.succeed("aa-status --json | grep -o '\"profiles\": {[^}]*}'") == profiles
     machine.fail("dmesg | grep 'apparmor=\"DENIED\"'")
-    assert_same(before, take_snapshot(machine), ignore=("passwd-", "group-", "shadow-", "gshadow-"))
+    assert_same(before, take_snapshot(machine), ignore=ACCOUNT_BACKUPS)
     verdict(machine, baseline)
