@@ -49,9 +49,70 @@
           ];
         };
       examples = lib.filterAttrs (name: _type: lib.hasSuffix ".nix" name) (builtins.readDir ./examples);
+      exampleChecks =
+        system:
+        lib.mapAttrs' (
+          name: _type:
+          lib.nameValuePair "example-${lib.removeSuffix ".nix" name}" (
+            example system (./examples + "/${name}")
+          )
+        ) examples;
+
+      # The stock images are for this system.
+      machineSystem = "x86_64-linux";
+      machinePkgs = nixpkgs.legacyPackages.${machineSystem};
+      machines = import ./vm-tests/checks.nix {
+        inherit (machinePkgs) runCommand closureInfo;
+        program = self.packages.${machineSystem}.default;
+        busybox = "${machinePkgs.busybox}/bin/busybox";
+        tools = [
+          machinePkgs.cdrkit
+          machinePkgs.nix
+          machinePkgs.qemu_kvm
+          machinePkgs.util-linux
+          (machinePkgs.python3.withPackages (python: [
+            python.pytest
+            python.pytest-timeout
+            python.pytest-xdist
+          ]))
+        ];
+      };
+      images = lib.mapAttrs (_distro: row: machinePkgs.fetchurl { inherit (row) url sha256; }) (
+        lib.importJSON ./vm-tests/distros.json
+      );
+
+      # A derivation that runs a test in NixOS's form on a stock image; see docs/testing.md.
+      runNixOSTest =
+        {
+          # The test: a file, or what such a file has.
+          test,
+          # The distribution of its machines, such as `ubuntu-24.04`.
+          distro,
+          # Another image of it.
+          image ? images.${distro},
+          # Whose packages the nodes use: "nixpkgs", or "host" for programs that the image has.
+          packages ? "nixpkgs",
+          # Whether the test knows nothing of a distribution, as nixpkgs's own.
+          forNixos ? false,
+        }:
+        let
+          built = import ./vm-tests/nixos {
+            system-manager = api;
+            inherit nixpkgs packages forNixos;
+            file = test;
+            distribution = distro;
+            hostPlatform = machineSystem;
+          };
+        in
+        machines.nixosTest {
+          inherit built distro image;
+          name = lib.removePrefix "test-" built.name;
+        };
     in
     {
-      lib = api.lib;
+      lib = api.lib // {
+        inherit runNixOSTest;
+      };
 
       packages = forEachSystem (pkgs: rec {
         system-manager = package pkgs;
@@ -63,15 +124,17 @@
 
       overlays.default = final: _prev: { system-manager = package final; };
 
-      checks = lib.genAttrs systems (
-        system:
-        lib.mapAttrs' (
-          name: _type:
-          lib.nameValuePair "example-${lib.removeSuffix ".nix" name}" (
-            example system (./examples + "/${name}")
-          )
-        ) examples
-      );
+      # The machine tests are `machines-ubuntu-24-04` and so on: for each stock image, all tests that run on one.
+      checks = lib.genAttrs systems exampleChecks // {
+        ${machineSystem} =
+          exampleChecks machineSystem
+          // lib.mapAttrs' (
+            distro: image:
+            lib.nameValuePair "machines-${lib.replaceStrings [ "." ] [ "-" ] distro}" (
+              machines.tests { inherit distro image; }
+            )
+          ) images;
+      };
 
       templates.default = {
         path = ./examples/flake;

@@ -40,6 +40,22 @@ const STAND_IN: &str = r#"
           hello = named "hello";
           rustPlatform.buildRustPackage =
             args: named "${args.pname}-${args.version}" // { inherit (args) meta; };
+
+          # What runs machine tests.
+          cdrkit = named "cdrkit";
+          nix = named "nix";
+          qemu_kvm = named "qemu";
+          util-linux = named "util-linux";
+          python3.withPackages =
+            choose:
+            named "python-with-${
+              lib.concatStringsSep "-" (choose (lib.genAttrs [ "pytest" "pytest-timeout" "pytest-xdist" ] (n: n)))
+            }";
+          closureInfo = { rootPaths }: named "closure-of-${toString (builtins.length rootPaths)}";
+          fetchurl = { url, sha256 }: named "image-${sha256}" // { inherit url; };
+          runCommand =
+            name: env: script:
+            derivation (env // { inherit name system script; builder = "/none"; });
         };
     in
     {
@@ -72,6 +88,7 @@ impl Flakes {
             "modules",
             "nixos-compat",
             "examples",
+            "vm-tests",
         ] {
             copy(&project.join(part), &own)?;
         }
@@ -140,6 +157,9 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
         &nixpkgs,
     ])?;
     for name in [
+        "machines-debian-12",
+        "machines-fedora-43",
+        "machines-ubuntu-24-04",
         "example-hello",
         "example-nginx",
         "system-manager",
@@ -158,6 +178,65 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
         &nixpkgs,
     ])?;
     ensure!(check.contains("-system-manager-nginx.drv"), "{check}");
+    Ok(())
+}
+
+#[test]
+fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let (own, nixpkgs) = (flakes.url("system-manager"), flakes.url("nixpkgs"));
+    let eval = |attribute: &str, apply: &str| {
+        flakes.nix(&[
+            "eval",
+            "--raw",
+            // A test of one's own is not part of the flake.
+            "--impure",
+            &format!("{own}#{attribute}"),
+            "--apply",
+            apply,
+            "--override-input",
+            "nixpkgs",
+            &nixpkgs,
+        ])
+    };
+    let pinned: serde_json::Value = serde_json::from_str(&fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/distros.json"),
+    )?)?;
+    let sha256 = pinned["ubuntu-24.04"]["sha256"]
+        .as_str()
+        .context("a hash")?;
+    let check = eval(
+        "checks.x86_64-linux.machines-ubuntu-24-04",
+        "check: builtins.seq check.drvPath check.script",
+    )?;
+    for part in ["--kind qemu", "-k \"qemu\"", "ubuntu-24.04=/", sha256] {
+        ensure!(check.contains(part), "`{part}` is missing in:\n{check}");
+    }
+
+    // A test of one's own, as a file or as what such a file has.
+    let case = flakes.path("system-manager/vm-tests/cases/switch.nix");
+    for test in ["file", "import file"] {
+        let script = eval(
+            "lib",
+            &format!(
+                r#"lib:
+                   let
+                     file = {};
+                     check = lib.runNixOSTest {{
+                       distro = "debian-13";
+                       test = {test};
+                     }};
+                   in builtins.seq check.drvPath (check.name + check.script)"#,
+                case.display()
+            ),
+        )?;
+        for part in ["nixos-test-switch-debian-13", "nixos_test.py", "debian-13="] {
+            ensure!(script.contains(part), "`{part}` is missing in:\n{script}");
+        }
+    }
     Ok(())
 }
 

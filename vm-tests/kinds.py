@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from container import Container
-from qemu import Qemu, lacks_image
+from qemu import Qemu, builds_image, lacks_image
 from rootimage import lacks_root
 from systemd_api import SystemdMachine
 from uml import UserModeLinux
@@ -24,10 +24,9 @@ _TOOLS = {
         "qemu-system-x86_64": "qemu-system-x86",
         "qemu-img": "qemu-utils",
         "genisoimage": "genisoimage",
-        "sgdisk": "gdisk",
-        "mmdebstrap": "mmdebstrap",
     },
 }
+_TO_BUILD_CLOUD_IMAGES = {"sgdisk": "gdisk", "mmdebstrap": "mmdebstrap"}
 
 DEFAULT_IMAGE = {"container": "host", "uml": "debian-12", "qemu": "debian-12"}
 """What each kind boots when nothing is chosen; `host` is the running system."""
@@ -37,11 +36,14 @@ def missing(kind: str, image: str | None = None) -> str | None:
     """Says what this host lacks for a kind and how to get it, or nothing if it can run. Reads only."""
     if os.geteuid() != 0:
         return f"machines need root; run with: sudo vm-tests/run --kind {kind}"
-    lacking = {tool: package for tool, package in _TOOLS[kind].items() if shutil.which(tool) is None}
-    if lacking:
-        tools, packages = ", ".join(lacking), " ".join(lacking.values())
-        return f"not installed: {tools}; run with: apt-get install {packages} && vm-tests/run --kind {kind}"
     wanted = image or DEFAULT_IMAGE[kind]
+    tools = _TOOLS[kind]
+    if kind == "qemu" and builds_image(wanted):
+        tools = tools | _TO_BUILD_CLOUD_IMAGES
+    lacking = {tool: package for tool, package in tools.items() if shutil.which(tool) is None}
+    if lacking:
+        names, packages = ", ".join(lacking), " ".join(lacking.values())
+        return f"not installed: {names}; run with: apt-get install {packages} && vm-tests/run --kind {kind}"
     return lacks_image(wanted) if kind == "qemu" else lacks_root(wanted)
 
 

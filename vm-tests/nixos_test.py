@@ -57,7 +57,7 @@ def main() -> int:
         print(f"error: there is no image `{image}`; there are: host, {', '.join(ROOT_IMAGES)}", file=sys.stderr)
         return 2
     try:
-        built = _build(options, distribution_of(image))
+        built = options.file if (options.file / "test.json").is_file() else _build(options, distribution_of(image))
     except RuntimeError as error:
         if _PERL in str(error):
             print(f"SKIPPED {options.file}: {_PERL}", file=sys.stderr)
@@ -74,7 +74,7 @@ def main() -> int:
     config = {
         "name": test["name"],
         "machines": {
-            name: _machine(machine["toplevel"], str(built), options, image)
+            name: {"kind": options.kind, "image": image, **_machine(machine["toplevel"], str(built), test)}
             for name, machine in test["machines"].items()
         },
         "test_script": str(built / "test-script.py"),
@@ -107,7 +107,11 @@ def _parse() -> argparse.Namespace:
         description="Runs a test in NixOS's form on a stock distribution, where services are the distribution's own.",
         epilog="Exit codes: 0 passed, 1 failed, 2 wrong usage, 77 can't run here (the reason is on standard error).",
     )
-    parser.add_argument("file", type=Path, help="the test: { name, nodes, testScript }, in any form that nixpkgs has")
+    parser.add_argument(
+        "file",
+        type=Path,
+        help="the test: { name, nodes, testScript }, in any form that nixpkgs has; or what --build-only printed",
+    )
     parser.add_argument("--test", metavar="NAME", help="which test of the file, when it has several")
     parser.add_argument("--nixpkgs", help="a nixpkgs, for services; `embedded` for none (default: as in NIX_PATH)")
     parser.add_argument(
@@ -136,6 +140,7 @@ def _build(options: argparse.Namespace, distribution: str) -> Path:
             "distribution": distribution,
             "packages": options.packages,
             "forNixos": options.for_nixos,
+            "strict": is_strict(options.file.resolve()),
         }
         (Path(folder) / "arguments.json").write_text(json.dumps(arguments))
         wrapper = Path(folder) / "test.nix"
@@ -160,14 +165,12 @@ def _lacking(test: dict[str, Any]) -> str | None:
     return None
 
 
-def _machine(toplevel: str, built: str, options: argparse.Namespace, image: str | None) -> dict[str, Any]:
+def _machine(toplevel: str, built: str, test: dict[str, Any]) -> dict[str, Any]:
     return {
-        "kind": options.kind,
-        "image": image,
         # All that the script names is in each machine, as on NixOS, where they share a store.
         "closures": [built],
-        "setup": _SETUP.format(before=_FOR_NIXOS if options.for_nixos else "", toplevel=toplevel),
-        "strict": is_strict(options.file.resolve()),
+        "setup": _SETUP.format(before=_FOR_NIXOS if test["for_nixos"] else "", toplevel=toplevel),
+        "strict": test["strict"],
         "search_path": ["/run/current-system/sw/bin", "/run/current-system/sw/sbin", "/run/wrappers/bin"],
     }
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import os
 import random
-import re
 import shlex
 import shutil
 import socket
@@ -17,9 +16,10 @@ import subprocess
 import time
 from pathlib import Path
 
+from accelerator import accelerator
 from cache import cached
 from channel import Channel
-from cloudimage import CLOUD_SUITES, built_image
+from cloudimage import CLOUD_SUITES, built_image, is_built
 from distros import DISTROS, fetch_command, image_path, verified_image
 from errors import MachineError
 from machine import DEFAULT_TIMEOUT
@@ -35,6 +35,7 @@ _MEMORY = 1024
 _MAC = "52:54:00:12:01:ff"
 _STEP_LIMIT = 120.0
 _FIRST_BOOT_LIMIT = 900.0
+_EMULATION_FACTOR = 6.0
 _RECIPE = 1
 
 
@@ -53,6 +54,12 @@ def base_image(image: str) -> Path:
     return built_image(name)
 
 
+def builds_image(image: str) -> bool:
+    """Whether `base_image` has to build an image. Reads only."""
+    name, _, file = image.partition("=")
+    return not file and name in DISTROS and not image_path(name).exists() and not is_built(name)
+
+
 def lacks_image(image: str) -> str | None:
     """Says why an image can't be had, with the command that fetches it, or nothing. Reads only."""
     name, _, file = image.partition("=")
@@ -63,24 +70,11 @@ def lacks_image(image: str) -> str | None:
     )
 
 
-def accelerator() -> str:
-    """Returns QEMU's accelerator. KVM only where the processor itself has it: a device node proves nothing.
-
-    MACHINE_ACCEL overrides it.
-    """
-    if given := os.environ.get("MACHINE_ACCEL"):
-        return given
-    found = re.search(r"^flags\s*:(.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    hardware = bool(found and {"vmx", "svm"} & set(found[1].split())) and not Path("/sys/module/kvm_pvm").exists()
-    return "kvm" if hardware and os.access("/dev/kvm", os.R_OK | os.W_OK) else "tcg,thread=multi,tb-size=512"
-
-
 class Qemu(ScreenMachine):
     """A machine of the QEMU kind. Needs qemu-system-x86, qemu-utils and genisoimage; to build an image also root."""
 
     kind = "qemu"
     network_device = f"$(basename $(dirname $(grep -l {_MAC} /sys/class/net/*/address)))"
-    time_factor = 1.0 if accelerator() == "kvm" else 6.0
     boot_limit = 600.0
 
     def __init__(
@@ -99,6 +93,7 @@ class Qemu(ScreenMachine):
         """
         template = template or template_of(image)
         super().__init__(name, out_dir)
+        self.time_factor = 1.0 if accelerator() == "kvm" else _EMULATION_FACTOR
         self._template = template
         self._resumable = (template / "state").exists()
         self._qmp: Qmp | None = None

@@ -4,7 +4,7 @@
   system-manager,
   # A nixpkgs, or null.
   nixpkgs,
-  # The test's file, absolute.
+  # The test: a file (a path, or a text that is an absolute one), or what such a file has.
   file,
   # Which test of the file, dotted, when it has several.
   test ? null,
@@ -13,7 +13,11 @@
   # Whose packages the nodes use: "host" for the distribution's, "nixpkgs" for those of the nixpkgs.
   packages,
   # Whether the test is for NixOS alone, see node.nix.
-  forNixos,
+  forNixos ? false,
+  # The system of the machines, where the evaluation is pure and has none.
+  hostPlatform ? null,
+  # Whether each part of a command counts in the script, as in NixOS's driver since 2021.
+  strict ? true,
 }:
 let
   lib =
@@ -30,6 +34,7 @@ let
         packages
         hasNixpkgs
         forNixos
+        hostPlatform
         ;
     };
   node = nodeFor (nixpkgs != null);
@@ -53,7 +58,7 @@ let
         ./options.nix
         ./machines.nix
         {
-          _file = file;
+          _file = if lib.isStringLike file then toString file else "the test";
           imports = [ (load { inherit file test; }) ];
         }
       ];
@@ -67,7 +72,13 @@ in
 build.run {
   name = "test-${evaluated.name}";
   env = {
-    configuration = builtins.toJSON (removeAttrs driver [ "testScript" ]);
+    configuration = builtins.toJSON (
+      removeAttrs driver [ "testScript" ]
+      // {
+        inherit strict;
+        for_nixos = forNixos;
+      }
+    );
     inherit (driver) testScript;
   };
   passAsFile = [

@@ -100,12 +100,14 @@ in
   test ? null,
 }:
 let
-  path = /. + file;
-  loaded = asTest (asValue (importWithin path));
+  isFile = builtins.isPath file || builtins.isString file;
+  called = if isFile then toString file else "the test";
+  value = if isFile then importWithin (/. + toString file) else file;
+  loaded = asTest (asValue value);
   all = names [ ] loaded;
   listed = lib.concatMapStringsSep ", " (n: "`${n}`") all;
   chosen = asTest (
-    lib.attrByPath (lib.splitString "." test) (throw "${file} has no test `${test}`; it has ${listed}")
+    lib.attrByPath (lib.splitString "." test) (throw "${called} has no test `${test}`; it has ${listed}")
       loaded
   );
 in
@@ -114,8 +116,8 @@ if test != null then
 else if isTest loaded then
   loaded.module
 else if all == [ ] then
-  throw "${file} holds no test: a test has `nodes` and a `testScript`"
+  throw "${called} holds no test: a test has `nodes` and a `testScript`"
 else if builtins.length all == 1 then
   (asTest (lib.attrByPath (lib.splitString "." (builtins.head all)) null loaded)).module
 else
-  throw "${file} holds several tests\nhint: choose one with --test NAME: ${listed}"
+  throw "${called} holds several tests\nhint: choose one with --test NAME: ${listed}"

@@ -6,6 +6,8 @@
   hasNixpkgs,
   # Whether the test knows nothing of a distribution.
   forNixos,
+  # The system of the machines, or null for the one that evaluates.
+  hostPlatform,
 }:
 {
   config,
@@ -35,6 +37,8 @@ in
       # A test sets options, and imports nothing, as on NixOS.
       autoImport = lib.mkDefault true;
     };
+
+    nixpkgs = lib.optionalAttrs (hostPlatform != null) { hostPlatform = lib.mkDefault hostPlatform; };
 
     # Nobody logs in but the driver.
     users.allowNoPasswordLogin = lib.mkIf forNixos (lib.mkDefault true);
