@@ -132,15 +132,8 @@ pub(crate) fn evaluate_both_ways(
     };
     let file = fs::canonicalize(file)
         .with_context(|| format!("reading the configuration {}", file.display()))?;
-    nix("nix-instantiate", true, options)
-        .args([
-            "--readonly-mode",
-            "--eval",
-            "--strict",
-            "--json",
-            "-A",
-            side,
-        ])
+    evaluator(options)
+        .args(["-A", side])
         .arg(code)
         .args(["--argstr", "nixpkgs", named, "--argstr", "file"])
         .arg(file)
@@ -169,6 +162,7 @@ fn evaluate_flake_both_ways(
     );
     nix("nix", false, options)
         .args(["--extra-experimental-features", "nix-command flakes"])
+        .args(NOTHING_BUILT)
         .args(["eval", "--impure", "--json", "--expr"])
         .arg(expression)
         .stdout()
@@ -290,6 +284,16 @@ pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Comma
         // Progress is for people; errors and warnings still come.
         command.arg("--quiet")
     }
+}
+
+/// Without this, a derivation whose result an evaluation reads is built, if the store happens to have it.
+const NOTHING_BUILT: [&str; 3] = ["--option", "allow-import-from-derivation", "false"];
+
+/// Prepares an evaluation of a file to JSON, by which nothing is built or written to the store.
+pub(crate) fn evaluator(options: &BuildOptions) -> Command {
+    nix("nix-instantiate", true, options)
+        .args(["--readonly-mode", "--eval", "--strict", "--json"])
+        .args(NOTHING_BUILT)
 }
 
 /// Gives the folder with the Nix files, unpacking the embedded ones into the cache when they are not there yet.

@@ -94,15 +94,13 @@ impl Probe {
         attribute: &str,
         arguments: &[&str],
     ) -> Result<Answer<T>> {
-        let mut command = nix::nix("nix-instantiate", true, &self.options)
-            .args(["--readonly-mode", "--eval", "--strict", "--json", "-A"])
+        let mut command = nix::evaluator(&self.options)
+            .arg("-A")
             .arg(attribute)
             .arg(self.source.join(file))
             .args(["--argstr", "nixpkgs"])
             .arg(&self.nixpkgs)
             .args(arguments.iter().copied())
-            // A derivation that the store happens to have would be built.
-            .args(["--option", "allow-import-from-derivation", "false"])
             .env("NIX_PATH", format!("nixpkgs={}", self.nixpkgs.display()));
         // The question is whether modules evaluate, not whether their packages are wanted.
         for kind in ["BROKEN", "INSECURE", "UNFREE"] {

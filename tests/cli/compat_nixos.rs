@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::compat::Desk;
 use crate::needs::skip;
+use crate::nix_fixture::own_store;
 use crate::story::Ran;
 
 fn project(relative: &str) -> PathBuf {
@@ -119,6 +121,28 @@ fn a_configuration_that_nixos_can_not_evaluate_says_which_side_it_was() {
         .says("error: there is no nixpkgs to look at");
     desk.run(&["--nixos", "services/web"]).exits(2);
     desk.run(&["--file", "x"]).exits(2);
+}
+
+#[test]
+fn a_comparison_builds_nothing() {
+    let Some(desk) = Desk::begin() else { return };
+    let host = desk.path("host.nix");
+    let derivation =
+        r#"derivation { name = "text"; system = builtins.currentSystem; builder = "/bin/sh"; }"#;
+    // A store that happens to have the derivation, since an evaluation writes none.
+    let instantiated = Command::new("nix-instantiate")
+        .args(["-E", derivation])
+        .env("NIX_REMOTE", own_store("compat-command-store"))
+        .env("NIX_CONFIG", "build-users-group =\n")
+        .output()
+        .unwrap();
+    assert!(instantiated.status.success());
+    let text = format!("{{ environment.etc.built.text = builtins.readFile ({derivation}); }}");
+    fs::write(&host, text).unwrap();
+    compare(&desk, &host, &[])
+        .exits(1)
+        .says("'allow-import-from-derivation' is disabled")
+        .never_says("building '");
 }
 
 #[test]
