@@ -70,8 +70,8 @@ class _Sandbox:
         known.mkdir(exist_ok=True)
         paths = _nix("nix-store", "--query", "--requisites", root).split()
         (known / "registration").write_text(_nix("nix-store", "--dump-db", *paths) + "\n")
-        # A virtual environment's Python is a link to the one that made it.
-        places = [sys.prefix, sys.base_prefix, *("/usr", "/bin", "/sbin", "/lib", "/lib64")]
+        # A virtual environment's Python is a link to the one that made it. Nothing is in /bin but a shell, as usual.
+        places = [sys.prefix, sys.base_prefix, "/usr", "/lib", "/lib64", "/bin/sh=/usr/bin/dash"]
         places += [str(image.parent)] if image else []
         arguments = {
             "path": f"{sys.prefix}/bin:/usr/bin:/usr/sbin",
