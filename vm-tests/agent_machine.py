@@ -80,7 +80,7 @@ class AgentMachine(SystemdMachine):
                 cwd=self.state_dir,
             )
 
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Powers the machine on, or does nothing when it runs."""
         self._allow_reboot = allow_reboot
         if self._channel is not None:
@@ -100,7 +100,7 @@ class AgentMachine(SystemdMachine):
         if self._process is None:
             if self.started:
                 raise self._die("the machine is off; `start` boots it")
-            self.start()
+            self.boot()
         if not self._running():
             raise self._die("the machine is gone")
         if not self._connected:
@@ -120,7 +120,7 @@ class AgentMachine(SystemdMachine):
             raise self._die(f"while booting: {error}") from error
         self._connected, self._rebooted = True, False
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
-        self.join_network(self.network_device)
+        self.on_boot(self.network_device)
 
     def _line(self) -> Channel:
         if self._channel is None:

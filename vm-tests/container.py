@@ -110,7 +110,7 @@ class Container(SystemdMachine):
 
     # Lifecycle.
 
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Boots the container, or does nothing when it runs."""
         self._allow_reboot = allow_reboot
         if self._process is not None and self._process.poll() is None:
@@ -145,7 +145,7 @@ class Container(SystemdMachine):
         if self._process is None:
             if self.started:
                 raise self._die("the machine is off; `start` boots it")
-            self.start()
+            self.boot()
         process = self._process
         assert process is not None
         if self._leader is not None and not _is_alive(self._leader):
@@ -163,7 +163,7 @@ class Container(SystemdMachine):
                 raise self._die(f"the machine did not boot within {_BOOT_LIMIT:g} seconds")
             time.sleep(0.02)
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
-        self.join_network("eth1")
+        self.on_boot("eth1")
 
     def _booted(self) -> bool:
         leader = self._find_leader()

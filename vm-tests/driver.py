@@ -5,7 +5,7 @@
     driver.py --shell [--kind K]           a root shell in a fresh machine
 
 CONFIG.json: {"name": NAME, "machines": {NAME: OPTIONS}, "test_script": FILE, "global_timeout": SECONDS}. OPTIONS:
-"kind", "image" and what the kind takes; "closures" (store paths to copy in), "setup" (a command to run then),
+"kind", "image" and what the kind takes; "closures" (store paths to copy in at the first boot), "setup" (a command to run then),
 "search_path", and "strict" (false for commands without `set -euo pipefail`).
 """
 

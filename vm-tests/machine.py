@@ -55,13 +55,21 @@ class Machine(ABC):
         self.callbacks: list[Callable[[], None]] = []
         """What to check before each command and each try of a wait; see `polling.py`."""
         self.started = False
+        self.first_boot: Callable[[], None] | None = None
+        """What is done once, as soon as the machine takes commands."""
         self.port: Port | None = None
         """Where it is plugged into a network of machines, if it is."""
+
+    def start(self, allow_reboot: bool = False) -> None:
+        """Boots the machine, or does nothing when it is up. Waits only where there is something to do in it first."""
+        self.boot(allow_reboot)
+        if self.first_boot is not None:
+            self.connect()
 
     # What a kind provides.
 
     @abstractmethod
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Boots the machine, or does nothing when it is up. With `allow_reboot` it may reboot by itself."""
 
     @abstractmethod
@@ -315,12 +323,15 @@ class Machine(ABC):
             raise MachineError(f"{self.name}: there is no network; make one with `Network` and pass it to the machine")
         return self.port
 
-    def join_network(self, device: str) -> None:
-        """Gives the machine its address, after each boot."""
+    def on_boot(self, device: str) -> None:
+        """Gives the machine its address, after each boot, and does what is to be done at the first one."""
         if self.port is not None:
             done = self.run_script(self.port.setup_script(device), _PROBE_LIMIT * self.time_factor)
             if done.status != 0:
                 raise MachineError(f"{self.name}: joining the network: {done.errors}")
+        todo, self.first_boot = self.first_boot, None
+        if todo is not None:
+            todo()
 
     def sleep(self, secs: float) -> None:
         """Lets time pass in the machine."""

@@ -129,10 +129,10 @@ class Qemu(ScreenMachine):
             _resume(self._qmp, self._template / "state")
         return process, ours
 
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Resumes the clone, or powers the machine on if it was off before."""
         resumes = self._resumable and not self._running()
-        super().start(allow_reboot)
+        super().boot(allow_reboot)
         if resumes:
             self.adopt(self._line())
 
@@ -141,7 +141,7 @@ class Qemu(ScreenMachine):
         channel.boot_id = (self._template / "boot-id").read_text()
         self._connected = True
         self.run_script(f"date --set=@{time.time():.3f}", _STEP_LIMIT)
-        self.join_network(self.network_device)
+        self.on_boot(self.network_device)
 
     def monitor(self) -> Qmp:
         """Returns the connection to QEMU's monitor."""

@@ -7,7 +7,7 @@ import os
 import re
 import time
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -90,14 +90,9 @@ class Session:
         machine = kinds.make_machine(kind, host, out_dir=self._out_dir, **options)
         self.machines.append(machine)
         machine.search_path = tuple(search_path)
-        for closure in closures:
-            install_closure(machine, closure)
-        if setup:
-            with machine.nested("setting up"):
-                status, _ = machine.execute(setup)
-            if status != 0:
-                raise MachineError(f"{name}: setting it up failed (exit code {status}); its messages are above")
         machine.strict = strict
+        if closures or setup:
+            machine.first_boot = lambda: _set_up(machine, closures, setup)
         return machine
 
     # The words of a script.
@@ -181,6 +176,20 @@ class Session:
         lost = [machine.name for machine in self.machines if machine.is_lost()]
         if lost:
             raise MachineError(f"the test script ended well, but these machines did not: {', '.join(lost)}")
+
+
+def _set_up(machine: SystemdMachine, closures: Iterable[str], setup: str) -> None:
+    """Makes of a stock machine what the test asks for: when the script starts it, as others may have to be up before."""
+    for closure in closures:
+        install_closure(machine, closure)
+    if not setup:
+        return
+    strict, machine.strict = machine.strict, True
+    with machine.nested("setting up"):
+        status, _ = machine.execute(setup)
+    machine.strict = strict
+    if status != 0:
+        raise MachineError(f"{machine.name}: setting it up failed (exit code {status}); its messages are above")
 
 
 def _host_name(name: str) -> str:
