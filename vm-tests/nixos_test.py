@@ -74,11 +74,12 @@ def main() -> int:
     config = {
         "name": test["name"],
         "machines": {
-            name: _machine(machine["toplevel"], str(built), options, image)
+            name: {**_machine(machine["toplevel"], str(built), options, image), **_wiring(machine, test)}
             for name, machine in test["machines"].items()
         },
         "test_script": str(built / "test-script.py"),
         "global_timeout": test["global_timeout"],
+        "hosts": test["hosts"],
     }
     return drive(config, options)
 
@@ -158,6 +159,12 @@ def _lacking(test: dict[str, Any]) -> str | None:
     if missing:
         return f"its script imports Python packages; run with: {sys.executable} -m pip install {' '.join(missing)}"
     return None
+
+
+def _wiring(machine: dict[str, Any], test: dict[str, Any]) -> dict[str, Any]:
+    """A machine alone is in no network, unless its node says something of one."""
+    alone = len(test["machines"]) == 1 and not machine["is_wired"]
+    return {} if alone else {"interfaces": machine["interfaces"]}
 
 
 def _machine(toplevel: str, built: str, options: argparse.Namespace, image: str | None) -> dict[str, Any]:

@@ -31,6 +31,7 @@ let
         hasNixpkgs
         forNixos
         ;
+      declaresInterfaces = nixpkgs == null;
     };
   node = nodeFor (nixpkgs != null);
 
