@@ -8,7 +8,6 @@ import subprocess
 import time
 from abc import abstractmethod
 from pathlib import Path
-from typing import ClassVar
 
 from channel import Channel, ChannelLost
 from errors import MachineError
@@ -46,9 +45,6 @@ AGENT_SOURCE = Path(__file__).with_name("agent.py")
 class AgentMachine(SystemdMachine):
     """What the kinds with a kernel of their own share. They say how to `launch`, and how files go in and out."""
 
-    network_device: ClassVar[str]
-    """What the kernel calls the device that is to become eth1."""
-
     boot_limit: float = 180.0
     """Seconds from power-on to the agent's first word."""
 
@@ -62,6 +58,10 @@ class AgentMachine(SystemdMachine):
         self._connected = False
         self._allow_reboot = False
         self._rebooted = False
+
+    @abstractmethod
+    def network_devices(self) -> list[str]:
+        """Returns what the kernel calls the devices that are to become eth1 and so on."""
 
     @abstractmethod
     def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -80,7 +80,7 @@ class AgentMachine(SystemdMachine):
                 cwd=self.state_dir,
             )
 
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Powers the machine on, or does nothing when it runs."""
         self._allow_reboot = allow_reboot
         if self._channel is not None:
@@ -100,7 +100,7 @@ class AgentMachine(SystemdMachine):
         if self._process is None:
             if self.started:
                 raise self._die("the machine is off; `start` boots it")
-            self.start()
+            self.boot()
         if not self._running():
             raise self._die("the machine is gone")
         if not self._connected:
@@ -120,7 +120,7 @@ class AgentMachine(SystemdMachine):
             raise self._die(f"while booting: {error}") from error
         self._connected, self._rebooted = True, False
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
-        self.join_network(self.network_device)
+        self.on_boot(self.network_devices())
 
     def _line(self) -> Channel:
         if self._channel is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 import kinds
 import runs
 from errors import MachineError, MachineUnavailable
-from network import Network
+from network import Interface, Network
 from systemd_api import SystemdMachine
 
 MakeMachine = Callable[..., SystemdMachine]
@@ -138,8 +138,8 @@ def make_network() -> Iterator[Callable[..., Network]]:
     """Gives a function that makes a network for machines of these names; it ends after the machines."""
     made: list[Network] = []
 
-    def make(*names: str) -> Network:
-        made.append(Network(names))
+    def make(*names: str, wiring: Mapping[str, Sequence[Interface]] | None = None) -> Network:
+        made.append(Network(names, wiring))
         return made[-1]
 
     yield make

@@ -105,12 +105,13 @@ class Container(SystemdMachine):
         build_mask(mask, root, name)
         self._sandbox = Sandbox(live, mask, root, etc)
         if network is not None:
-            self.port = network.ports[name]
-            network.attach(self.port, self._sandbox.make_tap("eth1"))
+            self.network = network
+            for device, port in zip(self._devices(), self.ports, strict=True):
+                network.attach(port, self._sandbox.make_tap(device))
 
     # Lifecycle.
 
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Boots the container, or does nothing when it runs."""
         self._allow_reboot = allow_reboot
         if self._process is not None and self._process.poll() is None:
@@ -135,7 +136,12 @@ class Container(SystemdMachine):
                 stdout=console,
                 stderr=console,
                 start_new_session=True,
-                env={**os.environ, "UNIFIED_CGROUP_HIERARCHY": self._unified},
+                env={
+                    **os.environ,
+                    "UNIFIED_CGROUP_HIERARCHY": self._unified,
+                    # Parameters of the network are the machine's own.
+                    "SYSTEMD_NSPAWN_API_VFS_WRITABLE": "network",
+                },
             )
         self.started = True
         return self._process
@@ -145,7 +151,7 @@ class Container(SystemdMachine):
         if self._process is None:
             if self.started:
                 raise self._die("the machine is off; `start` boots it")
-            self.start()
+            self.boot()
         process = self._process
         assert process is not None
         if self._leader is not None and not _is_alive(self._leader):
@@ -163,7 +169,10 @@ class Container(SystemdMachine):
                 raise self._die(f"the machine did not boot within {_BOOT_LIMIT:g} seconds")
             time.sleep(0.02)
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
-        self.join_network("eth1")
+        self.on_boot(self._devices())
+
+    def _devices(self) -> list[str]:
+        return [f"eth{number}" for number, _ in enumerate(self.ports, 1)]
 
     def _booted(self) -> bool:
         leader = self._find_leader()

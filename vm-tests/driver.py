@@ -4,9 +4,10 @@
     driver.py --interactive [CONFIG.json]  a Python prompt with the script's names; `test_script()` runs it
     driver.py --shell [--kind K]           a root shell in a fresh machine
 
-CONFIG.json: {"name": NAME, "machines": {NAME: OPTIONS}, "test_script": FILE, "global_timeout": SECONDS}. OPTIONS:
-"kind", "image" and what the kind takes; "closures" (store paths to copy in), "setup" (a command to run then),
-"search_path", and "strict" (false for commands without `set -euo pipefail`).
+CONFIG.json: {"name": NAME, "machines": {NAME: OPTIONS}, "test_script": FILE, "global_timeout": SECONDS, "hosts":
+[[ADDRESS, [NAME]]]}. OPTIONS: "kind", "image" and what the kind takes; "closures" (store paths to copy in at the first
+boot), "setup" (a command to run then), "search_path", "strict" (false for commands without `set -euo pipefail`), and
+"interfaces" ([{"vlan": NUMBER, "addresses": [ADDRESS], "routes": [ROUTE]}], for eth1 and so on).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def drive(config: dict[str, Any], options: argparse.Namespace) -> int:
     if not options.shell and not options.interactive:
         _limit(config.get("global_timeout", _GLOBAL_LIMIT))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    session = Session(config["machines"], options.output_directory)
+    session = Session(config["machines"], options.output_directory, config.get("hosts"))
     try:
         if options.shell or options.interactive:
             with session:

@@ -15,14 +15,14 @@ import tarfile
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
 import log
 from errors import MachineError, RequestedAssertionFailed
-from network import Port
+from network import Network, Port
 from process import TIMED_OUT, Completed, run
 
 DEFAULT_TIMEOUT = 900.0
@@ -55,13 +55,21 @@ class Machine(ABC):
         self.callbacks: list[Callable[[], None]] = []
         """What to check before each command and each try of a wait; see `polling.py`."""
         self.started = False
-        self.port: Port | None = None
-        """Where it is plugged into a network of machines, if it is."""
+        self.first_boot: Callable[[], None] | None = None
+        """What is done once, as soon as the machine takes commands."""
+        self.network: Network | None = None
+        """The network of machines that it is plugged into, if it is."""
+
+    def start(self, allow_reboot: bool = False) -> None:
+        """Boots the machine, or does nothing when it is up. Waits only where there is something to do in it first."""
+        self.boot(allow_reboot)
+        if self.first_boot is not None:
+            self.connect()
 
     # What a kind provides.
 
     @abstractmethod
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Boots the machine, or does nothing when it is up. With `allow_reboot` it may reboot by itself."""
 
     @abstractmethod
@@ -304,23 +312,33 @@ class Machine(ABC):
 
     def block(self) -> None:
         """Cuts the machine off from the network of machines: frames are lost in both directions."""
-        self._plugged().blocked = True
+        self._set_blocked(True)
 
     def unblock(self) -> None:
         """Ends `block`."""
-        self._plugged().blocked = False
+        self._set_blocked(False)
 
-    def _plugged(self) -> Port:
-        if self.port is None:
+    def _set_blocked(self, blocked: bool) -> None:
+        if self.network is None:
             raise MachineError(f"{self.name}: there is no network; make one with `Network` and pass it to the machine")
-        return self.port
+        for port in self.ports:
+            port.blocked = blocked
 
-    def join_network(self, device: str) -> None:
-        """Gives the machine its address, after each boot."""
-        if self.port is not None:
-            done = self.run_script(self.port.setup_script(device), _PROBE_LIMIT * self.time_factor)
+    @property
+    def ports(self) -> Sequence[Port]:
+        """Where it is plugged in: eth1, eth2, ..."""
+        return self.network.ports[self.name] if self.network is not None else ()
+
+    def on_boot(self, devices: Sequence[str]) -> None:
+        """Gives the machine its address, after each boot, and does what is to be done at the first one."""
+        if self.network is not None:
+            script = self.network.setup_script(self.name, devices)
+            done = self.run_script(script, _PROBE_LIMIT * self.time_factor)
             if done.status != 0:
                 raise MachineError(f"{self.name}: joining the network: {done.errors}")
+        todo, self.first_boot = self.first_boot, None
+        if todo is not None:
+            todo()
 
     def sleep(self, secs: float) -> None:
         """Lets time pass in the machine."""

@@ -1,33 +1,53 @@
-"""A network of machines of any kind: a hub in the driver that hands each frame to all other ports.
+"""The networks of a test's machines, of any kind: each is a hub in the driver that hands a frame to all other ports.
 
-Machines are numbered from their sorted names, as in NixOS's tests: eth1 has 192.168.1.N/24 and 2001:db8:1::N/64, and
+Machines are numbered from their sorted names, as in NixOS's tests. They are in network 1 where a test does not say
+otherwise: ethI is the I-th network that a machine is in, with 192.168.NETWORK.N/24 and 2001:db8:NETWORK::N/64, and
 /etc/hosts names all of them.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import selectors
 import shlex
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 _FRAME = 1 << 16
 _MOST = 254
+_MARK = "# the machines of this test"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """What a machine has in one of the networks."""
+
+    vlan: int
+    addresses: tuple[str, ...]
+    """With the lengths of their prefixes."""
+    routes: tuple[str, ...] = ()
+    """As `ip route replace` takes them, without the device."""
+
+
+def default_interface(number: int, vlan: int = 1) -> Interface:
+    """Returns what the machine of that number has where nothing else is said. Pure."""
+    return Interface(vlan, (f"192.168.{vlan}.{number}/24", f"2001:db8:{vlan}::{number}/64"))
 
 
 class Port:
-    """Where one machine is plugged in."""
+    """Where one machine is plugged into one network."""
 
-    def __init__(self, name: str, number: int, names: list[str]) -> None:
+    def __init__(self, number: int, interface: Interface) -> None:
         """Makes the cable; `line` is the machine's end of it, a packet a frame."""
-        self.name, self.number = name, number
+        self.interface = interface
+        self.mac = f"52:54:00:12:{interface.vlan:02x}:{number:02x}"
         self.blocked = False
         self._ours, self.line = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._ours.setblocking(False)
         self.device = self._ours.fileno()
-        self._hosts = [(name, index) for index, name in enumerate(names, 1)]
 
     def close(self) -> None:
         """Unplugs it."""
@@ -36,56 +56,78 @@ class Port:
         self._ours.close()
         self.line.close()
 
-    def setup_script(self, device: str) -> str:
-        """Returns what the machine runs after each boot, for the device that its kind gives it."""
-        lines = [
-            line
-            for name, number in self._hosts
-            for line in (f"192.168.1.{number}\\t{name}", f"2001:db8:1::{number}\\t{name}")
+    def setup_lines(self, device: str, name: str) -> list[str]:
+        """Returns how the machine gives its device the name and the addresses."""
+        return [
+            f"[ -e /sys/class/net/{name} ] || {{ ip link set {device} down; ip link set {device} name {name}; }}",
+            f"ip link set {name} address {self.mac}",
+            f"ip link set {name} up",
+            *(
+                f"ip address replace {address} dev {name}{' nodad' if ':' in address else ''}"
+                for address in self.interface.addresses
+            ),
+            *(f"ip route replace {route} dev {name}" for route in self.interface.routes),
         ]
-        # The name of the machine itself is no longer that of its loopback.
-        names = f"sed -i '/^127.0.1.1/d' /etc/hosts; printf '%b\\n' {shlex.join(lines)} >>/etc/hosts"
-        hosts = f"grep -qF 2001:db8:1:: /etc/hosts || {{ {names}; }}"
-        rename = f"ip link set {device} down; ip link set {device} name eth1"
-        mac = f"52:54:00:12:01:{self.number:02x}"
-        return "\n".join(
-            [
-                "set -e",
-                f"[ -e /sys/class/net/eth1 ] || {{ {rename}; }}",
-                f"ip link set eth1 address {mac}",
-                "ip link set eth1 up",
-                f"ip address replace 192.168.1.{self.number}/24 dev eth1",
-                f"ip address replace 2001:db8:1::{self.number}/64 dev eth1 nodad",
-                f"echo {shlex.quote(self.name)} | tee /etc/hostname >/dev/null; hostname -F /etc/hostname",
-                hosts,
-            ]
-        )
 
 
 class Network:
-    """A hub with a port for each name. Frames of a port that is blocked go nowhere, and none come to it."""
+    """The hubs. Frames of a port that is blocked go nowhere, and none come to it."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """Makes the ports; frames flow until `close`."""
+    def __init__(
+        self,
+        names: Iterable[str],
+        wiring: Mapping[str, Sequence[Interface]] | None = None,
+        hosts: Sequence[tuple[str, Sequence[str]]] | None = None,
+    ) -> None:
+        """Makes the ports of the machines of these names; frames flow until `close`.
+
+        `wiring` says what machines have, in place of the default; `hosts` the lines of /etc/hosts.
+        """
         ordered = sorted(names)
         if len(ordered) > _MOST:
             raise ValueError(f"a network has at most {_MOST} machines")
-        self.ports = {name: Port(name, number, ordered) for number, name in enumerate(ordered, 1)}
+        numbers = {name: number for number, name in enumerate(ordered, 1)}
+        wired = {name: [default_interface(number)] for name, number in numbers.items()} | dict(wiring or {})
+        self.ports = {name: [Port(numbers[name], interface) for interface in wired[name]] for name in ordered}
+        self._hosts = hosts or [
+            (address.partition("/")[0], [name])
+            for name in ordered
+            for interface in wired[name][:1]
+            for address in interface.addresses
+        ]
         self._woken, self._waker = os.pipe()
         self._closing = False
         self._thread = threading.Thread(target=self._run, daemon=True, name="network")
         self._thread.start()
+
+    def setup_script(self, name: str, devices: Sequence[str]) -> str:
+        """Returns what a machine runs after each boot, for the devices that its kind gives it."""
+        lines = [f"{address}\\t{' '.join(names)}" for address, names in self._hosts]
+        # The name of the machine itself is no longer that of its loopback.
+        append = f"printf '%b\\n' {shlex.join([_MARK, *lines])} >>/etc/hosts"
+        plugged = zip(self.ports[name], devices, strict=True)
+        return "\n".join(
+            [
+                "set -e",
+                *(line for i, (port, device) in enumerate(plugged, 1) for line in port.setup_lines(device, f"eth{i}")),
+                f"echo {shlex.quote(name)} | tee /etc/hostname >/dev/null; hostname -F /etc/hostname",
+                f"grep -qxF {shlex.quote(_MARK)} /etc/hosts || {{ sed -i '/^127.0.1.1/d' /etc/hosts; {append}; }}",
+            ]
+        )
 
     def attach(self, port: Port, device: int) -> None:
         """Has frames of a port come from, and go to, a device that the driver holds, not a socket. Owns `device`."""
         port.device = device
         os.write(self._waker, b"a")
 
+    def _all(self) -> Iterator[Port]:
+        return itertools.chain.from_iterable(self.ports.values())
+
     def _run(self) -> None:
         while not self._closing:
             with selectors.DefaultSelector() as selector:
                 selector.register(self._woken, selectors.EVENT_READ)
-                for port in self.ports.values():
+                for port in self._all():
                     selector.register(port.device, selectors.EVENT_READ, port)
                 self._pump(selector)
 
@@ -104,8 +146,8 @@ class Network:
             return  # nothing after all
         if sender.blocked:
             return
-        for port in self.ports.values():
-            if port is not sender and not port.blocked:
+        for port in self._all():
+            if port is not sender and not port.blocked and port.interface.vlan == sender.interface.vlan:
                 try:
                     os.write(port.device, frame)
                 except OSError:
@@ -116,7 +158,7 @@ class Network:
         self._closing = True
         os.write(self._waker, b"c")
         self._thread.join()
-        for port in self.ports.values():
+        for port in self._all():
             port.close()
         os.close(self._woken)
         os.close(self._waker)

@@ -74,11 +74,12 @@ def main() -> int:
     config = {
         "name": test["name"],
         "machines": {
-            name: {"kind": options.kind, "image": image, **_machine(machine["toplevel"], str(built), test)}
+            name: {"kind": options.kind, "image": image, **_machine(machine, str(built), test)}
             for name, machine in test["machines"].items()
         },
         "test_script": str(built / "test-script.py"),
         "global_timeout": test["global_timeout"],
+        "hosts": test["hosts"],
     }
     return drive(config, options)
 
@@ -165,11 +166,14 @@ def _lacking(test: dict[str, Any]) -> str | None:
     return None
 
 
-def _machine(toplevel: str, built: str, test: dict[str, Any]) -> dict[str, Any]:
+def _machine(machine: dict[str, Any], built: str, test: dict[str, Any]) -> dict[str, Any]:
+    # A machine alone is in no network, unless its node says something of one.
+    alone = len(test["machines"]) == 1 and not machine["is_wired"]
     return {
+        **({} if alone else {"interfaces": machine["interfaces"]}),
         # All that the script names is in each machine, as on NixOS, where they share a store.
         "closures": [built],
-        "setup": _SETUP.format(before=_FOR_NIXOS if test["for_nixos"] else "", toplevel=toplevel),
+        "setup": _SETUP.format(before=_FOR_NIXOS if test["for_nixos"] else "", toplevel=machine["toplevel"]),
         "strict": test["strict"],
         "search_path": ["/run/current-system/sw/bin", "/run/current-system/sw/sbin", "/run/wrappers/bin"],
     }

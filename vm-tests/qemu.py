@@ -21,7 +21,7 @@ from cache import cached
 from channel import Channel
 from cloudimage import CLOUD_SUITES, built_image, is_built
 from distros import DISTROS, fetch_command, image_path, verified_image
-from errors import MachineError
+from errors import MachineError, MachineUnavailable
 from machine import DEFAULT_TIMEOUT
 from network import Network
 from process import run
@@ -74,7 +74,6 @@ class Qemu(ScreenMachine):
     """A machine of the QEMU kind. Needs qemu-system-x86, qemu-utils and genisoimage; to build an image also root."""
 
     kind = "qemu"
-    network_device = f"$(basename $(dirname $(grep -l {_MAC} /sys/class/net/*/address)))"
     boot_limit = 600.0
 
     def __init__(
@@ -102,9 +101,14 @@ class Qemu(ScreenMachine):
         self._chance = None if power_cuts is None else random.Random(power_cuts)
         self._layers = 0
         self._log = self.state_dir / "writes.log"
-        if network is not None:
-            self.port = network.ports[name]
+        self.network = network
+        if len(self.ports) > 1:
+            raise MachineUnavailable(f"{name} is in several networks; run with: --kind container, or --kind uml")
         create_layer(template / "disk.qcow2", self._disk)
+
+    def network_devices(self) -> list[str]:
+        """Returns how the guest finds the one device, which the template has already."""
+        return [f"$(basename $(dirname $(grep -l {_MAC} /sys/class/net/*/address)))" for _ in self.ports]
 
     def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         """Starts QEMU: the first time with the template's memory, afterwards from power-on."""
@@ -114,7 +118,7 @@ class Qemu(ScreenMachine):
         if self._chance is not None:
             self._begin_log()
         with theirs, monitor_theirs:
-            fds = (theirs.fileno(), monitor_theirs.fileno(), *([self.port.line.fileno()] if self.port else []))
+            fds = (theirs.fileno(), monitor_theirs.fileno(), *(port.line.fileno() for port in self.ports))
             memory = (self._template / "memory", False)
             disk = _disk_arguments(self._disk, None if self._chance is None else self._log)
             argv = arguments(self.name, disk, self._template / "seed.iso", fds, memory if resume else None)
@@ -124,10 +128,10 @@ class Qemu(ScreenMachine):
             _resume(self._qmp, self._template / "state")
         return process, ours
 
-    def start(self, allow_reboot: bool = False) -> None:
+    def boot(self, allow_reboot: bool = False) -> None:
         """Resumes the clone, or powers the machine on if it was off before."""
         resumes = self._resumable and not self._running()
-        super().start(allow_reboot)
+        super().boot(allow_reboot)
         if resumes:
             self.adopt(self._line())
 
@@ -136,7 +140,7 @@ class Qemu(ScreenMachine):
         channel.boot_id = (self._template / "boot-id").read_text()
         self._connected = True
         self.run_script(f"date --set=@{time.time():.3f}", _STEP_LIMIT)
-        self.join_network(self.network_device)
+        self.on_boot(self.network_devices())
 
     def monitor(self) -> Qmp:
         """Returns the connection to QEMU's monitor."""

@@ -7,7 +7,7 @@ import os
 import re
 import time
 import unittest
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import log
 from closure import install_closure
 from errors import MachineError, RequestedAssertionFailed
 from machine import Machine
-from network import Network
+from network import Interface, Network
 from polling import PollingCondition
 from systemd_api import SystemdMachine
 
@@ -43,21 +43,31 @@ class ScriptLog:
 class Session:
     """The machines of one run of a test script. Releases all of them when its `with` block ends."""
 
-    def __init__(self, machines: Mapping[str, Mapping[str, Any]], out_dir: Path) -> None:
+    def __init__(
+        self,
+        machines: Mapping[str, Mapping[str, Any]],
+        out_dir: Path,
+        hosts: Sequence[tuple[str, Sequence[str]]] | None = None,
+    ) -> None:
         """Makes the machines that a configuration names; see `driver.py` for the keys."""
         self.machines: list[SystemdMachine] = []
         self.subtests: list[tuple[str, float, str | None]] = []
         self._out_dir = out_dir
         self._machine_options = machines
+        self._hosts = hosts
         self._network: Network | None = None
         self._symbols: dict[str, Any] = {}
         self._script: Callable[[], None] = lambda: None
 
     def __enter__(self) -> Session:
         try:
-            plugged = [_host_name(name) for name in self._machine_options]
-            if len(plugged) > 1:
-                self._network = Network(plugged)
+            wiring = {
+                _host_name(name): [_interface(**described) for described in options["interfaces"]]
+                for name, options in self._machine_options.items()
+                if "interfaces" in options
+            }
+            if len(self._machine_options) > 1 or wiring:
+                self._network = Network(map(_host_name, self._machine_options), wiring, self._hosts)
             for name, options in self._machine_options.items():
                 self._add(name, dict(options))
         except BaseException:
@@ -84,20 +94,16 @@ class Session:
         closures, setup = options.pop("closures", []), options.pop("setup", "")
         search_path, kind = options.pop("search_path", []), options.pop("kind", "container")
         strict = options.pop("strict", True)
+        options.pop("interfaces", None)
         host = _host_name(name)
         if self._network is not None and host in self._network.ports:
             options["network"] = self._network
         machine = kinds.make_machine(kind, host, out_dir=self._out_dir, **options)
         self.machines.append(machine)
         machine.search_path = tuple(search_path)
-        for closure in closures:
-            install_closure(machine, closure)
-        if setup:
-            with machine.nested("setting up"):
-                status, _ = machine.execute(setup)
-            if status != 0:
-                raise MachineError(f"{name}: setting it up failed (exit code {status}); its messages are above")
         machine.strict = strict
+        if closures or setup:
+            machine.first_boot = lambda: _set_up(machine, closures, setup)
         return machine
 
     # The words of a script.
@@ -181,6 +187,24 @@ class Session:
         lost = [machine.name for machine in self.machines if machine.is_lost()]
         if lost:
             raise MachineError(f"the test script ended well, but these machines did not: {', '.join(lost)}")
+
+
+def _set_up(machine: SystemdMachine, closures: Iterable[str], setup: str) -> None:
+    """Makes of a stock machine what a test asks for. Not before the script starts it: others may be needed."""
+    for closure in closures:
+        install_closure(machine, closure)
+    if not setup:
+        return
+    strict, machine.strict = machine.strict, True
+    with machine.nested("setting up"):
+        status, _ = machine.execute(setup)
+    machine.strict = strict
+    if status != 0:
+        raise MachineError(f"{machine.name}: setting it up failed (exit code {status}); its messages are above")
+
+
+def _interface(vlan: int, addresses: Iterable[str], routes: Iterable[str] = ()) -> Interface:
+    return Interface(vlan, tuple(addresses), tuple(routes))
 
 
 def _host_name(name: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from agent_machine import AgentMachine
 from conftest import MakeMachine
 from errors import MachineError, RequestedAssertionFailed
-from network import Network
+from network import Network, default_interface
 from systemd_api import SystemdMachine
 
 MakeNetwork = Callable[..., Network]
@@ -35,6 +35,28 @@ def test_machines_reach_each_other_by_name(make_network: MakeNetwork, make_machi
 
     client.reboot()
     client.succeed("curl -fsS http://server:8000/page >/dev/null")
+
+
+@pytest.mark.kinds("container", "uml")
+@pytest.mark.timeout(600)
+def test_machines_reach_those_of_their_networks(make_network: MakeNetwork, make_machine: MakeMachine) -> None:
+    wiring = {
+        "a": [default_interface(1)],
+        "b": [default_interface(2), default_interface(2, vlan=7)],
+        "c": [default_interface(3, vlan=7)],
+    }
+    network = make_network("a", "b", "c", wiring=wiring)
+    a, b, c = (make_machine(name, network=network) for name in ("a", "b", "c"))
+    c.execute("exec python3 -m http.server 8000", check_output=False)
+    c.wait_for_open_port(8000)
+    b.succeed("curl -fsS http://c:8000/ >/dev/null")
+    assert "inet 192.168.7.2/24" in b.succeed("ip address show dev eth2")
+    # On another wire, with an address of that network.
+    a.succeed("ip address add 192.168.7.1/24 dev eth1")
+    a.fail("curl -fsS --max-time 3 http://c:8000/")
+
+    b.block()
+    b.fail("curl -fsS --max-time 3 http://c:8000/")
 
 
 @pytest.mark.kinds("container")

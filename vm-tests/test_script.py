@@ -124,6 +124,21 @@ client.wait_until_succeeds("curl -fsS --max-time 2 http://server:8000/", timeout
 """
 
 
+_ORDER = """
+server.execute("python3 -m http.server 8000 2>/tmp/asked", check_output=False)
+server.wait_for_open_port(8000)
+client.start()
+server.succeed("grep --quiet client-is-here /tmp/asked")
+assert not never_started.started
+"""
+
+
+def test_machine_is_set_up_when_the_script_starts_it(tmp_path: Path) -> None:
+    ask = "curl -sS http://server:8000/client-is-here"
+    done = _drive(tmp_path, _ORDER, {"client": {"setup": ask}, "never-started": {"setup": "false"}, "server": {}})
+    assert done.returncode == 0, done.stderr
+
+
 def test_several_machines_have_a_network(tmp_path: Path) -> None:
     done = _drive(tmp_path, _TALK, {"server": {}, "client": {}})
     assert done.returncode == 0, done.stderr

@@ -27,7 +27,6 @@ class UserModeLinux(AgentMachine):
     """A machine of the User-mode Linux kind. Needs root (to build its disk) and mmdebstrap (to fetch its kernel)."""
 
     kind = "uml"
-    network_device = "vec0"
     time_factor = 4.0
     boot_limit = 180.0
 
@@ -51,10 +50,13 @@ class UserModeLinux(AgentMachine):
         self._disk = disk
         self._memory = memory
         self._options = kernel_options
-        if network is not None:
-            self.port = network.ports[name]
+        self.network = network
         self.shared_dir = self.state_dir / "shared"
         self.shared_dir.mkdir()
+
+    def network_devices(self) -> list[str]:
+        """Returns the names of User-mode Linux's devices."""
+        return [f"vec{index}" for index, _ in enumerate(self.ports)]
 
     def launch(self) -> tuple[subprocess.Popen[bytes], socket.socket]:
         """Starts the kernel, with one end of a socket pair as its serial port."""
@@ -68,9 +70,9 @@ class UserModeLinux(AgentMachine):
             *self._options,
         ]
         fds = [theirs.fileno()]
-        if self.port is not None:
-            fds.append(self.port.line.fileno())
-            argv.append(f"vec0:transport=fd,fd={self.port.line.fileno()},vec=0")
+        for device, port in zip(self.network_devices(), self.ports, strict=True):
+            fds.append(port.line.fileno())
+            argv.append(f"{device}:transport=fd,fd={port.line.fileno()},vec=0")
         with theirs:
             return self.spawn(argv, tuple(fds)), ours
 

@@ -111,7 +111,7 @@ in
     (lib.mkIf (parameters != { }) {
       environment.etc."sysctl.d/60-nixos.conf".text = sysctl;
       systemd.services.system-manager-sysctl =
-        apply "systemd-sysctl" { ConditionPathIsReadWrite = "/proc/sys"; } "/etc/sysctl.d/60-nixos.conf"
+        apply "systemd-sysctl" { ConditionPathIsReadWrite = "/proc/sys/net"; } "/etc/sysctl.d/60-nixos.conf"
           sysctl;
     })
     (lib.mkIf (modules != [ ]) {

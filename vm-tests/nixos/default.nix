@@ -36,6 +36,7 @@ let
         forNixos
         hostPlatform
         ;
+      declaresInterfaces = nixpkgs == null;
     };
   node = nodeFor (nixpkgs != null);
 

@@ -49,6 +49,50 @@ let
     containers = all;
   };
 
+  # What the driver is to set up of a machine's interfaces, and what it is called by the others.
+  interfacesOf =
+    { config, ... }:
+    let
+      inherit (config) networking;
+      length = a: "${a.address}/${toString a.prefixLength}";
+      route = r: length r + lib.optionalString (r.via != null) " via ${r.via}";
+      # A gateway is in the network of the first interface.
+      gateway = g: lib.optional (g != null) "default via ${g.address or g}";
+      gateways =
+        gateway (networking.defaultGateway or null) ++ gateway (networking.defaultGateway6 or null);
+    in
+    lib.imap1 (
+      index: vlan:
+      let
+        inherit (networking.interfaces."eth${toString index}") ipv4 ipv6;
+      in
+      {
+        inherit vlan;
+        addresses = map length (ipv4.addresses ++ ipv6.addresses);
+        routes = map route (ipv4.routes ++ ipv6.routes) ++ lib.optionals (index == 1) gateways;
+      }
+    ) config.virtualisation.vlans;
+
+  hostsOf =
+    { config, ... }:
+    let
+      inherit (config) networking;
+      inherit (networking) hostName;
+      domain = networking.domain or null;
+      called = lib.optional (domain != null) "${hostName}.${domain}" ++ [ hostName ];
+      has6 = lib.any (a: a.address == networking.primaryIPv6Address) (
+        networking.interfaces.eth1.ipv6.addresses or [ ]
+      );
+    in
+    lib.optional (networking.primaryIPAddress != "") [
+      networking.primaryIPAddress
+      called
+    ]
+    ++ lib.optional has6 [
+      networking.primaryIPv6Address
+      called
+    ];
+
   script = config.testScript;
   scriptArgs = visible // {
     inherit lib pkgs config;
@@ -62,7 +106,13 @@ in
     inherit (config) name;
     machines = lib.mapAttrs (_name: n: {
       toplevel = "${n.config.system.build.toplevel}";
+      interfaces = interfacesOf n;
+      is_wired =
+        n.config.virtualisation.vlans != [ 1 ]
+        # One definition is that of the addresses that all have.
+        || builtins.length n.options.networking.interfaces.definitions > 1;
     }) all;
+    hosts = lib.concatLists (map hostsOf (builtins.attrValues all));
     testScript =
       if lib.isFunction script then
         script (if wanted == { } then scriptArgs else builtins.intersectAttrs wanted scriptArgs)

@@ -4,6 +4,8 @@
   packages,
   # Whether there is a nixpkgs, whose options all nodes have then.
   hasNixpkgs,
+  # Whether nobody else declares the options of NixOS about networks.
+  declaresInterfaces,
   # Whether the test knows nothing of a distribution.
   forNixos,
   # The system of the machines, or null for the one that evaluates.
@@ -20,7 +22,7 @@ let
   facts = config.nixos-compat.distributionFacts;
 in
 {
-  imports = [ ./virtualisation.nix ];
+  imports = [ ./virtualisation.nix ] ++ lib.optional declaresInterfaces ./interfaces.nix;
 
   # Files of the distribution give way to the node's, which on NixOS are the only ones.
   options.environment.etc = lib.mkOption {

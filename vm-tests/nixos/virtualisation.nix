@@ -18,6 +18,10 @@ let
     inherit description;
   };
   ignoredMany = default: type: mkOption { inherit type default description; };
+
+  inherit (config.testing) number;
+  inherit (config.virtualisation) vlans;
+  first = lib.head vlans;
   names = [
     "additionalPaths"
     "bios"
@@ -53,7 +57,11 @@ in
 {
   options = {
     virtualisation = lib.genAttrs names (_name: ignored) // {
-      vlans = ignoredMany [ 1 ] (types.listOf types.int);
+      vlans = mkOption {
+        type = types.listOf (types.ints.between 1 255);
+        default = [ 1 ];
+        description = "The networks that the machine is in: eth1 is in the first of them, and so on.";
+      };
       interfaces = ignoredMany { } (types.attrsOf types.raw);
       sharedDirectories = ignoredMany { } (types.attrsOf types.raw);
       forwardPorts = ignoredMany [ ] (types.listOf types.raw);
@@ -63,12 +71,12 @@ in
     networking = {
       primaryIPAddress = mkOption {
         type = types.str;
-        default = "192.168.1.${toString config.testing.number}";
-        description = "The machine's address in the first virtual network.";
+        default = lib.optionalString (vlans != [ ]) "192.168.${toString first}.${toString number}";
+        description = "The machine's address in the first of its networks.";
       };
       primaryIPv6Address = mkOption {
         type = types.str;
-        default = "2001:db8:1::${toString config.testing.number}";
+        default = lib.optionalString (vlans != [ ]) "2001:db8:${toString first}::${toString number}";
         description = "The same for IPv6.";
       };
     };
@@ -88,4 +96,26 @@ in
       };
     };
   };
+
+  config.networking.hostName = lib.mkDefault config.testing.name;
+  config.networking.interfaces = lib.listToAttrs (
+    lib.imap1 (
+      index: vlan:
+      lib.nameValuePair "eth${toString index}" {
+        ipv4.addresses = [
+          {
+            address = "192.168.${toString vlan}.${toString number}";
+            prefixLength = 24;
+          }
+        ];
+        # Tests of the years without it count on those that they set being all.
+        ipv6.addresses = lib.mkDefault [
+          {
+            address = "2001:db8:${toString vlan}::${toString number}";
+            prefixLength = 64;
+          }
+        ];
+      }
+    ) vlans
+  );
 }
