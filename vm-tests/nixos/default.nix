@@ -26,6 +26,9 @@ let
     else
       import ../../nixos-compat/library.nix { inherit nixpkgs; };
 
+  # A nixpkgs may be a library alone, which declares no options.
+  hasModules = nixpkgs != null && builtins.pathExists (nixpkgs + "/nixos/modules/module-list.nix");
+
   nodeFor =
     hasNixpkgs:
     import ./node.nix {
@@ -36,9 +39,9 @@ let
         forNixos
         hostPlatform
         ;
-      declaresInterfaces = nixpkgs == null;
+      declaresInterfaces = !hasModules;
     };
-  node = nodeFor (nixpkgs != null);
+  node = nodeFor hasModules;
 
   # What the test itself is written with is what its nodes have. No option of NixOS is needed to know that.
   inherit
