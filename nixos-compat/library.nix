@@ -45,6 +45,8 @@ let
     // {
       types = theirs.types // prev.types;
       inherit (theirs) licenses maintainers;
+      # What it sets in a submodule, that submodule declares.
+      inherit (theirs) mkRemovedOptionModule;
       # Which nixpkgs it is stays visible.
       trivial = prev.trivial // {
         inherit (theirs.trivial) release version;

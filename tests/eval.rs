@@ -46,22 +46,30 @@ fn nix(program: &str, args: &[OsString]) -> Result<Output> {
         .with_context(|| format!("running {program}"))
 }
 
-/// Builds a file's toplevel with a module library, the embedded one if none is given.
-fn build(file: &Path, lib: Option<&Path>) -> Result<Output> {
+/// Builds a file's toplevel with the module library for a nixpkgs, the embedded one if none is given.
+fn build(file: &Path, nixpkgs: Option<&Path>) -> Result<Output> {
     let mut args: Vec<OsString> = ["--no-out-link", "-A", "toplevel", "--argstr", "file"]
         .map(OsString::from)
         .to_vec();
     args.push(file.into());
-    if let Some(lib) = lib {
+    if let Some(nixpkgs) = nixpkgs {
+        let library = project().join("nixos-compat/library.nix");
         args.extend(["--arg".into(), "lib".into()]);
-        args.push(format!("import {}", lib.display()).into());
+        args.push(
+            format!(
+                "import {} {{ nixpkgs = {}; }}",
+                library.display(),
+                nixpkgs.display()
+            )
+            .into(),
+        );
     }
     args.push(project().into());
     nix("nix-build", &args)
 }
 
-fn build_toplevel(file: &Path, lib: Option<&Path>) -> Result<PathBuf> {
-    let output = build(file, lib)?;
+fn build_toplevel(file: &Path, nixpkgs: Option<&Path>) -> Result<PathBuf> {
+    let output = build(file, nixpkgs)?;
     ensure!(
         output.status.success(),
         "building {}:\n{}",
@@ -206,7 +214,7 @@ fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
     if lacks_nix() {
         return Ok(());
     }
-    let Some(lib) = nixpkgs_lib() else {
+    let Some(checkout) = nixpkgs_at_hand() else {
         skip(
             "no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test eval, or NIXPKGS_LIB=/path/of/nixpkgs.lib)",
         );
@@ -214,7 +222,7 @@ fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
     };
     for file in fixtures()? {
         let embedded = fs::read(build_toplevel(&file, None)?.join("manifest.json"))?;
-        let nixpkgs = fs::read(build_toplevel(&file, Some(&lib))?.join("manifest.json"))?;
+        let nixpkgs = fs::read(build_toplevel(&file, Some(&checkout))?.join("manifest.json"))?;
         ensure!(
             embedded == nixpkgs,
             "{}: the libraries disagree\nembedded: {}\nnixpkgs:  {}",
@@ -226,10 +234,10 @@ fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
     Ok(())
 }
 
-/// Gives nixpkgs's library, from a checkout of nixpkgs or of its library alone.
-fn nixpkgs_lib() -> Option<PathBuf> {
+/// Gives a checkout of nixpkgs, or of its library alone.
+fn nixpkgs_at_hand() -> Option<PathBuf> {
     let checkout = std::env::var_os("NIXPKGS_LIB").or_else(|| std::env::var_os("NIXPKGS"));
-    checkout.map(|folder| Path::new(&folder).join("lib"))
+    checkout.map(PathBuf::from)
 }
 
 #[test]
