@@ -7,15 +7,18 @@ import socket
 import subprocess
 import time
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
-from channel import Channel, ChannelLost
+from channel import Channel, ChannelLost, Interaction
 from errors import MachineError
-from login import ENVIRONMENT, login_argv
+from login import ENVIRONMENT, login_argv, shell_argv
 from machine import DEFAULT_TIMEOUT
 from process import LEASH, Completed, kill_group, wait_for_exit
 from systemd_api import SystemdMachine
+from terminal import relay
 
 _STOP_LIMIT = 10.0
 _PROBE_LIMIT = 30.0
@@ -161,6 +164,25 @@ class AgentMachine(SystemdMachine):
         """Notes that the agent is gone, for whatever reason; only a boot that the test allows brings it back."""
         self._connected, self._rebooted = False, True
         return self._die(str(error))
+
+    def open_shell(self, size: tuple[int, int], term: str) -> AbstractContextManager[Interaction]:
+        """Starts a shell on a terminal that the agent makes."""
+        return self._start_shell(size, {**ENVIRONMENT, "TERM": term})
+
+    def feed_shell(self) -> None:
+        """Runs a shell on two pipes of the agent's."""
+        with self._start_shell(None, ENVIRONMENT) as line:
+            relay(line)
+
+    @contextmanager
+    def _start_shell(self, size: tuple[int, int] | None, env: Mapping[str, str]) -> Iterator[Interaction]:
+        self.connect()
+        try:
+            argv = shell_argv(self.search_path, at_terminal=size is not None)
+            with closing(self._line().interact(argv, env, size)) as line:
+                yield line
+        except ChannelLost as error:
+            raise self._lose(error) from error
 
     def send_console(self, chars: str) -> None:
         """Types into the machine's console."""

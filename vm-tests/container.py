@@ -11,15 +11,18 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Literal
 
 from errors import MachineError, MachineUnavailable
-from login import ENVIRONMENT, login_argv
+from login import ENVIRONMENT, login_argv, shell_argv
 from machine import DEFAULT_TIMEOUT
 from network import Network
 from process import Completed, kill_group, run, wait_for_exit
+from pseudoterminal import Pseudoterminal
 from rootfs import build_mask
 from rootimage import root_of
 from sandbox import Sandbox, children
@@ -316,9 +319,15 @@ class Container(SystemdMachine):
             raise MachineError(f"{self.name}: packing `{directory}/{member}`: {done.errors}")
         archive.write_bytes(done.stdout)
 
-    def shell_interact(self) -> None:
-        """Leaves the terminal to a root shell in the container, until that ends."""
-        subprocess.run(self._guest(["bash", "--login"]), check=False)
+    def open_shell(self, size: tuple[int, int], term: str) -> AbstractContextManager[Pseudoterminal]:
+        """Starts a shell on a terminal of the container's own."""
+        argv = self._guest(["env", f"TERM={term}", *shell_argv(self.search_path, at_terminal=True)])
+        return closing(Pseudoterminal(Path(f"/proc/{self._leader}/root/dev/pts"), argv, size))
+
+    def feed_shell(self) -> None:
+        """Runs a shell on this process's standard input and output."""
+        sys.stdout.flush()
+        subprocess.run(self._guest(shell_argv(self.search_path, at_terminal=False)), check=False)
 
     def get_console_log(self) -> str:
         """Returns what the container has written to its console over all its boots."""

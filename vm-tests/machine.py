@@ -11,12 +11,13 @@ import base64
 import os
 import re
 import shlex
+import sys
 import tarfile
 import tempfile
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -24,6 +25,7 @@ import log
 from errors import MachineError, RequestedAssertionFailed
 from network import Port
 from process import TIMED_OUT, Completed, run
+from terminal import LEAVING, Line, relay, window_size
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds that a command or a wait may take when the test names no limit."""
@@ -326,16 +328,30 @@ class Machine(ABC):
         """Lets time pass in the machine."""
         self.succeed(f"sleep {secs}", timeout=secs + _PROBE_LIMIT)
 
-    def shell_interact(self) -> None:
-        """Runs the lines that are typed, each in a bash of its own, until the input ends."""
+    @abstractmethod
+    def open_shell(self, size: tuple[int, int], term: str) -> AbstractContextManager[Line]:
+        """Starts a login shell on a terminal of `size` and kind `term` in the machine, for `shell_interact`."""
+
+    @abstractmethod
+    def feed_shell(self) -> None:
+        """Runs a login shell in the machine that reads what is left of standard input."""
+
+    def shell_interact(self, address: str | None = None) -> None:  # noqa: ARG002
+        """Leaves the terminal to a root shell in the machine until that ends; reads commands where there is none.
+
+        `address` is where NixOS's driver lets a program of the host listen; the terminal is this process's own here.
+        """
         self.connect()
-        prompt = f"root@{self.name}# "
+        if not sys.stdin.isatty():
+            self.feed_shell()
+            return
+        self.log(f"a shell in the machine. {LEAVING}")
         try:
-            while True:
-                done = self.run_script(input(prompt), DEFAULT_TIMEOUT)
-                print(done.text, done.errors, sep="", end="")
-        except EOFError:
-            print()
+            with self.open_shell(window_size(), os.environ.get("TERM", "dumb")) as line:
+                relay(line)
+        except MachineError as error:
+            # Whoever types `poweroff` has asked for it; the next command, if there is one, says what is wrong.
+            self.log(f"the shell has ended: {error}")
 
     def log(self, message: str) -> None:
         """Logs a line under the machine's name."""
