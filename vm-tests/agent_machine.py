@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from channel import Channel, ChannelLost, Interaction
+from consoles import ConsoleLine
 from errors import MachineError
 from login import ENVIRONMENT, login_argv, shell_argv
 from machine import DEFAULT_TIMEOUT
 from process import LEASH, Completed, kill_group, wait_for_exit
 from systemd_api import SystemdMachine
-from terminal import relay
+from terminal import LEAVING, relay
 
 _STOP_LIMIT = 10.0
 _PROBE_LIMIT = 30.0
@@ -58,8 +59,6 @@ class AgentMachine(SystemdMachine):
     def __init__(self, name: str, out_dir: Path | None = None) -> None:
         """Prepares a machine; nothing runs yet."""
         super().__init__(name, out_dir)
-        self.console = self.state_dir / "console.log"
-        self.console.touch()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._connected = False
@@ -191,6 +190,15 @@ class AgentMachine(SystemdMachine):
         self._process.stdin.write(chars.encode())
         self._process.stdin.flush()
 
+    def console_interact(self) -> None:
+        """Leaves the terminal to the machine's console, until Ctrl-] was typed three times or the machine is off."""
+        process = self._process
+        if process is None or process.stdin is None:
+            raise self._die("the machine is off")
+        self.log(f"the console, on which there may be no prompt. {LEAVING}")
+        with closing(ConsoleLine(self.console, process.stdin, self._running)) as line:
+            relay(line)
+
     def wait_for_shutdown(self, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Waits until the machine has powered off."""
         if self._process is None:
@@ -230,7 +238,3 @@ class AgentMachine(SystemdMachine):
         """Kills the machine and removes its files."""
         self._forget()
         shutil.rmtree(self.state_dir)
-
-    def get_console_log(self) -> str:
-        """Returns what the machine has written to its console over all its boots."""
-        return self.console.read_text(errors="replace") if self.console.exists() else ""

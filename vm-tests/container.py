@@ -100,8 +100,6 @@ class Container(SystemdMachine):
         self._leader: int | None = None
         self._allow_reboot = False
         self._background: list[subprocess.Popen[bytes]] = []
-        self._console = self.state_dir / "console.log"
-        self._console.touch()
         mask, live = self.state_dir / "mask", self.state_dir / "live"
         mask.mkdir()
         live.mkdir()
@@ -131,7 +129,7 @@ class Container(SystemdMachine):
             *("--console=read-only", f"--machine={self.name}"),
             *(f"--directory={self._sandbox.root}", *self._options, "--boot"),
         ]
-        with self._console.open("ab") as console:
+        with self.console.open("ab") as console:
             self._process = subprocess.Popen(
                 self._sandbox.command(argv),
                 stdin=subprocess.DEVNULL,
@@ -329,9 +327,11 @@ class Container(SystemdMachine):
         sys.stdout.flush()
         subprocess.run(self._guest(shell_argv(self.search_path, at_terminal=False)), check=False)
 
-    def get_console_log(self) -> str:
-        """Returns what the container has written to its console over all its boots."""
-        return self._console.read_text(errors="replace") if self._console.exists() else ""
+    @property
+    def shared_dir(self) -> Path:
+        """The machine's /tmp/shared, as the host sees it."""
+        self.succeed("mkdir -p /tmp/shared")
+        return Path(f"/proc/{self._leader}/root/tmp/shared")
 
 
 def _namespace_pids(pid: int) -> list[int]:
