@@ -7,14 +7,18 @@ import socket
 import subprocess
 import time
 from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
-from channel import Channel, ChannelLost
+from channel import Channel, ChannelLost, Interaction
+from consoles import ConsoleLine
 from errors import MachineError
-from login import ENVIRONMENT, login_argv
+from login import ENVIRONMENT, login_argv, shell_argv
 from machine import DEFAULT_TIMEOUT
 from process import LEASH, Completed, kill_group, wait_for_exit
 from systemd_api import SystemdMachine
+from terminal import LEAVING, relay
 
 _STOP_LIMIT = 10.0
 _PROBE_LIMIT = 30.0
@@ -51,8 +55,6 @@ class AgentMachine(SystemdMachine):
     def __init__(self, name: str, out_dir: Path | None = None) -> None:
         """Prepares a machine; nothing runs yet."""
         super().__init__(name, out_dir)
-        self.console = self.state_dir / "console.log"
-        self.console.touch()
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel | None = None
         self._connected = False
@@ -162,12 +164,40 @@ class AgentMachine(SystemdMachine):
         self._connected, self._rebooted = False, True
         return self._die(str(error))
 
+    def open_shell(self, size: tuple[int, int], term: str) -> AbstractContextManager[Interaction]:
+        """Starts a shell on a terminal that the agent makes."""
+        return self._start_shell(size, {**ENVIRONMENT, "TERM": term})
+
+    def feed_shell(self) -> None:
+        """Runs a shell on two pipes of the agent's."""
+        with self._start_shell(None, ENVIRONMENT) as line:
+            relay(line)
+
+    @contextmanager
+    def _start_shell(self, size: tuple[int, int] | None, env: Mapping[str, str]) -> Iterator[Interaction]:
+        self.connect()
+        try:
+            argv = shell_argv(self.search_path, at_terminal=size is not None)
+            with closing(self._line().interact(argv, env, size)) as line:
+                yield line
+        except ChannelLost as error:
+            raise self._lose(error) from error
+
     def send_console(self, chars: str) -> None:
         """Types into the machine's console."""
         if self._process is None or self._process.stdin is None:
             raise self._die("the machine is off")
         self._process.stdin.write(chars.encode())
         self._process.stdin.flush()
+
+    def console_interact(self) -> None:
+        """Leaves the terminal to the machine's console, until Ctrl-] was typed three times or the machine is off."""
+        process = self._process
+        if process is None or process.stdin is None:
+            raise self._die("the machine is off")
+        self.log(f"the console, on which there may be no prompt. {LEAVING}")
+        with closing(ConsoleLine(self.console, process.stdin, self._running)) as line:
+            relay(line)
 
     def wait_for_shutdown(self, timeout: float = DEFAULT_TIMEOUT) -> None:
         """Waits until the machine has powered off."""
@@ -208,7 +238,3 @@ class AgentMachine(SystemdMachine):
         """Kills the machine and removes its files."""
         self._forget()
         shutil.rmtree(self.state_dir)
-
-    def get_console_log(self) -> str:
-        """Returns what the machine has written to its console over all its boots."""
-        return self.console.read_text(errors="replace") if self.console.exists() else ""

@@ -7,7 +7,7 @@ import json
 import select
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from errors import MachineError
@@ -17,6 +17,7 @@ _ANSWER_LIMIT = 60.0
 """Seconds that the agent may take beyond the command's own limit."""
 
 _PIECE = 1500
+_TYPED = 512
 
 
 class ChannelLost(MachineError):
@@ -69,6 +70,33 @@ class Channel:
             if message.get("id") == self._sequence:
                 out, err = (base64.b64decode(message[key]) for key in ("out", "err"))
                 return Completed(message["status"], out, err, message["timed_out"])
+
+    def interact(self, argv: Sequence[str], env: Mapping[str, str], size: tuple[int, int] | None) -> Interaction:
+        """Starts a command whose input and output are passed on while it runs; with a size, on a terminal."""
+        self._sequence += 1
+        request = {"id": self._sequence, "argv": argv, "env": env, "interactive": True, "size": size}
+        deadline = time.monotonic() + _ANSWER_LIMIT
+        self._request(request, deadline)
+        # What came together with the request would be taken for another one.
+        while (message := self._message(deadline)).get("started") != self._sequence:
+            if "ready" in message:
+                raise ChannelLost("the machine rebooted")
+        return Interaction(self, self._sequence)
+
+    def fileno(self) -> int:
+        """Returns the descriptor of the line."""
+        return self._line.fileno()
+
+    def tell(self, message: dict[str, Any]) -> None:
+        """Sends a short message."""
+        self._write(json.dumps(message).encode() + b"\n", time.monotonic() + _ANSWER_LIMIT)
+
+    def arrived(self) -> Iterator[dict[str, Any]]:
+        """Returns the messages that are there already."""
+        while b"\n" in self._buffer or select.select([self._line], [], [], 0)[0]:
+            yield self._message(time.monotonic() + _ANSWER_LIMIT)
+        if not self._is_alive():
+            raise ChannelLost("the machine is gone")
 
     def _request(self, request: dict[str, Any], deadline: float) -> None:
         """Sends a request, in pieces when it is longer than a serial port's buffer."""
@@ -131,3 +159,64 @@ class Channel:
     def close(self) -> None:
         """Closes the line."""
         self._line.close()
+
+
+class Interaction:
+    """The far end of a terminal, through the agent."""
+
+    def __init__(self, channel: Channel, number: int) -> None:
+        """Is about the channel's request of this number."""
+        self._channel = channel
+        self._number = number
+        self._untyped = b""
+        self._input_ends = self._under_way = self._ended = False
+
+    def watched(self) -> list[int]:
+        """Returns the line."""
+        return [self._channel.fileno()]
+
+    def take(self) -> bytes | None:
+        """Returns what was shown; None once the command has ended."""
+        if self._ended:
+            return None
+        shown = b""
+        for message in self._channel.arrived():
+            if "ready" in message:
+                raise ChannelLost("the machine rebooted")
+            shown += base64.b64decode(message.get("out", ""))
+            if "took" in message:
+                self._under_way = False
+                self._type()
+            if message.get("id") == self._number:
+                self._ended = True
+                break
+        return None if self._ended and not shown else shown
+
+    def give(self, data: bytes) -> None:
+        """Types, as soon as what was typed before has been taken; without data, ends the input."""
+        self._untyped += data
+        self._input_ends = self._input_ends or not data
+        self._type()
+
+    def _type(self) -> None:
+        if self._under_way or self._ended:
+            return
+        piece, self._untyped = self._untyped[:_TYPED], self._untyped[_TYPED:]
+        if piece or self._input_ends:
+            self._under_way = True
+            self._input_ends = self._input_ends and bool(piece)
+            self._channel.tell({"in": base64.b64encode(piece).decode()})
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Sets the terminal's size."""
+        self._channel.tell({"size": [rows, columns]})
+
+    def close(self) -> None:
+        """Ends the command if it still runs, and waits for that."""
+        if self._ended:
+            return
+        self._channel.tell({"hangup": True})
+        deadline = time.monotonic() + _ANSWER_LIMIT
+        while not self._ended and time.monotonic() < deadline:
+            select.select([self._channel.fileno()], [], [], 0.2)
+            self.take()

@@ -11,15 +11,18 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Literal
 
 from errors import MachineError, MachineUnavailable
-from login import ENVIRONMENT, login_argv
+from login import ENVIRONMENT, login_argv, shell_argv
 from machine import DEFAULT_TIMEOUT
 from network import Network
 from process import Completed, kill_group, run, wait_for_exit
+from pseudoterminal import Pseudoterminal
 from rootfs import build_mask
 from rootimage import root_of
 from sandbox import Sandbox, children
@@ -97,8 +100,6 @@ class Container(SystemdMachine):
         self._leader: int | None = None
         self._allow_reboot = False
         self._background: list[subprocess.Popen[bytes]] = []
-        self._console = self.state_dir / "console.log"
-        self._console.touch()
         mask, live = self.state_dir / "mask", self.state_dir / "live"
         mask.mkdir()
         live.mkdir()
@@ -129,7 +130,7 @@ class Container(SystemdMachine):
             *("--console=read-only", f"--machine={self.name}"),
             *(f"--directory={self._sandbox.root}", *self._options, "--boot"),
         ]
-        with self._console.open("ab") as console:
+        with self.console.open("ab") as console:
             self._process = subprocess.Popen(
                 self._sandbox.command(argv),
                 stdin=subprocess.DEVNULL,
@@ -325,13 +326,21 @@ class Container(SystemdMachine):
             raise MachineError(f"{self.name}: packing `{directory}/{member}`: {done.errors}")
         archive.write_bytes(done.stdout)
 
-    def shell_interact(self) -> None:
-        """Leaves the terminal to a root shell in the container, until that ends."""
-        subprocess.run(self._guest(["bash", "--login"]), check=False)
+    def open_shell(self, size: tuple[int, int], term: str) -> AbstractContextManager[Pseudoterminal]:
+        """Starts a shell on a terminal of the container's own."""
+        argv = self._guest(["env", f"TERM={term}", *shell_argv(self.search_path, at_terminal=True)])
+        return closing(Pseudoterminal(Path(f"/proc/{self._leader}/root/dev/pts"), argv, size))
 
-    def get_console_log(self) -> str:
-        """Returns what the container has written to its console over all its boots."""
-        return self._console.read_text(errors="replace") if self._console.exists() else ""
+    def feed_shell(self) -> None:
+        """Runs a shell on this process's standard input and output."""
+        sys.stdout.flush()
+        subprocess.run(self._guest(shell_argv(self.search_path, at_terminal=False)), check=False)
+
+    @property
+    def shared_dir(self) -> Path:
+        """The machine's /tmp/shared, as the host sees it."""
+        self.succeed("mkdir -p /tmp/shared")
+        return Path(f"/proc/{self._leader}/root/tmp/shared")
 
 
 def _namespace_pids(pid: int) -> list[int]:

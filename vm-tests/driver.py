@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import kinds
-from errors import MachineError, MachineUnavailable
+from errors import MachineError, MachineUnavailable, RequestedAssertionFailed
 from log import log
 from session import Session
 
@@ -111,7 +111,7 @@ def _run(session: Session, config: dict[str, Any], junit_xml: Path | None) -> in
     except MachineUnavailable:
         raise
     except Exception as error:
-        failure = "".join(traceback.format_exception(error))
+        failure = _describe(error, config.get("test_script", ""))
         log(failure)
     duration = time.monotonic() - begin
     if junit_xml is not None:
@@ -119,6 +119,16 @@ def _run(session: Session, config: dict[str, Any], junit_xml: Path | None) -> in
         junit_xml.write_bytes(_junit(name, duration, failure, session))
     log(f"test script {'failed' if failure else 'finished'} in {duration:.2f} seconds")
     return 1 if failure else 0
+
+
+def _describe(error: Exception, script: str) -> str:
+    """Returns the error with where it was raised; for what the test asked for, only as far as its own lines go."""
+    lines = traceback.extract_tb(error.__traceback__)
+    own = [line for line in lines if line.filename == script]
+    if isinstance(error, RequestedAssertionFailed) and own:
+        head = ["Traceback, of the test script alone:\n", *traceback.format_list(own)]
+        return "".join([*head, *traceback.format_exception_only(error)])
+    return "".join(traceback.format_exception(error))
 
 
 def _junit(name: str, duration: float, failure: str | None, session: Session) -> bytes:

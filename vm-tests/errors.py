@@ -11,5 +11,9 @@ class MachineUnavailable(MachineError):
     """This host can't have the machine, for a reason that shows only when it is tried. The test is skipped."""
 
 
+class WordAbsent(MachineError, AttributeError):
+    """A word of the NixOS test driver that the machine has not, for a reason."""
+
+
 class RequestedAssertionFailed(AssertionError):
     """What the test asked for is not so, on a machine that is well."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _START = time.monotonic()
+
+serial_shown = threading.Event()
+"""Whether lines of consoles are in the log."""
 
 
 def log(message: str, source: str = "driver") -> None:
@@ -15,6 +19,12 @@ def log(message: str, source: str = "driver") -> None:
     elapsed = time.monotonic() - _START
     for line in message.rstrip("\n").split("\n"):
         print(f"[{elapsed:8.2f}] {source}: {line}", file=sys.stderr, flush=True)
+
+
+def log_serial(message: str, source: str) -> None:
+    """Writes what came from a machine's console, unless that is off."""
+    if serial_shown.is_set():
+        log(message, f"{source} # console")
 
 
 @contextmanager

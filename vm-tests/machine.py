@@ -11,19 +11,22 @@ import base64
 import os
 import re
 import shlex
+import sys
 import tarfile
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import log
-from errors import MachineError, RequestedAssertionFailed
+from absent import why_absent
+from errors import MachineError, RequestedAssertionFailed, WordAbsent
 from network import Network, Port
 from process import TIMED_OUT, Completed, run
+from terminal import LEAVING, Line, relay, window_size
 
 DEFAULT_TIMEOUT = 900.0
 """Seconds that a command or a wait may take when the test names no limit."""
@@ -48,6 +51,10 @@ class Machine(ABC):
         self.name = name
         self.out_dir = out_dir or Path.cwd()
         self.state_dir = Path(tempfile.mkdtemp(prefix=f"machine-{name}-"))
+        self.console = self.state_dir / "console.log"
+        """What the machine writes to its console, over all its boots."""
+        self.console.touch()
+        self._console_seen = 0
         self.search_path: tuple[str, ...] = ()
         """Directories that commands find after those of the login's PATH."""
         self.strict = True
@@ -115,10 +122,6 @@ class Machine(ABC):
     @abstractmethod
     def release(self) -> None:
         """Ends the machine and removes all that it left on the host."""
-
-    @abstractmethod
-    def get_console_log(self) -> str:
-        """Returns what the machine has written to its console since it was made."""
 
     # Commands.
 
@@ -301,6 +304,24 @@ class Machine(ABC):
             self.execute("systemctl --no-block poweroff", check_output=False)
             self.wait_for_shutdown(timeout)
 
+    def get_console_log(self) -> str:
+        """Returns what the machine has written to its console since it was made."""
+        return self.console.read_text(errors="replace") if self.console.exists() else ""
+
+    def new_console_lines(self) -> list[str]:
+        """Returns the lines that are complete and were not returned before."""
+        if not self.console.exists():
+            return []
+        with self.console.open("rb") as stream:
+            stream.seek(self._console_seen)
+            complete = stream.read().rpartition(b"\n")[0]
+        self._console_seen += len(complete) + 1 if complete else 0
+        return [line.rstrip("\r") for line in complete.decode(errors="replace").split("\n")] if complete else []
+
+    def log_serial(self, msg: str) -> None:
+        """Logs a line of the console, unless `serial_stdout_off` says otherwise."""
+        log.log_serial(_CONTROL.sub("", msg), self.name)
+
     def wait_for_console_text(self, regex: str, timeout: float | None = None) -> None:
         """Waits until the console log has a match."""
         limit = self._scaled(timeout)
@@ -344,26 +365,48 @@ class Machine(ABC):
         """Lets time pass in the machine."""
         self.succeed(f"sleep {secs}", timeout=secs + _PROBE_LIMIT)
 
-    def shell_interact(self) -> None:
-        """Runs the lines that are typed, each in a bash of its own, until the input ends."""
+    @abstractmethod
+    def open_shell(self, size: tuple[int, int], term: str) -> AbstractContextManager[Line]:
+        """Starts a login shell on a terminal of `size` and kind `term` in the machine, for `shell_interact`."""
+
+    @abstractmethod
+    def feed_shell(self) -> None:
+        """Runs a login shell in the machine that reads what is left of standard input."""
+
+    def shell_interact(self, address: str | None = None) -> None:  # noqa: ARG002
+        """Leaves the terminal to a root shell in the machine until that ends; reads commands where there is none.
+
+        `address` is where NixOS's driver lets a program of the host listen; the terminal is this process's own here.
+        """
         self.connect()
-        prompt = f"root@{self.name}# "
+        if not sys.stdin.isatty():
+            self.feed_shell()
+            return
+        self.log(f"a shell in the machine. {LEAVING}")
         try:
-            while True:
-                done = self.run_script(input(prompt), DEFAULT_TIMEOUT)
-                print(done.text, done.errors, sep="", end="")
-        except EOFError:
-            print()
+            with self.open_shell(window_size(), os.environ.get("TERM", "dumb")) as line:
+                relay(line)
+        except MachineError as error:
+            # Whoever types `poweroff` has asked for it; the next command, if there is one, says what is wrong.
+            self.log(f"the shell has ended: {error}")
 
     def log(self, message: str) -> None:
         """Logs a line under the machine's name."""
         log.log(message, self.name)
 
     @contextmanager
-    def nested(self, message: str) -> Iterator[None]:
+    def nested(self, message: str, attrs: Mapping[str, str] | None = None) -> Iterator[None]:  # noqa: ARG002
         """Logs the beginning and the duration of a block under the machine's name."""
         with log.nested(message, self.name):
             yield
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, word: str) -> object:
+            """Says why there is no such word, where a script for NixOS may expect one."""
+            if reason := why_absent(word):
+                raise WordAbsent(f"{self.name}: `{word}`: {reason}")
+            raise AttributeError(f"{type(self).__name__} has no `{word}`")
 
     def __enter__(self) -> Machine:
         return self

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -68,7 +69,7 @@ def main() -> int:
         print(built)
         return 0
     test = json.loads((built / "test.json").read_text())
-    if reason := _lacking(test):
+    if reason := _lacking(test, options):
         print(f"SKIPPED {test['name']}: {reason}", file=sys.stderr)
         return CANNOT_RUN
     config = {
@@ -157,9 +158,13 @@ def _build(options: argparse.Namespace, distribution: str) -> Path:
     return Path(done.stdout.strip())
 
 
-def _lacking(test: dict[str, Any]) -> str | None:
+def _lacking(test: dict[str, Any], options: argparse.Namespace) -> str | None:
     if test["reads_screen"]:
-        return "it reads the screen (enableOCR), which these machines have not"
+        again = f"vm-tests/nixos-test {options.file} --kind qemu"
+        if options.kind != "qemu":
+            return f"it reads the screen; run with: {again}"
+        if shutil.which("tesseract") is None:
+            return f"it reads the screen; run with: apt-get install tesseract-ocr && {again}"
     missing = [name for name in test["python_packages"] if importlib.util.find_spec(name.replace("-", "_")) is None]
     if missing:
         return f"its script imports Python packages; run with: {sys.executable} -m pip install {' '.join(missing)}"

@@ -76,6 +76,10 @@ class ScreenMachine(AgentMachine):
         printed: str = self.monitor().execute("human-monitor-command", {"command-line": command})
         return printed
 
+    def wait_for_monitor_prompt(self) -> str:
+        """Waits until the monitor takes commands."""
+        return self.send_monitor_command("info status")
+
     def wait_for_qmp_event(
         self, event_filter: Callable[[dict[str, Any]], bool], timeout: float = 600.0
     ) -> dict[str, Any]:

@@ -15,6 +15,8 @@ from typing import Any
 import kinds
 import log
 from closure import install_closure
+from consoles import Consoles
+from debugging import Debug
 from errors import MachineError, RequestedAssertionFailed
 from machine import Machine
 from network import Interface, Network
@@ -56,6 +58,7 @@ class Session:
         self._machine_options = machines
         self._hosts = hosts
         self._network: Network | None = None
+        self._consoles = Consoles(self.machines)
         self._symbols: dict[str, Any] = {}
         self._script: Callable[[], None] = lambda: None
 
@@ -80,6 +83,7 @@ class Session:
 
     def close(self) -> None:
         """Releases all machines, also when one of them refuses."""
+        self._consoles.off()
         while self.machines:
             machine = self.machines.pop()
             try:
@@ -163,8 +167,9 @@ class Session:
             "subtest": self.subtest,
             "retry": retry,
             "create_machine": self.create_machine,
-            "serial_stdout_on": lambda: None,
-            "serial_stdout_off": lambda: None,
+            "serial_stdout_on": self._consoles.on,
+            "serial_stdout_off": self._consoles.off,
+            "debug": Debug(),
             "polling_condition": self.polling_condition,
             "t": unittest.TestCase(),
             "BaseMachine": Machine,

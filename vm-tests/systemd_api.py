@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 
 from errors import RequestedAssertionFailed
-from machine import DEFAULT_TIMEOUT, Machine
+from machine import DEFAULT_TIMEOUT
+from x11 import X11Machine
 
 
-class SystemdMachine(Machine):
+class SystemdMachine(X11Machine):
     """A machine whose PID 1 is systemd. `user` in these calls names whose user manager is meant."""
 
     def systemctl(self, q: str, user: str | None = None) -> tuple[int, str]:

@@ -13,12 +13,17 @@ import pytest
 _HERE = Path(__file__).parent
 
 
-def _run(tmp_path: Path, test: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """Runs a test on the running system's root, without a nixpkgs."""
+_ON_THE_HOSTS_ROOT = ("--image", "host")
+
+
+def _run(
+    tmp_path: Path, test: str, *options: str, place: tuple[str, ...] = _ON_THE_HOSTS_ROOT, limit: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Runs a test, without a nixpkgs."""
     (tmp_path / "test.nix").write_text(test)
-    argv = [sys.executable, str(_HERE / "nixos_test.py"), str(tmp_path / "test.nix"), *options]
-    place = ["--nixpkgs", "embedded", "--image", "host", "-o", str(tmp_path / "out")]
-    done = subprocess.run([*argv, *place], capture_output=True, text=True, timeout=300, check=False)
+    argv = [sys.executable, str(_HERE / "nixos_test.py"), str(tmp_path / "test.nix"), *options, *place]
+    common = ["--nixpkgs", "embedded", "-o", str(tmp_path / "out")]
+    done = subprocess.run([*argv, *common], capture_output=True, text=True, timeout=limit, check=False)
     if done.returncode == 77 and "SKIPPED machines need" in done.stderr:
         pytest.skip(done.stderr.strip())
     return done
@@ -133,7 +138,7 @@ def test_scripts_find_what_they_rely_on(tmp_path: Path) -> None:
         (FORMS["one of several"], 1, "choose one with --test NAME: `first`, `second`"),
         ("{ }", 1, "holds no test"),
         ('import ./make-test.nix ({ ... }: { nodes.m = { }; testScript = ""; })', 77, "in Perl"),
-        ('{ name = "t"; enableOCR = true; nodes.m = { }; testScript = ""; }', 77, "reads the screen"),
+        ('{ name = "t"; enableOCR = true; nodes.m = { }; testScript = ""; }', 77, "it reads the screen; run with: "),
         (
             '{ name = "t"; extraPythonPackages = _: [ { pname = "nowhere"; } ]; nodes.m = { }; testScript = ""; }',
             77,
@@ -152,3 +157,27 @@ def test_run_that_does_not_pass_says_why(tmp_path: Path, test: str, code: int, t
     assert told in done.stderr
     if (report := tmp_path / "junit.xml").exists():
         assert ET.parse(report).getroot()[0].get("failures") == "1"
+
+
+_READS_SCREEN = """{
+  name = "screen";
+  enableOCR = true;
+  nodes.machine.environment.etc."issue.test".text = "A line from the configuration\n";
+  testScript = ''
+    machine.succeed("systemctl stop getty@tty1.service; cat /etc/issue.test >/dev/tty1")
+    machine.wait_for_text("line from the configuration")
+    machine.send_chars("x")
+    assert not any("never written" in text for text in machine.get_screen_text_variants())
+  '';
+}"""
+
+
+@pytest.mark.kinds("qemu")
+@pytest.mark.timeout(2400)
+def test_script_reads_the_screen(tmp_path: Path, machine_kind: str, pytestconfig: pytest.Config) -> None:
+    image = pytestconfig.getoption("--image")
+    place = ("--kind", machine_kind, *(("--image", image) if image else ()))
+    done = _run(tmp_path, _READS_SCREEN, place=place, limit=2000)
+    if done.returncode == 77:
+        pytest.skip(done.stderr.strip().splitlines()[-1].removeprefix("SKIPPED "))
+    assert done.returncode == 0, done.stderr

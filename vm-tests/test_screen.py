@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import urllib.request
 from pathlib import Path
+from shutil import which
 
 import pytest
 
@@ -51,3 +52,17 @@ def test_keyboard_screen_monitor_and_ports(machine: SystemdMachine, tmp_path: Pa
         assert answer.status == 200
     with pytest.raises(MachineError, match="forwarding port"):
         machine.forward_port(port, 8000)
+
+
+@pytest.mark.kinds("qemu")
+@pytest.mark.timeout(1800)
+def test_text_on_the_screen_is_read(machine: SystemdMachine) -> None:
+    if which("tesseract") is None:
+        pytest.skip("tesseract is not installed; run with: apt-get install tesseract-ocr && vm-tests/run --kind qemu")
+    assert isinstance(machine, ScreenMachine)
+    machine.succeed("systemctl stop getty@tty1.service; echo The quick brown fox, 0123 >/dev/tty1")
+    machine.wait_for_text("quick brown fox, 0123", timeout=60)
+    assert "The quick brown fox, 0123" in machine.get_screen_text()
+    assert len(machine.get_screen_text_variants()) == 2
+    with pytest.raises(RequestedAssertionFailed, match="the screen showed no `lazy dog`"):
+        machine.wait_for_text("lazy dog", timeout=0.5)

@@ -51,8 +51,8 @@ class UserModeLinux(AgentMachine):
         self._memory = memory
         self._options = kernel_options
         self.network = network
-        self.shared_dir = self.state_dir / "shared"
-        self.shared_dir.mkdir()
+        self._shared = self.state_dir / "shared"
+        self._shared.mkdir()
 
     def network_devices(self) -> list[str]:
         """Returns the names of User-mode Linux's devices."""
@@ -66,7 +66,7 @@ class UserModeLinux(AgentMachine):
             *self._kernel,
             *(f"mem={self._memory}M", f"ubd0=/host{self.state_dir}/disk.cow,/host{self._disk}"),
             *("root=/dev/ubda", "rw", "con0=fd:0,fd:1", "con=null", f"ssl0={line}", "ssl=null"),
-            *(f"umid={self.name}-{os.getpid()}", f"uml_dir=/host{self.state_dir}", f"hostfs=/host{self.shared_dir}"),
+            *(f"umid={self.name}-{os.getpid()}", f"uml_dir=/host{self.state_dir}", f"hostfs=/host{self._shared}"),
             *self._options,
         ]
         fds = [theirs.fileno()]
@@ -76,9 +76,16 @@ class UserModeLinux(AgentMachine):
         with theirs:
             return self.spawn(argv, tuple(fds)), ours
 
+    @property
+    def shared_dir(self) -> Path:
+        """The folder of the host that the machine has at /tmp/shared."""
+        mounted = "mountpoint -q /tmp/shared || mount -t hostfs none /tmp/shared"
+        self.succeed(f"mkdir -p /tmp/shared; {mounted}")
+        return self._shared
+
     def unpack(self, archive: Path, directory: str) -> None:
         """Hands a tar file over through a directory that the kernel shares with the host."""
-        shared = self.shared_dir / "in.tar"
+        shared = self._shared / "in.tar"
         shutil.copyfile(archive, shared)
         target = shlex.quote(directory)
         unpacking = f"mkdir -p {target} && tar -C {target} --numeric-owner -xpf $shared/in.tar"
@@ -89,7 +96,7 @@ class UserModeLinux(AgentMachine):
 
     def pack(self, directory: str, member: str, archive: Path) -> None:
         """Takes a tar file over through the same directory."""
-        shared = self.shared_dir / "out.tar"
+        shared = self._shared / "out.tar"
         packing = f"tar -C {shlex.quote(directory)} -cf $shared/out.tar {shlex.quote(member)}"
         done = self.run_script(_with_shared(packing), DEFAULT_TIMEOUT)
         if done.status != 0:

@@ -66,7 +66,7 @@ in
     enableOCR = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether the script reads the screen, which our machines have not.";
+      description = "Whether the script reads the screen: it runs on machines under QEMU, where the host has tesseract.";
     };
 
     meta = unusedSet;
