@@ -3,7 +3,6 @@
 //! `UPDATE=1 cargo test --test docs` writes the generated parts again.
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -102,44 +101,6 @@ fn each_promise_names_a_test_that_is_there() {
         count += 1;
     }
     assert!(count > 0, "README.md makes no promises");
-}
-
-#[test]
-fn the_code_map_has_every_file_and_no_other() {
-    let guide = fs::read_to_string(project("CONTRIBUTING.md")).unwrap();
-    let (_, map, _) = marked(&guide, "map");
-    let named: BTreeSet<&str> = map.split('`').skip(1).step_by(2).collect();
-    let files = |folder: &str| -> Vec<String> {
-        let top = project(folder);
-        walkdir::WalkDir::new(&top)
-            .into_iter()
-            .map(|entry| entry.unwrap().into_path())
-            .filter(|path| path.is_file())
-            .map(|path| path.strip_prefix(&top).unwrap().display().to_string())
-            .collect()
-    };
-    let rooms: Vec<String> = files("src")
-        .into_iter()
-        .filter(|name| !name.ends_with("tests.rs"))
-        .chain(files("vm-tests").into_iter().filter(|name| {
-            let is_test = name.starts_with("test_") || name.contains('/');
-            !is_test && name != "pyproject.toml"
-        }))
-        .collect();
-    for room in &rooms {
-        assert!(
-            named.contains(room.as_str()),
-            "the code map of CONTRIBUTING.md has no `{room}`"
-        );
-    }
-    for name in named {
-        let is_file = Path::new(name).extension().is_some();
-        let is_there = rooms.iter().any(|room| room == name) || project(name).exists();
-        assert!(
-            !is_file || is_there,
-            "the code map of CONTRIBUTING.md has `{name}`, which is no file"
-        );
-    }
 }
 
 fn is_of_a_name(c: char) -> bool {

@@ -274,5 +274,20 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     ensure!(names.contains(r#"["hello"]"#), "{names}");
     let activator = eval("activator")?;
     ensure!(activator.contains("-system-manager-"), "{activator}");
+    let check = flakes.nix(&[
+        "eval",
+        "--raw",
+        &format!("{host}#checks.x86_64-linux.default.drvPath"),
+        "--override-input",
+        "system-manager",
+        &own,
+        "--override-input",
+        "system-manager/nixpkgs",
+        &nixpkgs,
+    ])?;
+    ensure!(
+        check.contains("-nixos-test-host-ubuntu-24.04.drv"),
+        "{check}"
+    );
     Ok(())
 }

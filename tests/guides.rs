@@ -167,7 +167,7 @@ fn commands_that_are_shown_are_commands() -> Result<()> {
 }
 
 #[test]
-fn the_code_map_names_what_is_there() -> Result<()> {
+fn the_code_map_names_every_room_and_what_is_there() -> Result<()> {
     let text = read(&project().join("CONTRIBUTING.md"))?;
     let map = text
         .split_once("<!-- map -->")
@@ -176,12 +176,35 @@ fn the_code_map_names_what_is_there() -> Result<()> {
         .0;
     let gone: Vec<&str> = code_words(map)
         .filter(|word| word.contains('.') || word.ends_with('/'))
-        .filter(|word| !project().join(word).exists() && !project().join("src").join(word).exists())
+        .filter(|word| {
+            let places = ["", "src", "vm-tests"].map(|folder| project().join(folder).join(word));
+            !places.iter().any(|place| place.exists())
+        })
         .collect();
     ensure!(
         gone.is_empty(),
         "CONTRIBUTING.md maps what is not there: {}",
         gone.join(", ")
+    );
+
+    let named: BTreeSet<&str> = code_words(map).collect();
+    let of_folder = |folder: &str, end: &str| -> Result<Vec<String>> {
+        let top = project().join(folder);
+        let found = files(folder, end)?.into_iter();
+        found
+            .map(|path| Ok(path.strip_prefix(&top)?.display().to_string()))
+            .collect()
+    };
+    let rooms = [of_folder("src", ".rs")?, of_folder("vm-tests", ".py")?].concat();
+    let unnamed: Vec<String> = rooms
+        .into_iter()
+        .filter(|room| !room.ends_with("tests.rs") && !room.starts_with("test_"))
+        .filter(|room| !named.contains(room.as_str()))
+        .collect();
+    ensure!(
+        unnamed.is_empty(),
+        "CONTRIBUTING.md does not map: {}",
+        unnamed.join(", ")
     );
     Ok(())
 }
