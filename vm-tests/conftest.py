@@ -39,6 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a request to end (SIGTERM) an exception, so that machines are released; sees to the record of runs."""
+    for kind in config.getoption("--kind") or ["container"]:
+        if wrong := kinds.unknown_image(kind, config.getoption("--image")):
+            raise pytest.UsageError(wrong)
     if config.getoption("--record-runs") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder())
     if threading.current_thread() is threading.main_thread():

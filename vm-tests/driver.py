@@ -34,6 +34,10 @@ CANNOT_RUN = 77
 """The exit code for a test that can't run here; the reason is on standard error."""
 
 
+WRONG_USAGE = 2
+"""The exit code for options that can't be, as argparse has it."""
+
+
 def main() -> int:
     """Runs the command line; returns the exit code."""
     options = _parse()
@@ -48,6 +52,9 @@ def main() -> int:
 def drive(config: dict[str, Any], options: argparse.Namespace) -> int:
     """Makes the machines of a configuration and runs its script, or what the options say instead; see `add_options`."""
     for machine in config["machines"].values():
+        if wrong := kinds.unknown_image(machine["kind"], machine.get("image")):
+            print(f"error: {wrong}", file=sys.stderr)
+            return WRONG_USAGE
         if lacking := kinds.missing(machine["kind"], machine.get("image")):
             print(f"SKIPPED {lacking}", file=sys.stderr)
             return CANNOT_RUN

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from container import Container
+from distros import DISTROS
 from qemu import Qemu, builds_image, lacks_image
-from rootimage import lacks_root
+from rootimage import ROOT_IMAGES, ROOT_VARIANTS, lacks_root
 from systemd_api import SystemdMachine
 from uml import UserModeLinux
 
@@ -30,6 +31,23 @@ _TO_BUILD_CLOUD_IMAGES = {"sgdisk": "gdisk", "mmdebstrap": "mmdebstrap"}
 
 DEFAULT_IMAGE = {"container": "host", "uml": "debian-12", "qemu": "debian-12"}
 """What each kind boots when nothing is chosen; `host` is the running system."""
+
+
+def unknown_image(kind: str, image: str | None) -> str | None:
+    """Says that there is no such image for a kind, and which there are, or nothing. Reads only."""
+    name, _, file = (image or DEFAULT_IMAGE[kind]).partition("=")
+    known = {
+        "container": ["host", *ROOT_IMAGES, *ROOT_VARIANTS],
+        "uml": list(ROOT_IMAGES),
+        "qemu": list(DISTROS),
+    }[kind]
+    if name not in known:
+        return f"there is no image `{name}` for {kind}; there are: {', '.join(known)}"
+    if file and kind != "qemu":
+        return f"an image of {kind} is made, not taken from a file; leave out `={file}`"
+    if file and not Path(file).is_file():
+        return f"the image of {name} is not there: {file}"
+    return None
 
 
 def missing(kind: str, image: str | None = None) -> str | None:

@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from driver import CANNOT_RUN, add_options, drive
+import kinds
+from driver import CANNOT_RUN, WRONG_USAGE, add_options, drive
 from host import PROGRAM
 from log import log, nested
-from rootimage import ROOT_IMAGES
 
 _DEFAULT_IMAGE = {"container": "debian-12-services"}
 _BUILD_LIMIT = 1800
@@ -54,9 +54,12 @@ def main() -> int:
     """Runs the command line; returns the exit code."""
     options = _parse()
     image = options.image or _DEFAULT_IMAGE.get(options.kind)
-    if options.kind != "qemu" and image not in (None, "host", *ROOT_IMAGES):
-        print(f"error: there is no image `{image}`; there are: host, {', '.join(ROOT_IMAGES)}", file=sys.stderr)
-        return 2
+    wrong = kinds.unknown_image(options.kind, image)
+    if not options.file.exists():
+        wrong = f"the test is not there: {options.file}"
+    if wrong:
+        print(f"error: {wrong}", file=sys.stderr)
+        return WRONG_USAGE
     try:
         built = options.file if (options.file / "test.json").is_file() else _build(options, distribution_of(image))
     except RuntimeError as error:

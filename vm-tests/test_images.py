@@ -11,6 +11,7 @@ import pytest
 from cache import cached, is_cached
 from distros import DISTROS, image_path, verified_image
 from errors import MachineError
+from kinds import unknown_image
 from qemu import base_image, lacks_image
 
 
@@ -36,6 +37,29 @@ def test_absent_image_is_named_with_the_command_that_fetches_it() -> None:
     assert lacks_image("debian-13") is None
     with pytest.raises(ValueError, match="no distribution `ubuntu`"):
         base_image("ubuntu")
+
+
+@pytest.mark.parametrize(
+    ("kind", "image", "told"),
+    [
+        ("container", None, None),
+        ("container", "debian-12-merged-sbin", None),
+        ("container", "ubuntu-24.04", "there is no image `ubuntu-24.04` for container; there are: host, debian-12, "),
+        ("container", "debian-12=FILE", "an image of container is made, not taken from a file; leave out `=FILE`"),
+        ("uml", "host", "there is no image `host` for uml; there are: debian-12, "),
+        ("qemu", "fedora-42", None),
+        ("qemu", "fedora-42=FILE", None),
+        ("qemu", "debian-12-services", "there is no image `debian-12-services` for qemu; there are: debian-12, "),
+        ("qemu", "fedora-42=/nowhere/at/all", "the image of fedora-42 is not there: /nowhere/at/all"),
+    ],
+)
+def test_image_that_can_not_be_is_named(tmp_path: Path, kind: str, image: str | None, told: str | None) -> None:
+    (tmp_path / "image").touch()
+    said = unknown_image(kind, image.replace("FILE", str(tmp_path / "image")) if image else None)
+    if told is None:
+        assert said is None
+    else:
+        assert said is not None and said.startswith(told.replace("FILE", str(tmp_path / "image")))
 
 
 def test_image_that_is_not_the_pinned_one_is_refused() -> None:
