@@ -17,6 +17,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 import tty
 from typing import Any
@@ -119,10 +120,24 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
             os.killpg(process.pid, signal.SIGKILL)
     status = process.wait()
     os.close(exit_watch)
+    for fd in open_pipes:
+        _keep_open(fd)
     out, err = (base64.b64encode(b"".join(chunks)).decode() for chunks in written.values())
     process.stdout.close()
     process.stderr.close()
     return {"status": 124 if timed_out else status, "timed_out": timed_out, "out": out, "err": err}
+
+
+def _keep_open(fd: int) -> None:
+    """Reads on until nobody can write any more: a daemon must not end because of its output."""
+    kept = os.dup(fd)
+
+    def discard() -> None:
+        while os.read(kept, _CHUNK):
+            pass
+        os.close(kept)
+
+    threading.Thread(target=discard, daemon=True).start()
 
 
 if __name__ == "__main__":
