@@ -96,6 +96,9 @@ WORLD = """
     file = pkgs.writeText "data" "from the store";
   in ''
     start_all()
+    with subtest("the network is there"):
+        web.wait_for_unit("network.target")
+        web.wait_for_unit("network-online.target")
     with subtest("what is installed"):
         assert web.succeed("greet") == "hello\\n"
         assert web.succeed("/run/current-system/sw/bin/greet") == "hello\\n"
@@ -121,8 +124,8 @@ def test_scripts_find_what_they_rely_on(tmp_path: Path) -> None:
     done = _run(tmp_path, WORLD, "--junit-xml", str(tmp_path / "junit.xml"))
     assert done.returncode == 0, done.stderr
     suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
-    names = ["world", "what is installed", "a unit that fails does not end the test", "specialisations"]
-    assert [case.get("name") for case in suite] == names
+    parts = ("the network is there", "what is installed", "a unit that fails does not end the test", "specialisations")
+    assert [case.get("name") for case in suite] == ["world", *parts]
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,14 @@ let
     else
       import ../../nixos-compat/library.nix { inherit nixpkgs; };
 
+  # Tests of the years in which NixOS's machines had only IPv4 count on it.
+  hasIPv6 =
+    let
+      networks = nixpkgs + "/nixos/lib/testing/network.nix";
+    in
+    nixpkgs == null
+    || builtins.pathExists networks && lib.hasInfix "2001:db8" (builtins.readFile networks);
+
   nodeFor =
     hasNixpkgs:
     import ./node.nix {
@@ -31,6 +39,7 @@ let
         hasNixpkgs
         forNixos
         ;
+      inherit hasIPv6;
       declaresInterfaces = nixpkgs == null;
     };
   node = nodeFor (nixpkgs != null);
