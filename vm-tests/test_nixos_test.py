@@ -87,6 +87,12 @@ WORLD = """
     specialisation.other.configuration = { lib, ... }: {
       environment.etc."test/content".text = lib.mkForce "other ${nodes.other.environment.etc."test/name".text}";
     };
+    specialisation.apart = {
+      inheritParentConfig = false;
+      configuration = { config, pkgs, ... }: {
+        environment.etc."test/apart".text = "${config.testing.name} ${pkgs.python3.interpreter}";
+      };
+    };
   };
   nodes.other = { config, ... }: {
     environment.etc."test/name".text = config.testing.name;
@@ -114,6 +120,9 @@ WORLD = """
         web.succeed("${nodes.web.system.build.toplevel}/bin/switch-to-configuration test >&2 || [ $? = 4 ]")
         web.succeed("/run/current-system/specialisation/other/bin/switch-to-configuration test >&2 || [ $? = 4 ]")
         assert web.succeed("cat /etc/test/content") == "other other"
+        web.succeed("${toplevel}/specialisation/apart/bin/switch-to-configuration test >&2 || [ $? = 4 ]")
+        web.fail("test -e /etc/test/content")
+        assert web.succeed("cat /etc/test/apart") == "web /usr/bin/python3"
         other.succeed("${nodes.web.config.system.build.toplevel}/bin/switch-to-configuration check")
   '';
 }
