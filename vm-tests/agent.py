@@ -25,6 +25,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 import time
 import tty
 from typing import Any
@@ -131,6 +132,8 @@ def _run(request: dict[str, Any]) -> dict[str, Any]:
             os.killpg(process.pid, signal.SIGKILL)
     status = process.wait()
     os.close(exit_watch)
+    for fd in open_pipes:
+        _keep_open(fd)
     out, err = (base64.b64encode(b"".join(chunks)).decode() for chunks in written.values())
     process.stdout.close()
     process.stderr.close()
@@ -228,6 +231,18 @@ class _Interaction:
 
     def _resize(self, size: list[int]) -> None:
         fcntl.ioctl(self._output, termios.TIOCSWINSZ, struct.pack("HHHH", size[0], size[1], 0, 0))
+
+
+def _keep_open(fd: int) -> None:
+    """Reads on until nobody can write any more: a daemon must not end because of its output."""
+    kept = os.dup(fd)
+
+    def discard() -> None:
+        while os.read(kept, _CHUNK):
+            pass
+        os.close(kept)
+
+    threading.Thread(target=discard, daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def run(
 ) -> Completed:
     """Runs `argv` in its own process group, which is killed at the time limit.
 
-    Ends with the process, not with its pipes: a daemon that it left behind may keep those open.
+    Ends with the process, not with its pipes: a daemon that it left behind may keep those open, and write to them.
     """
     source: int | IO[bytes]
     if isinstance(stdin, bytes):
@@ -97,6 +98,8 @@ def _collect(process: subprocess.Popen[bytes], feed: memoryview, deadline: float
             timed_out = _pump(process, selector, written, feed, exit_watch, deadline)
         finally:
             os.close(exit_watch)
+        for fd in written.keys() & {key.fd for key in selector.get_map().values()}:
+            _keep_open(fd)
     out, err = (b"".join(chunks) for chunks in written.values())
     if timed_out:
         kill_group(process)
@@ -133,6 +136,19 @@ def _pump(
                 feed = _write_some(process, fd, feed, selector)
         if ended and not moved:
             return False
+
+
+def _keep_open(fd: int) -> None:
+    """Reads what is written after all, until nobody can write any more: a daemon must not end because of its output."""
+    kept = os.dup(fd)
+    os.set_blocking(kept, True)
+
+    def discard() -> None:
+        while os.read(kept, _CHUNK):
+            pass
+        os.close(kept)
+
+    threading.Thread(target=discard, daemon=True, name="output").start()
 
 
 def _read_some(fd: int, chunks: list[bytes], selector: selectors.BaseSelector) -> bool:

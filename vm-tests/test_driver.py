@@ -83,6 +83,13 @@ def test_daemon_that_keeps_the_output_open_delays_nothing(machine: SystemdMachin
 
 
 @_ALL_KINDS
+def test_daemon_may_write_to_the_output_that_it_keeps(machine: SystemdMachine) -> None:
+    machine.succeed("mkfifo /tmp/words; (cat /tmp/words | tee /tmp/heard &)")
+    machine.succeed("echo hello >/tmp/words")
+    machine.wait_until_succeeds("grep -q hello /tmp/heard", timeout=20)
+
+
+@_ALL_KINDS
 def test_dead_machine_is_neither_success_nor_failure(machine: SystemdMachine) -> None:
     machine.connect()
     machine.crash()

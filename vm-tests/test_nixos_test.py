@@ -92,6 +92,12 @@ WORLD = """
     specialisation.other.configuration = { lib, ... }: {
       environment.etc."test/content".text = lib.mkForce "other ${nodes.other.environment.etc."test/name".text}";
     };
+    specialisation.apart = {
+      inheritParentConfig = false;
+      configuration = { config, pkgs, ... }: {
+        environment.etc."test/apart".text = "${config.testing.name} ${pkgs.python3.interpreter}";
+      };
+    };
   };
   nodes.other = { config, ... }: {
     environment.etc."test/name".text = config.testing.name;
@@ -101,6 +107,9 @@ WORLD = """
     file = pkgs.writeText "data" "from the store";
   in ''
     start_all()
+    with subtest("the network is there"):
+        web.wait_for_unit("network.target")
+        web.wait_for_unit("network-online.target")
     with subtest("what is installed"):
         assert web.succeed("greet") == "hello\\n"
         assert web.succeed("/run/current-system/sw/bin/greet") == "hello\\n"
@@ -116,6 +125,9 @@ WORLD = """
         web.succeed("${nodes.web.system.build.toplevel}/bin/switch-to-configuration test >&2 || [ $? = 4 ]")
         web.succeed("/run/current-system/specialisation/other/bin/switch-to-configuration test >&2 || [ $? = 4 ]")
         assert web.succeed("cat /etc/test/content") == "other other"
+        web.succeed("${toplevel}/specialisation/apart/bin/switch-to-configuration test >&2 || [ $? = 4 ]")
+        web.fail("test -e /etc/test/content")
+        assert web.succeed("cat /etc/test/apart") == "web /usr/bin/python3"
         other.succeed("${nodes.web.config.system.build.toplevel}/bin/switch-to-configuration check")
   '';
 }
@@ -126,8 +138,8 @@ def test_scripts_find_what_they_rely_on(tmp_path: Path) -> None:
     done = _run(tmp_path, WORLD, "--junit-xml", str(tmp_path / "junit.xml"))
     assert done.returncode == 0, done.stderr
     suite = ET.parse(tmp_path / "junit.xml").getroot()[0]
-    names = ["world", "what is installed", "a unit that fails does not end the test", "specialisations"]
-    assert [case.get("name") for case in suite] == names
+    parts = ("the network is there", "what is installed", "a unit that fails does not end the test", "specialisations")
+    assert [case.get("name") for case in suite] == ["world", *parts]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,13 @@ let
   # A nixpkgs may be a library alone, which declares no options.
   hasModules = nixpkgs != null && builtins.pathExists (nixpkgs + "/nixos/modules/module-list.nix");
 
+  # Tests of the years in which NixOS's machines had only IPv4 count on it.
+  hasIPv6 =
+    let
+      networks = nixpkgs + "/nixos/lib/testing/network.nix";
+    in
+    !hasModules || builtins.pathExists networks && lib.hasInfix "2001:db8" (builtins.readFile networks);
+
   nodeFor =
     hasNixpkgs:
     import ./node.nix {
@@ -39,6 +46,7 @@ let
         forNixos
         hostPlatform
         ;
+      inherit hasIPv6;
       declaresInterfaces = !hasModules;
     };
   node = nodeFor hasModules;

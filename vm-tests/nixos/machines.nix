@@ -14,8 +14,8 @@ let
       evaluation = system-manager.lib.evalSystemConfig {
         inherit name;
         modules = [
-          node
-          { testing = { inherit name number; }; }
+          machine
+          { options.specialisation = standingAlone; }
           config.defaults
           kindDefaults
           config.extraBaseModules
@@ -24,6 +24,18 @@ let
         specialArgs = visible // config.node.specialArgs;
       };
       number = numbers.${name};
+      machine.imports = [
+        node
+        { testing = { inherit name number; }; }
+      ];
+      # A variant without its parent's configuration is still one of this machine.
+      standingAlone = lib.mkOption {
+        type = lib.types.attrsOf (
+          lib.types.submodule (variant: {
+            config.configuration = lib.mkIf (!variant.config.inheritParentConfig) machine;
+          })
+        );
+      };
     in
     # Scripts and modules read `nodes.NAME.services`, and those of some years `nodes.NAME.config.services`.
     evaluation.config

@@ -6,6 +6,8 @@
   hasNixpkgs,
   # Whether nobody else declares the options of NixOS about networks.
   declaresInterfaces,
+  # Whether machines have addresses of IPv6.
+  hasIPv6,
   # Whether the test knows nothing of a distribution.
   forNixos,
   # The system of the machines, or null for the one that evaluates.
@@ -22,7 +24,10 @@ let
   facts = config.nixos-compat.distributionFacts;
 in
 {
-  imports = [ ./virtualisation.nix ] ++ lib.optional declaresInterfaces ./interfaces.nix;
+  imports = [
+    (import ./virtualisation.nix { inherit hasIPv6; })
+  ]
+  ++ lib.optional declaresInterfaces ./interfaces.nix;
 
   # Files of the distribution give way to the node's, which on NixOS are the only ones.
   options.environment.etc = lib.mkOption {

@@ -1,5 +1,6 @@
 # Options that tests set about the machine itself. NixOS has them for its own virtual machines; here the run decides
 # what a machine is, so that they are read by nobody.
+{ hasIPv6 }:
 {
   config,
   lib,
@@ -76,7 +77,9 @@ in
       };
       primaryIPv6Address = mkOption {
         type = types.str;
-        default = lib.optionalString (vlans != [ ]) "2001:db8:${toString first}::${toString number}";
+        default = lib.optionalString (
+          hasIPv6 && vlans != [ ]
+        ) "2001:db8:${toString first}::${toString number}";
         description = "The same for IPv6.";
       };
     };
@@ -108,13 +111,10 @@ in
             prefixLength = 24;
           }
         ];
-        # Tests of the years without it count on those that they set being all.
-        ipv6.addresses = lib.mkDefault [
-          {
-            address = "2001:db8:${toString vlan}::${toString number}";
-            prefixLength = 64;
-          }
-        ];
+        ipv6.addresses = lib.optional hasIPv6 {
+          address = "2001:db8:${toString vlan}::${toString number}";
+          prefixLength = 64;
+        };
       }
     ) vlans
   );
