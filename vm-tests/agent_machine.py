@@ -122,7 +122,7 @@ class AgentMachine(SystemdMachine):
             raise self._die(f"while booting: {error}") from error
         self._connected, self._rebooted = True, False
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
-        self.join_network(self.network_device)
+        self.booted(self.network_device)
 
     def _line(self) -> Channel:
         if self._channel is None:

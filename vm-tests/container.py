@@ -164,7 +164,7 @@ class Container(SystemdMachine):
                 raise self._die(f"the machine did not boot within {_BOOT_LIMIT:g} seconds")
             time.sleep(0.02)
         self.log(f"connected after {time.monotonic() - begin:.2f} seconds")
-        self.join_network("eth1")
+        self.booted("eth1")
 
     def _booted(self) -> bool:
         leader = self._find_leader()

@@ -61,6 +61,8 @@ class Machine(ABC):
         """Whether a command fails with any of its parts, by `set -euo pipefail`; old drivers had nothing like it."""
         self.callbacks: list[Callable[[], None]] = []
         """What to check before each command and each try of a wait; see `polling.py`."""
+        self.when_up: list[Callable[[], None]] = []
+        """What to do when it is up for the first time, before the first command."""
         self.started = False
         self.port: Port | None = None
         """Where it is plugged into a network of machines, if it is."""
@@ -336,8 +338,14 @@ class Machine(ABC):
             raise MachineError(f"{self.name}: there is no network; make one with `Network` and pass it to the machine")
         return self.port
 
-    def join_network(self, device: str) -> None:
-        """Gives the machine its address, after each boot."""
+    def booted(self, device: str) -> None:
+        """Gives the machine its address after each boot, and does what is to be done after the first."""
+        self._join_network(device)
+        waiting, self.when_up = self.when_up, []
+        for action in waiting:
+            action()
+
+    def _join_network(self, device: str) -> None:
         if self.port is not None:
             done = self.run_script(self.port.setup_script(device), _PROBE_LIMIT * self.time_factor)
             if done.status != 0:

@@ -136,7 +136,7 @@ class Qemu(ScreenMachine):
         channel.boot_id = (self._template / "boot-id").read_text()
         self._connected = True
         self.run_script(f"date --set=@{time.time():.3f}", _STEP_LIMIT)
-        self.join_network(self.network_device)
+        self.booted(self.network_device)
 
     def monitor(self) -> Qmp:
         """Returns the connection to QEMU's monitor."""
