@@ -15,6 +15,7 @@ import runs
 from errors import MachineError, MachineUnavailable
 from network import Interface, Network
 from systemd_api import SystemdMachine
+from verdict import Judgement, Watch, pronounce
 
 MakeMachine = Callable[..., SystemdMachine]
 
@@ -113,6 +114,7 @@ class Recorder:
 def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Path) -> Iterator[MakeMachine]:
     """Gives a function that makes machines; they are released when the test ends, however it ends."""
     made: list[SystemdMachine] = []
+    watches: list[tuple[SystemdMachine, Watch]] = []
 
     def make(name: str = "machine", **options: Any) -> SystemdMachine:
         options = {"image": request.config.getoption("--image"), **options}
@@ -121,6 +123,7 @@ def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Pa
         except MachineUnavailable as lacking:
             pytest.skip(str(lacking))
         made.append(machine)
+        watches.append((machine, _watch(machine, machine_kind, options)))
         return machine
 
     try:
@@ -131,9 +134,29 @@ def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Pa
                 _show_journal(machine)
         elif lost := [machine.name for machine in made if machine.is_lost()]:
             raise MachineError(f"the test ended well, but these machines did not live to see it: {', '.join(lost)}")
+        elif report is not None and report.passed:
+            accepted = _left_on_purpose(request.node)
+            for machine, watch in watches:
+                pronounce(machine, watch.complaints(), accepted)
     finally:
         for machine in made:
             machine.release()
+
+
+def _left_on_purpose(test: pytest.Item) -> list[str]:
+    markers = list(test.iter_markers("leaves"))
+    if any(not marker.kwargs.get("why") for marker in markers):
+        raise ValueError(f"{test.nodeid}: `leaves` needs a `why`")
+    return [text for marker in markers for text in marker.args]
+
+
+_fresh: dict[object, Judgement] = {}
+"""What the judges say of machines that nothing was done to, by what these were made from."""
+
+
+def _watch(machine: SystemdMachine, kind: str, options: Mapping[str, Any]) -> Watch:
+    key = (kind, *(f"{name}={value}" for name, value in sorted(options.items()) if name not in ("network", "out_dir")))
+    return Watch(machine, _fresh, key)
 
 
 @pytest.fixture

@@ -61,16 +61,18 @@ class Machine(ABC):
         """Whether a command fails with any of its parts, by `set -euo pipefail`; old drivers had nothing like it."""
         self.callbacks: list[Callable[[], None]] = []
         """What to check before each command and each try of a wait; see `polling.py`."""
+        self.when_up: list[Callable[[], None]] = []
+        """What to do when it is up for the first time, before the first command."""
+        self.start_waits = False
+        """Whether `start` waits until that is done."""
         self.started = False
-        self.first_boot: Callable[[], None] | None = None
-        """What is done once, as soon as the machine takes commands."""
         self.network: Network | None = None
         """The network of machines that it is plugged into, if it is."""
 
     def start(self, allow_reboot: bool = False) -> None:
-        """Boots the machine, or does nothing when it is up. Waits only where there is something to do in it first."""
+        """Boots the machine, or does nothing when it is up. Doesn't wait for it, unless `start_waits`."""
         self.boot(allow_reboot)
-        if self.first_boot is not None:
+        if self.start_waits and self.when_up:
             self.connect()
 
     # What a kind provides.
@@ -357,9 +359,9 @@ class Machine(ABC):
             done = self.run_script(script, _PROBE_LIMIT * self.time_factor)
             if done.status != 0:
                 raise MachineError(f"{self.name}: joining the network: {done.errors}")
-        todo, self.first_boot = self.first_boot, None
-        if todo is not None:
-            todo()
+        waiting, self.when_up = self.when_up, []
+        for action in waiting:
+            action()
 
     def sleep(self, secs: float) -> None:
         """Lets time pass in the machine."""

@@ -22,6 +22,7 @@ from machine import Machine
 from network import Interface, Network
 from polling import PollingCondition
 from systemd_api import SystemdMachine
+from verdict import Watch, pronounce
 
 
 class ScriptLog:
@@ -54,6 +55,7 @@ class Session:
         """Makes the machines that a configuration names; see `driver.py` for the keys."""
         self.machines: list[SystemdMachine] = []
         self.subtests: list[tuple[str, float, str | None]] = []
+        self._watches: list[tuple[SystemdMachine, Watch]] = []
         self._out_dir = out_dir
         self._machine_options = machines
         self._hosts = hosts
@@ -104,10 +106,12 @@ class Session:
             options["network"] = self._network
         machine = kinds.make_machine(kind, host, out_dir=self._out_dir, **options)
         self.machines.append(machine)
+        self._watches.append((machine, Watch(machine)))
         machine.search_path = tuple(search_path)
         machine.strict = strict
         if closures or setup:
-            machine.first_boot = lambda: _set_up(machine, closures, setup)
+            machine.when_up.append(lambda: _set_up(machine, closures, setup))
+            machine.start_waits = True
         return machine
 
     # The words of a script.
@@ -192,6 +196,20 @@ class Session:
         lost = [machine.name for machine in self.machines if machine.is_lost()]
         if lost:
             raise MachineError(f"the test script ended well, but these machines did not: {', '.join(lost)}")
+        for machine, watch in self._watches:
+            _pronounce(machine, watch.complaints())
+
+
+def _pronounce(machine: Machine, news: list[str]) -> None:
+    """Raises when a database of accounts is broken; whatever else the judges say may be what the script is about.
+
+    That a home or a shell does not exist is how an account was declared.
+    """
+    broken = [line for line in news if line.startswith(("pwck: ", "grpck: ")) and not line.endswith("does not exist")]
+    for line in news:
+        if line not in broken:
+            machine.log(f"warning: {line}")
+    pronounce(machine, broken)
 
 
 def _set_up(machine: SystemdMachine, closures: Iterable[str], setup: str) -> None:

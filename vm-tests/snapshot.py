@@ -53,10 +53,10 @@ json.dump(tree, sys.stdout)
 """
 
 
-def run_python(machine: Machine, program: str, *arguments: str) -> str:
+def run_python(machine: Machine, program: str, *arguments: str, timeout: float | None = None) -> str:
     """Runs a Python program in the machine and returns its stdout. Needs python3 there."""
     words = " ".join(map(shlex.quote, arguments))
-    return machine.succeed(f"python3 -I - {words} <<'END OF PROGRAM'\n{program}\nEND OF PROGRAM\n")
+    return machine.succeed(f"python3 -I - {words} <<'END OF PROGRAM'\n{program}\nEND OF PROGRAM\n", timeout=timeout)
 
 
 def take_snapshot(machine: Machine, tree: str = "/etc", *, mtimes: bool = False) -> Snapshot:

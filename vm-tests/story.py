@@ -69,7 +69,7 @@ def live_through(machine: SystemdMachine, folder: Path) -> None:
     machine.wait_for_unit("multi-user.target")
     machine.fail("command -v nix")
     machine.succeed("echo theirs >/etc/sm-foreign; chmod 600 /etc/sm-foreign; chown daemon:adm /etc/sm-foreign")
-    before, baseline = take_snapshot(machine), judge(machine)
+    before, baseline = take_snapshot(machine), judge(machine, complete=True)
     one, two = (host.bring(CONFIGURATION.replace("VERSION", version)) for version in ("one", "two"))
     # What was brought in is not what this is about: a copy that is cut short is copied again.
     machine.succeed("sync")
@@ -90,11 +90,11 @@ def live_through(machine: SystemdMachine, folder: Path) -> None:
     machine.wait_for_unit("multi-user.target")
     host.run("activate")
     _require(host, "two")
-    verdict(machine, baseline, _UNITS)
+    verdict(machine, baseline, _UNITS, complete=True)
 
     host.run("deactivate")
     _require_as_before(machine, before)
     _cut_power(machine)
     machine.wait_for_unit("multi-user.target")
     _require_as_before(machine, before)
-    verdict(machine, baseline)
+    verdict(machine, baseline, complete=True)

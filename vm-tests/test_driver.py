@@ -142,6 +142,7 @@ def test_waiting_ends_at_its_limit(machine: SystemdMachine) -> None:
 
 
 @_ALL_KINDS
+@pytest.mark.leaves("failed unit: failing.service", why="it is to fail")
 def test_waiting_for_a_unit_ends_when_it_can_not_become_active(machine: SystemdMachine) -> None:
     machine.wait_for_unit("multi-user.target")
     machine.succeed(f"printf %s '{_FAILING}' >/run/systemd/system/failing.service; systemctl daemon-reload")

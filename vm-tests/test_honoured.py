@@ -174,6 +174,7 @@ HONOURED = {
 
 @pytest.mark.skipif(LACKING is not None, reason=str(LACKING))
 @pytest.mark.parametrize("name", HONOURED)
+@pytest.mark.leaves("'/home/person' does not exist", "conffile: /etc/pam.d/other", why="so the machine was prepared")
 def test_an_option_is_used_and_goes_away(
     make_machine: Callable[..., SystemdMachine], tmp_path: Path, name: str
 ) -> None:

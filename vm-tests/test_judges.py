@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from closure import push_binary
+from conftest import MakeMachine
 from errors import RequestedAssertionFailed
+from kinds import missing
 from snapshot import assert_same, differences, take_snapshot
 from systemd_api import SystemdMachine
-from verdict import changed_by_rpm, judge, verdict
+from verdict import changed_files, complaints, judge, verdict
 
 pytestmark = pytest.mark.kinds("container", "uml", "qemu")
 
@@ -78,6 +83,7 @@ def test_verdict_is_silent_when_nothing_is_wrong(machine: SystemdMachine) -> Non
         ("rm /etc/skel/.profile", "changed conffile: /etc/skel/.profile"),
     ],
 )
+@pytest.mark.leaves("pwck: ", "grpck: ", "unit: bad.service", "conffile: /etc/skel/.profile", why="it is the damage")
 def test_verdict_names_new_damage(machine: SystemdMachine, damage: str, complaint: str) -> None:
     baseline = judge(machine)
     machine.succeed(damage)
@@ -85,11 +91,58 @@ def test_verdict_names_new_damage(machine: SystemdMachine, damage: str, complain
         verdict(machine, baseline)
 
 
+@pytest.mark.leaves("changed conffile: /etc/skel/.profile", why="it is the damage")
+def test_verdict_names_every_changed_file_of_a_package_when_it_is_complete(
+    make_machine: MakeMachine, machine_kind: str
+) -> None:
+    if lacking := missing(machine_kind, "debian-12"):
+        pytest.skip(lacking)
+    machine = make_machine(image="debian-12")
+    baseline = judge(machine, complete=True)
+    machine.succeed("echo changed >>/usr/share/common-licenses/GPL-3; echo changed >>/etc/skel/.profile")
+    damage = ["changed conffile: /etc/skel/.profile", "changed packaged file: /usr/share/common-licenses/GPL-3"]
+    assert complaints(judge(machine, complete=True), baseline) == damage
+    assert complaints(judge(machine), baseline) == damage[:1]
+
+
 def test_verdict_names_bad_units(machine: SystemdMachine) -> None:
     baseline = judge(machine)
     machine.succeed("printf '[Service]\\nExecStart=/no/such/program\\n' >/etc/systemd/system/bad.service")
     with pytest.raises(RequestedAssertionFailed, match=r"systemd-analyze: .*bad\.service"):
         verdict(machine, baseline, units=["bad.service"])
+
+
+_WATCHED = """
+import pytest
+
+def test_damages(machine):
+    machine.succeed("echo changed >>/etc/skel/.profile; systemd-run --wait --unit=bad /bin/false || true")
+
+@pytest.mark.leaves("unit: bad.service", why="it is to fail")
+@pytest.mark.leaves("conffile: /etc/skel/.profile", why="it is changed on purpose")
+def test_damages_on_purpose(machine):
+    test_damages(machine)
+
+def test_fails_by_itself(machine):
+    test_damages(machine)
+    assert False
+
+def test_is_off_in_the_end(machine):
+    test_damages(machine)
+    machine.crash()
+"""
+
+
+@pytest.mark.kinds("container")
+def test_every_test_of_a_machine_ends_with_the_verdict(machine_kind: str, tmp_path: Path) -> None:
+    (tmp_path / "test_watched.py").write_text(_WATCHED)
+    here = Path(__file__).parent
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "conftest", "--kind", machine_kind]
+    argv += ["-c", str(here / "pyproject.toml"), "--rootdir", str(tmp_path), str(tmp_path / "test_watched.py")]
+    done = subprocess.run(argv, cwd=here, capture_output=True, text=True, timeout=300, check=False)
+    assert "1 failed, 3 passed, 1 error" in done.stdout
+    assert re.search(r"^ERROR \S*test_watched\.py::test_damages\[container\]", done.stdout, re.MULTILINE)
+    assert "failed unit: bad.service\nE           changed conffile: /etc/skel/.profile\n" in done.stdout
 
 
 def test_pushed_program_runs(machine: SystemdMachine, tmp_path: Path) -> None:
@@ -108,9 +161,11 @@ def test_pushed_program_runs(machine: SystemdMachine, tmp_path: Path) -> None:
         ("missing   c /etc/issue", "/etc/issue", "it is gone"),
         ("missing     /etc/a file (Permission denied)", "/etc/a file", "with a space, and a reason"),
         ("..5......    /usr/bin/tool", "/usr/bin/tool", "no configuration file"),
+        ("??5??????   /usr/bin/other", "/usr/bin/other", "what dpkg says"),
         ("..?......  c /etc/shadow", None, "it could not be read"),
         ("Unsatisfied dependencies for x:", None, "no file at all"),
     ],
 )
-def test_reports_of_rpm_are_read(line: str, changed: str | None, why: str) -> None:
-    assert changed_by_rpm(f"{line}\n") == ({changed} if changed else set()), why
+def test_reports_of_package_managers_are_read(line: str, changed: str | None, why: str) -> None:
+    assert changed_files(f"{line}\n") == ({changed} if changed else set()), why
+    assert changed_files(f"{line}\n", configuration=True) == ({changed} if changed and "  c /" in line else set()), why

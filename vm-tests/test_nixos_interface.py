@@ -39,6 +39,7 @@ def host(machine: SystemdMachine, tmp_path: Path) -> Host:
     return Host(machine, tmp_path)
 
 
+@pytest.mark.leaves("failed unit: sm-bad.service", why="it is to fail")
 def test_switch_to_configuration_has_the_actions_messages_and_codes_of_nixos(host: Host) -> None:
     machine = host.machine
     toplevel = host.bring(CONFIGURATION)

@@ -285,6 +285,7 @@ WELL = (
 )
 
 
+@pytest.mark.leaves("failed unit: sm-bad.service", "failed unit: theirs.service", why="they are to fail")
 def test_only_failures_of_this_run_fail_it_and_all_are_told(host: Host) -> None:
     machine = host.machine
     machine.succeed("systemd-run --quiet --unit=theirs /bin/false")
@@ -357,6 +358,7 @@ def test_a_stop_of_45_seconds_loses_no_restart(host: Host) -> None:
     assert version_of(host, "sm-slow.service") == "2"
 
 
+@pytest.mark.leaves("failed unit: switch.service", why="it is the run that was killed")
 def test_a_switch_that_is_killed_resumes_and_two_at_once_are_refused(host: Host) -> None:
     machine = host.machine
     first, second = (host.bring(SLOW.replace("VERSION", v)) for v in "12")

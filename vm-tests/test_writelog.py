@@ -14,9 +14,9 @@ from writelog import Write, read_log, replay, surviving
 _SECTOR = 512
 
 
-def _log(path: Path, entries: list[tuple[int, bytes, int]], tail: bytes = b"") -> Path:
+def _log(path: Path, entries: list[tuple[int, bytes, int]], tail: bytes = b"", counted: int = 0) -> Path:
     """Writes a log of (sector, data, flags)."""
-    data = struct.pack("<QQQI", 0x6A736677736872, 1, 0, _SECTOR).ljust(_SECTOR, b"\0")
+    data = struct.pack("<QQQI", 0x6A736677736872, 1, counted, _SECTOR).ljust(_SECTOR, b"\0")
     for sector, content, flags in entries:
         data += struct.pack("<QQQQ", sector, len(content) // _SECTOR, flags, 0).ljust(_SECTOR, b"\0") + content
     path.write_bytes(data + tail)
@@ -34,6 +34,12 @@ def test_log_is_read_up_to_its_last_whole_entry(tmp_path: Path) -> None:
     ]
     unused = read_log(_log(tmp_path / "log", [(3, one, 0)], b"\0" * 4096))
     assert len(unused) == 1
+
+
+def test_log_with_a_hole_is_refused(tmp_path: Path) -> None:
+    log = _log(tmp_path / "log", [(3, b"1" * _SECTOR, 0), (0, b"", 0), (5, b"2" * _SECTOR, 1)], counted=3)
+    with pytest.raises(MachineError, match="has 3 entries, of which only 1 can be read"):
+        read_log(log)
 
 
 def test_other_file_is_no_log(tmp_path: Path) -> None:

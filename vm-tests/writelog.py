@@ -38,7 +38,7 @@ def read_log(path: Path) -> list[Write]:
     """Reads all whole entries of a log, also those that its superblock doesn't count yet."""
     size = path.stat().st_size
     with path.open("rb") as log:
-        magic, _, _, sector = _SUPER.unpack(log.read(_SUPER.size))
+        magic, _, counted, sector = _SUPER.unpack(log.read(_SUPER.size))
         if magic != _MAGIC:
             raise MachineError(f"`{path}` is not a log of writes")
         entries, position = [], sector
@@ -53,6 +53,8 @@ def read_log(path: Path) -> list[Write]:
             if position > size:
                 break
             entries.append(Write(start * sector, length, bool(flags & _FLUSH), bool(flags & _FUA), discard, data))
+    if len(entries) < counted:
+        raise MachineError(f"`{path}` has {counted} entries, of which only {len(entries)} can be read")
     return entries
 
 
