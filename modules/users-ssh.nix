@@ -11,7 +11,7 @@ let
 
   keyOptions.options.openssh.authorizedKeys = {
     keys = mkOption {
-      type = types.listOf (types.strMatching "[^\n]+");
+      type = types.listOf types.singleLineStr;
       default = [ ];
       example = [ "ssh-ed25519 AAAA... alice@example.org" ];
       description = "Public keys with which one can log in as this user, besides those in its home.";

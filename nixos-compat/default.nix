@@ -32,6 +32,22 @@ let
   listed = map moduleFile entries.right;
   isListed = setOf listed;
   isInTree = name: isListed ? "${root}/${name}";
+  # Options may be in a file of their own, which a `default.nix` beside or above it imports.
+  ownerOf =
+    file:
+    let
+      folder = dirOf file;
+      entry = "${folder}/default.nix";
+    in
+    if isListed ? ${file} || folder == root || !(lib.hasPrefix "${root}/" file) then
+      file
+    else if isListed ? ${entry} then
+      entry
+    else
+      let
+        above = ownerOf folder;
+      in
+      if above == folder then file else above;
   infrastructure = lib.filter (f: isListed ? ${f}) (
     map (f: "${root}/${f}") (import ./infrastructure.nix)
   );
@@ -111,7 +127,12 @@ let
 
       acts = file: !(borrowed file) || inForce ? ${toString file};
       findings = import ./findings.nix {
-        inherit lib root acts;
+        inherit
+          lib
+          root
+          acts
+          ownerOf
+          ;
         # One that ours replace would never get into force, however often it is imported.
         isRelevant =
           file:

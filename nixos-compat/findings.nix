@@ -6,6 +6,8 @@
   acts,
   # Whether a file is a module that could be imported to make a setting work.
   isRelevant,
+  # The module that a file belongs to, when it is a part of one.
+  ownerOf,
   # Services that the distribution runs itself.
   provided,
   # What the modules set, see definitions.nix.
@@ -29,7 +31,7 @@ let
 
   # Services that the distribution runs are not to be set up a second time.
   isProvided = name: lib.any (p: name == p || lib.hasPrefix "${p}." name) provided;
-  modulesOf = name: lib.filter isRelevant (lib.concatMap filesOf byOption.${name});
+  modulesOf = name: lib.filter isRelevant (map ownerOf (lib.concatMap filesOf byOption.${name}));
   actionable = lib.filter (name: !(isProvided name) && modulesOf name != [ ]) (
     builtins.attrNames byOption
   );

@@ -160,6 +160,12 @@ def test_settings_that_would_do_harm_are_refused_before_anything_changes(host: H
     host.refuses(f"{{ services.openssh = {{ enable = true; {settings} }}; }}", refusal)
 
 
+def test_an_sshd_that_is_off_is_started_where_nothing_else_is_said(host: Host) -> None:
+    host.machine.succeed("systemctl stop ssh.service")
+    host.switch("{ services.openssh.enable = true; }")
+    assert host.machine.succeed("systemctl is-active ssh.service") == "active\n"
+
+
 def test_an_sshd_that_never_ran_is_started_and_told(host: Host) -> None:
     machine = host.machine
     machine.succeed("systemctl stop ssh.service && rm /etc/ssh/ssh_host_* && rm -rf /run/sshd && ssh-keygen -A")

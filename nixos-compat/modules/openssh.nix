@@ -244,10 +244,6 @@ in
           inherit text;
           mode = "0600";
         };
-        "systemd/system/${unit}.d/system-manager-openssh.conf".text = ''
-          [Unit]
-          X-Reload-Triggers=${file}
-        '';
       };
       system-manager.preActivationAssertions.openssh.script = ''
         ours=${file}
@@ -258,6 +254,13 @@ in
         password_users=${names (lib.filter hasPassword users)}
         ${builtins.readFile ./sshd-check.sh}
       '';
+    })
+    (lib.mkIf (text != "" || cfg.enable) {
+      # A unit with a drop-in of ours is one that a switch starts, where the target wants it.
+      environment.etc."systemd/system/${unit}.d/system-manager-openssh.conf".text = ''
+        [Unit]
+      ''
+      + lib.optionalString (text != "") "X-Reload-Triggers=${file}\n";
     })
     (lib.mkIf cfg.enable {
       environment.etc."systemd/system/multi-user.target.d/system-manager-openssh.conf".text = ''

@@ -21,7 +21,7 @@ in
         hashedPassword = "$6$salt$hash";
         packages = [ tool ];
         linger = true;
-        openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA alice" ];
+        openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA alice\n" ];
         openssh.authorizedKeys.keyFiles = [ ./file.txt ];
       };
       bob = {

@@ -3,6 +3,11 @@
   name = "networks";
 
   nodes.alone.virtualisation.vlans = [ ];
+  nodes.bare =
+    { lib, ... }:
+    {
+      networking.interfaces = lib.mkForce { };
+    };
 
   nodes.client = {
     virtualisation.vlans = [ 1 ];
@@ -10,7 +15,7 @@
       {
         address = "192.168.2.0";
         prefixLength = 24;
-        via = "192.168.1.3";
+        via = "192.168.1.4";
       }
     ];
   };
@@ -44,7 +49,7 @@
           {
             address = "0.0.0.0";
             prefixLength = 0;
-            via = "192.168.2.3";
+            via = "192.168.2.4";
           }
         ];
       };
@@ -77,5 +82,6 @@
       with subtest("one of no network reaches nobody"):
           assert "eth1" not in alone.succeed("ip address")
           assert alone.succeed("hostname") == "alone\n"
+          assert "192.168" not in bare.succeed("ip address show dev eth1")
     '';
 }

@@ -66,6 +66,11 @@ let
     { config, ... }:
     let
       inherit (config) networking;
+      # A node may say that nothing of an interface is set up.
+      none = {
+        addresses = [ ];
+        routes = [ ];
+      };
       length = a: "${a.address}/${toString a.prefixLength}";
       route = r: length r + lib.optionalString (r.via != null) " via ${r.via}";
       # A gateway is in the network of the first interface.
@@ -76,7 +81,9 @@ let
     lib.imap1 (
       index: vlan:
       let
-        inherit (networking.interfaces."eth${toString index}") ipv4 ipv6;
+        interface = networking.interfaces."eth${toString index}" or { };
+        ipv4 = interface.ipv4 or none;
+        ipv6 = interface.ipv6 or none;
       in
       {
         inherit vlan;

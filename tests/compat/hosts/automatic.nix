@@ -15,4 +15,6 @@
   # Its module is one that ours replace.
   nix.nrBuildUsers = 4;
   services.rotate.enable = true;
+  # Its options are in a file that its module imports.
+  services.gate.enable = true;
 }

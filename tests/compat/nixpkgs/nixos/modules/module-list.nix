@@ -13,6 +13,7 @@
   ./services/misc/rotate.nix
   ./services/security/certs.nix
   ./services/today/relay.nix
+  ./services/web/gate
   ./services/web/webd
   ./system/service/systemd/system.nix
   ./system/activation/activation-script.nix

@@ -1,0 +1,4 @@
+{ lib, ... }:
+{
+  options.services.gate.enable = lib.mkEnableOption "gate, which passes requests on";
+}
