@@ -6,6 +6,8 @@ Speaks lines of JSON over a serial port. Says {"ready": BOOT_ID} when it starts;
 "detach" is answered at once. A serial port drops what is more than its buffer, so a long request comes in pieces of
 JSON, {"part": TEXT}, each answered with {"took": LENGTH}, and then {"end": true}.
 
+{"clock": SECONDS} sets the time of day, and is answered with the same.
+
 A request with "interactive" gets its output as {"out"} while it runs, and takes input: {"in"} in base64, nothing for
 its end, each answered with {"took": LENGTH}. With a "size" it runs on a terminal, which {"size": [ROWS, COLUMNS]}
 changes. {"hangup": true} ends it.
@@ -55,6 +57,10 @@ def main(port: str) -> None:
                 request = json.loads(line)
             except ValueError:
                 _send(fd, {"garbled": len(line)})
+                continue
+            if "clock" in request:
+                time.clock_settime(time.CLOCK_REALTIME, request["clock"])
+                _send(fd, request)
                 continue
             if "part" in request:
                 parts += request["part"]

@@ -83,6 +83,13 @@ class Channel:
                 raise ChannelLost("the machine rebooted")
         return Interaction(self, self._sequence)
 
+    def set_clock(self, seconds: float) -> None:
+        """Gives the machine the time of day, without starting a program in it."""
+        self.tell({"clock": seconds})
+        deadline = time.monotonic() + _ANSWER_LIMIT
+        while "clock" not in self._message(deadline):
+            pass
+
     def fileno(self) -> int:
         """Returns the descriptor of the line."""
         return self._line.fileno()

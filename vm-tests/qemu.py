@@ -139,7 +139,7 @@ class Qemu(ScreenMachine):
         """Takes over the agent that the template had, and gives the clone the time of day."""
         channel.boot_id = (self._template / "boot-id").read_text()
         self._connected = True
-        self.run_script(f"date --set=@{time.time():.3f}", _STEP_LIMIT)
+        channel.set_clock(time.time())
         self.on_boot(self.network_devices())
 
     def monitor(self) -> Qmp:

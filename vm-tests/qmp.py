@@ -58,7 +58,7 @@ class Qmp:
         while (status := self.execute(command).get("status")) not in wanted:
             if status in refused or time.monotonic() > deadline:
                 raise MachineError(f"QEMU's `{command}` is `{status}`, not `{wanted[0]}`")
-            time.sleep(0.02)
+            time.sleep(0.002)
 
     def wait_for_event(self, name: str, device: str) -> None:
         """Waits until QEMU tells of an event of a device."""
