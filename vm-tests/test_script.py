@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -142,3 +143,17 @@ def test_machine_is_set_up_when_the_script_starts_it(tmp_path: Path) -> None:
 def test_several_machines_have_a_network(tmp_path: Path) -> None:
     done = _drive(tmp_path, _TALK, {"server": {}, "client": {}})
     assert done.returncode == 0, done.stderr
+
+
+def test_script_ends_with_the_verdict(tmp_path: Path) -> None:
+    # What the setup has done counts, too: the baseline is from before it.
+    setup = "systemd-run --wait --unit=bad /bin/false || true; useradd --no-create-home --home /nowhere person"
+    done = _drive(tmp_path, "web.succeed('echo changed >>/etc/skel/.profile')", {"web": {"setup": setup}})
+    assert done.returncode == 0, done.stderr
+    told = "failed unit: bad.service", "changed conffile: /etc/skel/.profile", "'/nowhere' does not exist"
+    assert [line for line in told if not re.search(f"web: warning: .*{re.escape(line)}", done.stderr)] == []
+
+    done = _drive(tmp_path, "web.succeed('echo broken:x:12345:54321::/:/bin/sh >>/etc/passwd')")
+    assert done.returncode == 1
+    assert "web: the verdict" in done.stderr
+    assert "pwck: user 'broken': no group 54321" in done.stderr
