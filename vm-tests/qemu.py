@@ -36,7 +36,9 @@ _MAC = "52:54:00:12:01:ff"
 _STEP_LIMIT = 120.0
 _FIRST_BOOT_LIMIT = 900.0
 _EMULATION_FACTOR = 6.0
-_RECIPE = 1
+_RECIPE = 2
+# A stock image has room for little more than itself. cloud-init lets it grow to what the disk has.
+_DISK_SIZE = "16G"
 
 
 def base_image(image: str) -> Path:
@@ -250,9 +252,9 @@ def _disk_arguments(disk: Path, log: Path | None) -> list[str]:
     return ["-blockdev", layer, "-blockdev", logged]
 
 
-def create_layer(base: Path, layer: Path, base_format: str = "qcow2") -> None:
-    """Makes an empty copy-on-write layer over a disk."""
-    _qemu_img("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(layer))
+def create_layer(base: Path, layer: Path, base_format: str = "qcow2", size: str | None = None) -> None:
+    """Makes an empty copy-on-write layer over a disk, of the same size where no other is given."""
+    _qemu_img("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(layer), *([size] if size else []))
 
 
 def _qemu_img(*arguments: str) -> None:
@@ -273,7 +275,7 @@ def template_of(image: str) -> Path:
 def _make_template(base: Path, directory: Path) -> None:
     """Boots an image by its own boot loader, lets cloud-init finish, and writes memory and devices to files."""
     make_seed(directory / "seed.iso", "machine", _PORT)
-    create_layer(base, directory / "disk.qcow2")
+    create_layer(base, directory / "disk.qcow2", size=_DISK_SIZE)
     machine = _Template("template", template=directory)
     with machine:
         machine.start()

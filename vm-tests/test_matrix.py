@@ -83,6 +83,7 @@ _ACCOUNTS = "getent passwd; getent group; cat /etc/shadow /etc/subuid /etc/subgi
 @pytest.mark.timeout(1800)
 def test_accounts_of_cloud_init_stay_as_they_are(machine: SystemdMachine, tmp_path: Path) -> None:
     host = Host(machine, tmp_path)
+    assert int(machine.succeed("df --output=size --block-size=1G / | tail -n 1")) >= 14, "it has not grown to its disk"
     users = machine.succeed("getent passwd | awk -F: '$3 >= 1000 && $3 < 60000 { print $1 }'").split()
     assert users
     machine.succeed("test -e /etc/sudoers.d/90-cloud-init-users", "grep -q . /var/lib/cloud/data/instance-id")
