@@ -38,7 +38,7 @@ def test_log_is_read_up_to_its_last_whole_entry(tmp_path: Path) -> None:
 
 def test_log_with_a_hole_is_refused(tmp_path: Path) -> None:
     log = _log(tmp_path / "log", [(3, b"1" * _SECTOR, 0), (0, b"", 0), (5, b"2" * _SECTOR, 1)], counted=3)
-    with pytest.raises(MachineError, match="has 3 entries, of which only 1 can be read"):
+    with pytest.raises(MachineError, match="3 entries, of which only 1 can be read; the one at byte 1536 says: 0 sec"):
         read_log(log)
 
 

@@ -41,10 +41,11 @@ def read_log(path: Path) -> list[Write]:
         magic, _, counted, sector = _SUPER.unpack(log.read(_SUPER.size))
         if magic != _MAGIC:
             raise MachineError(f"`{path}` is not a log of writes")
-        entries, position = [], sector
+        entries, position, last = [], sector, ""
         while position + sector <= size:
             log.seek(position)
             start, count, flags, _ = _ENTRY.unpack(log.read(_ENTRY.size))
+            last = f"the one at byte {position} says: {count} sectors at {start}, flags {flags}"
             if not count and not flags:
                 break
             discard = bool(flags & _DISCARD)
@@ -54,7 +55,7 @@ def read_log(path: Path) -> list[Write]:
                 break
             entries.append(Write(start * sector, length, bool(flags & _FLUSH), bool(flags & _FUA), discard, data))
     if len(entries) < counted:
-        raise MachineError(f"`{path}` has {counted} entries, of which only {len(entries)} can be read")
+        raise MachineError(f"`{path}` has {counted} entries, of which only {len(entries)} can be read; {last}")
     return entries
 
 
