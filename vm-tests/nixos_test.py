@@ -42,8 +42,13 @@ _SETUP = """\
 [ "$status" = 0 ] || [ "$status" = 4 ]
 """
 
-# The programs of a node are on root's PATH; Debian's sudo would forget it.
+# The programs of a node are on root's PATH; Debian's sudo would forget it. What packages of Debian made when they were
+# installed gives way to what the node makes. An sshd that is enabled has two names, as on a stock Debian.
 _FOR_NIXOS = """\
+rm -rf /var/lib/mysql /root/.ssh
+if [ -e /lib/systemd/system/ssh.service ]; then
+  ln -sf /lib/systemd/system/ssh.service /etc/systemd/system/sshd.service
+fi
 if [ -d /etc/sudoers.d ]; then
   echo 'Defaults !secure_path' >/etc/sudoers.d/nixos-test
 fi

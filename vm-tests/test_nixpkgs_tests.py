@@ -18,9 +18,18 @@ _NIXPKGS = os.environ.get("NIXPKGS", "")
 
 # Those that pass with the tree of NixOS 20.09, as FILE or FILE:TEST.
 _TESTS = (
+    "babeld",
     "env",
     "incron",
+    "iodine",
+    "keepalived",
     "memcached",
+    "mosquitto",
+    "mysql/mariadb-galera-mariabackup",
+    "mysql/mariadb-galera-rsync",
+    "mysql/mysql-backup",
+    "mysql/mysql-replication",
+    "nghttpx",
     "nginx-pubhtml",
     "nginx-variants:nginxStable",
     "postgresql:postgresql_11-backup-all",
@@ -34,8 +43,10 @@ _TESTS = (
     "simple",
     "sudo",
     "switch-test",
+    "syncthing",
     "tor",
     "transmission",
+    "xandikos",
     pytest.param("atd", marks=pytest.mark.slow),
 )
 

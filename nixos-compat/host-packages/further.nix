@@ -7,6 +7,12 @@ let
     fedora = package;
   };
 
+  # One server, in the place that its module asks for.
+  serverIn = folder: package: program: {
+    links."${folder}/${baseNameOf program}" = program;
+    install = if builtins.isAttrs package then package else both package;
+  };
+
   # An exporter of metrics: Debian puts its own prefix before the names that the makers give their programs.
   exporter = name: program: {
     links."bin/${program}" =
@@ -53,10 +59,25 @@ in
     links."bin/atd" = "/usr/sbin/atd";
     install = both "at";
   };
+  babeld = serverIn "bin" "babeld" "/usr/sbin/babeld";
+  borgbackup = {
+    bin = [ "/usr/bin/borg" ];
+    install = both "borgbackup";
+  };
   hitch = {
     bin = [ "/usr/sbin/hitch" ];
     links."sbin/hitch" = "/usr/sbin/hitch";
     install = both "hitch";
+  };
+  iodine = {
+    bin = [
+      "/usr/sbin/iodine"
+      "/usr/sbin/iodined"
+    ];
+    install = {
+      debian = "iodine";
+      fedora = "iodine-server";
+    };
   };
   incron = {
     bin = [
@@ -65,12 +86,61 @@ in
     ];
     install = both "incron";
   };
+  keepalived = serverIn "sbin" "keepalived" "/usr/sbin/keepalived";
   libressl = nc;
+  libxml2 = {
+    bin = [ "/usr/bin/xmllint" ];
+    install = {
+      debian = "libxml2-utils";
+      fedora = "libxml2";
+    };
+  };
+  lsof = {
+    bin = [ "/usr/bin/lsof" ];
+    install = both "lsof";
+  };
+  mariadb-galera = {
+    links."lib/galera/libgalera_smm.so" =
+      if isDebian then "/usr/lib/galera/libgalera_smm.so" else "/usr/lib64/galera/libgalera_smm.so";
+    install = {
+      debian = "galera-4";
+      fedora = "galera";
+    };
+  };
+  nagiosPluginsOfficial = {
+    bin = [
+      (if isDebian then "/usr/lib/nagios/plugins/check_ssh" else "/usr/lib64/nagios/plugins/check_ssh")
+    ];
+    install = {
+      debian = "monitoring-plugins-basic";
+      fedora = "nagios-plugins-ssh";
+    };
+  };
   netcat = nc;
   netcat-gnu = nc;
+  nghttp2 = serverIn "bin" {
+    debian = "nghttp2-proxy";
+    fedora = "nghttp2";
+  } "/usr/sbin/nghttpx";
+  pv = {
+    bin = [ "/usr/bin/pv" ];
+    install = both "pv";
+  };
   restic = {
     bin = [ "/usr/bin/restic" ];
     install = both "restic";
+  };
+  socat = {
+    bin = [ "/usr/bin/socat" ];
+    install = both "socat";
+  };
+  syncthing = {
+    bin = [ "/usr/bin/syncthing" ];
+    install = both "syncthing";
+  };
+  tcpdump = {
+    bin = [ "/usr/bin/tcpdump" ];
+    install = both "tcpdump";
   };
   transmission = {
     bin = map (n: "/usr/bin/${n}") [
@@ -91,6 +161,13 @@ in
     links."sbin/varnishd" = "/usr/sbin/varnishd";
     install = both "varnish";
     version = "7.1";
+  };
+  xandikos = {
+    bin = [ "/usr/bin/xandikos" ];
+    install = {
+      debian = "xandikos";
+      fedora = "python3-xandikos";
+    };
   };
 }
 //

@@ -273,10 +273,16 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: n
   lighttpd = alsoInSbin (server "lighttpd" [ "/usr/sbin/lighttpd" ]);
   memcached = server "memcached" [ "/usr/bin/memcached" ];
   monit = server "monit" [ "/usr/bin/monit" ];
-  mosquitto = server "mosquitto" [
-    "/usr/sbin/mosquitto"
-    "/usr/bin/mosquitto_passwd"
-  ];
+  mosquitto =
+    server "mosquitto" [
+      "/usr/sbin/mosquitto"
+      "/usr/bin/mosquitto_passwd"
+    ]
+    // {
+      # The clients, which Debian has in a package of their own, where they are installed.
+      required = [ "/usr/sbin/mosquitto" ];
+      links = lib.genAttrs [ "bin/mosquitto_pub" "bin/mosquitto_sub" ] (path: "/usr/${path}");
+    };
   mpd = server "mpd" [ "/usr/bin/mpd" ];
   nats-server = server "nats-server" [
     (if isDebian then "/usr/sbin/nats-server" else "/usr/bin/nats-server")
