@@ -18,10 +18,11 @@ let
   isRename =
     m:
     lib.isFunction m
-    && removeAttrs (lib.functionArgs m) [
-      "config"
-      "options"
-    ] == { };
+    &&
+      removeAttrs (lib.functionArgs m) [
+        "config"
+        "options"
+      ] == { };
 
   # Applies a change to a module, whatever its form.
   change =
@@ -73,8 +74,7 @@ let
       }
     );
 
-  nestedInForce =
-    inForce: m: if isFile m || isRename m then nested inForce m else force inForce m;
+  nestedInForce = inForce: m: if isFile m || isRename m then nested inForce m else force inForce m;
 
   # Keeps the name by which messages and `disabledModules` know a module.
   named =
@@ -85,7 +85,15 @@ let
         key = path;
         _file = m._file or path;
       }
-      // (if m ? _type then { config = m; } else removeAttrs m [ "_file" "key" ])
+      // (
+        if m ? _type then
+          { config = m; }
+        else
+          removeAttrs m [
+            "_file"
+            "key"
+          ]
+      )
     );
 
   file =
@@ -97,5 +105,4 @@ let
     named path (if inForce ? ${path} then force inForce module else declare inForce module);
 in
 # A list of modules, most of them files, and the set of those files that are in force.
-modules: inForce:
-map (nested inForce) modules
+modules: inForce: map (nested inForce) modules

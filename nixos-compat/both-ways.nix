@@ -47,9 +47,11 @@ let
       e.text
     else
       "source=${builtins.unsafeDiscardStringContext (toString e.source)}";
-  entries = config: lib.mapAttrs' (_name: e: lib.nameValuePair e.target e) (
-    lib.filterAttrs (_name: e: e.enable) config.environment.etc
-  );
+  entries =
+    config:
+    lib.mapAttrs' (_name: e: lib.nameValuePair e.target e) (
+      lib.filterAttrs (_name: e: e.enable) config.environment.etc
+    );
 
   # What the configuration says about accounts; ids that are given later are not known yet.
   user = _name: u: {
@@ -84,9 +86,11 @@ let
       show = accounts group;
     };
   };
-  concerns = kind: removeAttrs (kind.of theirs) (
-    lib.filter (name: !(kind.of ours ? ${name})) (lib.attrNames (kind.of base))
-  );
+  concerns =
+    kind:
+    removeAttrs (kind.of theirs) (
+      lib.filter (name: !(kind.of ours ? ${name})) (lib.attrNames (kind.of base))
+    );
   failed = config: map (a: a.message) (lib.filter (a: !a.assertion) config.assertions);
 in
 {

@@ -72,6 +72,5 @@ in
   inherit discharge;
 
   # Gives each option that the modules set: its path, the option (null when there is none), the file, the value.
-  settings =
-    { options, modules }: lib.concatMap (m: follow m.file [ ] options m.definitions) modules;
+  settings = { options, modules }: lib.concatMap (m: follow m.file [ ] options m.definitions) modules;
 }

@@ -48,7 +48,11 @@ let
     example = [ "getty@tty1.service" ];
     description = "Units that are masked, so that nothing can start them.";
   };
-  masked = names: lib.genAttrs names (_name: { enable = lib.mkForce false; });
+  masked =
+    names:
+    lib.genAttrs names (_name: {
+      enable = lib.mkForce false;
+    });
 
   # A module in a folder can be imported by the folder's name, under which NixOS does not know its own import of it.
   folder =
@@ -119,17 +123,17 @@ in
     systemd.units = masked config.systemd.maskedUnits;
     systemd.user.units = masked config.systemd.user.maskedUnits;
 
-    warnings = lib.optional (config.system-manager.blocks != { }) ''
-      `system-manager.blocks` has no effect on NixOS, which writes these files itself: ${
-        lib.concatStringsSep ", " (lib.attrNames config.system-manager.blocks)
-      }'';
+    warnings =
+      lib.optional (config.system-manager.blocks != { })
+        "`system-manager.blocks` has no effect on NixOS, which writes these files itself: ${lib.concatStringsSep ", " (lib.attrNames config.system-manager.blocks)}";
 
     # A program of the distribution: on NixOS, that is nixpkgs's package of the same name.
     nixpkgs.overlays = [
       (final: _prev: {
         hostPackage =
           { name, ... }:
-          final.${name} or (throw "hostPackage `${name}`: nixpkgs has no package of this name, which NixOS would run");
+          final.${name}
+            or (throw "hostPackage `${name}`: nixpkgs has no package of this name, which NixOS would run");
       })
     ];
   };

@@ -18,7 +18,9 @@ let
 
   named =
     list:
-    lib.listToAttrs (lib.imap1 (i: x: lib.nameValuePair (x.name or x.target or "unnamed-${toString i}") x) list);
+    lib.listToAttrs (
+      lib.imap1 (i: x: lib.nameValuePair (x.name or x.target or "unnamed-${toString i}") x) list
+    );
 
   at =
     path: value:

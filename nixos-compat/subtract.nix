@@ -78,9 +78,6 @@ let
       shared = intersectAttrs ours theirs;
       left = lib.filterAttrs (_name: o: o != null) (mapAttrs (name: one ours.${name}) shared);
     in
-    if shared == { } then
-      theirs
-    else
-      removeAttrs theirs (builtins.attrNames shared) // left;
+    if shared == { } then theirs else removeAttrs theirs (builtins.attrNames shared) // left;
 in
 subtract

@@ -49,7 +49,8 @@ in
       # As pytest's -k has it.
       only ? "qemu",
     }:
-    check "machines-${distro}" program ''-m pytest -p no:cacheprovider --kind qemu --image "${distro}=${image}" -k "${only}"'';
+    check "machines-${distro}" program
+      ''-m pytest -p no:cacheprovider --kind qemu --image "${distro}=${image}" -k "${only}"'';
 
   # One test in NixOS's form, as `./nixos` has evaluated it, on the image of a distribution.
   nixosTest =
@@ -59,5 +60,6 @@ in
       distro,
       image,
     }:
-    check "nixos-test-${name}-${distro}" built ''nixos_test.py ${built} --kind qemu --image "${distro}=${image}" -o "$report"'';
+    check "nixos-test-${name}-${distro}" built
+      ''nixos_test.py ${built} --kind qemu --image "${distro}=${image}" -o "$report"'';
 }

@@ -38,8 +38,7 @@ let
     cycles = [ ];
   } (attrNames scripts);
 
-  unknownOf =
-    name: lib.filter (dep: !(scripts ? ${dep}) && !(elem dep known)) scripts.${name}.deps;
+  unknownOf = name: lib.filter (dep: !(scripts ? ${dep}) && !(elem dep known)) scripts.${name}.deps;
 in
 {
   inherit (visited) order;

@@ -27,7 +27,8 @@
     rootdn = "cn=root,dc=example";
     rootpw = "secret";
   };
-  "services/logging/SystemdJournal2Gelf.nix".services.SystemdJournal2Gelf.graylogServer = "localhost:12201";
+  "services/logging/SystemdJournal2Gelf.nix".services.SystemdJournal2Gelf.graylogServer =
+    "localhost:12201";
   "services/logging/graylog.nix".services.graylog = {
     passwordSecret = "secret";
     rootPasswordSha2 = "00";
@@ -68,10 +69,12 @@
     objectDefs = [ ];
     plugins = [ ];
   };
-  "services/monitoring/prometheus/alertmanager.nix".services.prometheus.alertmanager.configText = "route: {}";
+  "services/monitoring/prometheus/alertmanager.nix".services.prometheus.alertmanager.configText =
+    "route: {}";
   "services/monitoring/riemann.nix".services.riemann.configFile = "/etc/riemann.config";
   "services/monitoring/riemann-dash.nix".services.riemann-dash.config = "";
-  "services/search/elasticsearch-curator.nix".services.elasticsearch-curator.actionYAML = "actions: {}";
+  "services/search/elasticsearch-curator.nix".services.elasticsearch-curator.actionYAML =
+    "actions: {}";
   "services/search/hound.nix".services.hound.config = "{}";
   "services/security/certmgr.nix".services.certmgr.specs.web = "/etc/spec";
   "services/security/hologram-server.nix".services.hologram-server = {

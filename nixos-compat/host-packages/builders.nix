@@ -102,9 +102,7 @@ let
     if args.postBuild or "" == "" then
       join args
     else
-      (beneath.${kind}
-        or (throw "`${kind}` with `postBuild` needs a nixpkgs\nhint: pass --nixpkgs PATH")
-      )
+      (beneath.${kind} or (throw "`${kind}` with `postBuild` needs a nixpkgs\nhint: pass --nixpkgs PATH"))
         args;
 
   # The text of a file in which each `@name@` is replaced.
@@ -113,9 +111,9 @@ let
     let
       set = lib.filterAttrs (_name: v: v != null) vars;
     in
-    builtins.replaceStrings (map (n: "@${n}@") (builtins.attrNames set)) (
-      map toString (builtins.attrValues set)
-    ) (builtins.readFile src);
+    builtins.replaceStrings (map (n: "@${n}@") (builtins.attrNames set)) (map toString (
+      builtins.attrValues set
+    )) (builtins.readFile src);
 in
 rec {
   inherit runCommand writeText writeTextFile;
@@ -193,8 +191,12 @@ rec {
     writeDash = writeShellScript;
     writeDashBin = writeShellScriptBin;
     # Libraries are the distribution's, which its interpreter finds by itself.
-    writePython3 = name: _args: text: script name "#!/usr/bin/python3\n${text}";
-    writePython3Bin = name: _args: text: bin name "#!/usr/bin/python3\n${text}";
+    writePython3 =
+      name: _args: text:
+      script name "#!/usr/bin/python3\n${text}";
+    writePython3Bin =
+      name: _args: text:
+      bin name "#!/usr/bin/python3\n${text}";
     writeText = writeText;
     writeJSON = name: value: writeText name (builtins.toJSON value);
     writeYAML = name: value: writeText name (builtins.toJSON value);

@@ -29,27 +29,25 @@ let
   programs = lib.mapAttrs (name: p: beneath.${name} or { } // p) hostPrograms;
 
   # Only without a set beneath: what can't be built here can be built there.
-  own =
-    final:
-    {
-      config = { };
-      pkgs = final;
-      overlays = [ ];
+  own = final: {
+    config = { };
+    pkgs = final;
+    overlays = [ ];
+    hostPlatform = platform;
+    stdenv = {
+      inherit system;
       hostPlatform = platform;
-      stdenv = {
-        inherit system;
-        hostPlatform = platform;
-        buildPlatform = platform;
-        targetPlatform = platform;
-        isLinux = true;
-        shell = build.shell;
-        mkDerivation =
-          args:
-          throw "building `${
-            args.name or args.pname or "a package"
-          }` needs a nixpkgs\nhint: pass --nixpkgs PATH, or use a host package";
-      };
+      buildPlatform = platform;
+      targetPlatform = platform;
+      isLinux = true;
+      shell = build.shell;
+      mkDerivation =
+        args:
+        throw "building `${
+          args.name or args.pname or "a package"
+        }` needs a nixpkgs\nhint: pass --nixpkgs PATH, or use a host package";
     };
+  };
 
   base =
     final:

@@ -28,7 +28,8 @@ let
       float
       str
     ]);
-  atoms = args: if args.listsAsDuplicateKeys or false then types.either atom (types.listOf atom) else atom;
+  atoms =
+    args: if args.listsAsDuplicateKeys or false then types.either atom (types.listOf atom) else atom;
 
   json = {
     type = value;

@@ -1,24 +1,20 @@
 # Programs that every distribution has, under the names that nixpkgs gives their packages.
 let
   from = folder: names: map (n: "${folder}/${n}") names;
-  tool =
-    package: bin:
-    {
-      inherit bin;
-      install = {
-        debian = package;
-        fedora = package;
-      };
+  tool = package: bin: {
+    inherit bin;
+    install = {
+      debian = package;
+      fedora = package;
     };
+  };
   usr = package: names: tool package (from "/usr/bin" names);
   sbin = package: names: tool package (from "/usr/sbin" names);
   # A package whose name differs between the families.
-  named =
-    debian: fedora: bin:
-    {
-      inherit bin;
-      install = { inherit debian fedora; };
-    };
+  named = debian: fedora: bin: {
+    inherit bin;
+    install = { inherit debian fedora; };
+  };
 
   # Programs that no host lacks, so that one stands for all when the plan looks for them.
   essential = entry: { required = [ (builtins.head entry.bin) ]; } // entry;
@@ -57,15 +53,17 @@ let
       ]
     )
   );
-  iproute = usr "iproute2" [
-    "ip"
-    "ss"
-  ] // {
-    install = {
-      debian = "iproute2";
-      fedora = "iproute";
+  iproute =
+    usr "iproute2" [
+      "ip"
+      "ss"
+    ]
+    // {
+      install = {
+        debian = "iproute2";
+        fedora = "iproute";
+      };
     };
-  };
   # In nixpkgs `hostname` is part of it, and often all that is asked for; the rest is used where it is installed.
   netTools =
     tool "net-tools" [
@@ -100,14 +98,104 @@ in
   bzip2 = usr "bzip2" [ "bzip2" ];
   coreutils = essential (
     usr "coreutils" [
-      "[" "arch" "b2sum" "base32" "base64" "basename" "cat" "chgrp" "chmod" "chown" "cksum" "comm" "cp" "csplit"
-      "cut" "date" "dd" "df" "dir" "dirname" "du" "echo" "env" "expand" "expr" "factor" "false" "fmt" "fold"
-      "groups" "head" "hostid" "id" "install" "join" "link" "ln" "logname" "ls" "md5sum" "mkdir" "mkfifo" "mknod"
-      "mktemp" "mv" "nice" "nl" "nohup" "nproc" "numfmt" "od" "paste" "pathchk" "pr" "printenv" "printf" "pwd"
-      "readlink" "realpath" "rm" "rmdir" "seq" "sha1sum" "sha224sum" "sha256sum" "sha384sum" "sha512sum" "shred"
-      "shuf" "sleep" "sort" "split" "stat" "stdbuf" "stty" "sum" "sync" "tac" "tail" "tee" "test" "timeout"
-      "touch" "tr" "true" "truncate" "tsort" "tty" "uname" "unexpand" "uniq" "unlink" "users" "vdir" "wc" "who"
-      "whoami" "yes"
+      "["
+      "arch"
+      "b2sum"
+      "base32"
+      "base64"
+      "basename"
+      "cat"
+      "chgrp"
+      "chmod"
+      "chown"
+      "cksum"
+      "comm"
+      "cp"
+      "csplit"
+      "cut"
+      "date"
+      "dd"
+      "df"
+      "dir"
+      "dirname"
+      "du"
+      "echo"
+      "env"
+      "expand"
+      "expr"
+      "factor"
+      "false"
+      "fmt"
+      "fold"
+      "groups"
+      "head"
+      "hostid"
+      "id"
+      "install"
+      "join"
+      "link"
+      "ln"
+      "logname"
+      "ls"
+      "md5sum"
+      "mkdir"
+      "mkfifo"
+      "mknod"
+      "mktemp"
+      "mv"
+      "nice"
+      "nl"
+      "nohup"
+      "nproc"
+      "numfmt"
+      "od"
+      "paste"
+      "pathchk"
+      "pr"
+      "printenv"
+      "printf"
+      "pwd"
+      "readlink"
+      "realpath"
+      "rm"
+      "rmdir"
+      "seq"
+      "sha1sum"
+      "sha224sum"
+      "sha256sum"
+      "sha384sum"
+      "sha512sum"
+      "shred"
+      "shuf"
+      "sleep"
+      "sort"
+      "split"
+      "stat"
+      "stdbuf"
+      "stty"
+      "sum"
+      "sync"
+      "tac"
+      "tail"
+      "tee"
+      "test"
+      "timeout"
+      "touch"
+      "tr"
+      "true"
+      "truncate"
+      "tsort"
+      "tty"
+      "uname"
+      "unexpand"
+      "uniq"
+      "unlink"
+      "users"
+      "vdir"
+      "wc"
+      "who"
+      "whoami"
+      "yes"
       # In nixpkgs it is part of this package; the distributions have it in procps or util-linux.
       "kill"
     ]
@@ -132,7 +220,10 @@ in
       "xargs"
     ]
   );
-  gawk = named "gawk" "gawk" [ "/usr/bin/gawk" "/usr/bin/awk" ];
+  gawk = named "gawk" "gawk" [
+    "/usr/bin/gawk"
+    "/usr/bin/awk"
+  ];
   getent = essential (usr "libc-bin" [ "getent" ]);
   git = usr "git" [ "git" ];
   gnugrep = essential (usr "grep" [ "grep" ]);
@@ -195,9 +286,7 @@ in
         fedora = "shadow-utils";
       };
     };
-  su = essential (
-    tool "util-linux" [ "/usr/bin/su" ]
-  );
+  su = essential (tool "util-linux" [ "/usr/bin/su" ]);
   sudo = usr "sudo" [ "sudo" ];
   systemd = essential (
     usr "systemd" [

@@ -16,12 +16,10 @@ let
   };
 
   nginx =
-    server
-      {
-        debian = "nginx-light";
-        fedora = "nginx";
-      }
-      [ "/usr/sbin/nginx" ]
+    server {
+      debian = "nginx-light";
+      fedora = "nginx";
+    } [ "/usr/sbin/nginx" ]
     // {
       version = "1.22.1";
       required = [
@@ -225,10 +223,21 @@ in
 lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: nginx)
 // lib.genAttrs postgresqlNames (_name: postgresql)
 // {
-  inherit mariadb openldap openssh postfix redis;
+  inherit
+    mariadb
+    openldap
+    openssh
+    postfix
+    redis
+    ;
   # The name that it had in nixpkgs until 2020; modules ask which of the two it is.
-  mysql = mariadb // { name = "mariadb"; };
-  avahi = server { debian = "avahi-daemon"; fedora = "avahi"; } [ "/usr/sbin/avahi-daemon" ];
+  mysql = mariadb // {
+    name = "mariadb";
+  };
+  avahi = server {
+    debian = "avahi-daemon";
+    fedora = "avahi";
+  } [ "/usr/sbin/avahi-daemon" ];
   bind = alsoInSbin (
     server "bind" [
       "/usr/sbin/named"
@@ -246,27 +255,49 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: n
   dnsmasq = server "dnsmasq" [ "/usr/sbin/dnsmasq" ];
   dovecot =
     alsoInSbin (
-      server { debian = "dovecot-imapd"; fedora = "dovecot"; } [
-        "/usr/sbin/dovecot"
-        "/usr/bin/doveadm"
-      ]
+      server
+        {
+          debian = "dovecot-imapd";
+          fedora = "dovecot";
+        }
+        [
+          "/usr/sbin/dovecot"
+          "/usr/bin/doveadm"
+        ]
     )
     // {
       required = [ "/usr/sbin/dovecot" ];
     };
-  erlang = server { debian = "erlang-base"; fedora = "erlang-erts"; } [
-    "/usr/bin/epmd"
-    "/usr/bin/erl"
-  ];
-  etcd = server { debian = "etcd-server"; fedora = "etcd"; } [ "/usr/bin/etcd" ];
-  etcdctl = server { debian = "etcd-client"; fedora = "etcd"; } [ "/usr/bin/etcdctl" ];
+  erlang =
+    server
+      {
+        debian = "erlang-base";
+        fedora = "erlang-erts";
+      }
+      [
+        "/usr/bin/epmd"
+        "/usr/bin/erl"
+      ];
+  etcd = server {
+    debian = "etcd-server";
+    fedora = "etcd";
+  } [ "/usr/bin/etcd" ];
+  etcdctl = server {
+    debian = "etcd-client";
+    fedora = "etcd";
+  } [ "/usr/bin/etcdctl" ];
   haproxy = alsoInSbin (server "haproxy" [ "/usr/sbin/haproxy" ]);
-  icecast = server { debian = "icecast2"; fedora = "icecast"; } [ ] // {
-    links = {
-      "bin/icecast" = if isDebian then "/usr/bin/icecast2" else "/usr/bin/icecast";
-      "share/icecast" = if isDebian then "/usr/share/icecast2" else "/usr/share/icecast";
+  icecast =
+    server {
+      debian = "icecast2";
+      fedora = "icecast";
+    } [ ]
+    // {
+      links = {
+        "bin/icecast" = if isDebian then "/usr/bin/icecast2" else "/usr/bin/icecast";
+        "share/icecast" = if isDebian then "/usr/share/icecast2" else "/usr/share/icecast";
+      };
     };
-  };
   iperf3 = server "iperf3" [ "/usr/bin/iperf3" ] // {
     links."bin/iperf" = "/usr/bin/iperf3";
   };
@@ -307,7 +338,10 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: n
       passthru.communityModules = [ ];
     };
   prometheus-node-exporter =
-    server { debian = "prometheus-node-exporter"; fedora = "node-exporter"; } [ ]
+    server {
+      debian = "prometheus-node-exporter";
+      fedora = "node-exporter";
+    } [ ]
     // {
       links."bin/node_exporter" =
         if isDebian then "/usr/bin/prometheus-node-exporter" else "/usr/bin/node_exporter";
@@ -323,9 +357,14 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: n
     )
   );
   squid = alsoInSbin (server "squid" [ "/usr/sbin/squid" ]);
-  stunnel = server { debian = "stunnel4"; fedora = "stunnel"; } [ ] // {
-    links."bin/stunnel" = if isDebian then "/usr/bin/stunnel4" else "/usr/bin/stunnel";
-  };
+  stunnel =
+    server {
+      debian = "stunnel4";
+      fedora = "stunnel";
+    } [ ]
+    // {
+      links."bin/stunnel" = if isDebian then "/usr/bin/stunnel4" else "/usr/bin/stunnel";
+    };
   tinyproxy = server "tinyproxy" [ "/usr/bin/tinyproxy" ];
   tor = server "tor" [ "/usr/bin/tor" ] // {
     required = [ "/usr/bin/tor" ];

@@ -13,9 +13,7 @@ let
     if isList v then
       "[${lib.concatMapStringsSep ", " inline v}]"
     else if isAttrs v && !(v ? outPath) then
-      "{ ${
-        lib.concatStringsSep ", " (lib.mapAttrsToList (k: x: "${key k} = ${inline x}") (present v))
-      } }"
+      "{ ${lib.concatStringsSep ", " (lib.mapAttrsToList (k: x: "${key k} = ${inline x}") (present v))} }"
     else if v == null then
       throw "TOML has no null, which a list holds here"
     else

@@ -35,8 +35,7 @@ let
     s.preStop
     s.postStop
   ]) services;
-  units =
-    builtins.attrValues config.systemd.units ++ builtins.attrValues config.systemd.user.units;
+  units = builtins.attrValues config.systemd.units ++ builtins.attrValues config.systemd.user.units;
   files = lib.filter (t: t != null) (
     map (e: e.text) (units ++ builtins.attrValues config.environment.etc)
   );

@@ -110,15 +110,16 @@ in
   config = lib.mkMerge [
     (lib.mkIf (parameters != { }) {
       environment.etc."sysctl.d/60-nixos.conf".text = sysctl;
-      systemd.services.system-manager-sysctl =
-        apply "systemd-sysctl" { ConditionPathIsReadWrite = "/proc/sys/net"; } "/etc/sysctl.d/60-nixos.conf"
-          sysctl;
+      systemd.services.system-manager-sysctl = apply "systemd-sysctl" {
+        ConditionPathIsReadWrite = "/proc/sys/net";
+      } "/etc/sysctl.d/60-nixos.conf" sysctl;
     })
     (lib.mkIf (modules != [ ]) {
       environment.etc."modules-load.d/nixos.conf".text = modulesText;
       systemd.services.system-manager-modules =
-        apply "systemd-modules-load" { ConditionCapability = "CAP_SYS_MODULE"; } "/etc/modules-load.d/nixos.conf"
-          modulesText
+        apply "systemd-modules-load" {
+          ConditionCapability = "CAP_SYS_MODULE";
+        } "/etc/modules-load.d/nixos.conf" modulesText
         // {
           before = [ "system-manager-sysctl.service" ];
         };

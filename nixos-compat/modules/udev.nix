@@ -55,6 +55,8 @@ in
 
   config.environment.etc = {
     "udev/rules.d" = lib.mkIf (packages != [ ]) { source = "${rules}/*"; };
-    "udev/rules.d/99-local.rules" = lib.mkIf (cfg.extraRules != "") { text = terminated cfg.extraRules; };
+    "udev/rules.d/99-local.rules" = lib.mkIf (cfg.extraRules != "") {
+      text = terminated cfg.extraRules;
+    };
   };
 }

@@ -107,7 +107,8 @@ let
   all = names [ ] loaded;
   listed = lib.concatMapStringsSep ", " (n: "`${n}`") all;
   chosen = asTest (
-    lib.attrByPath (lib.splitString "." test) (throw "${called} has no test `${test}`; it has ${listed}")
+    lib.attrByPath (lib.splitString "." test)
+      (throw "${called} has no test `${test}`; it has ${listed}")
       loaded
   );
 in

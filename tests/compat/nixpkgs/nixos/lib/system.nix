@@ -51,8 +51,7 @@ let
       ) values
     );
   named = set: lib.filterAttrs (_name: v: v != "" && v != [ ]) set;
-  scriptOf =
-    name: text: "${builtins.toFile "unit-script-${name}" text}/bin/${name}";
+  scriptOf = name: text: "${builtins.toFile "unit-script-${name}" text}/bin/${name}";
   textOf =
     u: more:
     section "Unit" (

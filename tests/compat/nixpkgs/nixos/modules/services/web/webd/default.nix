@@ -18,9 +18,11 @@ in
   imports = [
     (mkRenamedOptionModule [ "services" "webd" "rootDir" ] [ "services" "webd" "root" ])
     (mkRemovedOptionModule [ "services" "webd" "threads" ] "It knows by itself.")
-    (mkChangedOptionModule [ "services" "webd" "verbose" ] [ "services" "webd" "settings" "log" "level" ] (
-      config: if getAttrFromPath [ "services" "webd" "verbose" ] config then "debug" else "info"
-    ))
+    (mkChangedOptionModule
+      [ "services" "webd" "verbose" ]
+      [ "services" "webd" "settings" "log" "level" ]
+      (config: if getAttrFromPath [ "services" "webd" "verbose" ] config then "debug" else "info")
+    )
   ];
 
   options.services.webd = {
@@ -111,9 +113,9 @@ in
     environment.etc."webd/hosts".text = concatStrings (
       mapAttrsToList (
         _: host:
-        "${host.serverName} ${concatMapStringsSep "," toString host.listen}${
-          optionalString host.forceTLS " ${config.services.certs.directory}/${host.serverName}"
-        }\n"
+        "${host.serverName} ${
+          concatMapStringsSep "," toString host.listen
+        }${optionalString host.forceTLS " ${config.services.certs.directory}/${host.serverName}"}\n"
       ) cfg.virtualHosts
     );
 
