@@ -21,7 +21,6 @@ _TESTS = (
     "babeld",
     "env",
     "incron",
-    "iodine",
     "keepalived",
     "memcached",
     "mosquitto",
