@@ -23,9 +23,9 @@ _ROUNDS = 100_000_000
 
 @functools.cache
 def accelerator() -> str:
-    """Returns QEMU's accelerator. MACHINE_ACCEL overrides it; otherwise it asks once, which takes up to 10 s."""
+    """Returns QEMU's accelerator: that of MACHINE_ACCEL (`tcg` for emulation), or what a probe of up to 10 s says."""
     if given := os.environ.get("MACHINE_ACCEL"):
-        return given
+        return EMULATION if given == "tcg" else given
     return "kvm" if _may_have_kvm() and works("kvm") else EMULATION
 
 

@@ -60,8 +60,7 @@ class Channel:
             message = self._message(deadline)
             if "ready" in message:
                 if started or not self.allow_reboot:
-                    self._next_boot = str(message["ready"])
-                    raise ChannelLost("the machine rebooted")
+                    raise self.rebooted(message)
                 self.boot_id = str(message["ready"])
                 self._request(request, deadline)
             started = started or message.get("started") == self._sequence
@@ -80,8 +79,13 @@ class Channel:
         # What came together with the request would be taken for another one.
         while (message := self._message(deadline)).get("started") != self._sequence:
             if "ready" in message:
-                raise ChannelLost("the machine rebooted")
+                raise self.rebooted(message)
         return Interaction(self, self._sequence)
+
+    def rebooted(self, message: dict[str, Any]) -> ChannelLost:
+        """Keeps the first word of another boot for `wait_ready`; returns the error to raise."""
+        self._next_boot = str(message["ready"])
+        return ChannelLost("the machine rebooted")
 
     def set_clock(self, seconds: float) -> None:
         """Gives the machine the time of day, without starting a program in it."""
@@ -189,7 +193,8 @@ class Interaction:
         shown = b""
         for message in self._channel.arrived():
             if "ready" in message:
-                raise ChannelLost("the machine rebooted")
+                self._ended = True
+                raise self._channel.rebooted(message)
             shown += base64.b64decode(message.get("out", ""))
             if "took" in message:
                 self._under_way = False

@@ -12,6 +12,7 @@ from machine import Machine
 from process import run
 
 _LIMIT = 600.0
+_STORE = Path("/nix/store")
 
 
 def closure_of(toplevel: str | os.PathLike[str], store_root: Path = Path("/")) -> list[str]:
@@ -55,8 +56,16 @@ def _is_only_linked(errors: str) -> bool:
 
 
 def push_binary(machine: Machine, path: str | os.PathLike[str], target: str | None = None) -> str:
-    """Copies a program into the machine (default: /usr/local/bin, under its own name) and returns where it is."""
+    """Brings a program into the machine (default: /usr/local/bin, under its own name) and returns where it is.
+
+    One of the Nix store comes with all that it needs there, such as its libraries.
+    """
     where = target or f"/usr/local/bin/{os.path.basename(path)}"
-    machine.copy_from_host(path, where)
-    machine.succeed(f"chmod 755 {shlex.quote(where)}")
+    program = Path(path).resolve()
+    if program.is_relative_to(_STORE):
+        install_closure(machine, _STORE / program.relative_to(_STORE).parts[0])
+        machine.succeed(f"mkdir -p $(dirname {shlex.quote(where)}); ln -sfn {program} {shlex.quote(where)}")
+    else:
+        machine.copy_from_host(path, where)
+        machine.succeed(f"chmod 755 {shlex.quote(where)}")
     return where

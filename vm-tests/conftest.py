@@ -132,9 +132,12 @@ def make_machine(request: pytest.FixtureRequest, machine_kind: str, tmp_path: Pa
         if report is not None and report.failed:
             for machine in made:
                 _show_journal(machine)
-        elif lost := [machine.name for machine in made if machine.is_lost()]:
+            return
+        for machine in made:
+            machine.require_set_up()
+        if lost := [machine.name for machine in made if machine.is_lost()]:
             raise MachineError(f"the test ended well, but these machines did not live to see it: {', '.join(lost)}")
-        elif report is not None and report.passed:
+        if report is not None and report.passed:
             accepted = _left_on_purpose(request.node)
             for machine, watch in watches:
                 pronounce(machine, watch.complaints(), accepted)

@@ -334,7 +334,8 @@ class Container(SystemdMachine):
     def feed_shell(self) -> None:
         """Runs a shell on this process's standard input and output."""
         sys.stdout.flush()
-        subprocess.run(self._guest(shell_argv(self.search_path, at_terminal=False)), check=False)
+        done = subprocess.run(self._guest(shell_argv(self.search_path, at_terminal=False)), check=False)
+        self._judge(Completed(done.returncode, b"", b""))
 
     @property
     def shared_dir(self) -> Path:

@@ -59,18 +59,22 @@ def drive(config: dict[str, Any], options: argparse.Namespace) -> int:
             print(f"SKIPPED {lacking}", file=sys.stderr)
             return CANNOT_RUN
     options.output_directory.mkdir(parents=True, exist_ok=True)
-    if not options.shell and not options.interactive:
+    to_run = not options.shell and not options.interactive
+    if to_run:
         _limit(config.get("global_timeout", _GLOBAL_LIMIT))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    session = Session(config["machines"], options.output_directory, config.get("hosts"))
+    session = Session(config["machines"], options.output_directory, config.get("hosts"), judged=to_run)
     try:
-        if options.shell or options.interactive:
-            with session:
-                return _interact(session, config, options)
-        return _run(session, config, options.junit_xml)
+        if to_run:
+            return _run(session, config, options.junit_xml)
+        with session:
+            return _interact(session, config, options)
     except MachineUnavailable as lacking:
         print(f"SKIPPED {lacking}", file=sys.stderr)
         return CANNOT_RUN
+    except MachineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
 
 
 def _interact(session: Session, config: dict[str, Any], options: argparse.Namespace) -> int:
@@ -99,6 +103,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("config", nargs="?", type=Path, help="the configuration, in JSON")
     add_options(parser)
     options = parser.parse_args()
+    if options.config is not None and not options.config.is_file():
+        parser.error(f"the configuration is not there: {options.config}")
     if options.config is None and not options.interactive and not options.shell:
         parser.error("a configuration is needed, or --interactive, or --shell")
     return options

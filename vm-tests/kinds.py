@@ -34,7 +34,9 @@ DEFAULT_IMAGE = {"container": "host", "uml": "debian-12", "qemu": "debian-12"}
 
 
 def unknown_image(kind: str, image: str | None) -> str | None:
-    """Says that there is no such image for a kind, and which there are, or nothing. Reads only."""
+    """Says that there is no such kind, or no such image for it, and which there are, or nothing. Reads only."""
+    if kind not in KINDS:
+        return f"there is no kind of machine `{kind}`; there are: {', '.join(KINDS)}"
     name, _, file = (image or DEFAULT_IMAGE[kind]).partition("=")
     known = {
         "container": ["host", *ROOT_IMAGES, *ROOT_VARIANTS],

@@ -63,6 +63,8 @@ class Machine(ABC):
         """What to check before each command and each try of a wait; see `polling.py`."""
         self.when_up: list[Callable[[], None]] = []
         """What to do when it is up for the first time, before the first command."""
+        self._spoilt: Exception | None = None
+        """What went wrong with that: the machine is then none that a test can speak of."""
         self.start_waits = False
         """Whether `start` waits until that is done."""
         self.started = False
@@ -142,6 +144,7 @@ class Machine(ABC):
         """
         limit = self._scaled(timeout)
         self.connect()
+        self.require_set_up()
         if not check_output:
             self.spawn_script(self._strict(command), limit)
             return -2, ""
@@ -187,6 +190,7 @@ class Machine(ABC):
         return done.text
 
     def _run(self, command: str, limit: float) -> Completed:
+        self.require_set_up()
         for callback in self.callbacks:
             callback()
         return self.run_script(self._strict(command), limit)
@@ -360,8 +364,17 @@ class Machine(ABC):
             if done.status != 0:
                 raise MachineError(f"{self.name}: joining the network: {done.errors}")
         waiting, self.when_up = self.when_up, []
-        for action in waiting:
-            action()
+        try:
+            for action in waiting:
+                action()
+        except Exception as error:
+            self._spoilt = error
+            raise
+
+    def require_set_up(self) -> None:
+        """Raises if what was to be done when it was first up went wrong, whoever has caught that."""
+        if self._spoilt is not None:
+            raise MachineError(f"{self.name}: it was not set up: {self._spoilt}") from self._spoilt
 
     def sleep(self, secs: float) -> None:
         """Lets time pass in the machine."""

@@ -67,16 +67,17 @@ class Port:
             f"[ -e /sys/class/net/{name} ] || {{ ip link set {device} down; ip link set {device} name {name}; }}",
             f"ip link set {name} address {self.mac}",
             f"ip link set {name} up",
-            *(_where_known(text, f"ip address replace {text} dev {name}") for text in self.interface.addresses),
-            *(_where_known(text, f"ip route replace {text} dev {name}") for text in self.interface.routes),
+            *(_where_known(text, name, f"ip address replace {text} dev {name}") for text in self.interface.addresses),
+            *(_where_known(text, name, f"ip route replace {text} dev {name}") for text in self.interface.routes),
         ]
 
 
-def _where_known(address: str, command: str) -> str:
-    """A kernel of User-mode Linux may be without IPv6. Addresses are ours alone, and need not be asked for."""
+def _where_known(address: str, device: str, command: str) -> str:
+    """A kernel may be without IPv6, or a node may have turned it off. Addresses are ours, and need not be asked for."""
     if ":" not in address:
         return command
-    return f"[ ! -e /proc/net/if_inet6 ] || {command}{' nodad' if command.startswith('ip address') else ''}"
+    off = f'[ "$(cat /proc/sys/net/ipv6/conf/{device}/disable_ipv6 2>/dev/null)" != 0 ]'
+    return f"{off} || {command}{' nodad' if command.startswith('ip address') else ''}"
 
 
 class Network:

@@ -62,9 +62,14 @@ def main() -> int:
     wrong = kinds.unknown_image(options.kind, image)
     if not options.file.exists():
         wrong = f"the test is not there: {options.file}"
+    if not PROGRAM.exists():
+        wrong = f"{PROGRAM} is not there; run with: cargo build"
     if wrong:
         print(f"error: {wrong}", file=sys.stderr)
         return WRONG_USAGE
+    if not options.build_only and (lacking := kinds.missing(options.kind, image)):
+        print(f"SKIPPED {lacking}", file=sys.stderr)
+        return CANNOT_RUN
     try:
         built = options.file if (options.file / "test.json").is_file() else _build(options, distribution_of(image))
     except RuntimeError as error:

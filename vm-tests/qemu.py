@@ -18,7 +18,6 @@ from pathlib import Path
 
 from accelerator import accelerator
 from cache import cached
-from channel import Channel
 from cloudimage import CLOUD_SUITES, built_image, is_built
 from distros import DISTROS, fetch_command, image_path, verified_image
 from errors import MachineError, MachineUnavailable
@@ -92,11 +91,14 @@ class Qemu(ScreenMachine):
 
         With `power_cuts`, a seed for chance, each write is logged, and `crash` is a power cut; see `writelog`.
         """
+        if network is not None and len(network.ports[name]) > 1:
+            raise MachineUnavailable(f"{name} is in several networks; run with: --kind container, or --kind uml")
         template = template or template_of(image)
         super().__init__(name, out_dir)
         self.time_factor = 1.0 if accelerator() == "kvm" else _EMULATION_FACTOR
         self._template = template
         self._resumable = (template / "state").exists()
+        self._is_clone = False
         self._qmp: Qmp | None = None
         self._disk = self.state_dir / "disk.qcow2"
         self._copies = 0
@@ -104,8 +106,6 @@ class Qemu(ScreenMachine):
         self._layers = 0
         self._log = self.state_dir / "writes.log"
         self.network = network
-        if len(self.ports) > 1:
-            raise MachineUnavailable(f"{name} is in several networks; run with: --kind container, or --kind uml")
         create_layer(template / "disk.qcow2", self._disk)
 
     def network_devices(self) -> list[str]:
@@ -134,14 +134,18 @@ class Qemu(ScreenMachine):
         """Resumes the clone, or powers the machine on if it was off before."""
         resumes = self._resumable and not self._running()
         super().boot(allow_reboot)
-        if resumes:
-            self.adopt(self._line())
+        self._is_clone = self._is_clone or resumes
 
-    def adopt(self, channel: Channel) -> None:
-        """Takes over the agent that the template had, and gives the clone the time of day."""
+    def _await_boot(self, limit: float) -> None:
+        """Takes over the agent that the template had, and gives a clone the time of day; else waits for a boot."""
+        if not self._is_clone:
+            super()._await_boot(limit)
+            return
+        self._is_clone = False
+        channel = self._line()
         channel.boot_id = (self._template / "boot-id").read_text()
-        self._connected = True
         channel.set_clock(time.time())
+        self._connected = True
         self.on_boot(self.network_devices())
 
     def monitor(self) -> Qmp:
@@ -176,6 +180,7 @@ class Qemu(ScreenMachine):
 
     def _forget(self) -> None:
         super()._forget()
+        self._is_clone = False
         if self._qmp is not None:
             self._qmp.close()
             self._qmp = None

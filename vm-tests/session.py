@@ -8,6 +8,7 @@ import re
 import time
 import unittest
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -51,14 +52,20 @@ class Session:
         machines: Mapping[str, Mapping[str, Any]],
         out_dir: Path,
         hosts: Sequence[tuple[str, Sequence[str]]] | None = None,
+        *,
+        judged: bool = True,
     ) -> None:
-        """Makes the machines that a configuration names; see `driver.py` for the keys."""
+        """Makes the machines that a configuration names; see `driver.py` for the keys.
+
+        Unless they are not `judged`, the distribution's judges are asked before and after a script.
+        """
         self.machines: list[SystemdMachine] = []
         self.subtests: list[tuple[str, float, str | None]] = []
         self._watches: list[tuple[SystemdMachine, Watch]] = []
         self._out_dir = out_dir
         self._machine_options = machines
         self._hosts = hosts
+        self._judged = judged
         self._network: Network | None = None
         self._consoles = Consoles(self.machines)
         self._symbols: dict[str, Any] = {}
@@ -106,7 +113,8 @@ class Session:
             options["network"] = self._network
         machine = kinds.make_machine(kind, host, out_dir=self._out_dir, **options)
         self.machines.append(machine)
-        self._watches.append((machine, Watch(machine)))
+        if self._judged:
+            self._watches.append((machine, Watch(machine)))
         machine.search_path = tuple(search_path)
         machine.strict = strict
         if closures or setup:
@@ -117,9 +125,16 @@ class Session:
     # The words of a script.
 
     def start_all(self) -> None:
-        """Boots all machines, without waiting for them."""
+        """Boots all machines, and waits until those are set up that are to be; they may need each other for it."""
         for machine in self.machines:
-            machine.start()
+            machine.boot()
+        unready = [machine for machine in self.machines if machine.start_waits and machine.when_up]
+        pool = ThreadPoolExecutor(max(1, len(unready)))
+        try:
+            for ready in [pool.submit(machine.connect) for machine in unready]:
+                ready.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def join_all(self) -> None:
         """Waits until all machines have powered off."""
@@ -193,11 +208,17 @@ class Session:
             self._script()
         except SystemExit as error:
             raise RequestedAssertionFailed(f"the test script left with `exit({error.code})`") from error
+        for machine in self.machines:
+            machine.require_set_up()
         lost = [machine.name for machine in self.machines if machine.is_lost()]
         if lost:
             raise MachineError(f"the test script ended well, but these machines did not: {', '.join(lost)}")
         for machine, watch in self._watches:
-            _pronounce(machine, watch.complaints())
+            try:
+                news = watch.complaints()
+            except MachineError as error:
+                raise MachineError(f"asking the judges, after the script had come to its end: {error}") from error
+            _pronounce(machine, news)
 
 
 def _pronounce(machine: Machine, news: list[str]) -> None:

@@ -7,7 +7,7 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 
-from errors import RequestedAssertionFailed
+from errors import MachineError, RequestedAssertionFailed
 from machine import Machine
 
 Entry = Mapping[str, object]
@@ -56,7 +56,12 @@ json.dump(tree, sys.stdout)
 def run_python(machine: Machine, program: str, *arguments: str, timeout: float | None = None) -> str:
     """Runs a Python program in the machine and returns its stdout. Needs python3 there."""
     words = " ".join(map(shlex.quote, arguments))
-    return machine.succeed(f"python3 -I - {words} <<'END OF PROGRAM'\n{program}\nEND OF PROGRAM\n", timeout=timeout)
+    command = f"python3 -I - {words} <<'END OF PROGRAM'\n{program}\nEND OF PROGRAM\n"
+    # Not `succeed`, which logs the whole program.
+    status, output = machine.execute(command, timeout=timeout)
+    if status != 0:
+        raise MachineError(f"{machine.name}: a program of the test's own failed (exit code {status}): {output}")
+    return output
 
 
 def take_snapshot(machine: Machine, tree: str = "/etc", *, mtimes: bool = False) -> Snapshot:

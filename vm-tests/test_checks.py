@@ -30,6 +30,12 @@ rec {
     # Bash becomes its last command, and cp closes its output before it ends: for Nix, that is a builder to kill.
     args = [ "-euc" (script + "exit 0") ];
   });
+  # A program that needs more of the store than its own path, as one that nixpkgs builds.
+  wrapped = runCommand "system-manager" { } ''
+    mkdir -p "$out/bin"
+    printf '#!/bin/sh\nexec %%s/bin/system-manager "$@"\n' ${builtins.storePath program} >"$out/bin/system-manager"
+    chmod 755 "$out/bin/system-manager"
+  '';
   known = builtins.path { name = "closure-info"; path = registration; };
   checks = import %s/checks.nix {
     inherit runCommand busybox;
@@ -63,6 +69,7 @@ class _Sandbox:
         (folder / "system-manager/bin").mkdir(parents=True)
         shutil.copy(PROGRAM, folder / "system-manager/bin/system-manager")
         self.program = _nix("nix-store", "--add", str(folder / "system-manager"))
+        self.program = str(self.build(self.program, "wrapped"))
 
     def build(self, root: str, attribute: str, image: Path | None = None) -> Path:
         """Builds an attribute of `_CHECKS`; `root` is what is brought into machines, `image` what they boot."""

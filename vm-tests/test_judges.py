@@ -11,7 +11,7 @@ import pytest
 
 from closure import push_binary
 from conftest import MakeMachine
-from errors import RequestedAssertionFailed
+from errors import MachineError, RequestedAssertionFailed
 from kinds import missing
 from snapshot import assert_same, differences, take_snapshot
 from systemd_api import SystemdMachine
@@ -79,11 +79,11 @@ def test_verdict_is_silent_when_nothing_is_wrong(machine: SystemdMachine) -> Non
         ("echo 'broken:x:12345:54321::/nonexistent:/bin/sh' >>/etc/passwd", "pwck: user 'broken'"),
         ("echo 'broken:x:12345:nobody-at-all' >>/etc/group", "grpck: group '?broken"),
         ("systemd-run --wait --unit=bad /bin/false || true", "failed unit: bad.service"),
-        ("echo changed >>/etc/skel/.profile", "changed conffile: /etc/skel/.profile"),
-        ("rm /etc/skel/.profile", "changed conffile: /etc/skel/.profile"),
+        ("echo changed >>/etc/skel/.bashrc", "changed conffile: /etc/skel/.bashrc"),
+        ("rm /etc/skel/.bashrc", "changed conffile: /etc/skel/.bashrc"),
     ],
 )
-@pytest.mark.leaves("pwck: ", "grpck: ", "unit: bad.service", "conffile: /etc/skel/.profile", why="it is the damage")
+@pytest.mark.leaves("pwck: ", "grpck: ", "unit: bad.service", "conffile: /etc/skel/.bashrc", why="it is the damage")
 def test_verdict_names_new_damage(machine: SystemdMachine, damage: str, complaint: str) -> None:
     baseline = judge(machine)
     machine.succeed(damage)
@@ -91,7 +91,7 @@ def test_verdict_names_new_damage(machine: SystemdMachine, damage: str, complain
         verdict(machine, baseline)
 
 
-@pytest.mark.leaves("changed conffile: /etc/skel/.profile", why="it is the damage")
+@pytest.mark.leaves("changed conffile: /etc/skel/.bashrc", why="it is the damage")
 def test_verdict_names_every_changed_file_of_a_package_when_it_is_complete(
     make_machine: MakeMachine, machine_kind: str
 ) -> None:
@@ -99,10 +99,25 @@ def test_verdict_names_every_changed_file_of_a_package_when_it_is_complete(
         pytest.skip(lacking)
     machine = make_machine(image="debian-12")
     baseline = judge(machine, complete=True)
-    machine.succeed("echo changed >>/usr/share/common-licenses/GPL-3; echo changed >>/etc/skel/.profile")
-    damage = ["changed conffile: /etc/skel/.profile", "changed packaged file: /usr/share/common-licenses/GPL-3"]
+    machine.succeed("echo changed >>/usr/share/common-licenses/GPL-3; echo changed >>/etc/skel/.bashrc")
+    damage = ["changed conffile: /etc/skel/.bashrc", "changed packaged file: /usr/share/common-licenses/GPL-3"]
     assert complaints(judge(machine, complete=True), baseline) == damage
     assert complaints(judge(machine), baseline) == damage[:1]
+
+
+@pytest.mark.kinds("container")
+@pytest.mark.parametrize(
+    "breakage",
+    [
+        "echo garbage >>/var/lib/dpkg/status",
+        "printf '#!/bin/sh\\nexit 1\\n' >/usr/local/bin/systemctl; chmod 755 /usr/local/bin/systemctl",
+    ],
+)
+def test_judge_that_can_not_be_asked_is_not_silent(machine: SystemdMachine, breakage: str) -> None:
+    machine.succeed("cp /var/lib/dpkg/status /tmp/status", breakage)
+    with pytest.raises(MachineError, match="one of the judges can't be asked"):
+        judge(machine)
+    machine.succeed("cp /tmp/status /var/lib/dpkg/status; rm -f /usr/local/bin/systemctl")
 
 
 def test_verdict_names_bad_units(machine: SystemdMachine) -> None:
@@ -116,10 +131,10 @@ _WATCHED = """
 import pytest
 
 def test_damages(machine):
-    machine.succeed("echo changed >>/etc/skel/.profile; systemd-run --wait --unit=bad /bin/false || true")
+    machine.succeed("echo changed >>/etc/skel/.bashrc; systemd-run --wait --unit=bad /bin/false || true")
 
 @pytest.mark.leaves("unit: bad.service", why="it is to fail")
-@pytest.mark.leaves("conffile: /etc/skel/.profile", why="it is changed on purpose")
+@pytest.mark.leaves("conffile: /etc/skel/.bashrc", why="it is changed on purpose")
 def test_damages_on_purpose(machine):
     test_damages(machine)
 
@@ -142,7 +157,7 @@ def test_every_test_of_a_machine_ends_with_the_verdict(machine_kind: str, tmp_pa
     done = subprocess.run(argv, cwd=here, capture_output=True, text=True, timeout=300, check=False)
     assert "1 failed, 3 passed, 1 error" in done.stdout
     assert re.search(r"^ERROR \S*test_watched\.py::test_damages\[container\]", done.stdout, re.MULTILINE)
-    assert "failed unit: bad.service\nE           changed conffile: /etc/skel/.profile\n" in done.stdout
+    assert "failed unit: bad.service\nE           changed conffile: /etc/skel/.bashrc\n" in done.stdout
 
 
 def test_pushed_program_runs(machine: SystemdMachine, tmp_path: Path) -> None:

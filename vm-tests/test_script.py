@@ -55,6 +55,44 @@ def _drive(tmp_path: Path, script: str, machines: object = None, **config: objec
     return done
 
 
+def test_machines_that_need_each_other_are_set_up_together(tmp_path: Path) -> None:
+    asking = "for _ in $(seq 200); do curl -fsS http://server:8000/ >/dev/null && exit 0; sleep 0.1; done; exit 1"
+    serving = "systemd-run --quiet python3 -m http.server --directory /srv 8000"
+    machines = {"client": {"setup": asking}, "server": {"setup": serving}}
+    done = _drive(tmp_path, "start_all()\nclient.succeed('true')", machines)
+    assert done.returncode == 0, done.stderr
+
+
+def test_setup_that_failed_is_no_success_whoever_caught_it(tmp_path: Path) -> None:
+    script = """
+try:
+    web.start()
+except Exception:
+    pass
+"""
+    for more in ("", "web.succeed('true')", "web.fail('false')"):
+        done = _drive(tmp_path, script + more, {"web": {"setup": "false"}})
+        assert done.returncode == 1, done.stderr
+        assert "web: it was not set up: " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        ("nowhere.json", "the configuration is not there: nowhere.json"),
+        ({"machines": {"m": {"kind": "vm"}}}, "there is no kind of machine `vm`; there are: container, uml, qemu"),
+    ],
+)
+def test_configuration_that_can_not_be_is_wrong_usage(tmp_path: Path, config: object, told: str) -> None:
+    if not isinstance(config, str):
+        (tmp_path / "config.json").write_text(json.dumps(config))
+    argv = [sys.executable, str(_HERE / "driver.py"), config if isinstance(config, str) else "config.json"]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_words_of_a_script_work(tmp_path: Path) -> None:
     setup = "mkdir -p /opt/bin; printf '#!/bin/sh\\necho ran\\n' >/opt/bin/my-program; chmod +x /opt/bin/my-program"
     options = {"setup": f"{setup}; echo done >/etc/set-up", "search_path": ["/opt/bin"]}

@@ -6,6 +6,7 @@ import fcntl
 import os
 import re
 import select
+import socket
 import struct
 import subprocess
 import sys
@@ -17,9 +18,14 @@ from pathlib import Path
 
 import pytest
 
+from channel import Channel, ChannelLost
+
 pytestmark = pytest.mark.kinds("container", "uml", "qemu")
 
 _LIMIT = 120.0
+# Debian's, and Fedora's `[root@machine ~]# `.
+_PROMPT = r"root@machine[: ]\S+# "
+_PROMPT_IN_ETC = r"root@machine[: ]/?etc\]?# "
 _DRIVER = str(Path(__file__).with_name("driver.py"))
 
 
@@ -80,9 +86,9 @@ def _at_a_terminal(kind: str, image: str | None) -> Iterator[Person]:
 
 def test_shell_is_a_login_on_a_terminal(machine_kind: str, pytestconfig: pytest.Config) -> None:
     with _at_a_terminal(machine_kind, pytestconfig.getoption("--image")) as person:
-        person.sees(r"root@machine:~# ")
+        person.sees(_PROMPT)
         person.types("cd /etc\r")
-        person.sees(r"root@machine:/etc# ")
+        person.sees(_PROMPT_IN_ETC)
         person.types("word=kept; pwd; tty; stty size; echo $TERM $word; shopt login_shell\r")
         person.sees(r"/etc\r\n/dev/pts/\d+\r\n31 117\r\nxterm kept\r\nlogin_shell\s+on\r\n")
 
@@ -94,7 +100,7 @@ def test_shell_is_a_login_on_a_terminal(machine_kind: str, pytestconfig: pytest.
         person.types("sh -c 'echo go''ing; exec sleep 300'\r")
         person.sees("going")
         person.types("\x03")
-        person.sees("root@machine:/etc# ")
+        person.sees(_PROMPT_IN_ETC)
         person.types("echo $?\r")
         person.sees("130")
 
@@ -105,7 +111,7 @@ def test_shell_is_a_login_on_a_terminal(machine_kind: str, pytestconfig: pytest.
 
 def test_shell_can_be_left(machine_kind: str, pytestconfig: pytest.Config) -> None:
     with _at_a_terminal(machine_kind, pytestconfig.getoption("--image")) as person:
-        person.sees(r"root@machine:~# ")
+        person.sees(_PROMPT)
         person.types("trap '' INT HUP TERM; sh -c 'echo stub''born; exec sleep 300'\r")
         person.sees("stubborn")
         person.types("\x1d\x1d\x1d")
@@ -114,9 +120,37 @@ def test_shell_can_be_left(machine_kind: str, pytestconfig: pytest.Config) -> No
 
 def test_machine_that_is_powered_off_ends_its_shell(machine_kind: str, pytestconfig: pytest.Config) -> None:
     with _at_a_terminal(machine_kind, pytestconfig.getoption("--image")) as person:
-        person.sees(r"root@machine:~# ")
+        person.sees(_PROMPT)
         person.types("systemctl poweroff\r")
         assert person.sees_the_end() == 0
+
+
+@pytest.mark.kinds("container")
+def test_machine_that_dies_under_a_piped_shell_is_no_success(machine_kind: str) -> None:
+    argv = [sys.executable, _DRIVER, "--shell", "--kind", machine_kind]
+    script = "systemctl poweroff -ff\nsleep 20\necho alive\n"
+    done = subprocess.run(argv, input=script, capture_output=True, text=True, timeout=_LIMIT, check=False)
+    assert done.returncode == 1
+    assert "error: machine: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_boot_under_a_shell_ends_it_and_is_not_forgotten() -> None:
+    ours, machine = socket.socketpair()
+    with ours, machine:
+        channel = Channel(ours, lambda: True)
+        channel.boot_id = "old"
+        machine.sendall(b'{"started": 1}\n')
+        shell = channel.interact(["bash"], {}, None)
+        assert b'"interactive": true' in machine.recv(4096)
+        machine.sendall(b'{"ready": "new"}\n')
+        with pytest.raises(ChannelLost, match="rebooted"):
+            shell.take()
+        shell.close()
+        machine.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            machine.recv(4096)
+        assert channel.wait_ready(1) == "new"
 
 
 def test_shell_reads_a_pipe_to_its_end(machine_kind: str, pytestconfig: pytest.Config) -> None:

@@ -42,7 +42,7 @@ for name, process in begun.items():
     output = process.communicate()[0]
     said[name] = [process.returncode, output]
 changed = []
-for line in said.pop("conffiles", [0, ""])[1].splitlines():
+for line in said.get("conffiles", [0, ""])[1].splitlines():
     words = line.rsplit(" obsolete", 1)[0].split()
     if len(words) != 2 or words[1] == "newconffile":
         continue
@@ -53,10 +53,12 @@ for line in said.pop("conffiles", [0, ""])[1].splitlines():
         digest = error.strerror
     if digest != words[1]:
         changed.append(words[0])
+if "conffiles" in said and said["conffiles"][0] == 0:
+    said["conffiles"][1] = ""
 json.dump({"said": said, "conffiles": changed}, sys.stdout)
 """
 
-_LIMIT = 300.0
+_QUICK_LIMIT = 300.0
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,14 @@ def judge(machine: Machine, *, complete: bool = False, units: Iterable[str] = ()
     links into the store.
     """
     asked = {"complete": complete, "units": list(units), "ours": our_units}
-    limit = _LIMIT if complete else DEFAULT_TIMEOUT
-    answer = json.loads(run_python(machine, _ASK, json.dumps(asked), timeout=limit))
+    limit = DEFAULT_TIMEOUT if complete else _QUICK_LIMIT
+    with machine.nested("asking the judges"):
+        answer = json.loads(run_python(machine, _ASK, json.dumps(asked), timeout=limit))
     said: dict[str, tuple[int, str]] = {name: (status, text) for name, (status, text) in answer["said"].items()}
+    for name in ("failed", "conffiles"):
+        status, text = said.get(name, (0, ""))
+        if status != 0:
+            raise MachineError(f"{machine.name}: one of the judges can't be asked (exit code {status}): {text}")
     report = said.get("dpkg", said.get("rpm", (0, "")))[1]
     conffiles = frozenset(answer["conffiles"])
     if "rpm" in said and "dpkg" not in said:
