@@ -107,17 +107,40 @@ impl Flakes {
         format!("path:{}", self.path(name).display())
     }
 
-    /// Runs `nix`, with the inputs that would come from the network overridden, and gives its output.
-    fn nix(&self, args: &[&str]) -> Result<String> {
+    /// Runs `nix` on the project's flake (`FLAKE` in the arguments), its input overridden, and gives its output.
+    fn own(&self, args: &[&str]) -> Result<String> {
+        self.nix(
+            args,
+            &self.url("system-manager"),
+            &[("nixpkgs", self.url("nixpkgs"))],
+        )
+    }
+
+    /// The same for the template's flake, whose inputs are the project's.
+    fn template(&self, args: &[&str]) -> Result<String> {
+        self.nix(
+            args,
+            &self.url("system-manager/examples/flake"),
+            &[
+                ("system-manager", self.url("system-manager")),
+                ("system-manager/nixpkgs", self.url("nixpkgs")),
+            ],
+        )
+    }
+
+    fn nix(&self, args: &[&str], flake: &str, inputs: &[(&str, String)]) -> Result<String> {
         let mut command = Command::new("nix");
         command
             .arg("--store")
             .arg(own_store("flake-store"))
-            .args(args)
+            .args(args.iter().map(|arg| arg.replace("FLAKE", flake)))
             .args(["--no-write-lock-file", "--offline"])
             .env("NIX_CONFIG", NIX_CONFIG)
             .env("HOME", self.folder.path())
             .current_dir(self.folder.path());
+        for (input, url) in inputs {
+            command.args(["--override-input", input, url]);
+        }
         let output = command.output().context("running nix")?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "nix {args:?}:\n{stderr}");
@@ -147,15 +170,7 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
         return Ok(());
     }
     let flakes = Flakes::copy()?;
-    let (own, nixpkgs) = (flakes.url("system-manager"), flakes.url("nixpkgs"));
-    let shown = flakes.nix(&[
-        "flake",
-        "show",
-        &own,
-        "--override-input",
-        "nixpkgs",
-        &nixpkgs,
-    ])?;
+    let shown = flakes.own(&["flake", "show", "FLAKE"])?;
     for name in [
         "machines-debian-12",
         "machines-fedora-43",
@@ -169,13 +184,10 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
     ] {
         ensure!(shown.contains(name), "`{name}` is missing in:\n{shown}");
     }
-    let check = flakes.nix(&[
+    let check = flakes.own(&[
         "eval",
         "--raw",
-        &format!("{own}#checks.aarch64-linux.example-nginx.drvPath"),
-        "--override-input",
-        "nixpkgs",
-        &nixpkgs,
+        "FLAKE#checks.aarch64-linux.example-nginx.drvPath",
     ])?;
     ensure!(check.contains("-system-manager-nginx.drv"), "{check}");
     Ok(())
@@ -187,20 +199,10 @@ fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
         return Ok(());
     }
     let flakes = Flakes::copy()?;
-    let (own, nixpkgs) = (flakes.url("system-manager"), flakes.url("nixpkgs"));
     let eval = |attribute: &str, apply: &str| {
-        flakes.nix(&[
-            "eval",
-            "--raw",
-            // A test of one's own is not part of the flake.
-            "--impure",
-            &format!("{own}#{attribute}"),
-            "--apply",
-            apply,
-            "--override-input",
-            "nixpkgs",
-            &nixpkgs,
-        ])
+        let installable = format!("FLAKE#{attribute}");
+        // A test of one's own is not part of the flake.
+        flakes.own(&["eval", "--raw", "--impure", &installable, "--apply", apply])
     };
     let pinned: serde_json::Value = serde_json::from_str(&fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/distros.json"),
@@ -246,24 +248,9 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
         return Ok(());
     }
     let flakes = Flakes::copy()?;
-    let host = format!(
-        "path:{}/examples/flake",
-        flakes.path("system-manager").display()
-    );
-    let own = flakes.url("system-manager");
-    let nixpkgs = flakes.url("nixpkgs");
     let eval = |attribute: &str| {
-        flakes.nix(&[
-            "eval",
-            "--json",
-            &format!("{host}#systemConfigs.default.{attribute}"),
-            "--override-input",
-            "system-manager",
-            &own,
-            "--override-input",
-            "system-manager/nixpkgs",
-            &nixpkgs,
-        ])
+        let installable = format!("FLAKE#systemConfigs.default.{attribute}");
+        flakes.template(&["eval", "--json", &installable])
     };
     let derivation = eval("drvPath")?;
     ensure!(
@@ -274,17 +261,7 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     ensure!(names.contains(r#"["hello"]"#), "{names}");
     let activator = eval("activator")?;
     ensure!(activator.contains("-system-manager-"), "{activator}");
-    let check = flakes.nix(&[
-        "eval",
-        "--raw",
-        &format!("{host}#checks.x86_64-linux.default.drvPath"),
-        "--override-input",
-        "system-manager",
-        &own,
-        "--override-input",
-        "system-manager/nixpkgs",
-        &nixpkgs,
-    ])?;
+    let check = flakes.template(&["eval", "--raw", "FLAKE#checks.x86_64-linux.default.drvPath"])?;
     ensure!(
         check.contains("-nixos-test-host-ubuntu-24.04.drv"),
         "{check}"
