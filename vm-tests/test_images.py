@@ -81,7 +81,8 @@ def _want(_: int) -> str:
 
 def test_cache_makes_a_thing_once_for_all_who_want_it(tmp_path: Path) -> None:
     assert not is_cached("thing", "recipe")
-    with multiprocessing.get_context("fork").Pool(4) as pool:
+    # Not by fork: this process has threads, and a copy of it would wait for their locks.
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert pool.map(_want, range(8)) == ["whole"] * 8
     assert (tmp_path / "system-manager/images/made").read_text() == "once\n"
     assert is_cached("thing", "recipe")
