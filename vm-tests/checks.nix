@@ -14,13 +14,26 @@
   busybox,
 }:
 let
+  # The tests, and what they evaluate configurations with.
+  parts = [
+    "examples"
+    "modules"
+    "nixos-compat"
+    "vm-tests"
+  ];
+  project = toString ../.;
   source = builtins.path {
     name = "machine-tests";
-    path = ./.;
-    filter = path: _type: baseNameOf path != "__pycache__";
+    path = ../.;
+    filter =
+      path: _type:
+      let
+        inside = builtins.elem (baseNameOf path) parts || dirOf path != project;
+      in
+      inside && baseNameOf path != "__pycache__";
   };
 
-  # Runs Python with arguments in `source`; `root` is what it brings into machines.
+  # Runs Python with arguments in the folder of the tests; `root` is what it brings into machines.
   check =
     name: root: arguments:
     runCommand name
@@ -35,7 +48,7 @@ let
       ''
         mkdir report
         report=$PWD/report
-        cd ${source}
+        cd ${source}/vm-tests
         bash ./in-sandbox "$registration" ${busybox} python3 ${arguments} --junit-xml "$report/junit.xml"
         cp -r "$report" "$out"
       '';
@@ -50,7 +63,7 @@ in
       only ? "qemu",
     }:
     check "machines-${distro}" program
-      ''-m pytest -p no:cacheprovider --kind qemu --image "${distro}=${image}" -k "${only}"'';
+      ''-m pytest -p no:cacheprovider --kind qemu --must-run --image "${distro}=${image}" -k "${only}"'';
 
   # One test in NixOS's form, as `./nixos` has evaluated it, on the image of a distribution.
   nixosTest =

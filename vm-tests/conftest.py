@@ -32,6 +32,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the kind of machine to test on; may be repeated (default: container)",
     )
     parser.addoption("--image", help="the image to boot, such as debian-13 (default: the kind's own)")
+    parser.addoption(
+        "--must-run", action="store_true", help="a kind of machine that can't be had here is an error, and not skipped"
+    )
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
     parser.addoption(
         "--record-runs", action="store_true", help="write the NixOS modules that ran into nixos-compat/runs.json"
@@ -40,9 +43,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Makes a request to end (SIGTERM) an exception, so that machines are released; sees to the record of runs."""
+    image = config.getoption("--image")
     for kind in config.getoption("--kind") or ["container"]:
-        if wrong := kinds.unknown_image(kind, config.getoption("--image")):
+        if wrong := kinds.unknown_image(kind, image):
             raise pytest.UsageError(wrong)
+        if config.getoption("--must-run") and (lacking := kinds.missing(kind, image)):
+            raise pytest.UsageError(lacking)
     if config.getoption("--record-runs") and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Recorder())
     if threading.current_thread() is threading.main_thread():

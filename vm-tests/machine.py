@@ -144,8 +144,8 @@ class Machine(ABC):
         """
         limit = self._scaled(timeout)
         self.connect()
-        self.require_set_up()
         if not check_output:
+            self.require_set_up()
             self.spawn_script(self._strict(command), limit)
             return -2, ""
         done = self._run(command, limit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -135,6 +136,26 @@ def test_a_test_in_the_form_of_nixos_runs_as_a_derivation(sandbox: _Sandbox) -> 
 @pytest.mark.timeout(3600)
 @pytest.mark.usefixtures("needs_image")
 def test_the_tests_of_machines_run_as_a_derivation(sandbox: _Sandbox) -> None:
-    arguments = 'only = "qemu and test_accounts_of_cloud_init";'
+    # One that uses the program, and one that evaluates with the project's modules.
+    arguments = 'only = "qemu and (test_accounts_of_cloud_init or mutable-users)";'
     ran = sandbox.run_on_machines(sandbox.program, "tests", arguments)
-    assert ran == ["test_accounts_of_cloud_init_stay_as_they_are[qemu]"]
+    cases = [name for name in ran if name.startswith("test_case_passes_on_all_machines")]
+    assert len(cases) == 1
+    assert set(ran) - set(cases) == {"test_accounts_of_cloud_init_stay_as_they_are[qemu]"}
+
+
+def test_run_whose_machines_can_not_be_had_is_no_success_where_they_must(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--kind", "qemu", "--image", "fedora-43"]
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+    for more, code in ([], 0), (["--must-run"], 4):
+        done = subprocess.run(
+            [*argv, *more, "test_end_to_end.py"],
+            cwd=_HERE,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == code, done.stdout
+        assert "run with: " in done.stdout + done.stderr
