@@ -205,7 +205,7 @@ fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
         flakes.own(&["eval", "--raw", "--impure", &installable, "--apply", apply])
     };
     let pinned: serde_json::Value = serde_json::from_str(&fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/distros.json"),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/images/distros.json"),
     )?)?;
     let sha256 = pinned["ubuntu-24.04"]["sha256"]
         .as_str()
@@ -235,7 +235,7 @@ fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
                 case.display()
             ),
         )?;
-        for part in ["nixos-test-switch-debian-13", "nixos_test.py", "debian-13="] {
+        for part in ["nixos-test-switch-debian-13", ". nixos_test ", "debian-13="] {
             ensure!(script.contains(part), "`{part}` is missing in:\n{script}");
         }
     }
