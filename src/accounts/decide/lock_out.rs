@@ -21,13 +21,21 @@ const FILES: [AccountFile; 3] = [AccountFile::Passwd, AccountFile::Shadow, Accou
 /// How an account gets in.
 struct Login {
     shell: String,
-    /// Whether the shell ends every session at once.
-    ends_at_once: bool,
-    /// Whether the shell is known to exist.
-    shell_exists: bool,
+    opens: Opens,
     has_password: bool,
     is_expired: bool,
     admin_groups: BTreeSet<&'static str>,
+}
+
+/// What a shell does with a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Opens {
+    /// It works, as far as is known.
+    Session,
+    /// It ends it at once.
+    Nothing,
+    /// There is no such program.
+    Missing,
 }
 
 /// A way in that an account loses.
@@ -64,8 +72,13 @@ impl Login {
         let exists = |s: &String| s.as_bytes() == shell;
         Some(Self {
             shell: String::from_utf8_lossy(shell).into_owned(),
-            ends_at_once: lets_nobody_in(shell),
-            shell_exists: inputs.observed.shells.iter().any(exists),
+            opens: if lets_nobody_in(shell) {
+                Opens::Nothing
+            } else if inputs.observed.shells.iter().any(exists) {
+                Opens::Session
+            } else {
+                Opens::Missing
+            },
             has_password: !is_locked(hash),
             is_expired: day.is_some_and(|day| i64::from(day) <= inputs.observed.today),
             admin_groups: ADMIN_GROUPS.iter().filter(is_in).copied().collect(),
@@ -75,8 +88,8 @@ impl Login {
     /// Lists the ways in that somebody had and that are none any more.
     fn losses(&self, had: &Self) -> Vec<Loss> {
         let mut losses = Vec::new();
-        let is_other = had.shell != self.shell && !had.ends_at_once;
-        if is_other && (self.ends_at_once || !self.shell_exists) {
+        let is_other = had.shell != self.shell && had.opens != Opens::Nothing;
+        if is_other && self.opens != Opens::Session {
             losses.push(Loss::Shell(self.shell.clone()));
         }
         if had.has_password && !self.has_password {
@@ -148,7 +161,7 @@ impl Planner<'_> {
             let (what, hint) = loss.describe(who, name);
             // A shell that is gone was one that worked when this tool came.
             let is_ours = since.as_ref().is_none_or(|since| since.contains(&loss))
-                || (matches!(loss, Loss::Shell(_)) && !has.ends_at_once);
+                || (matches!(loss, Loss::Shell(_)) && has.opens == Opens::Missing);
             if is_ours {
                 self.refuse(&subject, what, Some(&hint));
             } else {
