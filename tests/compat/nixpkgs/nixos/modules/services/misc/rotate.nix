@@ -21,11 +21,7 @@
     };
   };
   config = lib.mkIf config.services.rotate.enable {
-    # systemd ignores what is no name of a unit, and takes the other one.
-    systemd.services.rotate.after = lib.mkIf true [
-      "syslog local-fs.target "
-      ""
-    ];
+    systemd.services.rotate.after = [ "local-fs.target" ];
     systemd.timers.rotate = {
       wantedBy = [ "timers.target" ];
       timerConfig.OnCalendar = "daily";
