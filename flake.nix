@@ -78,7 +78,7 @@
         ];
       };
       images = lib.mapAttrs (_distro: row: machinePkgs.fetchurl { inherit (row) url sha256; }) (
-        lib.importJSON ./vm-tests/distros.json
+        lib.importJSON ./vm-tests/images/distros.json
       );
 
       # A derivation that runs a test in NixOS's form on a stock image; see docs/testing.md.
@@ -96,7 +96,7 @@
           forNixos ? false,
         }:
         let
-          built = import ./vm-tests/nixos {
+          built = import ./vm-tests/nixos_test {
             system-manager = api;
             inherit nixpkgs packages forNixos;
             file = test;

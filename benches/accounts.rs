@@ -6,11 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use system_manager::account_record::AccountsRecord;
-use system_manager::accounts::{AccountBytes, AccountFile};
-use system_manager::manifest::{Accounts, Group, User};
-use system_manager::user_ids::NoNss;
-use system_manager::users::{AccountsPlan, Inputs, Observed, no_accounts, plan_accounts};
+use system_manager::accounts::database::{AccountBytes, AccountFile};
+use system_manager::accounts::decide::{
+    AccountsPlan, Inputs, Observed, no_accounts, plan_accounts,
+};
+use system_manager::accounts::ids::NoNss;
+use system_manager::accounts::record::AccountsRecord;
+use system_manager::model::manifest::{Accounts, Group, User};
 
 fn host(users: usize) -> AccountBytes {
     let mut files: BTreeMap<AccountFile, String> = BTreeMap::new();

@@ -1,6 +1,6 @@
 # Renders docs/options.md from the modules:
 #   nix-instantiate --eval --strict --json docs/options.nix
-# A test compares the two; `UPDATE_EXPECT=1 cargo test --test eval` writes the file anew.
+# A test compares the two; `UPDATE_EXPECT=1 cargo test --test suite eval::` writes the file anew.
 let
   lib = import ../modules/lib;
   api = import ../. { system = "x86_64-linux"; };

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
-use crate::command::Command;
+use crate::host::process::Command;
 use crate::nix::{self, BuildOptions};
 
 /// Finds the nixpkgs that was named, or that `NIX_PATH` has.

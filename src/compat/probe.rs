@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::reasons::parse_reason;
 use super::units::{self, Texts};
 use super::verdict::{Compared, Enabled, Findings, Step};
-use crate::command::{Stop, TookTooLong};
+use crate::host::process::{Stop, TookTooLong};
 use crate::nix::{self, BuildOptions};
 
 /// What is asked, and how long it may take.

@@ -1,0 +1,230 @@
+//! Users and groups of a host: reads what is there, has the decision made, and carries it out under the locks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::accounts;
+use crate::accounts::database::AccountFile;
+use crate::accounts::decide::{
+    AccountChange, AccountsPlan, Drift, HomeStep, Inputs, Observed, find_drift, no_accounts,
+    plan_accounts,
+};
+use crate::accounts::ids::{Getent, NoNss, Nss};
+use crate::accounts::observe::Linger;
+use crate::files::decide::Conflict;
+use crate::host::fs::Root;
+use crate::host::process::Command;
+use crate::model::manifest::Accounts;
+use crate::model::owners::Owners;
+
+/// What happens to accounts, as far as everyone may know it: the part of it that is in a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AccountsReport {
+    /// Accounts that come, change or go.
+    pub changes: Vec<AccountChange>,
+    /// Homes that are made or put right.
+    pub homes: Vec<HomeStep>,
+    /// Users whose lingering changes.
+    pub linger: BTreeMap<String, bool>,
+    /// What is odd, or not done as asked, and why.
+    pub warnings: Vec<String>,
+    /// Whether anything has to be done or remembered.
+    pub is_due: bool,
+}
+
+/// A decision about accounts, with what it says of owners.
+pub struct Decided {
+    /// For the plan.
+    pub report: AccountsReport,
+    /// What forbids it.
+    pub conflicts: Vec<Conflict>,
+    /// The ids as they will be.
+    pub owners: Owners,
+    plan: AccountsPlan,
+}
+
+/// Decides what the accounts of a host become. Reads only.
+///
+/// `expected` says that this tool has been active here before, so that it must remember something.
+///
+/// # Errors
+/// When a database exists and can't be read.
+pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result<Decided> {
+    let path = path_of(root);
+    let (record, warning) = accounts::observe::read_record(&path, expected)?;
+    let nothing = no_accounts();
+    let desired = desired.unwrap_or(&nothing);
+    let idle = desired.users.is_empty() && desired.groups.is_empty() && record.owns_nothing();
+    let mut report = AccountsReport {
+        warnings: warning.into_iter().collect(),
+        ..AccountsReport::default()
+    };
+    if idle {
+        return Ok(Decided {
+            report,
+            conflicts: Vec::new(),
+            owners: Owners::read(root)?,
+            plan: AccountsPlan::default(),
+        });
+    }
+    let observed = accounts::observe::observe_accounts(&path, desired, &record)
+        .with_context(|| privilege_hint("reading the account databases"))?;
+    let nss: Box<dyn Nss> = if root.is_live() {
+        Box::new(Getent(getent))
+    } else {
+        Box::new(NoNss)
+    };
+    let invoker = std::env::var("SUDO_USER").ok();
+    let salt = accounts::observe::salts()?;
+    let inputs = Inputs {
+        desired,
+        record: &record,
+        observed: &observed,
+        nss: &*nss,
+        invoker: invoker.as_deref(),
+        salt: &salt,
+    };
+    match plan_accounts(&inputs) {
+        Ok(plan) => {
+            report.changes.clone_from(&plan.changes);
+            report.homes.clone_from(&plan.homes);
+            report.linger.clone_from(&plan.linger);
+            report.warnings.extend(plan.warnings.iter().cloned());
+            report.is_due = !plan.is_empty();
+            let content = |file| plan.content(file, &observed).unwrap_or_default();
+            let owners = Owners::parse(content(AccountFile::Passwd), content(AccountFile::Group));
+            Ok(Decided {
+                report,
+                conflicts: Vec::new(),
+                owners,
+                plan,
+            })
+        }
+        Err(refusals) => Ok(Decided {
+            report,
+            conflicts: refusals
+                .into_iter()
+                .map(|r| Conflict {
+                    subject: r.subject,
+                    cause: r.reason,
+                    remedy: r
+                        .hint
+                        .unwrap_or_else(|| "change the configuration".to_owned()),
+                })
+                .collect(),
+            owners: Owners::read(root)?,
+            plan: AccountsPlan::default(),
+        }),
+    }
+}
+
+/// Carries out what was decided: under the locks, decides again, and goes on only if that comes to the same.
+///
+/// # Errors
+/// When the accounts changed meanwhile, are locked by another program, or can't be written.
+pub fn apply(
+    root: &Root,
+    desired: Option<&Accounts>,
+    expected: bool,
+    report: &AccountsReport,
+) -> Result<()> {
+    let path = path_of(root);
+    let lock = accounts::observe::lock_accounts(&path)?;
+    let decided = decide(root, desired, expected)?;
+    if !decided.conflicts.is_empty() || decided.report.changes != report.changes {
+        bail!("the accounts have changed since the plan was made\nhint: run this again");
+    }
+    for change in &report.changes {
+        tracing::info!("{change}");
+    }
+    let loginctl: Linger<'_> = &set_linger;
+    accounts::observe::apply_accounts(
+        &path,
+        &decided.plan,
+        &lock,
+        root.is_live().then_some(loginctl),
+    )?;
+    drop(lock);
+    if root.is_live() {
+        for words in accounts::observe::after_commands(&path, &decided.plan) {
+            let output = Command::new(&words[0]).args(&words[1..]).output();
+            if !output.as_ref().is_ok_and(|o| o.code == Some(0)) {
+                tracing::warn!(
+                    "`{}` failed: caches may show the accounts as they were for a while",
+                    words.join(" ")
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that no other program holds the account databases, before anything that depends on them is begun.
+///
+/// # Errors
+/// When one holds them for more than 15 seconds.
+pub fn check_unlocked(root: &Root) -> Result<()> {
+    accounts::observe::lock_accounts(&path_of(root)).map(drop)
+}
+
+/// Lists what somebody else changed in entries of this tool.
+///
+/// # Errors
+/// When a database exists and can't be read.
+pub fn read_drift(root: &Root, expected: bool) -> Result<Vec<Drift>> {
+    let path = path_of(root);
+    let (record, _) = accounts::observe::read_record(&path, expected)?;
+    if record.owns_nothing() {
+        return Ok(Vec::new());
+    }
+    let observed: Observed = accounts::observe::observe_accounts(&path, &no_accounts(), &record)
+        .with_context(|| privilege_hint("reading the account databases"))?;
+    Ok(find_drift(&record, &observed))
+}
+
+fn path_of(root: &Root) -> PathBuf {
+    root.show(Path::new(""))
+}
+
+fn privilege_hint(what: &str) -> String {
+    if nix::unistd::geteuid().is_root() {
+        what.to_owned()
+    } else {
+        format!("{what}\nhint: this must run as root, for example with sudo")
+    }
+}
+
+fn getent(database: &str, key: &str) -> Result<Option<String>, String> {
+    let output = Command::new("getent")
+        .args([database, key])
+        .output()
+        .map_err(|e| format!("{e:#}"))?;
+    match output.code {
+        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
+        Some(2) => Ok(None),
+        code => Err(format!(
+            "`getent {database} {key}`: {}",
+            crate::host::process::show_code(code)
+        )),
+    }
+}
+
+fn set_linger(user: &str, on: bool) -> Result<()> {
+    let verb = if on {
+        "enable-linger"
+    } else {
+        "disable-linger"
+    };
+    let output = Command::new("loginctl").args([verb, user]).output()?;
+    if output.code == Some(0) {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "`loginctl {verb} {user}`: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
+}

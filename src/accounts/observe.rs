@@ -1,0 +1,482 @@
+//! Account databases on disk: what is there, and carrying out what was decided. Thin: the decision is in [`crate::accounts::decide`].
+//!
+//! Everything is below a root folder, `/` or another one. A run holds [`AccountsLock`], writes its claims first, then
+//! each file by rename, and last the claims that hold from then on; stopped anywhere, the next run makes it whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::AtFlags;
+use nix::unistd::linkat;
+use sha2::{Digest, Sha256};
+
+use crate::accounts::database::{AccountBytes, AccountFile, Bytes, Table, passwd};
+use crate::accounts::decide::{AccountsPlan, Home, Observed};
+use crate::accounts::io::{self as io, NewMode};
+use crate::accounts::lock::AccountsLock;
+use crate::accounts::login_defs::parse_login_defs;
+use crate::accounts::password::SALT_BYTES;
+use crate::accounts::record::AccountsRecord;
+use crate::model::manifest::Accounts;
+
+/// Where the record lies, below the root.
+const STATE_FOLDER: &str = "var/lib/system-manager";
+const RECORD: &str = "ids.json";
+const PREVIOUS_RECORD: &str = "ids.json.previous";
+const LINGER_FOLDER: &str = "var/lib/systemd/linger";
+
+const ROOT_ONLY: NewMode = NewMode {
+    mode: 0o600,
+    uid: 0,
+    gid: 0,
+};
+const WORLD_READABLE: NewMode = NewMode {
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+};
+
+/// Switches a user's lingering on a running system, where `loginctl` starts or stops the user's manager too.
+pub type Linger<'a> = &'a dyn Fn(&str, bool) -> Result<()>;
+
+/// Takes the locks of the account databases below `root`.
+///
+/// # Errors
+/// When another program holds them for more than 15 seconds, or there is no `/etc`.
+pub fn lock_accounts(root: &Path) -> Result<AccountsLock> {
+    AccountsLock::take(open_etc(root)?)
+}
+
+/// Reads all that the decision needs to know about the host. Reads only.
+///
+/// # Errors
+/// When something exists but can't be read: that is never taken for an empty file.
+pub fn observe_accounts(
+    root: &Path,
+    desired: &Accounts,
+    record: &AccountsRecord,
+) -> Result<Observed> {
+    let etc = open_etc(root)?;
+    let mut files = AccountBytes::new();
+    for file in AccountFile::ALL {
+        if file == AccountFile::Shells && is_link(&etc, file.name())? {
+            continue; // A distribution that links it to its own copy keeps it to itself.
+        }
+        let read = io::read_at(&etc, file.name()).with_context(|| format!("reading {file}"))?;
+        if let Some(bytes) = read {
+            files.insert(file, bytes);
+        }
+    }
+    let defs = match io::read_at(&etc, "login.defs").context("reading /etc/login.defs")? {
+        Some(defs) => defs,
+        None => read_optional(&root.join("usr/etc/login.defs"))?.unwrap_or_default(),
+    };
+    let candidates = shells_in_play(desired, record);
+    Ok(Observed {
+        homes: observe_homes(root, desired, &files)?,
+        shells: candidates
+            .into_iter()
+            .filter(|s| is_program(root, s))
+            .collect(),
+        nologin: ["/usr/sbin/nologin", "/sbin/nologin", "/usr/bin/nologin"]
+            .into_iter()
+            .find(|s| is_program(root, s))
+            .unwrap_or("/bin/false")
+            .to_owned(),
+        password_files: read_password_files(root, desired),
+        lingering: list_lingering(root)?,
+        ranges: parse_login_defs(&defs),
+        today: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| {
+                i64::try_from(since.as_secs() / 86400).unwrap_or(i64::MAX)
+            }),
+        files,
+    })
+}
+
+/// Reads what this tool remembers about accounts; a damaged record is replaced by its predecessor, or else rebuilt.
+///
+/// `expected` says that there must be one, since this tool has run here before. Gives a warning where that failed.
+///
+/// # Errors
+/// When a record exists but can't be read at all.
+pub fn read_record(root: &Path, expected: bool) -> Result<(AccountsRecord, Option<String>)> {
+    let folder = root.join(STATE_FOLDER);
+    let mut problems = Vec::new();
+    for name in [RECORD, PREVIOUS_RECORD] {
+        let path = folder.join(name);
+        match read_optional(&path)? {
+            None => problems.push(format!("{} does not exist", path.display())),
+            Some(bytes) => match AccountsRecord::parse(&bytes) {
+                Ok(record) if problems.is_empty() => return Ok((record, None)),
+                Ok(record) => {
+                    let warning = format!("{}; its predecessor is used", problems.join("; "));
+                    return Ok((record, Some(warning)));
+                }
+                Err(error) => problems.push(format!("{} is damaged: {error:#}", path.display())),
+            },
+        }
+    }
+    let damaged = problems.iter().any(|p| p.contains("damaged"));
+    if !damaged && !expected {
+        return Ok((AccountsRecord::default(), None));
+    }
+    let etc = open_etc(root)?;
+    let mut files = AccountBytes::new();
+    for file in [AccountFile::Passwd, AccountFile::Group, AccountFile::Subuid] {
+        let read = io::read_at(&etc, file.name()).with_context(|| format!("reading {file}"))?;
+        files.extend(read.map(|bytes| (file, bytes)));
+    }
+    let warning = format!(
+        "{}; the ids are taken from /etc/passwd and /etc/group, and accounts that exist count as the host's own",
+        problems.join("; ")
+    );
+    Ok((AccountsRecord::rebuild(&files), Some(warning)))
+}
+
+/// One part of carrying out a plan. Each can be repeated; they are made in the order of [`steps`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Remember what is about to be done.
+    Claim,
+    /// Replace a database.
+    File(AccountFile),
+    /// Make a home or put it right: its number in the plan.
+    Home(usize),
+    /// Switch a user's lingering.
+    Linger(String, bool),
+    /// Remember that it is done.
+    Finish,
+}
+
+/// Gives the steps of a plan, in order.
+#[must_use]
+pub fn steps(plan: &AccountsPlan) -> Vec<Step> {
+    if plan.is_empty() {
+        return Vec::new();
+    }
+    let linger = |wanted: bool| {
+        let users = plan.linger.iter().filter(move |(_, on)| **on == wanted);
+        users.map(|(name, on)| Step::Linger(name.clone(), *on))
+    };
+    let mut steps = vec![Step::Claim];
+    // A user whose entry is gone is nobody to logind any more, and one without an entry is not yet somebody.
+    steps.extend(linger(false));
+    steps.extend(plan.files.keys().map(|&file| Step::File(file)));
+    steps.extend((0..plan.homes.len()).map(Step::Home));
+    steps.extend(linger(true));
+    steps.push(Step::Finish);
+    steps
+}
+
+/// Carries out a plan, holding the lock under which it was made.
+///
+/// # Errors
+/// When a database is not what the plan was made from any more, or can't be written. Nothing is half-written.
+pub fn apply_accounts(
+    root: &Path,
+    plan: &AccountsPlan,
+    lock: &AccountsLock,
+    linger: Option<Linger<'_>>,
+) -> Result<()> {
+    check_unchanged(root, plan)?;
+    for step in steps(plan) {
+        apply_step(root, plan, &step, lock, linger)?;
+    }
+    Ok(())
+}
+
+/// Carries out one step of a plan.
+///
+/// # Errors
+/// As [`apply_accounts`].
+pub fn apply_step(
+    root: &Path,
+    plan: &AccountsPlan,
+    step: &Step,
+    _lock: &AccountsLock,
+    linger: Option<Linger<'_>>,
+) -> Result<()> {
+    match step {
+        Step::Claim => write_record(root, &plan.record),
+        Step::Finish => write_record(root, &plan.record.clone().finished()),
+        Step::File(file) => {
+            write_database(root, plan, *file).with_context(|| format!("writing {file}"))
+        }
+        Step::Home(at) => apply_home(root, plan, *at),
+        Step::Linger(name, on) => {
+            let done = match linger {
+                Some(linger) => linger(name, *on),
+                None => write_linger(root, name, *on),
+            };
+            match done {
+                // logind does not know somebody whom another program took out; the file is all that is left.
+                Err(_) if !on => write_linger(root, name, false),
+                done => done,
+            }
+            .with_context(|| format!("setting the lingering of {name}"))
+        }
+    }
+}
+
+fn check_unchanged(root: &Path, plan: &AccountsPlan) -> Result<()> {
+    let etc = open_etc(root)?;
+    for (file, change) in &plan.files {
+        let now = io::read_at(&etc, file.name()).with_context(|| format!("reading {file}"))?;
+        if now != change.before && now != change.after {
+            bail!(
+                "{file} was changed by another program since the plan was made\nhint: run it again"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn write_database(root: &Path, plan: &AccountsPlan, file: AccountFile) -> Result<()> {
+    let Some(change) = plan.files.get(&file) else {
+        return Ok(());
+    };
+    let etc = open_etc(root)?;
+    let name = file.name();
+    let now = io::read_at(&etc, name)?;
+    if now == change.after {
+        return Ok(());
+    }
+    if now != change.before {
+        bail!("another program changed it meanwhile\nhint: run it again");
+    }
+    if let Some(before) = now.filter(|_| file != AccountFile::Shells) {
+        io::replace(
+            &etc,
+            &format!("{name}-"),
+            &before,
+            Some(name),
+            WORLD_READABLE,
+        )?;
+    }
+    match &change.after {
+        Some(after) => io::replace(&etc, name, after, Some(name), WORLD_READABLE),
+        None => io::remove(&etc, name),
+    }
+}
+
+fn write_record(root: &Path, record: &AccountsRecord) -> Result<()> {
+    let inner = || -> Result<()> {
+        let folder = io::make_folders(&io::open_root(root)?, STATE_FOLDER)?;
+        let text = record.render()?;
+        let now = io::read_at(&folder, RECORD)?;
+        if now.as_deref() == Some(text.as_slice()) {
+            return Ok(());
+        }
+        // Only a record that can be read is worth keeping as the predecessor.
+        if now.is_some_and(|now| AccountsRecord::parse(&now).is_ok()) {
+            io::remove(&folder, PREVIOUS_RECORD)?;
+            linkat(&folder, RECORD, &folder, PREVIOUS_RECORD, AtFlags::empty())?;
+        }
+        // It holds hashes of passwords that are to be put back.
+        io::replace(&folder, RECORD, &text, None, ROOT_ONLY)
+    };
+    inner().with_context(|| format!("writing {}", root.join(STATE_FOLDER).join(RECORD).display()))
+}
+
+fn apply_home(root: &Path, plan: &AccountsPlan, at: usize) -> Result<()> {
+    let Some(home) = plan.homes.get(at) else {
+        return Ok(());
+    };
+    let inner = || -> Result<()> {
+        let (parent, name) = io::open_parent(&io::open_root(root)?, &home.path, true)?
+            .context("a folder on the way is missing")?;
+        let mode = NewMode {
+            mode: home.mode,
+            uid: home.uid,
+            gid: home.gid,
+        };
+        match io::stat_at(&parent, &name)? {
+            None => io::make_folder(&parent, &name, mode),
+            Some(_) => io::set_folder(&parent, &name, mode),
+        }
+    };
+    inner().with_context(|| format!("making the home {} of {}", home.path, home.user))
+}
+
+fn write_linger(root: &Path, name: &str, on: bool) -> Result<()> {
+    let folder = io::make_folders(&io::open_root(root)?, LINGER_FOLDER)?;
+    if on {
+        io::replace(&folder, name, b"", None, WORLD_READABLE)
+    } else {
+        io::remove(&folder, name)
+    }
+}
+
+/// Gives the commands that make running caches forget the old accounts, and label new homes, where there are such programs.
+#[must_use]
+pub fn after_commands(root: &Path, plan: &AccountsPlan) -> Vec<Vec<String>> {
+    let command = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    let mut commands = Vec::new();
+    if !plan.files.is_empty() {
+        if is_program(root, "/usr/sbin/nscd") {
+            commands.push(command(&["/usr/sbin/nscd", "--invalidate", "passwd"]));
+            commands.push(command(&["/usr/sbin/nscd", "--invalidate", "group"]));
+        }
+        if is_program(root, "/usr/sbin/sss_cache") {
+            commands.push(command(&["/usr/sbin/sss_cache", "--users", "--groups"]));
+        }
+    }
+    for home in plan.homes.iter().filter(|home| home.create) {
+        if is_program(root, "/usr/sbin/restorecon") {
+            commands.push(command(&["/usr/sbin/restorecon", &home.path]));
+        }
+    }
+    commands
+}
+
+/// Gives a source of salts, from the kernel's random numbers.
+///
+/// # Errors
+/// When `/dev/urandom` can't be read.
+pub fn salts() -> Result<impl Fn() -> [u8; SALT_BYTES]> {
+    let mut seed = [0; 32];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut seed))
+        .context("reading /dev/urandom")?;
+    let count = std::cell::Cell::new(0_u64);
+    Ok(move || {
+        count.set(count.get() + 1);
+        let digest = Sha256::new()
+            .chain_update(seed)
+            .chain_update(count.get().to_le_bytes())
+            .finalize();
+        std::array::from_fn(|at| digest[at])
+    })
+}
+
+fn open_etc(root: &Path) -> Result<OwnedFd> {
+    io::open_folder(&io::open_root(root)?, "etc")
+        .and_then(|etc| etc.context("it does not exist"))
+        .with_context(|| format!("opening {}", root.join("etc").display()))
+}
+
+fn is_link(etc: &OwnedFd, name: &str) -> Result<bool> {
+    let stat = io::stat_at(etc, name)?;
+    Ok(stat.is_some_and(|s| io::kind(&s) == nix::sys::stat::SFlag::S_IFLNK))
+}
+
+fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("reading {}", path.display())),
+    }
+}
+
+/// Gives the shells that a plan may set: declared ones, and those that it may put back.
+fn shells_in_play(desired: &Accounts, record: &AccountsRecord) -> BTreeSet<String> {
+    let declared = desired
+        .users
+        .values()
+        .flat_map(|u| [&u.shell, &u.shell_fallback])
+        .flatten()
+        .map(|path| path.as_str().to_owned());
+    let claims = std::iter::once(&record.claims).chain(&record.unfinished);
+    let recorded = claims
+        .filter_map(|claims| claims.rows.get(&AccountFile::Passwd))
+        .flat_map(BTreeMap::values)
+        .filter_map(|row| row.cells.get(&passwd::SHELL))
+        .map(|edit: &crate::accounts::record::Edit| Bytes::text(&edit.before).into_owned());
+    declared.chain(recorded).collect()
+}
+
+/// Says whether a program exists; store paths are also looked for in the store of the running system.
+fn is_program(root: &Path, path: &str) -> bool {
+    let below = root.join(path.trim_start_matches('/'));
+    let mut places = vec![below];
+    if path.starts_with("/nix/store/") {
+        places.push(PathBuf::from(path));
+    }
+    places.iter().any(|place| {
+        // What can't be looked at can't be run either.
+        std::fs::metadata(place).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
+    })
+}
+
+fn observe_homes(
+    root: &Path,
+    desired: &Accounts,
+    files: &AccountBytes,
+) -> Result<BTreeMap<String, Home>> {
+    let bytes = files
+        .get(&AccountFile::Passwd)
+        .map_or(&[][..], Vec::as_slice);
+    let table = Table::parse(AccountFile::Passwd, bytes);
+    let root_fd = io::open_root(root)?;
+    let mut homes = BTreeMap::new();
+    for (name, user) in desired.users.iter().filter(|(_, u)| u.create_home) {
+        let there = || {
+            let row = table.row(name.as_bytes())?;
+            std::str::from_utf8(table.field(row, passwd::HOME)).ok()
+        };
+        let declared = user
+            .home
+            .as_ref()
+            .map(crate::model::names::AbsolutePath::as_str);
+        let Some(path) = declared
+            .or_else(there)
+            .filter(|p| !p.trim_matches('/').is_empty())
+        else {
+            continue;
+        };
+        let home = match io::open_parent(&root_fd, path, false)
+            .with_context(|| format!("looking at the home {path} of {name}"))?
+        {
+            None => Home::Missing,
+            Some((parent, last)) => match io::stat_at(&parent, &last)? {
+                None => Home::Missing,
+                Some(s) if io::kind(&s) == nix::sys::stat::SFlag::S_IFDIR => Home::Folder {
+                    uid: s.st_uid,
+                    gid: s.st_gid,
+                    mode: s.st_mode & 0o7777,
+                },
+                Some(_) => Home::Other,
+            },
+        };
+        homes.insert(path.to_owned(), home);
+    }
+    Ok(homes)
+}
+
+fn read_password_files(
+    root: &Path,
+    desired: &Accounts,
+) -> BTreeMap<String, Result<String, String>> {
+    let paths = desired
+        .users
+        .values()
+        .filter_map(|u| u.hashed_password_file.as_ref());
+    let read = |path: &str| match std::fs::read_to_string(root.join(path.trim_start_matches('/'))) {
+        Ok(text) => Ok(text.lines().next().unwrap_or_default().to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    paths
+        .map(|path| (path.as_str().to_owned(), read(path.as_str())))
+        .collect()
+}
+
+fn list_lingering(root: &Path) -> Result<BTreeSet<String>> {
+    let path = root.join(LINGER_FOLDER);
+    let entries = match std::fs::read_dir(&path) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        Err(e) => return Err(e).with_context(|| format!("listing {}", path.display())),
+    };
+    entries
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<std::io::Result<_>>()
+        .with_context(|| format!("listing {}", path.display()))
+}

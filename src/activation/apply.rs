@@ -1,0 +1,504 @@
+//! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::accounts;
+use crate::activation::journal::{self, Journal, Record};
+use crate::activation::outcome::{self, Outcome};
+use crate::activation::plan::{Goal, Plan, Step};
+use crate::activation::state::{self, State};
+use crate::blocks;
+use crate::files;
+use crate::files::decide::FileChange;
+use crate::host::fs::{NewFile, Node, Root};
+use crate::host::selinux;
+use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::model::manifest::Accounts;
+use crate::model::names::TargetPath;
+use crate::scripts;
+use crate::scripts::apply::FailedScript;
+use crate::scripts::decide::{Action, ScriptAction};
+use crate::store::backups;
+use crate::tmpfiles;
+use crate::units;
+use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
+use crate::units::decide::Verb;
+use crate::units::outcome::UnitOutcome;
+use crate::units::requests::Requests;
+use crate::units::set::{Live, UnitSet};
+use crate::units::users::UserOutcome;
+
+/// The link to the active toplevel, which keeps it alive and shows tools what is active.
+const CURRENT: &str = "var/lib/system-manager/current";
+const GC_ROOTS: &str = "nix/var/nix/gcroots";
+
+/// An activation that ended before its end.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Whether anything had been changed.
+    pub begun: bool,
+    /// Why.
+    pub error: anyhow::Error,
+}
+
+/// What is told about an activation under way.
+pub enum Progress<'a> {
+    /// A step begins. An error ends the activation here, as a kill would.
+    Step(Step<'a>),
+    /// Jobs are under way.
+    Job(Verb, Event<'a>),
+}
+
+/// Everything that an activation works with.
+pub struct Activation<'a> {
+    /// Where.
+    pub root: &'a Root,
+    /// What to do.
+    pub plan: &'a Plan,
+    /// The settled state that the plan was made from.
+    pub state: State,
+    /// The running systemd; none on another root.
+    pub systemd: Option<&'a Systemd>,
+    /// The units before.
+    pub before: &'a Live,
+    /// The units of the new generation.
+    pub new_units: &'a UnitSet,
+    /// The accounts that are wanted.
+    pub accounts: Option<&'a Accounts>,
+    /// Whether accounts were managed here before.
+    pub accounts_expected: bool,
+    /// The user managers' units before and after, when they change.
+    pub user_units: Option<(&'a UnitSet, &'a UnitSet)>,
+    /// The sources of the user managers' units before.
+    pub user_units_before: &'a BTreeMap<TargetPath, String>,
+    /// What activation scripts are told that is being done.
+    pub action: Action,
+    /// How long to wait for a job, or for an activation script.
+    pub unit_timeout: Duration,
+}
+
+/// Applies a plan. Writes everything that the plan names, and the state.
+///
+/// # Errors
+/// With where it stopped; run again, it goes on.
+pub fn apply(
+    activation: Activation<'_>,
+    tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Outcome, Stopped> {
+    let units = activation.systemd.map(|systemd| UnitSwitch {
+        systemd,
+        plan: activation.plan.units.clone(),
+        new_units: activation.new_units,
+        before: activation.before,
+        timeout: activation.unit_timeout,
+        jobs: Vec::new(),
+    });
+    let mut run = Run {
+        a: activation,
+        begun: now(),
+        journal: None,
+        units,
+        users: BTreeMap::new(),
+        problems: Vec::new(),
+        tmpfiles: None,
+        failed_scripts: Vec::new(),
+    };
+    if run.a.plan.accounts.is_due {
+        accounts::apply::check_unlocked(run.a.root).map_err(|error| Stopped {
+            begun: false,
+            error,
+        })?;
+    }
+    let labels = selinux::read_labels(run.a.root, run.a.plan);
+    run.a.root.set_labels(labels.map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?);
+    for step in run.a.plan.steps() {
+        let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
+        if let Err(error) = done {
+            return Err(Stopped {
+                begun: run.journal.is_some(),
+                error,
+            });
+        }
+    }
+    Ok(run.outcome())
+}
+
+struct Run<'a> {
+    a: Activation<'a>,
+    begun: u64,
+    journal: Option<Journal>,
+    units: Option<UnitSwitch<'a>>,
+    users: BTreeMap<String, UserOutcome>,
+    problems: Vec<String>,
+    tmpfiles: Option<String>,
+    failed_scripts: Vec<FailedScript>,
+}
+
+impl Run<'_> {
+    fn step(
+        &mut self,
+        step: Step<'_>,
+        tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let root = self.a.root;
+        match step {
+            Step::RemoveLeftover(target) => root.remove_leftover(&in_etc(target)),
+            Step::Keep(change) => {
+                check_unchanged(root, change)?;
+                match &change.keep {
+                    Some(keep) => backups::keep(root, &change.target, &keep.backup),
+                    None => Ok(()),
+                }
+            }
+            Step::KeepBlock(change) => blocks::decide::keep(root, change),
+            Step::Claim => self.claim(),
+            Step::StopUnits => self.with_units(tell, |units, tell| units.stop(tell)),
+            Step::Remove(change) => {
+                check_unchanged(root, change)?;
+                tracing::info!("removing /etc/{}", change.target);
+                root.remove_file(&in_etc(&change.target))
+            }
+            Step::RemoveFolder(folder) => self.remove_folder(folder),
+            Step::Restore(change) => {
+                check_unchanged(root, change)?;
+                tracing::info!("putting back /etc/{}", change.target);
+                match &change.backup {
+                    Some(id) => backups::restore(root, &change.target, id),
+                    None => bail!("/etc/{} has no backup to be put back", change.target),
+                }
+            }
+            Step::Accounts => {
+                root.sync()?;
+                let expected = self.a.accounts_expected;
+                accounts::apply::apply(root, self.a.accounts, expected, &self.a.plan.accounts)?;
+                self.a.state.accounts = true;
+                Ok(())
+            }
+            Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
+            Step::Write(change) => self.write(change),
+            Step::Block(change) => blocks::decide::apply(root, change),
+            Step::Script(script) => self.run_script(script),
+            Step::DaemonReload => {
+                root.sync()?;
+                self.a.systemd.map_or(Ok(()), Systemd::reload)?;
+                self.note(&Record::DaemonReloadDone)
+            }
+            Step::Tmpfiles => self.apply_tmpfiles(),
+            Step::UserManagers => self.switch_user_managers(),
+            Step::StartUnits => self.start_units(tell),
+            Step::Commit => self.commit(),
+        }
+    }
+
+    fn claim(&mut self) -> Result<()> {
+        let (root, plan) = (self.a.root, self.a.plan);
+        files::record::claim(&mut self.a.state, &plan.files, now());
+        blocks::decide::claim(&mut self.a.state, &plan.blocks, now());
+        tmpfiles::decide::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        self.a.state.scripts.clone_from(&plan.scripts.record);
+        self.a.state.pending = crate::units::decide::Seeds::default();
+        root.make_folders(Path::new("etc"))?;
+        root.make_folders(Path::new("var/lib"))?;
+        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        let purpose = match &plan.goal {
+            Goal::Activate(toplevel) => format!("activating {toplevel}"),
+            Goal::Deactivate => "deactivating".to_owned(),
+        };
+        let begin = Record::Begin {
+            purpose,
+            due: plan.due(),
+            tmpfiles: plan.tmpfiles.considered,
+            user_units: self
+                .a
+                .user_units
+                .is_some()
+                .then(|| self.a.user_units_before.clone()),
+            boot: journal::this_boot(),
+        };
+        // The journal first: what it says is due is only ever more than what the state has changed.
+        let journal = Journal::begin(root, &begin)?;
+        if let Err(error) = self.a.state.write(root) {
+            // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
+            if plan.resumes.is_none() {
+                journal.end(root).context("removing the journal again")?;
+            }
+            return Err(error);
+        }
+        self.journal = Some(journal);
+        if let Goal::Activate(toplevel) = &plan.goal {
+            write_link_if_changed(root, CURRENT, toplevel.as_str())?;
+            if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {
+                let target = format!("/{CURRENT}");
+                write_link_if_changed(root, &format!("{GC_ROOTS}/system-manager"), &target)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remove_folder(&self, folder: &TargetPath) -> Result<()> {
+        if !self.a.root.remove_folder(&in_etc(folder))? {
+            bail!(
+                "/etc/{folder} is not empty any more\nhint: run this again; what came into it meanwhile will be respected"
+            );
+        }
+        Ok(())
+    }
+
+    fn write(&self, change: &FileChange) -> Result<()> {
+        check_unchanged(self.a.root, change)?;
+        tracing::info!("writing /etc/{}", change.target);
+        let path = in_etc(&change.target);
+        match (&change.after, &change.source) {
+            (Node::Link { to }, _) => self.a.root.write_link(&path, to),
+            (
+                Node::File {
+                    sha256,
+                    mode,
+                    uid,
+                    gid,
+                },
+                Some(source),
+            ) => {
+                let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
+                if crate::host::fs::sha256_of(content.as_slice())? != *sha256 {
+                    bail!("{source} has changed since the plan was made");
+                }
+                self.a.root.write_file(
+                    &path,
+                    &NewFile {
+                        content: &content,
+                        mode: *mode,
+                        uid: *uid,
+                        gid: *gid,
+                    },
+                )
+            }
+            _ => bail!("/etc/{} has nothing to be written", change.target),
+        }
+    }
+
+    /// A script that fails is no reason to leave the host half-way, as on NixOS; it runs again next time.
+    fn run_script(&mut self, script: &ScriptAction) -> Result<()> {
+        let Goal::Activate(toplevel) = &self.a.plan.goal else {
+            return Ok(());
+        };
+        if self.a.plan.scripts.run.first() == Some(script) {
+            scripts::apply::forget_shell(self.a.root)?;
+        }
+        let failed = scripts::apply::run(
+            self.a.root,
+            &script.name,
+            &script.script,
+            toplevel,
+            self.a.action,
+            self.a.unit_timeout,
+        );
+        // It may have changed what was looked at.
+        self.a.root.forget_last();
+        if let Some(failed) = failed {
+            self.failed_scripts.push(failed);
+            return Ok(());
+        }
+        self.a.state.scripts.finish(&script.name);
+        self.note(&Record::ScriptDone {
+            name: script.name.clone(),
+            script: script.script.clone(),
+        })
+    }
+
+    /// Starts units, those among them that scripts ask for. The lists stay until that is done.
+    fn start_units(&mut self, tell: &mut dyn FnMut(Progress<'_>) -> Result<()>) -> Result<()> {
+        let (root, action) = (self.a.root, self.a.action);
+        if !root.is_live() {
+            // Its boot will start them all.
+            return scripts::apply::drop_requests(root, action);
+        }
+        let requests = match self.a.plan.goal {
+            Goal::Activate(_) => scripts::apply::read_requests(root, action)?,
+            // An interrupted run left them, for what goes now.
+            Goal::Deactivate => Requests::default(),
+        };
+        match &mut self.units {
+            Some(units) => units.add_requests(&requests),
+            None if requests.is_empty() => {}
+            None => self.problems.push(
+                "activation scripts ask for restarts of units, but systemd is not running here"
+                    .to_owned(),
+            ),
+        }
+        self.with_units(tell, |units, tell| units.start(tell))?;
+        scripts::apply::drop_requests(root, action)
+    }
+
+    fn apply_tmpfiles(&mut self) -> Result<()> {
+        self.a.root.sync()?;
+        self.tmpfiles = tmpfiles::apply::apply(self.a.root, &self.a.plan.tmpfiles)?;
+        self.note(&Record::TmpfilesDone)
+    }
+
+    fn switch_user_managers(&mut self) -> Result<()> {
+        let Some((old, new)) = self.a.user_units else {
+            return Ok(());
+        };
+        for manager in &self.a.plan.user_managers {
+            tracing::info!("switching the user manager of {}", manager.name);
+            match units::users::switch(manager, old, new, self.a.unit_timeout) {
+                Ok(outcome) => {
+                    self.users.insert(manager.name.clone(), outcome);
+                }
+                Err(e) => self.problems.push(format!("{e:#}")),
+            }
+        }
+        self.note(&Record::UserManagersDone)
+    }
+
+    fn with_units(
+        &mut self,
+        tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+        act: impl FnOnce(&mut UnitSwitch<'_>, &mut Tell<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let (Some(units), journal) = (&mut self.units, &mut self.journal) else {
+            return Ok(());
+        };
+        act(units, &mut |verb, event| {
+            if let (Event::Ended { unit, result }, Some(journal)) = (&event, journal.as_mut())
+                && is_final(verb, result)
+            {
+                journal.add(&Record::Done {
+                    unit: (*unit).to_owned(),
+                })?;
+            }
+            tell(Progress::Job(verb, event))
+        })
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let (root, plan) = (self.a.root, self.a.plan);
+        root.sync()?;
+        files::record::commit(&mut self.a.state, &plan.files);
+        blocks::decide::commit(&mut self.a.state, &plan.blocks);
+        if plan.tmpfiles.considered {
+            self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
+        }
+        self.a.state.active.clone_from(&plan.becomes);
+        self.a.state.pending = self
+            .units
+            .as_ref()
+            .map(|u| outcome::pending(&u.jobs))
+            .unwrap_or_default();
+        self.a.state.pending_user_units =
+            self.users_left().then(|| self.a.user_units_before.clone());
+        if plan.goal == Goal::Deactivate {
+            root.remove_file(Path::new(CURRENT))?;
+            root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
+        }
+        self.a.state.write(root)?;
+        for change in plan.files.changes() {
+            // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
+            if let (Some(id), false) = (
+                &change.backup,
+                self.a.state.uses_backup(change.backup.as_ref()),
+            ) {
+                backups::discard(root, id)?;
+            }
+        }
+        root.sync()?;
+        match self.journal.take() {
+            Some(journal) => journal.end(root),
+            None => Err(anyhow!("the activation was not claimed")),
+        }
+    }
+
+    /// Says whether a user manager could not be switched, or not in time.
+    fn users_left(&self) -> bool {
+        let timed_out = |outcome: &UserOutcome| outcome.jobs.iter().any(|j| j.result == TIMED_OUT);
+        let left = !self.problems.is_empty() || self.users.values().any(timed_out);
+        // A problem may be of something else.
+        left && self.a.user_units.is_some()
+    }
+
+    fn note(&mut self, record: &Record) -> Result<()> {
+        self.journal
+            .as_mut()
+            .map_or(Ok(()), |journal| journal.add(record))
+    }
+
+    /// Judges what has been done; by now it is, so nothing here ends the activation.
+    fn outcome(mut self) -> Outcome {
+        let plan = self.a.plan;
+        let (units, jobs, not_restarted) = match self.units {
+            Some(switch) => {
+                let judged = switch.judge().unwrap_or_else(|error| {
+                    self.problems
+                        .push(format!("what became of the units can't be told: {error:#}"));
+                    UnitOutcome::default()
+                });
+                (judged, switch.jobs, switch.plan.skipped)
+            }
+            None => <_>::default(),
+        };
+        Outcome {
+            version: outcome::VERSION,
+            goal: plan.goal.clone(),
+            conflicts: Vec::new(),
+            is_untouched: false,
+            summary: plan.summary(),
+            pending: outcome::pending(&jobs),
+            logs: read_logs(units.failed.keys(), "unit", self.begun),
+            jobs,
+            units,
+            not_restarted,
+            failed_scripts: self.failed_scripts,
+            users: self.users,
+            problems: self.problems,
+            tmpfiles: self.tmpfiles,
+        }
+    }
+}
+
+/// Where the units of the system that are ours lie.
+pub const MANAGED: &str = "/etc/systemd/system";
+
+fn in_etc(target: &TargetPath) -> std::path::PathBuf {
+    Path::new("etc").join(target)
+}
+
+/// Own twice: what is replaced or removed must still be what the plan was made from.
+fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {
+    let now = root.node(&in_etc(&change.target))?;
+    let expected = match &change.before {
+        // What stood there or in the way is gone by now.
+        Node::Folder | Node::Blocked { .. } => &Node::Absent,
+        other => other,
+    };
+    if now != *expected {
+        bail!(
+            "/etc/{} has changed since the plan was made\nhint: run this again",
+            change.target
+        );
+    }
+    root.remove_leftover(&in_etc(&change.target))
+}
+
+fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
+    let path = Path::new(path);
+    if root.node(path)? == (Node::Link { to: to.to_owned() }) {
+        return Ok(());
+    }
+    root.write_link(path, to)
+}
+
+/// The time in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    // A clock before 1970 only spoils a time stamp.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}

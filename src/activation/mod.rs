@@ -1,0 +1,12 @@
+//! A whole activation: from a goal to a plan, and from a plan to an outcome.
+
+pub mod apply;
+pub mod journal;
+pub mod observe;
+pub mod outcome;
+pub mod outcome_report;
+pub mod plan;
+pub mod prepare;
+pub mod report;
+pub mod state;
+pub mod status;

@@ -1,0 +1,261 @@
+//! What is there: everything that the plan is decided from, read once and never changed here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::activation::journal::{self, Interrupted};
+use crate::activation::state::State;
+use crate::files;
+use crate::files::decide::{Conflict, Seen, Wanted};
+use crate::files::wanted::{Desired, Want};
+use crate::host::fs::{Node, Root, sha256_of};
+use crate::model::manifest::{EtcMode, HostRequirement, Manifest};
+use crate::model::names::TargetPath;
+use crate::model::owners::Owners;
+use crate::store::backups;
+
+/// The host as it is.
+#[derive(Debug)]
+pub struct Observed {
+    /// The settled state.
+    pub state: State,
+    /// The files below `/etc`.
+    pub seen: Seen,
+    /// What an interrupted activation still owed.
+    pub interrupted: Option<Interrupted>,
+    /// Which distribution it is: `debian`, `fedora`, or the `ID` of os-release(5).
+    pub family: String,
+}
+
+/// Reads what is there for everything that is wanted or owned.
+///
+/// # Errors
+/// When anything can't be read; unreadable is never taken for absent.
+pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
+    let state = State::read(root)?;
+    let interrupted = journal::read(root)?;
+    let mut seen = Seen::default();
+    let targets: BTreeSet<&TargetPath> = desired
+        .keys()
+        .chain(state.files.keys())
+        .chain(state.folders.keys())
+        .collect();
+    for target in targets {
+        for parent in target.parents() {
+            if !seen.nodes.contains_key(&parent) {
+                seen.nodes
+                    .insert(parent.clone(), root.node(&in_etc(&parent))?);
+            }
+        }
+        if !seen.nodes.contains_key(target) {
+            seen.nodes
+                .insert(target.clone(), root.node(&in_etc(target))?);
+        }
+    }
+    for folder in state.folders.keys() {
+        seen.listings
+            .insert(folder.clone(), root.list(&in_etc(folder))?);
+    }
+    let ids = state.files.values().filter_map(|f| f.backup.as_ref());
+    for id in ids.chain(state.folders.values().filter_map(|f| f.backup.as_ref())) {
+        seen.backups.insert(id.clone(), backups::node(root, id)?);
+    }
+    let begun = state.files.iter().filter(|(_, f)| f.becoming.is_some());
+    let carrying = state.folders.iter().filter(|(_, f)| f.backup.is_some());
+    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let files = begun.map(|(t, _)| t).chain(carrying.map(|(t, _)| t));
+    for target in files.chain(blocks.map(|(t, _)| t)) {
+        if let Some(name) = root.find_leftover(&in_etc(target))? {
+            seen.leftovers.insert(target.clone(), name);
+        }
+    }
+    let mut state = files::record::settle(&state, &seen);
+    if let Some(interrupted) = &interrupted {
+        let boot = journal::this_boot();
+        let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
+        state.scripts.settle(&interrupted.scripts, is_same_boot);
+    }
+    Ok(Observed {
+        state,
+        seen,
+        interrupted,
+        family: read_family(root),
+    })
+}
+
+fn in_etc(target: &TargetPath) -> std::path::PathBuf {
+    Path::new("etc").join(target)
+}
+
+/// The remedy for what is missing in the store.
+pub const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
+
+/// Resolves what is wanted to what it will look like on disk.
+///
+/// A source in the store never changes, so its hash is taken from the state where that has it.
+///
+/// # Errors
+/// When a source can't be read. Owners that do not exist are conflicts.
+pub fn resolve_wanted(
+    desired: &Desired,
+    owners: &Owners,
+    state: &State,
+) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
+    let mut wanted = BTreeMap::new();
+    let mut conflicts = Vec::new();
+    for (target, want) in desired {
+        match resolve_one(target, want, owners, state)? {
+            Ok(node) => {
+                wanted.insert(
+                    target.clone(),
+                    Wanted {
+                        node,
+                        source: want.source.clone(),
+                        replace_existing: want.replace_existing,
+                    },
+                );
+            }
+            Err(conflict) => conflicts.push(conflict),
+        }
+    }
+    Ok((wanted, conflicts))
+}
+
+fn resolve_one(
+    target: &TargetPath,
+    want: &Want,
+    owners: &Owners,
+    state: &State,
+) -> Result<Result<Node, Conflict>> {
+    let source = Path::new(&want.source);
+    let in_store = source.starts_with("/nix/store");
+    let known = state
+        .files
+        .get(target)
+        .filter(|f| in_store && f.source == want.source)
+        .map(|f| &f.is);
+    let EtcMode::Copy(mode) = want.mode else {
+        if in_store && known.is_none() {
+            source.symlink_metadata().with_context(|| {
+                format!(
+                    "reading {} for /etc/{target}\nhint: {INCOMPLETE}",
+                    want.source
+                )
+            })?;
+        }
+        return Ok(Ok(Node::Link {
+            to: want.source.clone(),
+        }));
+    };
+    let (Some(uid), Some(gid)) = (owners.uid(&want.user), owners.gid(&want.group)) else {
+        let what = if owners.uid(&want.user).is_none() {
+            format!("user `{}`", want.user)
+        } else {
+            format!("group `{}`", want.group)
+        };
+        return Ok(Err(Conflict {
+            subject: format!("/etc/{target}"),
+            cause: format!("belongs to the {what}, which does not exist"),
+            remedy: "create it, declare it in the configuration, or name another owner".to_owned(),
+        }));
+    };
+    let sha256 = match known {
+        Some(Node::File { sha256, .. }) => sha256.clone(),
+        _ => File::open(source).and_then(sha256_of).with_context(|| {
+            let hint = if in_store {
+                INCOMPLETE
+            } else {
+                "the source of an entry must be there when it is activated"
+            };
+            format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
+        })?,
+    };
+    Ok(Ok(Node::File {
+        sha256,
+        mode,
+        uid,
+        gid,
+    }))
+}
+
+/// Finds the programs that the configuration relies on and the host lacks.
+#[must_use]
+pub fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
+    manifest
+        .host_requirements
+        .iter()
+        .filter(|r| {
+            let path = root.show(Path::new(r.path.as_str().trim_start_matches('/')));
+            // A link counts below another root, where its absolute target can't be followed.
+            !path.exists() && (root.is_live() || path.symlink_metadata().is_err())
+        })
+        .map(|r| Conflict {
+            subject: r.path.to_string(),
+            cause: format!(
+                "the host package `{}` needs it, and it is not installed",
+                r.package
+            ),
+            remedy: install_command(r, family),
+        })
+        .collect()
+}
+
+fn install_command(requirement: &HostRequirement, family: &str) -> String {
+    match (requirement.install.get(family), family) {
+        (Some(package), "debian") => format!("apt-get install {package}"),
+        (Some(package), "fedora") => format!("dnf install {package}"),
+        _ => "install it with the distribution's package manager".to_owned(),
+    }
+}
+
+/// Names the distribution's family by os-release(5); only for the wording of a remedy.
+fn read_family(root: &Root) -> String {
+    let text = ["etc/os-release", "usr/lib/os-release"]
+        .iter()
+        .find_map(|p| std::fs::read_to_string(root.show(Path::new(p))).ok())
+        .unwrap_or_default();
+    let value = |key: &str| {
+        text.lines()
+            .find_map(|l| l.strip_prefix(key))
+            .map(|v| v.trim_matches('"').to_owned())
+            .unwrap_or_default()
+    };
+    let like = format!("{} {}", value("ID="), value("ID_LIKE="));
+    ["debian", "fedora"]
+        .into_iter()
+        .find(|f| like.split_whitespace().any(|w| w == *f))
+        .map_or_else(|| value("ID="), str::to_owned)
+}
+
+/// Finds what makes every change impossible: a read-only file system, or no room for what is to be written.
+///
+/// # Errors
+/// When the file systems can't be asked.
+pub fn obstacles(root: &Root, bytes: u64, files: u64) -> Result<Vec<Conflict>> {
+    let mut conflicts = Vec::new();
+    for place in ["etc", "var/lib"] {
+        let path = Path::new(place);
+        if root.is_read_only(path)? {
+            conflicts.push(Conflict {
+                subject: root.show(path).display().to_string(),
+                cause: "is on a read-only file system".to_owned(),
+                remedy: "remount it read-write".to_owned(),
+            });
+        }
+        let (free_bytes, free_files) = root.free_space(path)?;
+        // The state and the journal need some room too.
+        if free_bytes < bytes.saturating_add(1 << 20) || free_files < files.saturating_add(16) {
+            conflicts.push(Conflict {
+                subject: root.show(path).display().to_string(),
+                cause: format!(
+                    "has not enough room: {free_bytes} bytes and {free_files} files are free"
+                ),
+                remedy: "free some space".to_owned(),
+            });
+        }
+    }
+    Ok(conflicts)
+}

@@ -1,0 +1,137 @@
+//! What an activation came to: the truth about each unit's job, for the report and the exit code.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::activation::plan::{Goal, Plan, Summary};
+use crate::files::decide::Conflict;
+use crate::scripts::apply::FailedScript;
+use crate::units::decide::{Seeds, UnitNote, Verb};
+use crate::units::outcome::{JobResult, UnitOutcome};
+use crate::units::users::UserOutcome;
+
+/// The version of the format of the outcome in `--json`.
+pub const VERSION: u32 = 1;
+
+/// What an activation came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Outcome {
+    /// Format version.
+    pub version: u32,
+    /// What was to be reached.
+    pub goal: Goal,
+    /// What stood in the way; nothing was done then.
+    pub conflicts: Vec<Conflict>,
+    /// Whether there was nothing to do, or what stood in the way forbade it.
+    pub is_untouched: bool,
+    /// How much was done.
+    pub summary: Summary,
+    /// Activation scripts that failed, in order; the next run does them again.
+    pub failed_scripts: Vec<FailedScript>,
+    /// How each job ended, in order.
+    pub jobs: Vec<JobResult>,
+    /// What became of the units.
+    pub units: UnitOutcome,
+    /// Changed units that their definition keeps as they are.
+    pub not_restarted: Vec<UnitNote>,
+    /// The last lines of the journal of each failed unit.
+    pub logs: BTreeMap<String, Vec<String>>,
+    /// What became of the units of each running user manager, by user.
+    pub users: BTreeMap<String, UserOutcome>,
+    /// Other things that went wrong.
+    pub problems: Vec<String>,
+    /// What tmpfiles rules could not do.
+    pub tmpfiles: Option<String>,
+    /// What the next run does first.
+    pub pending: Seeds,
+}
+
+impl Outcome {
+    /// Gives the outcome of a plan that was not applied: because of its conflicts, or because there was nothing to do.
+    #[must_use]
+    pub fn untouched(plan: &Plan) -> Self {
+        Self {
+            version: VERSION,
+            goal: plan.goal.clone(),
+            conflicts: plan.conflicts.clone(),
+            is_untouched: true,
+            summary: Summary::default(),
+            failed_scripts: Vec::new(),
+            jobs: Vec::new(),
+            units: UnitOutcome::default(),
+            not_restarted: Vec::new(),
+            logs: BTreeMap::new(),
+            users: BTreeMap::new(),
+            problems: Vec::new(),
+            tmpfiles: None,
+            pending: Seeds::default(),
+        }
+    }
+
+    /// Says whether everything that was touched is well.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        self.failed_scripts.is_empty() && self.is_success_but_for_scripts()
+    }
+
+    /// Says whether everything that was touched is well, whatever activation scripts have come to.
+    #[must_use]
+    pub fn is_success_but_for_scripts(&self) -> bool {
+        self.units.is_success()
+            && self.conflicts.is_empty()
+            && self.tmpfiles.is_none()
+            && self.problems.is_empty()
+            && self.users.values().all(|u| u.units.is_success())
+    }
+}
+
+/// Gives what the jobs that did not end in time leave for the next run. Pure.
+#[must_use]
+pub fn pending(jobs: &[JobResult]) -> Seeds {
+    let mut pending = Seeds::default();
+    for job in jobs
+        .iter()
+        .filter(|j| j.result == crate::host::systemd::TIMED_OUT)
+    {
+        let started_again = jobs
+            .iter()
+            .any(|j| j.unit == job.unit && j.verb == Verb::Start);
+        match job.verb {
+            Verb::Stop if started_again => pending.restart.insert(job.unit.clone()),
+            Verb::Stop => false,
+            Verb::Start => pending.start.insert(job.unit.clone()),
+            Verb::Restart => pending.restart.insert(job.unit.clone()),
+            Verb::Reload => pending.reload.insert(job.unit.clone()),
+        };
+    }
+    pending
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timeout_is_not_forgotten() {
+        let job = |unit: &str, verb, result: &str| JobResult {
+            unit: unit.to_owned(),
+            verb,
+            result: result.to_owned(),
+        };
+        let jobs = [
+            job("a.service", Verb::Stop, "timeout"),
+            job("a.service", Verb::Start, "done"),
+            job("b.service", Verb::Stop, "timeout"),
+            job("c.service", Verb::Restart, "timeout"),
+            job("d.service", Verb::Restart, "failed"),
+        ];
+        let pending = pending(&jobs);
+        assert_eq!(
+            pending.restart.into_iter().collect::<Vec<_>>(),
+            ["a.service", "c.service"]
+        );
+        assert!(pending.start.is_empty() && pending.reload.is_empty());
+    }
+}

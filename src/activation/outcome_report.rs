@@ -1,0 +1,134 @@
+//! Outcomes as text for people, in the words that NixOS's users know.
+
+use std::collections::BTreeMap;
+
+use crate::activation::outcome::Outcome;
+use crate::activation::plan::Goal;
+use crate::activation::report::{Color, Style, line};
+
+/// Renders what an activation came to. Pure.
+#[must_use]
+pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
+    let mut out = String::new();
+    let units = &outcome.units;
+    let skipped = outcome.not_restarted.iter().map(|n| &n.unit);
+    list(
+        &mut out,
+        "NOT restarting the following changed units",
+        skipped,
+    );
+    list(
+        &mut out,
+        "the following new units were started",
+        &units.newly_active,
+    );
+    list(
+        &mut out,
+        "failing before already, and not touched",
+        &units.failing_before,
+    );
+    list(
+        &mut out,
+        "failing now, but not touched",
+        &units.failing_elsewhere,
+    );
+    render_failed_scripts(&mut out, outcome, style);
+    render_failures(
+        &mut out,
+        "the following units failed",
+        &units.failed,
+        &outcome.logs,
+        style,
+    );
+    for (user, result) in &outcome.users {
+        let label = format!("the following units of {user} failed");
+        render_failures(&mut out, &label, &result.units.failed, &result.logs, style);
+    }
+    let tmpfiles = outcome
+        .tmpfiles
+        .iter()
+        .map(|t| format!("tmpfiles rules could not be applied: {t}"));
+    for problem in outcome.problems.iter().cloned().chain(tmpfiles) {
+        line(
+            &mut out,
+            &style.paint(Color::Red, &format!("warning: {problem}")),
+        );
+    }
+    let pending = &outcome.pending;
+    let left = [&pending.start, &pending.restart, &pending.reload];
+    list(
+        &mut out,
+        "left for the next run",
+        left.into_iter().flatten(),
+    );
+    if outcome.is_untouched {
+        line(
+            &mut out,
+            "No changes: the host is as the configuration says.",
+        );
+        return out;
+    }
+    let s = &outcome.summary;
+    let done = match outcome.goal {
+        Goal::Activate(_) => "Activated",
+        Goal::Deactivate => "Deactivated",
+    };
+    let text = format!(
+        "{done}: {} added, {} changed, {} removed.",
+        s.add, s.change, s.remove
+    );
+    line(&mut out, &style.paint(Color::Bold, &text));
+    out
+}
+
+fn list<'a>(out: &mut String, label: &str, units: impl IntoIterator<Item = &'a String>) {
+    let names: Vec<&str> = units.into_iter().map(String::as_str).collect();
+    if !names.is_empty() {
+        line(out, &format!("{label}: {}", names.join(", ")));
+    }
+}
+
+fn render_failed_scripts(out: &mut String, outcome: &Outcome, style: Style) {
+    let failed = &outcome.failed_scripts;
+    if failed.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = failed.iter().map(|f| f.name.as_str()).collect();
+    let text = format!(
+        "warning: the following activation scripts failed, and run again next time: {}",
+        names.join(", ")
+    );
+    line(out, &style.paint(Color::Red, &text));
+    for script in failed {
+        line(out, &format!("  {}: {}", script.name, script.why));
+        for row in &script.log {
+            line(out, &style.paint(Color::Dim, &format!("      {row}")));
+        }
+    }
+}
+
+fn render_failures(
+    out: &mut String,
+    label: &str,
+    failed: &BTreeMap<String, String>,
+    logs: &BTreeMap<String, Vec<String>>,
+    style: Style,
+) {
+    if failed.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = failed.keys().map(String::as_str).collect();
+    line(
+        out,
+        &style.paint(
+            Color::Red,
+            &format!("warning: {label}: {}", names.join(", ")),
+        ),
+    );
+    for (unit, why) in failed {
+        line(out, &format!("  {unit}: {why}"));
+        for row in logs.get(unit).into_iter().flatten() {
+            line(out, &style.paint(Color::Dim, &format!("      {row}")));
+        }
+    }
+}

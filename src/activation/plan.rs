@@ -1,0 +1,296 @@
+//! The decision: everything that an activation will do, as data. Printing it is the dry run; applying it is the switch.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::accounts::apply::AccountsReport;
+use crate::activation::state::Active;
+use crate::blocks::decide::{BlockChange, BlockVerb};
+use crate::files::decide::{Conflict, FileChange, FilesPlan, Verb};
+use crate::host::fs::Root;
+use crate::model::manifest::{NoEffect, PreActivationCheck};
+use crate::model::names::{AbsolutePath, TargetPath};
+use crate::scripts::decide::{ScriptAction, ScriptsPlan};
+use crate::tmpfiles::decide::TmpfilesPlan;
+use crate::units::decide::{Seeds, UnitAction, UnitPlan};
+use crate::units::users::UserManager;
+
+/// The version of the format of saved plans and of `plan --json`.
+pub const VERSION: u32 = 1;
+
+/// What is to be reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Goal {
+    /// This toplevel is active.
+    Activate(AbsolutePath),
+    /// Nothing is managed.
+    Deactivate,
+}
+
+/// Everything that an activation will do, in the order of its fields.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Plan {
+    /// Format version.
+    pub version: u32,
+    /// What is to be reached.
+    pub goal: Goal,
+    /// What is active now.
+    pub from: Option<AbsolutePath>,
+    /// Digest of the state that it was decided from.
+    pub state: String,
+    /// What the interrupted activation was doing that this one resumes.
+    pub resumes: Option<String>,
+    /// What forbids it; nothing is done while there is any.
+    pub conflicts: Vec<Conflict>,
+    /// Checks that run before anything is changed.
+    pub checks: Vec<PreActivationCheck>,
+    /// Files below `/etc`.
+    pub files: FilesPlan,
+    /// Lines in files of others.
+    pub blocks: Vec<BlockChange>,
+    /// Users and groups.
+    pub accounts: AccountsReport,
+    /// Differences of the content of changed text files, by target.
+    pub diffs: BTreeMap<TargetPath, String>,
+    /// Activation scripts.
+    pub scripts: ScriptsPlan,
+    /// What rules of tmpfiles.d(5) do.
+    pub tmpfiles: TmpfilesPlan,
+    /// Users whose running managers are switched to changed user units.
+    pub user_managers: Vec<UserManager>,
+    /// Units.
+    pub units: UnitPlan,
+    /// Packages that come and go.
+    pub packages: PackagesChange,
+    /// What is recorded as active afterwards.
+    pub becomes: Option<Active>,
+    /// Options that are set and have no effect here.
+    pub no_effect: Vec<NoEffect>,
+}
+
+/// Packages that come and go, by name and version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct PackagesChange {
+    /// New ones.
+    pub added: BTreeSet<String>,
+    /// Those that go.
+    pub removed: BTreeSet<String>,
+}
+
+/// How much a plan does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Files that are added.
+    pub add: usize,
+    /// Files that are changed, or put right.
+    pub change: usize,
+    /// Files that are removed, or given back.
+    pub remove: usize,
+    /// What forbids it.
+    pub conflicts: usize,
+    /// Users and groups that come, change or go.
+    pub accounts: usize,
+    /// Activation scripts that run.
+    pub scripts: usize,
+    /// Units that are stopped for good.
+    pub stop: usize,
+    /// Units that are restarted, by whichever way.
+    pub restart: usize,
+    /// Units that are reloaded.
+    pub reload: usize,
+    /// Units that are started and were not running.
+    pub start: usize,
+}
+
+/// One step of an activation. After any of them the host may stop; the next run goes on.
+#[derive(Debug, Clone, Copy)]
+pub enum Step<'a> {
+    /// What an interrupted activation left half-written beside the target is removed.
+    RemoveLeftover(&'a TargetPath),
+    /// What stands at the target is copied to the backups.
+    Keep(&'a FileChange),
+    /// A file in which our lines were changed by hand is copied to the backups.
+    KeepBlock(&'a BlockChange),
+    /// The state and the journal say what is about to happen.
+    Claim,
+    /// Units are stopped, under their old definitions.
+    StopUnits,
+    /// A file of ours is removed.
+    Remove(&'a FileChange),
+    /// A folder of ours is removed.
+    RemoveFolder(&'a TargetPath),
+    /// A backup is put back.
+    Restore(&'a FileChange),
+    /// Users and groups are changed.
+    Accounts,
+    /// A folder is made.
+    MakeFolder(&'a TargetPath),
+    /// A file is placed.
+    Write(&'a FileChange),
+    /// Lines in a file of others are added, changed or removed.
+    Block(&'a BlockChange),
+    /// An activation script runs.
+    Script(&'a ScriptAction),
+    /// systemd reads the unit files again.
+    DaemonReload,
+    /// The rules of tmpfiles.d are applied.
+    Tmpfiles,
+    /// The user managers are switched.
+    UserManagers,
+    /// Units are reloaded, restarted and started.
+    StartUnits,
+    /// The state says what is.
+    Commit,
+}
+
+impl Plan {
+    /// Says whether nothing would happen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.conflicts.is_empty()
+            && self.files.is_empty()
+            && self.blocks.is_empty()
+            && !self.accounts.is_due
+            && self.scripts.run.is_empty()
+            && !self.tmpfiles.considered
+            && self.user_managers.is_empty()
+            && self.resumes.is_none()
+            && self.units.actions().next().is_none()
+            && !self.units.daemon_reload
+            && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
+    }
+
+    /// Lists the steps in order. Each prefix of them is safe.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step<'_>> {
+        let leftovers = self.files.leftovers.iter().map(Step::RemoveLeftover);
+        let kept = self.files.changes().filter(|c| c.keep.is_some());
+        let mut steps: Vec<Step<'_>> = leftovers.chain(kept.map(Step::Keep)).collect();
+        let kept = self.blocks.iter().filter(|c| c.keep.is_some());
+        steps.extend(kept.map(Step::KeepBlock));
+        steps.push(Step::Claim);
+        if !self.units.stop.is_empty() {
+            steps.push(Step::StopUnits);
+        }
+        let of = |verb| self.files.removals.iter().filter(move |c| c.verb == verb);
+        steps.extend(of(Verb::Remove).map(Step::Remove));
+        steps.extend(self.files.remove_folders.iter().map(Step::RemoveFolder));
+        steps.extend(self.files.make_folders.iter().map(Step::MakeFolder));
+        steps.extend(of(Verb::Restore).map(Step::Restore));
+        if self.accounts.is_due {
+            steps.push(Step::Accounts);
+        }
+        let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
+        steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
+        steps.extend(self.blocks.iter().map(Step::Block));
+        steps.extend(self.scripts.run.iter().map(Step::Script));
+        if self.units.daemon_reload {
+            steps.push(Step::DaemonReload);
+        }
+        if self.tmpfiles.considered {
+            steps.push(Step::Tmpfiles);
+        }
+        if !self.user_managers.is_empty() {
+            steps.push(Step::UserManagers);
+        }
+        let starts = |a: &UnitAction| a.verb != crate::units::decide::Verb::Stop;
+        // What scripts ask for is known only then; an interrupted run may have left that.
+        let may_be_asked = !self.scripts.run.is_empty() || self.resumes.is_some();
+        if may_be_asked || self.units.actions().any(starts) {
+            steps.push(Step::StartUnits);
+        }
+        steps.push(Step::Commit);
+        steps
+    }
+
+    /// Gives what is due once the files are in place, for the journal.
+    #[must_use]
+    pub fn due(&self) -> Seeds {
+        let names = |actions: &[UnitAction]| -> BTreeSet<String> {
+            actions.iter().map(|a| a.unit.clone()).collect()
+        };
+        let mut start = names(&self.units.start);
+        // Who goes back instead of on wants what was stopped for good to run again; who goes on has no such unit.
+        start.extend(names(&self.units.stop));
+        Seeds {
+            start,
+            restart: names(&self.units.restart),
+            reload: names(&self.units.reload),
+            daemon_reload: self.units.daemon_reload,
+        }
+    }
+
+    /// Counts what it does.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary {
+            conflicts: self.conflicts.len(),
+            accounts: self.accounts.changes.len(),
+            scripts: self.scripts.run.len(),
+            ..Summary::default()
+        };
+        for change in self.files.changes() {
+            match change.verb {
+                Verb::Add => summary.add += 1,
+                Verb::Change => summary.change += 1,
+                Verb::Remove | Verb::Restore => summary.remove += 1,
+                Verb::Adopt | Verb::Forget => {}
+            }
+        }
+        let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
+        summary.change += self.blocks.iter().filter(is_change).count();
+        let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();
+        let started: BTreeSet<&str> = self.units.start.iter().map(|a| a.unit.as_str()).collect();
+        summary.stop = stopped.difference(&started).count();
+        summary.start = started.difference(&stopped).count();
+        summary.restart = self.units.restart.len() + stopped.intersection(&started).count();
+        summary.reload = self.units.reload.len();
+        summary
+    }
+
+    /// Gives the bytes and files that are written at most, for the check of the free space.
+    ///
+    /// # Errors
+    /// When a source, or a file that is to be kept, can't be read.
+    pub fn room(&self, root: &Root) -> Result<(u64, u64)> {
+        let (mut bytes, mut files) = (0, 0);
+        for change in self.files.changes() {
+            files += 1 + u64::from(change.keep.is_some());
+            if change.keep.is_some() {
+                bytes += root.size(&Path::new("etc").join(&change.target))?;
+            }
+            if let (crate::host::fs::Node::File { .. }, Some(source)) =
+                (&change.after, &change.source)
+            {
+                bytes += std::fs::metadata(source)?.len();
+            }
+        }
+        for change in &self.blocks {
+            files += 1 + u64::from(change.keep.is_some());
+            let path = Path::new("etc").join(&change.target);
+            if change.before != crate::host::fs::Node::Absent {
+                bytes += 2 * root.size(&path)?;
+            }
+            bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);
+        }
+        Ok((bytes, files + self.files.make_folders.len() as u64))
+    }
+}
+
+impl UnitPlan {
+    /// All actions, in order.
+    pub fn actions(&self) -> impl Iterator<Item = &UnitAction> {
+        self.stop
+            .iter()
+            .chain(&self.reload)
+            .chain(&self.restart)
+            .chain(&self.start)
+    }
+}

@@ -1,0 +1,339 @@
+//! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::accounts;
+use crate::activation::apply;
+use crate::activation::journal::Interrupted;
+use crate::activation::observe::{self, Observed};
+use crate::activation::plan::{self, Goal, PackagesChange, Plan};
+use crate::activation::state::{Active, State};
+use crate::blocks;
+use crate::files;
+use crate::files::decide::Conflict;
+use crate::files::wanted::{Desired, read_desired};
+use crate::host::fs::{Node, Root};
+use crate::host::systemd::Systemd;
+use crate::model::manifest::{Accounts, Manifest};
+use crate::model::names::{AbsolutePath, TargetPath};
+use crate::model::owners::Owners;
+use crate::scripts;
+use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
+use crate::tmpfiles;
+use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
+use crate::units;
+use crate::units::decide::{Seeds, UnitPlan};
+use crate::units::read::read_units;
+use crate::units::set::{Live, UnitSet};
+
+/// A plan with what it takes to apply it.
+pub struct Prepared {
+    /// The plan.
+    pub plan: Plan,
+    /// What activation scripts are told that is being done.
+    pub action: Action,
+    pub(crate) state: State,
+    pub(crate) accounts: Option<Accounts>,
+    pub(crate) before: Live,
+    pub(crate) new_units: UnitSet,
+    pub(crate) systemd: Option<Systemd>,
+    pub(crate) user_units: Option<(UnitSet, UnitSet)>,
+    pub(crate) user_units_before: BTreeMap<TargetPath, String>,
+}
+
+/// How a plan is made.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct How {
+    /// Whether options without effect forbid it.
+    pub strict: bool,
+    /// Whether all activation scripts run, also where nothing else is to be done.
+    pub all_scripts: bool,
+}
+
+/// Reads the host and decides what reaching `goal` takes. Changes nothing.
+///
+/// # Errors
+/// When the manifest, the state or the host can't be read.
+pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
+    let manifest = match &goal {
+        Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
+        Goal::Deactivate => None,
+    };
+    let desired = manifest
+        .as_ref()
+        .map(read_desired)
+        .transpose()?
+        .unwrap_or_default();
+    let observed = observe::read_host(root, &desired)?;
+    let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
+    let accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
+    let (wanted, mut conflicts) =
+        observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
+    let mut files = files::decide::plan_files(&wanted, &observed.state, &observed.seen);
+    conflicts.extend(accounts.conflicts);
+    conflicts.append(&mut files.conflicts);
+    let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
+    conflicts.extend(more);
+    if let Some(manifest) = &manifest {
+        conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
+        if how.strict {
+            conflicts.extend(without_effect(manifest));
+        }
+    }
+    let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
+    let wanted_blocks = manifest.as_ref().map(|m| m.blocks.clone());
+    let (blocks, more) = blocks::decide::plan_blocks(
+        root,
+        &wanted_blocks.unwrap_or_default(),
+        &observed.state,
+        &files,
+        observed.state.next_backup + kept,
+    )?;
+    conflicts.extend(more);
+    let occasion = if how.all_scripts {
+        Occasion::Asked
+    } else if !files.is_empty() || !blocks.is_empty() || accounts.report.is_due {
+        Occasion::Changes
+    } else {
+        Occasion::Nothing
+    };
+    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
+    if root.is_live() {
+        conflicts.extend(missing_scripts(&scripts));
+    }
+    let from = observed.state.active.clone();
+    let becomes = active_after(&goal, manifest.as_ref());
+    let mut plan = Plan {
+        version: plan::VERSION,
+        goal,
+        from: from.as_ref().map(|a| a.toplevel.clone()),
+        state: observed.state.identity()?,
+        resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
+        conflicts,
+        checks: manifest
+            .as_ref()
+            .map(|m| m.pre_activation_checks.clone())
+            .unwrap_or_default(),
+        diffs: BTreeMap::new(),
+        scripts,
+        tmpfiles,
+        files,
+        blocks,
+        accounts: accounts.report,
+        user_managers: Vec::new(),
+        units: UnitPlan::default(),
+        packages: packages_change(from.as_ref(), becomes.as_ref()),
+        becomes,
+        no_effect: manifest
+            .as_ref()
+            .map(|m| m.no_effect.clone())
+            .unwrap_or_default(),
+    };
+    for change in plan.files.changes() {
+        if let Some(diff) = files::diff::read_diff(root, change)? {
+            plan.diffs.insert(change.target.clone(), diff);
+        }
+    }
+    let mut prepared = Prepared {
+        plan,
+        action: Action::Switch,
+        state: observed.state,
+        accounts: manifest.map(|m| m.accounts),
+        before: Live::default(),
+        new_units: UnitSet::default(),
+        systemd: None,
+        user_units: None,
+        user_units_before: BTreeMap::new(),
+    };
+    if root.is_live() {
+        plan_units(&mut prepared, observed.interrupted)?;
+    }
+    let plan = &mut prepared.plan;
+    if !plan.is_empty() {
+        let (bytes, count) = plan.room(root)?;
+        plan.conflicts
+            .extend(observe::obstacles(root, bytes, count)?);
+    }
+    Ok(prepared)
+}
+
+/// A script that is not below this root can't be run there.
+fn plan_scripts(
+    root: &Root,
+    goal: &Goal,
+    manifest: Option<&Manifest>,
+    state: &State,
+    occasion: Occasion,
+) -> Result<ScriptsPlan> {
+    let (Goal::Activate(toplevel), Some(manifest)) = (goal, manifest) else {
+        return Ok(ScriptsPlan::default());
+    };
+    let wanted = &manifest.activation_scripts;
+    let mut there = BTreeSet::new();
+    for script in wanted.iter().map(|s| &s.script) {
+        let path = Path::new(script.as_str().trim_start_matches('/'));
+        if matches!(root.node(path)?, Node::File { .. } | Node::Link { .. }) {
+            there.insert(script.clone());
+        }
+    }
+    let is_there = |script: &AbsolutePath| there.contains(script);
+    let record = &state.scripts;
+    Ok(scripts::decide::decide(
+        wanted, toplevel, record, occasion, is_there,
+    ))
+}
+
+fn missing_scripts(plan: &ScriptsPlan) -> impl Iterator<Item = Conflict> {
+    plan.later.iter().map(|name| Conflict {
+        subject: format!("the activation script `{name}`"),
+        cause: "is not in the store".to_owned(),
+        remedy: observe::INCOMPLETE.to_owned(),
+    })
+}
+
+/// What `--strict` refuses.
+fn without_effect(manifest: &Manifest) -> impl Iterator<Item = Conflict> {
+    manifest.no_effect.iter().map(|item| Conflict {
+        subject: format!("the option `{}`", item.option),
+        cause: format!(
+            "has no effect on this host, and is set by {}",
+            item.defined_in.join(", ")
+        ),
+        remedy: "remove it, or leave out --strict".to_owned(),
+    })
+}
+
+fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
+    match (goal, manifest) {
+        (Goal::Activate(toplevel), Some(manifest)) => Some(Active {
+            toplevel: toplevel.clone(),
+            packages: manifest.packages.names.clone(),
+        }),
+        _ => None,
+    }
+}
+
+/// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
+fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Result<()> {
+    let changes = |folder| {
+        prepared
+            .plan
+            .files
+            .changes()
+            .any(|c| units::read::is_below(folder, &c.target))
+    };
+    let (system_changes, user_changes) = (changes(units::read::SYSTEM), changes(units::read::USER));
+    let interrupted = interrupted.unwrap_or_default();
+    let pending = &prepared.state.pending;
+    let mut seeds = interrupted.due;
+    seeds.start.extend(pending.start.iter().cloned());
+    seeds.restart.extend(pending.restart.iter().cloned());
+    seeds.reload.extend(pending.reload.iter().cloned());
+    // What scripts ask for is known only once they have run.
+    let may_be_asked = !prepared.plan.scripts.run.is_empty() || prepared.plan.resumes.is_some();
+    let units_due = system_changes || seeds != Seeds::default();
+    let system_due = units_due || may_be_asked;
+    let user_units_left = interrupted
+        .user_units
+        .or_else(|| prepared.state.pending_user_units.clone());
+    let user_due = user_changes || user_units_left.is_some();
+    if !system_due && !user_due {
+        return Ok(());
+    }
+    let mut after = prepared.state.clone();
+    files::record::commit(&mut after, &prepared.plan.files);
+    if user_due {
+        let before =
+            user_units_left.unwrap_or_else(|| unit_sources(units::read::USER, &prepared.state));
+        let new = read_units(units::read::USER, &unit_sources(units::read::USER, &after));
+        prepared.user_units = Some((read_units(units::read::USER, &before), new));
+        prepared.user_units_before = before;
+        prepared.plan.user_managers = units::users::running()?;
+    }
+    if !system_due {
+        return Ok(());
+    }
+    let old = read_units(
+        units::read::SYSTEM,
+        &unit_sources(units::read::SYSTEM, &prepared.state),
+    );
+    prepared.new_units = read_units(
+        units::read::SYSTEM,
+        &unit_sources(units::read::SYSTEM, &after),
+    );
+    let Some(systemd) = Systemd::connect()? else {
+        if !units_due {
+            return Ok(());
+        }
+        prepared.plan.conflicts.push(Conflict {
+            subject: "systemd".to_owned(),
+            cause: "is not running here, but units are to be switched".to_owned(),
+            remedy: "boot this host with systemd, or place the files only, with `--root /`"
+                .to_owned(),
+        });
+        return Ok(());
+    };
+    prepared.before = units::observe::read_live(&systemd, apply::MANAGED)?;
+    prepared.plan.units = units::decide::decide(
+        &old,
+        &prepared.new_units,
+        &prepared.before,
+        &seeds,
+        units::decide::Options::default(),
+    );
+    prepared.plan.units.daemon_reload |= system_changes;
+    prepared.systemd = Some(systemd);
+    Ok(())
+}
+
+/// Gives the sources of a folder's unit files, as a state has them.
+fn unit_sources(folder: &str, state: &State) -> BTreeMap<TargetPath, String> {
+    let units = state
+        .files
+        .iter()
+        .filter(|(target, _)| units::read::is_below(folder, target));
+    units
+        .map(|(target, file)| (target.clone(), file.source.clone()))
+        .collect()
+}
+
+/// The rules are looked at when one of their files changes, and again after an interruption.
+fn plan_tmpfiles(
+    root: &Root,
+    desired: &Desired,
+    files: &files::decide::FilesPlan,
+    observed: &Observed,
+    owners: &Owners,
+) -> Result<(TmpfilesPlan, Vec<Conflict>)> {
+    let recorded = &observed.state.tmpfiles;
+    let changed = files
+        .changes()
+        .any(|c| tmpfiles::apply::is_rules(&c.target));
+    if !changed && observed.interrupted.is_none() {
+        return Ok(<_>::default());
+    }
+    let ours = tmpfiles::apply::read_ours(desired)?;
+    if ours.is_empty() && recorded.is_empty() {
+        return Ok(<_>::default());
+    }
+    tmpfiles::decide::plan_tmpfiles(&Facts {
+        ours: &ours,
+        foreign: &tmpfiles::apply::read_foreign(root, desired, &observed.state)?,
+        recorded,
+        specifiers: &tmpfiles::apply::read_specifiers(root)?,
+        owners,
+        host: root,
+    })
+}
+
+fn packages_change(from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
+    let old = from.map(|a| a.packages.clone()).unwrap_or_default();
+    let new = to.map(|a| a.packages.clone()).unwrap_or_default();
+    PackagesChange {
+        added: new.difference(&old).cloned().collect(),
+        removed: old.difference(&new).cloned().collect(),
+    }
+}

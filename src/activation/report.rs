@@ -1,0 +1,547 @@
+//! Plans and outcomes as text for people.
+
+use std::fmt::Write as _;
+
+use crate::accounts::decide::Action;
+use crate::activation::plan::{Goal, Plan};
+use crate::blocks;
+use crate::files::decide::{FileChange, KeepReason, Verb};
+use crate::host::fs::Node;
+use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
+use crate::tmpfiles::tree::{Kind, Object};
+use crate::units::decide::{UnitAction, UnitNote};
+
+/// How a text is rendered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Whether escape sequences for colours are used.
+    pub color: bool,
+}
+
+/// What a colour says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Color {
+    Green,
+    Yellow,
+    Red,
+    Dim,
+    Bold,
+}
+
+impl Style {
+    pub(crate) fn paint(self, color: Color, text: &str) -> String {
+        let code = match color {
+            Color::Green => "32",
+            Color::Yellow => "33",
+            Color::Red => "31",
+            Color::Dim => "2",
+            Color::Bold => "1",
+        };
+        if self.color && !text.is_empty() {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
+    }
+}
+
+/// Renders a plan. Pure.
+#[must_use]
+pub fn render_plan(plan: &Plan, style: Style) -> String {
+    let mut out = String::new();
+    if let Some(purpose) = &plan.resumes {
+        line(
+            &mut out,
+            &format!("Resuming after an interruption ({purpose})."),
+        );
+    }
+    if plan.is_empty() {
+        line(
+            &mut out,
+            match plan.goal {
+                Goal::Activate(_) => "No changes: the host is as the configuration says.",
+                Goal::Deactivate => "No changes: nothing is managed here.",
+            },
+        );
+        render_no_effect(&mut out, plan, style);
+        return out;
+    }
+    match &plan.goal {
+        Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
+        Goal::Deactivate => line(&mut out, "To take everything away:"),
+    }
+    if !plan.conflicts.is_empty() {
+        heading(&mut out, "In the way", style);
+        for conflict in &plan.conflicts {
+            line(
+                &mut out,
+                &style.paint(
+                    Color::Red,
+                    &format!("  ! {} {}", conflict.subject, conflict.cause),
+                ),
+            );
+            line(&mut out, &format!("      hint: {}", conflict.remedy));
+        }
+    }
+    render_checks(&mut out, plan, style);
+    render_files(&mut out, plan, style);
+    blocks::report::render_blocks(&mut out, &plan.blocks, style);
+    render_accounts(&mut out, plan, style);
+    render_scripts(&mut out, plan, style);
+    render_tmpfiles(&mut out, &plan.tmpfiles, style);
+    render_units(&mut out, plan, style);
+    render_packages(&mut out, plan, style);
+    render_no_effect(&mut out, plan, style);
+    out.push('\n');
+    line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    out
+}
+
+/// Gives the line that sums a plan up.
+#[must_use]
+pub fn summary_line(plan: &Plan) -> String {
+    let s = plan.summary();
+    let mut text = format!(
+        "Plan: {} to add, {} to change, {} to remove",
+        s.add, s.change, s.remove
+    );
+    if s.accounts > 0 {
+        let _ = write!(
+            text,
+            ", {} account{} to change",
+            s.accounts,
+            if s.accounts == 1 { "" } else { "s" }
+        );
+    }
+    if s.scripts > 0 {
+        let plural = if s.scripts == 1 { "" } else { "s" };
+        let _ = write!(text, ", {} script{plural} to run", s.scripts);
+    }
+    let units = [
+        (s.stop, "stop"),
+        (s.reload, "reload"),
+        (s.restart, "restart"),
+        (s.start, "start"),
+    ];
+    for (n, verb) in units.into_iter().filter(|(n, _)| *n > 0) {
+        // Writing to a String can't fail, here and below.
+        let _ = write!(
+            text,
+            ", {n} unit{} to {verb}",
+            if n == 1 { "" } else { "s" }
+        );
+    }
+    if s.conflicts > 0 {
+        let _ = write!(text, "; {} in the way", s.conflicts);
+    }
+    text + "."
+}
+
+pub(crate) fn line(out: &mut String, text: &str) {
+    out.push_str(text);
+    out.push('\n');
+}
+
+pub(crate) fn heading(out: &mut String, text: &str, style: Style) {
+    out.push('\n');
+    line(out, &style.paint(Color::Bold, text));
+}
+
+fn render_checks(out: &mut String, plan: &Plan, style: Style) {
+    if !plan.checks.is_empty() {
+        heading(out, "Checks that run first", style);
+        for check in &plan.checks {
+            line(out, &format!("    {}", check.name));
+        }
+    }
+}
+
+fn render_files(out: &mut String, plan: &Plan, style: Style) {
+    let mut changes: Vec<&FileChange> = plan
+        .files
+        .changes()
+        .filter(|c| !matches!(c.verb, Verb::Adopt | Verb::Forget))
+        .collect();
+    changes.sort_by(|a, b| a.target.cmp(&b.target));
+    let forgotten: Vec<&FileChange> = plan
+        .files
+        .changes()
+        .filter(|c| c.verb == Verb::Forget)
+        .collect();
+    if changes.is_empty() && forgotten.is_empty() {
+        return;
+    }
+    heading(out, "Files", style);
+    for change in changes {
+        let (sign, color) = match change.verb {
+            Verb::Add => ("+", Color::Green),
+            Verb::Remove => ("-", Color::Red),
+            Verb::Restore => ("<", Color::Yellow),
+            Verb::Change | Verb::Adopt | Verb::Forget => ("~", Color::Yellow),
+        };
+        let text = format!("  {sign} /etc/{}{}", change.target, describe(change));
+        line(out, &style.paint(color, &text));
+        for note in notes(change) {
+            line(out, &style.paint(Color::Dim, &format!("      {note}")));
+        }
+        render_diff(out, plan.diffs.get(&change.target), style);
+    }
+    for change in forgotten {
+        line(
+            out,
+            &style.paint(
+                Color::Dim,
+                &format!("    /etc/{} is gone already", change.target),
+            ),
+        );
+    }
+}
+
+pub(crate) fn render_diff(out: &mut String, diff: Option<&String>, style: Style) {
+    for row in diff.map(|d| d.lines()).into_iter().flatten() {
+        let color = match row.as_bytes().first() {
+            Some(b'+') => Color::Green,
+            Some(b'-') => Color::Red,
+            _ => Color::Dim,
+        };
+        line(out, &style.paint(color, &format!("      {row}")));
+    }
+}
+
+fn describe(change: &FileChange) -> String {
+    match &change.after {
+        Node::Link { to } => format!(" -> {to}"),
+        Node::File { mode, uid, gid, .. } => format!(" (mode {mode:04o}, owner {uid}:{gid})"),
+        _ => String::new(),
+    }
+}
+
+fn notes(change: &FileChange) -> Vec<String> {
+    let mut notes = Vec::new();
+    if change.drifted {
+        notes.push(if change.before == Node::Absent {
+            "it was removed by hand".to_owned()
+        } else {
+            "it was changed by hand".to_owned()
+        });
+    }
+    match &change.keep {
+        Some(keep) if keep.reason == KeepReason::Drift => {
+            notes.push(format!(
+                "that version is kept as {}/{}",
+                BACKUPS, keep.backup
+            ));
+        }
+        Some(_) => notes.push(
+            "what stands there now is backed up, and comes back when the entry goes".to_owned(),
+        ),
+        None => {}
+    }
+    if change.verb == Verb::Restore {
+        notes.push("what stood there before is put back".to_owned());
+    }
+    if let (
+        Verb::Change,
+        Node::File { mode, uid, gid, .. },
+        Node::File {
+            mode: m,
+            uid: u,
+            gid: g,
+            ..
+        },
+    ) = (change.verb, &change.before, &change.after)
+        && (mode, uid, gid) != (m, u, g)
+    {
+        notes.push(format!(
+            "mode {mode:04o} becomes {m:04o}, owner {uid}:{gid} becomes {u}:{g}"
+        ));
+    }
+    notes
+}
+
+fn render_scripts(out: &mut String, plan: &Plan, style: Style) {
+    let scripts = &plan.scripts;
+    if scripts.run.is_empty() && scripts.later.is_empty() {
+        return;
+    }
+    heading(out, "Activation scripts", style);
+    for action in &scripts.run {
+        let text = format!("    run     {}", action.name);
+        let why = style.paint(Color::Dim, &format!("({})", action.why.text()));
+        line(out, &format!("{}  {why}", style.paint(Color::Green, &text)));
+    }
+    for name in &scripts.later {
+        let text = format!("    {name} is not in the store of this root, and runs when it boots");
+        line(out, &style.paint(Color::Dim, &text));
+    }
+    if !scripts.run.is_empty() {
+        let text = "    what a script does can't be predicted, and is not undone";
+        line(out, &style.paint(Color::Dim, text));
+    }
+}
+
+fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Style) {
+    if plan.changes.is_empty() && plan.stays.is_empty() && plan.remarks.is_empty() {
+        return;
+    }
+    heading(out, "tmpfiles rules", style);
+    for change in &plan.changes {
+        let (sign, color, text) = describe_change(change);
+        let reason = change.rule.as_ref().map_or_else(
+            || "no rule asks for it any more".to_owned(),
+            ToString::to_string,
+        );
+        line(
+            out,
+            &format!(
+                "{}  {}",
+                style.paint(color, &format!("  {sign} {}{text}", change.path)),
+                style.paint(Color::Dim, &format!("({reason})"))
+            ),
+        );
+    }
+    for path in &plan.stays {
+        let text = format!("    {path} stays: its rule is gone, but something is in it");
+        line(out, &style.paint(Color::Dim, &text));
+    }
+    for remark in &plan.remarks {
+        let color = if remark.fails { Color::Red } else { Color::Dim };
+        let about = format!("{} {}", remark.path, remark.text);
+        let text = format!("    {}  ({})", about.trim(), remark.rule);
+        line(out, &style.paint(color, &text));
+    }
+}
+
+fn describe_change(change: &TmpfilesChange) -> (&'static str, Color, String) {
+    let after = |object: &Object| match &object.kind {
+        Kind::Link { to } => format!(" -> {to}"),
+        kind => format!(
+            " ({}, mode {:04o}, owner {}:{})",
+            kind.name().split_once(' ').map_or("", |(_, name)| name),
+            object.mode,
+            object.user,
+            object.group
+        ),
+    };
+    match (&change.before, &change.after) {
+        (None, Some(new)) => ("+", Color::Green, after(new)),
+        (Some(old), Some(new)) if old.kind.is_like(&new.kind) => {
+            ("~", Color::Yellow, differences(old, new))
+        }
+        (Some(old), Some(new)) => {
+            let text = format!("{}, in place of {}", after(new), old.kind.name());
+            ("~", Color::Yellow, text)
+        }
+        (_, None) => ("-", Color::Red, String::new()),
+    }
+}
+
+fn differences(old: &Object, new: &Object) -> String {
+    let mut parts = Vec::new();
+    match (&old.kind, &new.kind) {
+        (Kind::Link { to }, Kind::Link { to: wanted }) if to != wanted => {
+            parts.push(format!("pointed to {to}, will point to {wanted}"));
+        }
+        (a, b) if a != b => parts.push("its content is replaced".to_owned()),
+        _ => {}
+    }
+    if old.mode != new.mode {
+        parts.push(format!("mode {:04o} becomes {:04o}", old.mode, new.mode));
+    }
+    if (&old.user, &old.group) != (&new.user, &new.group) {
+        parts.push(format!(
+            "owner {}:{} becomes {}:{}",
+            old.user, old.group, new.user, new.group
+        ));
+    }
+    format!(": {}", parts.join(", "))
+}
+
+const BACKUPS: &str = "/var/lib/system-manager/backups";
+
+fn render_units(out: &mut String, plan: &Plan, style: Style) {
+    let units = &plan.units;
+    let visible = |actions: &[UnitAction]| {
+        actions
+            .iter()
+            .filter(|a| a.visible)
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    let groups = [
+        ("stop", Color::Red, visible(&units.stop)),
+        ("reload", Color::Yellow, visible(&units.reload)),
+        ("restart", Color::Yellow, visible(&units.restart)),
+        ("start", Color::Green, visible(&units.start)),
+    ];
+    if groups.iter().all(|g| g.2.is_empty())
+        && units.skipped.is_empty()
+        && units.notes.is_empty()
+        && plan.user_managers.is_empty()
+        && !units.daemon_reload
+    {
+        return;
+    }
+    heading(out, "Units", style);
+    for manager in &plan.user_managers {
+        line(
+            out,
+            &format!("    the user manager of {} is switched too", manager.name),
+        );
+    }
+    if units.daemon_reload {
+        line(
+            out,
+            "    systemd reads the unit files again (daemon-reload)",
+        );
+    }
+    for (verb, color, actions) in groups {
+        for action in actions {
+            let text = format!("    {verb:<8}{}", action.unit);
+            line(
+                out,
+                &format!(
+                    "{}  {}",
+                    style.paint(color, &text),
+                    style.paint(Color::Dim, &format!("({})", action.reason))
+                ),
+            );
+        }
+    }
+    let remarks = units
+        .skipped
+        .iter()
+        .map(|n| ("NOT restarting ", n))
+        .chain(units.notes.iter().map(|n| ("", n)));
+    for (prefix, UnitNote { unit, reason }) in remarks {
+        line(
+            out,
+            &style.paint(Color::Dim, &format!("    {prefix}{unit}  ({reason})")),
+        );
+    }
+}
+
+fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
+    let accounts = &plan.accounts;
+    let quiet =
+        accounts.changes.is_empty() && accounts.homes.is_empty() && accounts.linger.is_empty();
+    if quiet && accounts.warnings.is_empty() {
+        return;
+    }
+    heading(out, "Users and groups", style);
+    for change in &accounts.changes {
+        let color = match change.action {
+            Action::Add => Color::Green,
+            Action::Change => Color::Yellow,
+            Action::Remove => Color::Red,
+        };
+        line(out, &style.paint(color, &format!("  {change}")));
+    }
+    for home in &accounts.homes {
+        let sign = if home.create { "+" } else { "~" };
+        let text = format!(
+            "  {sign} home {} (mode {:04o}, owner {}:{})",
+            home.path, home.mode, home.uid, home.gid
+        );
+        line(
+            out,
+            &style.paint(
+                if home.create {
+                    Color::Green
+                } else {
+                    Color::Yellow
+                },
+                &text,
+            ),
+        );
+    }
+    for (user, on) in &accounts.linger {
+        let text = if *on {
+            "starts at boot"
+        } else {
+            "runs only while logged in"
+        };
+        line(out, &format!("  ~ the user manager of {user} {text}"));
+    }
+    for warning in &accounts.warnings {
+        line(
+            out,
+            &style.paint(Color::Yellow, &format!("    warning: {warning}")),
+        );
+    }
+}
+
+fn render_packages(out: &mut String, plan: &Plan, style: Style) {
+    let change = &plan.packages;
+    if change.added.is_empty() && change.removed.is_empty() {
+        return;
+    }
+    heading(out, "Packages", style);
+    for name in &change.added {
+        line(out, &style.paint(Color::Green, &format!("  + {name}")));
+    }
+    for name in &change.removed {
+        line(out, &style.paint(Color::Red, &format!("  - {name}")));
+    }
+}
+
+fn render_no_effect(out: &mut String, plan: &Plan, style: Style) {
+    if plan.no_effect.is_empty() {
+        return;
+    }
+    heading(out, "No effect on this host", style);
+    for item in &plan.no_effect {
+        line(
+            out,
+            &format!(
+                "    {}  {}",
+                item.option,
+                style.paint(
+                    Color::Dim,
+                    &format!("(set by {})", item.defined_in.join(", "))
+                )
+            ),
+        );
+    }
+}
+
+/// Renders seconds since 1970 as a date and time in UTC. Pure.
+#[must_use]
+pub fn render_time(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    // Civil date of a day count, with years that begin in March so that the leap day comes last.
+    let shifted = days + 719_468;
+    let (era, day) = (shifted / 146_097, shifted % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let (month, carry) = if month < 10 {
+        (month + 3, 0)
+    } else {
+        (month - 9, 1)
+    };
+    format!(
+        "{:04}-{month:02}-{date:02} {:02}:{:02}",
+        era * 400 + year + carry,
+        rest / 3600,
+        rest / 60 % 60
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_civil() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00"),
+            (951_782_400, "2000-02-29 00:00"),
+            (1_709_251_199, "2024-02-29 23:59"),
+            (1_795_305_600, "2026-11-22 00:00"),
+        ] {
+            assert_eq!(render_time(seconds), expected);
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! What is managed, what was changed by hand, what is unfinished.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde::Serialize;
+
+use crate::accounts;
+use crate::accounts::decide::Drift as AccountDrift;
+use crate::activation::observe;
+use crate::activation::state::SavedEdit;
+use crate::blocks;
+use crate::files::wanted::Desired;
+use crate::host::fs::{Node, Root};
+use crate::host::systemd::Systemd;
+use crate::model::names::{AbsolutePath, TargetPath};
+use crate::store;
+use crate::store::lock;
+use crate::units;
+
+/// The version of the format of `status --json`.
+pub const VERSION: u32 = 1;
+
+/// How a managed file differs from what was put there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Drift {
+    /// It is gone.
+    Removed,
+    /// It is something else.
+    Changed,
+}
+
+impl Drift {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Removed => "removed",
+            Self::Changed => "changed",
+        }
+    }
+}
+
+/// The status of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Format version.
+    pub version: u32,
+    /// The active toplevel.
+    pub active: Option<AbsolutePath>,
+    /// Its generation, when it is registered.
+    pub generation: Option<u64>,
+    /// How many files below `/etc` are managed.
+    pub files: usize,
+    /// How many of them are unit files.
+    pub units: usize,
+    /// Units of ours that are in the failed state now.
+    pub failed: BTreeSet<String>,
+    /// Files that were changed or removed by hand.
+    pub drift: BTreeMap<TargetPath, Drift>,
+    /// Files of others in which our lines were changed or removed by hand.
+    pub block_drift: BTreeMap<TargetPath, Drift>,
+    /// Fields of accounts that were changed by hand.
+    pub account_drift: Vec<AccountDrift>,
+    /// Foreign files that are backed up, by target.
+    pub backups: BTreeMap<TargetPath, String>,
+    /// Hand-made changes that were kept.
+    pub saved: Vec<SavedEdit>,
+    /// Who is activating right now.
+    pub running: Option<String>,
+    /// What an interrupted activation was doing.
+    pub interrupted: Option<String>,
+    /// Unit actions that are left for the next run.
+    pub pending: Vec<String>,
+    /// Activation scripts that have not ended well; the next run does them again.
+    pub unfinished_scripts: Vec<String>,
+}
+
+/// Reads the status of a host.
+///
+/// # Errors
+/// When the state or a managed file can't be read.
+pub fn read(root: &Root) -> Result<Status> {
+    let running = lock::holder(root)?;
+    let observed = observe::read_host(root, &Desired::new())?;
+    let state = observed.state;
+    let managed = state.accounts;
+    let mut drift = BTreeMap::new();
+    for (target, file) in &state.files {
+        match observed.seen.nodes.get(target) {
+            Some(now) if *now == file.is => {}
+            Some(Node::Absent) | None => {
+                drift.insert(target.clone(), Drift::Removed);
+            }
+            Some(_) => {
+                drift.insert(target.clone(), Drift::Changed);
+            }
+        }
+    }
+    let block_drift = blocks::decide::read_drift(root, &state)?
+        .into_iter()
+        .map(|(target, is_gone)| {
+            let drift = if is_gone {
+                Drift::Removed
+            } else {
+                Drift::Changed
+            };
+            (target, drift)
+        })
+        .collect();
+    let units: BTreeSet<&str> = state.files.keys().filter_map(unit_name).collect();
+    let active = state.active.map(|a| a.toplevel);
+    let generation = store::generations::read(root)?
+        .into_iter()
+        .filter(|g| Some(&g.toplevel) == active.as_ref())
+        .max_by_key(|g| (g.current, g.number))
+        .map(|g| g.number);
+    let due = observed
+        .interrupted
+        .as_ref()
+        .map(|i| i.due.clone())
+        .unwrap_or_default();
+    let pending = [due, state.pending]
+        .into_iter()
+        .flat_map(|s| s.start.into_iter().chain(s.restart).chain(s.reload))
+        .collect();
+    Ok(Status {
+        version: VERSION,
+        active,
+        generation,
+        files: state.files.len(),
+        units: units.len(),
+        failed: read_failed(root, &units),
+        account_drift: accounts::apply::read_drift(root, managed)?,
+        block_drift,
+        drift,
+        backups: state
+            .files
+            .iter()
+            .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
+            .collect(),
+        saved: state.saved,
+        interrupted: observed
+            .interrupted
+            .map(|i| i.purpose)
+            .filter(|_| running.is_none()),
+        running,
+        pending,
+        unfinished_scripts: state.scripts.unfinished().cloned().collect(),
+    })
+}
+
+/// Gives the name of the unit whose file a target is.
+fn unit_name(target: &TargetPath) -> Option<&str> {
+    let name = target.as_str().strip_prefix(units::read::SYSTEM)?;
+    name.strip_prefix('/').filter(|name| !name.contains('/'))
+}
+
+/// Asks systemd which of these units, or of the instances of these templates, have failed.
+fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
+    if !root.is_live() || units.is_empty() {
+        return BTreeSet::new();
+    }
+    let is_ours = |name: &str| {
+        let template = name.split_once('@').and_then(|(prefix, rest)| {
+            let (_, suffix) = rest.rsplit_once('.')?;
+            Some(format!("{prefix}@.{suffix}"))
+        });
+        units.contains(name) || template.is_some_and(|t| units.contains(t.as_str()))
+    };
+    let listed = Systemd::connect().and_then(|s| s.map(|s| s.list()).transpose());
+    match listed {
+        Ok(loaded) => loaded
+            .into_iter()
+            .flatten()
+            .filter(|unit| unit.active_state == "failed" && is_ours(&unit.name))
+            .map(|unit| unit.name)
+            .collect(),
+        // The rest of the status is worth having without it.
+        Err(error) => {
+            tracing::warn!("which units have failed is not known: {error:#}");
+            BTreeSet::new()
+        }
+    }
+}
+
+/// Renders a status. Pure.
+#[must_use]
+pub fn render(status: &Status) -> String {
+    let mut out = String::new();
+    // Writing to a String can't fail, here and below.
+    let _ = match (&status.active, status.generation) {
+        (Some(toplevel), Some(n)) => writeln!(out, "active: generation {n}, {toplevel}"),
+        (Some(toplevel), None) => {
+            writeln!(out, "active: {toplevel} (not registered as a generation)")
+        }
+        (None, _) => writeln!(out, "nothing is active"),
+    };
+    if status.active.is_some() || status.files > 0 {
+        let _ = writeln!(
+            out,
+            "managed: {} files below /etc, {} of them units",
+            status.files, status.units
+        );
+    }
+    if let Some(holder) = &status.running {
+        let _ = writeln!(out, "running: {holder}");
+    }
+    if let Some(purpose) = &status.interrupted {
+        let _ = writeln!(out, "interrupted: {purpose}; run it again to finish it");
+    }
+    if !status.pending.is_empty() {
+        let _ = writeln!(out, "left for the next run: {}", status.pending.join(", "));
+    }
+    if !status.unfinished_scripts.is_empty() {
+        let _ = writeln!(
+            out,
+            "activation scripts that have not ended well, and run again next time: {}",
+            status.unfinished_scripts.join(", ")
+        );
+    }
+    for unit in &status.failed {
+        let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");
+    }
+    for (target, drift) in &status.drift {
+        let what = drift.word();
+        let _ = writeln!(out, "drift: /etc/{target} was {what} by hand");
+    }
+    for (target, drift) in &status.block_drift {
+        let what = drift.word();
+        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what} by hand");
+    }
+    for drift in &status.account_drift {
+        let what = match (&drift.field, &drift.found) {
+            (None, _) => "was removed by hand".to_owned(),
+            (Some(field), Some(found)) => {
+                format!("has the {field} `{}`, set by hand", found.text())
+            }
+            (Some(field), None) => format!("has another {field}, set by hand"),
+        };
+        let _ = writeln!(
+            out,
+            "drift: `{}` in /etc/{} {what}",
+            drift.name,
+            drift.file.name()
+        );
+    }
+    for (target, backup) in &status.backups {
+        let _ = writeln!(
+            out,
+            "backup: /etc/{target} as it was before: /{}/{backup}",
+            crate::store::backups::FOLDER
+        );
+    }
+    for edit in &status.saved {
+        let _ = writeln!(
+            out,
+            "kept edit: of /etc/{}: /{}/{}",
+            edit.target,
+            crate::store::backups::FOLDER,
+            edit.backup
+        );
+    }
+    out
+}

@@ -1,0 +1,417 @@
+//! Lines of ours in files of the distribution: a marked block, whose removal gives back what was there.
+//!
+//! Only what is between the marks is ours. All else in the file is someone else's, and may change meanwhile.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::activation::state::{OwnedBlock, SavedEdit, State};
+use crate::files;
+use crate::files::decide::{Conflict, FilesPlan, Keep, KeepReason};
+use crate::host::fs::{NewFile, Node, Root};
+use crate::model::names::{FileName, TargetPath};
+use crate::store::backups;
+
+#[cfg(test)]
+mod tests;
+
+/// The line above a block.
+pub const BEGIN: &str =
+    "# The lines from here on are system-manager's; change them in its configuration.";
+/// The line below a block.
+pub const END: &str = "# The lines of system-manager end here.";
+
+/// What happens to a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum BlockVerb {
+    /// It is added.
+    Add,
+    /// Its lines change.
+    Change,
+    /// It is removed.
+    Remove,
+    /// It is as wanted already; only the record changes.
+    Adopt,
+    /// It is gone already; only the record goes.
+    Forget,
+}
+
+/// One change of a block.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct BlockChange {
+    /// The file, below `/etc`.
+    pub target: TargetPath,
+    /// What happens.
+    pub verb: BlockVerb,
+    /// What the file is before.
+    pub before: Node,
+    /// The lines that are wanted.
+    pub text: Option<String>,
+    /// How the block came into the file.
+    pub origin: Origin,
+    /// The copy that is made of the file first, since its block was changed by hand.
+    pub keep: Option<Keep>,
+    /// Whether the block was changed or removed by hand.
+    pub drifted: bool,
+    /// The difference of the file.
+    pub diff: Option<String>,
+}
+
+/// What it takes to give a file back as it was.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Origin {
+    /// There was no such file.
+    pub made: bool,
+    /// Its last line had no end.
+    pub joined: bool,
+}
+
+/// What is there of a file that has, or is to have, a block.
+struct Seen {
+    node: Node,
+    content: Option<Vec<u8>>,
+}
+
+/// Decides about the blocks of a host: those that are wanted, and those that are ours. Reads only.
+///
+/// `files` is what happens to entries in the same run.
+///
+/// # Errors
+/// When a file can't be read.
+pub fn plan_blocks(
+    root: &Root,
+    wanted: &BTreeMap<TargetPath, String>,
+    state: &State,
+    files: &FilesPlan,
+    mut next_backup: u64,
+) -> Result<(Vec<BlockChange>, Vec<Conflict>)> {
+    let targets: BTreeSet<&TargetPath> = wanted.keys().chain(state.blocks.keys()).collect();
+    let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
+    for target in targets {
+        let seen = read(root, target)?;
+        let owned = state.blocks.get(target);
+        let is_entry = files.changes().any(|c| c.target == *target);
+        match plan_block(target, wanted.get(target), owned, &seen) {
+            Err(_) if is_entry => conflicts.push(one_step(target)),
+            Err(conflict) => conflicts.push(conflict),
+            Ok(None) => {}
+            Ok(Some(mut change)) => {
+                let writes = !matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget);
+                if writes && is_entry {
+                    conflicts.push(one_step(target));
+                } else if writes && change.before == Node::Absent {
+                    conflicts.extend(check_folder(root, target, state)?);
+                }
+                if let Some(keep) = &mut change.keep {
+                    keep.backup = FileName::numbered(next_backup, target);
+                    next_backup += 1;
+                }
+                change.diff = diff(&seen, &change);
+                changes.push(change);
+            }
+        }
+    }
+    Ok((changes, conflicts))
+}
+
+fn read(root: &Root, target: &TargetPath) -> Result<Seen> {
+    let path = in_etc(target);
+    let node = root.node(&path)?;
+    let content = match node {
+        Node::File { .. } => root.read(&path)?,
+        _ => None,
+    };
+    Ok(Seen { node, content })
+}
+
+/// An entry of ours becomes lines of ours, or the reverse: what is kept of the file, or put back, would have the wrong
+/// lines.
+fn one_step(target: &TargetPath) -> Conflict {
+    Conflict {
+        subject: format!("/etc/{target}"),
+        cause: "can't change in one step between an entry and a file of others with lines of ours"
+            .to_owned(),
+        remedy: "switch to a configuration that has neither first".to_owned(),
+    }
+}
+
+/// A file can be made in a folder of others only: one of ours goes before the lines do, and only when it is empty.
+fn check_folder(root: &Root, target: &TargetPath, state: &State) -> Result<Option<Conflict>> {
+    let Some(folder) = target.parents().last() else {
+        return Ok(None);
+    };
+    if !state.folders.contains_key(&folder) && root.node(&in_etc(&folder))? == Node::Folder {
+        return Ok(None);
+    }
+    Ok(Some(Conflict {
+        subject: format!("/etc/{target}"),
+        cause: "does not exist, and its folder is not there or is ours".to_owned(),
+        remedy: "install what it belongs to, or make it an entry of `environment.etc`".to_owned(),
+    }))
+}
+
+/// Decides about one block. Pure.
+fn plan_block(
+    target: &TargetPath,
+    wanted: Option<&String>,
+    owned: Option<&OwnedBlock>,
+    seen: &Seen,
+) -> Result<Option<BlockChange>, Conflict> {
+    let conflict = |cause: &str, remedy: &str| Conflict {
+        subject: format!("/etc/{target}"),
+        cause: cause.to_owned(),
+        remedy: remedy.to_owned(),
+    };
+    match (&seen.node, wanted) {
+        (Node::File { .. } | Node::Absent, _) | (_, None) => {}
+        _ => {
+            return Err(conflict(
+                "is no regular file, and lines are to be added to it",
+                "make it one, or drop the lines from the configuration",
+            ));
+        }
+    }
+    if wanted.is_some_and(|text| text.lines().any(|l| l == BEGIN || l == END)) {
+        return Err(conflict(
+            "is to get lines that look like the marks around them",
+            "drop them from the configuration",
+        ));
+    }
+    let content = seen.content.as_deref().unwrap_or_default();
+    let block = find(content).map_err(|()| {
+        conflict(
+            "has marks of system-manager that are not one pair",
+            &format!("remove the lines `{BEGIN}` and `{END}`, and what is left of ours"),
+        )
+    })?;
+    let now = block.as_ref().map(|b| lines_of(content, b));
+    let is_ours = owned.is_some_and(|o| o.texts.contains(&now));
+    let verb = match (wanted, &now) {
+        (Some(text), Some(now)) if text == now => {
+            if owned.is_some_and(|o| o.texts == [Some(now.clone())]) {
+                return Ok(None);
+            }
+            BlockVerb::Adopt
+        }
+        (Some(_), Some(_)) => BlockVerb::Change,
+        (Some(_), None) => BlockVerb::Add,
+        // It looks like ours, but nobody knows of it.
+        (None, _) if owned.is_none() => return Ok(None),
+        (None, Some(_)) => BlockVerb::Remove,
+        (None, None) => BlockVerb::Forget,
+    };
+    let origin = match (owned, &now) {
+        (Some(owned), Some(_)) => owned.origin,
+        (None, Some(_)) => Origin::default(),
+        (_, None) => Origin {
+            made: seen.content.is_none(),
+            joined: content.last().is_some_and(|b| *b != b'\n'),
+        },
+    };
+    let loses = matches!(verb, BlockVerb::Change | BlockVerb::Remove) && !is_ours;
+    Ok(Some(BlockChange {
+        target: target.clone(),
+        verb,
+        before: seen.node.clone(),
+        text: wanted.cloned(),
+        origin,
+        keep: loses.then(|| Keep {
+            backup: FileName::numbered(0, target),
+            reason: KeepReason::Drift,
+        }),
+        drifted: loses || verb == BlockVerb::Add && owned.is_some() && !is_ours,
+        diff: None,
+    }))
+}
+
+/// Finds the block, marks included. Pure.
+fn find(content: &[u8]) -> Result<Option<Range<usize>>, ()> {
+    let (mut begins, mut ends, mut at) = (Vec::new(), Vec::new(), 0);
+    for line in content.split_inclusive(|b| *b == b'\n') {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let marks = [BEGIN.as_bytes(), END.as_bytes()];
+        if text.strip_suffix(b"\r").is_some_and(|t| marks.contains(&t)) {
+            // An editor has given all lines another end; ours are not told from others then.
+            return Err(());
+        }
+        if text == BEGIN.as_bytes() {
+            begins.push(at);
+        }
+        at += line.len();
+        if text == END.as_bytes() {
+            ends.push(at);
+        }
+    }
+    match (begins.as_slice(), ends.as_slice()) {
+        ([], []) => Ok(None),
+        ([begin], [end]) if begin < end => Ok(Some(*begin..*end)),
+        _ => Err(()),
+    }
+}
+
+/// Gives what is between the marks. Pure.
+fn lines_of(content: &[u8], block: &Range<usize>) -> String {
+    let inside = &content[block.start + BEGIN.len() + 1..block.end];
+    let inside = inside.strip_suffix(b"\n").unwrap_or(inside);
+    let lines = &inside[..inside.len() - END.len()];
+    String::from_utf8_lossy(lines).into_owned()
+}
+
+/// Gives the file with the block changed; none when there is nothing left that was there without it. Pure.
+fn render(content: Option<&[u8]>, change: &BlockChange) -> Option<Vec<u8>> {
+    let content = content.unwrap_or_default();
+    // A pair that is damaged was a conflict.
+    let block = find(content).unwrap_or_default();
+    let range = block.clone().unwrap_or(content.len()..content.len());
+    let (mut before, after) = (content[..range.start].to_vec(), &content[range.end..]);
+    if let Some(text) = &change.text {
+        if before.last().is_some_and(|b| *b != b'\n') {
+            before.push(b'\n');
+        }
+        before.extend(format!("{BEGIN}\n{text}{END}\n").bytes());
+    } else if change.origin.joined && after.is_empty() && block.is_some() {
+        before.pop();
+    }
+    before.extend(after);
+    let is_left_over = change.text.is_none() && change.origin.made && before.is_empty();
+    (!is_left_over).then_some(before)
+}
+
+fn diff(seen: &Seen, change: &BlockChange) -> Option<String> {
+    if matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget) {
+        return None;
+    }
+    if matches!(seen.node, Node::File { mode, .. } if mode & 0o004 == 0) {
+        return Some(files::diff::HIDDEN.to_owned());
+    }
+    let after = render(seen.content.as_deref(), change).unwrap_or_default();
+    let before = seen.content.as_deref().unwrap_or_default();
+    Some(files::diff::render(before, &after))
+}
+
+/// Records what an activation is about to do with blocks.
+pub fn claim(state: &mut State, changes: &[BlockChange], now: u64) {
+    for change in changes {
+        if let Some(keep) = &change.keep {
+            state.next_backup += 1;
+            state.saved.push(SavedEdit {
+                target: change.target.clone(),
+                backup: keep.backup.clone(),
+                time: now,
+            });
+        }
+        let owned = state
+            .blocks
+            .entry(change.target.clone())
+            .or_insert_with(|| OwnedBlock {
+                texts: vec![None],
+                origin: change.origin,
+            });
+        owned.origin = change.origin;
+        // While it is under way, both are ours.
+        if !owned.texts.contains(&change.text) {
+            owned.texts.push(change.text.clone());
+        }
+    }
+}
+
+/// Records that everything of the plan has been done.
+pub fn commit(state: &mut State, changes: &[BlockChange]) {
+    for change in changes {
+        if change.text.is_none() {
+            state.blocks.remove(&change.target);
+        } else if let Some(owned) = state.blocks.get_mut(&change.target) {
+            owned.texts = vec![change.text.clone()];
+        }
+    }
+}
+
+/// Copies a file whose block was changed by hand to the backups.
+///
+/// # Errors
+/// When it has changed since the plan was made, or can't be copied.
+pub fn keep(root: &Root, change: &BlockChange) -> Result<()> {
+    check_unchanged(root, change)?;
+    match &change.keep {
+        Some(keep) => backups::keep(root, &change.target, &keep.backup),
+        None => Ok(()),
+    }
+}
+
+/// Writes a block, or takes it out. Mode, owner and extended attributes of the file stay.
+///
+/// # Errors
+/// When the file has changed since the plan was made, or can't be written.
+pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
+    if matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget) {
+        return Ok(());
+    }
+    check_unchanged(root, change)?;
+    let path = in_etc(&change.target);
+    let content = root.read(&path)?;
+    match (render(content.as_deref(), change), content) {
+        (None, _) => {
+            tracing::info!("removing /etc/{}", change.target);
+            root.remove_file(&path)
+        }
+        (Some(new), Some(_)) => {
+            tracing::info!("writing lines in /etc/{}", change.target);
+            root.rewrite_file(&path, &new)
+        }
+        (Some(new), None) => {
+            tracing::info!("writing /etc/{}", change.target);
+            let (mode, uid, gid) = (0o644, 0, 0);
+            let content = &new;
+            root.write_file(
+                &path,
+                &NewFile {
+                    content,
+                    mode,
+                    uid,
+                    gid,
+                },
+            )
+        }
+    }
+    .with_context(|| format!("changing the lines of ours in /etc/{}", change.target))
+}
+
+fn check_unchanged(root: &Root, change: &BlockChange) -> Result<()> {
+    if root.node(&in_etc(&change.target))? != change.before {
+        bail!(
+            "/etc/{} has changed since the plan was made\nhint: run this again",
+            change.target
+        );
+    }
+    Ok(())
+}
+
+/// Tells the blocks that are not as they were left: gone (true), or changed.
+///
+/// # Errors
+/// When a file can't be read.
+pub fn read_drift(root: &Root, state: &State) -> Result<BTreeMap<TargetPath, bool>> {
+    let mut drift = BTreeMap::new();
+    for (target, owned) in &state.blocks {
+        let content = read(root, target)?.content.unwrap_or_default();
+        let now = match find(&content) {
+            Ok(block) => block.map(|b| lines_of(&content, &b)),
+            Err(()) => Some(String::new()),
+        };
+        if !owned.texts.contains(&now) {
+            drift.insert(target.clone(), now.is_none());
+        }
+    }
+    Ok(drift)
+}
+
+fn in_etc(target: &TargetPath) -> PathBuf {
+    Path::new("etc").join(target)
+}

@@ -1,0 +1,4 @@
+//! Marked lines of ours in files of others, such as `/etc/hosts`.
+
+pub mod decide;
+pub mod report;

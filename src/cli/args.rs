@@ -1,0 +1,389 @@
+//! The command line, as clap types. The help texts are the reference of the program.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::activation::prepare::How;
+
+/// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
+///
+/// A host's configuration is evaluated by Nix to a toplevel. `plan` shows exactly what `switch` will do with it;
+/// `rollback` goes back a generation and `deactivate` takes everything away and puts back what stood there before.
+#[derive(Debug, Parser)]
+#[command(name = "system-manager", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+
+    /// Options that every command takes.
+    #[command(flatten)]
+    pub global: Global,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   done, or nothing to do
+  1   refused or failed before anything was changed
+  2   the command line is wrong
+  3   stopped part-way; run again to resume
+  4   activated, but units or scripts of this run have failed
+  5   rolled back (switch --rollback-on-failure)
+  10  there are changes (plan --detailed-exitcode)";
+
+/// Options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// Work on the system below DIR instead of the running one; no systemd is asked there
+    #[arg(long, global = true, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+
+    /// Print the result as JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// When to use colours: auto (on a terminal, unless `NO_COLOR` is set), always or never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub color: ColorChoice,
+
+    /// Log more: -v each unchanged thing, -vv everything
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// Log warnings and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Where the configuration comes from.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// A file with a module, or with a function that gives a toplevel [default: ./flake.nix, ./system.nix, then the
+    /// same in ~/.config/system-manager]
+    #[arg(long, value_name = "PATH", conflicts_with = "flake")]
+    pub file: Option<PathBuf>,
+
+    /// A flake; without an attribute, systemConfigs.<system>.<hostname>, .<hostname> and .default are tried
+    #[arg(long, value_name = "URI")]
+    pub flake: Option<String>,
+
+    /// The nixpkgs to use with --file, or `embedded` for none: then the program's own library and the
+    /// distribution's programs serve [default: `<nixpkgs>` of `NIX_PATH`, else embedded]
+    #[arg(long, value_name = "PATH")]
+    pub nixpkgs: Option<String>,
+
+    /// A setting for Nix, as in nix.conf(5); may be repeated
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub nix_option: Vec<String>,
+}
+
+/// Which modules are looked at, and how.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct CompatArgs {
+    /// Modules by their path below nixos/modules; they are shown in detail
+    #[arg(value_name = "MODULE")]
+    pub modules: Vec<String>,
+
+    /// Look at all modules of which the path begins so
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "services/",
+        conflicts_with = "modules"
+    )]
+    pub under: String,
+
+    /// The nixpkgs [default: `<nixpkgs>` of `NIX_PATH`]
+    #[arg(long, value_name = "PATH")]
+    pub nixpkgs: Option<String>,
+
+    /// Compare the units with those of NixOS's own evaluation, which takes three times as long
+    #[arg(long)]
+    pub compare: bool,
+
+    /// Print Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+
+    /// Compare a configuration here with the same on NixOS
+    #[arg(long, conflicts_with_all = ["modules", "under", "compare", "markdown", "min_enabled", "jobs", "timeout", "no_cache"])]
+    pub nixos: bool,
+
+    /// The configuration for --nixos, a file [default: as for `build`]
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with = "flake",
+        requires = "nixos"
+    )]
+    pub file: Option<PathBuf>,
+
+    /// The configuration for --nixos, a flake
+    #[arg(long, value_name = "URI", requires = "nixos")]
+    pub flake: Option<String>,
+
+    /// Fail when fewer of the modules evaluate when they are enabled, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_enabled: Option<u8>,
+
+    /// How many processes of Nix run at the same time, each with up to 600 MB [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+
+    /// How long one may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+
+    /// Look at each module anew
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// A setting for Nix, as in nix.conf(5); may be repeated
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub nix_option: Vec<String>,
+}
+
+/// How an activation is done.
+#[derive(Debug, Args)]
+pub struct ApplyArgs {
+    /// How long to wait for a unit to stop, start or reload, and for each activation script, in seconds; what has not
+    /// ended by then has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
+    pub unit_timeout: u64,
+
+    /// Refuse a configuration that sets options which have no effect on this host
+    #[arg(long)]
+    pub strict: bool,
+
+    /// Run all activation scripts, also where nothing else is to be done
+    #[arg(long)]
+    pub all_scripts: bool,
+}
+
+/// How long to wait for a unit by default, in seconds: long enough for a database.
+const UNIT_TIMEOUT: u64 = 900;
+
+impl Default for ApplyArgs {
+    fn default() -> Self {
+        Self {
+            unit_timeout: UNIT_TIMEOUT,
+            strict: false,
+            all_scripts: false,
+        }
+    }
+}
+
+impl ApplyArgs {
+    /// Gives how the plan is made.
+    #[must_use]
+    pub fn how(&self) -> How {
+        How {
+            strict: self.strict,
+            all_scripts: self.all_scripts,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build the configuration and print its toplevel
+    #[command(after_long_help = "\
+Examples:
+  system-manager build --file system.nix
+  system-manager build --flake .   # tries systemConfigs.<system>.<hostname> and so on")]
+    Build {
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Show what `switch` will do, and change nothing
+    ///
+    /// `+` is added, `~` changed, `-` removed, `<` put back as it was before; `!` stands in the way and must be
+    /// resolved first. Then come the unit actions with their reasons, and one line that sums up.
+    #[command(after_long_help = "\
+Examples:
+  system-manager plan --file system.nix
+  system-manager plan --file system.nix --out plan.json && system-manager switch plan.json
+  system-manager plan --deactivate")]
+    Plan {
+        /// A toplevel that is built already
+        #[arg(value_name = "TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
+        toplevel: Option<PathBuf>,
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+        /// Show what `deactivate` will do
+        #[arg(long, conflicts_with_all = ["toplevel", "file", "flake", "nixpkgs"])]
+        deactivate: bool,
+        /// Save the plan; `switch FILE` applies exactly that, or refuses it as stale
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Exit with 10 when there are changes
+        #[arg(long)]
+        detailed_exitcode: bool,
+        /// Refuse a configuration that sets options which have no effect on this host
+        #[arg(long)]
+        strict: bool,
+        /// Plan to run all activation scripts, also where nothing else is to be done
+        #[arg(long)]
+        all_scripts: bool,
+    },
+    /// Build the configuration, register it as a generation and activate it
+    #[command(after_long_help = "\
+Examples:
+  system-manager switch --file system.nix
+  system-manager switch --file system.nix --rollback-on-failure
+  system-manager switch --file system.nix --root /mnt   # the files only, for a later boot")]
+    Switch {
+        /// A plan that `plan --out` saved
+        #[arg(value_name = "PLAN", conflicts_with_all = ["file", "flake", "nixpkgs"])]
+        plan: Option<PathBuf>,
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+        /// Go back to the generation before if units fail or the activation stops part-way
+        #[arg(long)]
+        rollback_on_failure: bool,
+    },
+    /// Build the configuration and register it as a generation, without activating it
+    #[command(after_long_help = "\
+Examples:
+  system-manager register /nix/store/...-system-manager-web && system-manager activate")]
+    #[command(alias = "generate")]
+    Register {
+        /// A toplevel that is built already
+        #[arg(value_name = "TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
+        toplevel: Option<PathBuf>,
+        /// Where the configuration comes from.
+        #[command(flatten)]
+        source: SourceArgs,
+    },
+    /// Activate a toplevel, by default the profile's current generation
+    ///
+    /// The toplevel is not registered. What a `rollback` would go back to stays what it was.
+    Activate {
+        /// The toplevel
+        #[arg(value_name = "TOPLEVEL")]
+        toplevel: Option<PathBuf>,
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Take everything away and put back what stood there before
+    ///
+    /// The generations stay: `activate` brings the current one back. `plan --deactivate` shows what will happen.
+    Deactivate {
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Activate the generation before, or another one
+    ///
+    /// Goes back from what is active now. The profile then points at that generation; later ones stay.
+    #[command(after_long_help = "\
+Examples:
+  system-manager rollback
+  system-manager rollback --to 3")]
+    Rollback {
+        /// The generation's number, as `generations` lists it
+        #[arg(long, value_name = "N")]
+        to: Option<u64>,
+        /// How the activation is done.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// List the generations
+    Generations,
+    /// Show what is managed, what was changed by hand, and what is unfinished
+    Status,
+    /// Show which modules of NixOS work here, or what a configuration would be on NixOS
+    ///
+    /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
+    /// enabled, what it sets without effect on a host that is not NixOS, which option it wants to be set, and whether
+    /// tests have run it on a machine. Nothing is built. What was found is kept below ~/.cache/system-manager/compat.
+    ///
+    /// With --nixos, a configuration is evaluated here and by NixOS itself: which of its units, files and accounts are
+    /// the same there, and how the others differ.
+    #[command(after_long_help = "\
+Examples:
+  system-manager compat --nixpkgs ~/nixpkgs                          # all of services/; takes minutes
+  system-manager compat --nixpkgs ~/nixpkgs services/web-servers/nginx
+  system-manager compat --nixpkgs ~/nixpkgs --under services/mail/ --compare
+  system-manager compat --nixpkgs ~/nixpkgs --markdown >modules.md
+  system-manager compat --nixpkgs ~/nixpkgs --nixos --file system.nix
+
+Exit codes:
+  0   all were looked at, whatever came of it
+  1   there is no nixpkgs or no Nix, --min-enabled is not reached, or the configuration does not evaluate
+  2   the command line is wrong
+  3   interrupted; the same command goes on")]
+    Compat(CompatArgs),
+    /// Write a first configuration, system.nix
+    Init {
+        /// The folder to write it to
+        #[arg(value_name = "DIR", default_value = ".")]
+        folder: PathBuf,
+    },
+    /// Print a shell's completion script
+    #[command(after_long_help = "\
+Examples:
+  system-manager completions bash >/etc/bash_completion.d/system-manager")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Print the manual page, of the program or of one command
+    #[command(after_long_help = "\
+Examples:
+  system-manager man | man -l -
+  system-manager man switch >/usr/local/share/man/man1/system-manager-switch.1")]
+    Man {
+        /// The command
+        #[arg(value_name = "COMMAND")]
+        command: Option<String>,
+    },
+    /// Run the activation scripts of what is active, as the boot does
+    #[command(hide = true, name = "run-activation-scripts")]
+    RunActivationScripts {
+        /// How long they may take.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Run a program that ends with whoever holds the other end of standard input
+    #[command(hide = true, name = crate::host::tether::COMMAND)]
+    RunOnLeash {
+        /// The root that it runs in
+        root: PathBuf,
+        /// The program
+        program: PathBuf,
+    },
+    /// Switch the manager of the user who runs this, as the activation asks on standard input
+    #[command(hide = true, name = crate::units::users::COMMAND)]
+    SwitchUserManager,
+}

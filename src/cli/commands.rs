@@ -1,0 +1,340 @@
+//! What each command does around the plan: finds the configuration, checks, locks, applies.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::activation::apply::{self, Activation, Progress};
+use crate::activation::journal;
+use crate::activation::outcome::Outcome;
+use crate::activation::plan::{Goal, Plan};
+use crate::activation::prepare::Prepared;
+use crate::activation::state::State;
+use crate::cli;
+use crate::cli::args::{ApplyArgs, CompatArgs, SourceArgs};
+use crate::compat;
+use crate::compat::both_ways::{self, BothWays};
+use crate::host::fs::Root;
+use crate::host::process::{Command, show_code};
+use crate::model::manifest::Manifest;
+use crate::model::names::AbsolutePath;
+use crate::nix::{BuildOptions, Source};
+use crate::scripts;
+use crate::scripts::apply::FailedScript;
+use crate::scripts::decide::Action;
+use crate::store;
+use crate::store::lock::Lock;
+use crate::units;
+use crate::units::decide::UnitPlan;
+
+/// How a command ended, for its exit code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Everything was done, or there was nothing to do.
+    Done,
+    /// Refused, before anything was changed; what was in the way has been printed.
+    Refused,
+    /// Activated, but units, tmpfiles rules or activation scripts failed.
+    Failed,
+    /// Activated, but activation scripts failed; nothing else did.
+    ScriptsFailed,
+    /// Went back to the generation before.
+    RolledBack,
+    /// There are changes (`plan --detailed-exitcode`).
+    Changes,
+}
+
+/// Gives the source that the command line names.
+///
+/// # Errors
+/// When it names none and there is no default one.
+pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
+    let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
+    Ok((
+        source,
+        build_options(args.nixpkgs.as_deref(), &args.nix_option),
+    ))
+}
+
+fn find_source(file: Option<&PathBuf>, flake: Option<&String>) -> Result<Source> {
+    match (file, flake) {
+        (Some(file), _) => Ok(Source::File(file.clone())),
+        (None, Some(uri)) => Ok(Source::Flake(uri.clone())),
+        (None, None) => Source::find(),
+    }
+}
+
+/// Evaluates the configuration that is named here and on NixOS.
+///
+/// # Errors
+/// When there is none, or it does not evaluate.
+pub fn evaluate_both_ways(args: &CompatArgs) -> Result<BothWays> {
+    let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
+    let options = build_options(args.nixpkgs.as_deref(), &args.nix_option);
+    both_ways::evaluate(&source, &options)
+}
+
+fn build_options(nixpkgs: Option<&str>, nix_option: &[String]) -> BuildOptions {
+    let pair = |pair: &[String]| Some((pair.first()?.clone(), pair.get(1)?.clone()));
+    BuildOptions {
+        nixpkgs: nixpkgs.map(str::to_owned),
+        nix_options: nix_option.chunks(2).filter_map(pair).collect(),
+    }
+}
+
+/// Gives what is to be looked at.
+#[must_use]
+pub fn survey_request(args: &CompatArgs) -> compat::Request {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    compat::Request {
+        build: build_options(args.nixpkgs.as_deref(), &args.nix_option),
+        modules: args.modules.clone(),
+        under: args.under.clone(),
+        jobs: args.jobs.map_or_else(cores, usize::from),
+        limit: Duration::from_secs(args.timeout),
+        compare: args.compare,
+        fresh: args.no_cache,
+    }
+}
+
+/// Turns a path that was given, or a link such as the profile, into the store path of a toplevel.
+///
+/// # Errors
+/// When it does not exist.
+pub fn toplevel_path(path: &Path) -> Result<AbsolutePath> {
+    let real = std::fs::canonicalize(path).with_context(|| {
+        format!(
+            "reading the toplevel {}\nhint: name a folder that `system-manager build` has made",
+            path.display()
+        )
+    })?;
+    let text = real
+        .to_str()
+        .ok_or_else(|| anyhow!("{} is not UTF-8", real.display()))?;
+    Ok(text.parse()?)
+}
+
+/// Gives the toplevel of the profile's current generation.
+///
+/// # Errors
+/// When there is none.
+pub fn current_toplevel(root: &Root) -> Result<AbsolutePath> {
+    store::generations::read(root)?
+        .into_iter()
+        .find(|g| g.current)
+        .map(|g| g.toplevel)
+        .ok_or_else(|| {
+            anyhow!(
+                "no generation is registered\nhint: name a toplevel, or run `system-manager switch`"
+            )
+        })
+}
+
+/// Runs the configuration's own checks.
+///
+/// # Errors
+/// When one can't be run, or says that this host must not be activated.
+pub fn run_checks(plan: &Plan) -> Result<()> {
+    for check in &plan.checks {
+        tracing::info!("running the check {}", check.name);
+        let output = Command::new(check.script.as_str()).output()?;
+        if output.code != Some(0) {
+            let text = [output.stdout, output.stderr].concat();
+            return Err(anyhow!(
+                "the check `{}` refused this host ({}): {}",
+                check.name,
+                show_code(output.code),
+                String::from_utf8_lossy(&text).trim()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// An activation that ended before its end.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nothing had been changed.
+    Before(anyhow::Error),
+    /// It stopped part-way; the next run goes on.
+    PartWay(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Before(error)
+    }
+}
+
+/// Applies what was prepared. The caller holds the lock and has had the conflicts refused.
+///
+/// # Errors
+/// With whether anything had been changed.
+pub fn activate(
+    root: &Root,
+    prepared: Prepared,
+    args: &ApplyArgs,
+    tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Outcome, Failure> {
+    run_checks(&prepared.plan)?;
+    let activation = Activation {
+        root,
+        plan: &prepared.plan,
+        systemd: prepared.systemd.as_ref(),
+        before: &prepared.before,
+        new_units: &prepared.new_units,
+        accounts: prepared.accounts.as_ref(),
+        accounts_expected: prepared.state.accounts,
+        state: prepared.state,
+        user_units: prepared.user_units.as_ref().map(|(old, new)| (old, new)),
+        user_units_before: &prepared.user_units_before,
+        action: prepared.action,
+        unit_timeout: Duration::from_secs(args.unit_timeout),
+    };
+    let toplevel = match &prepared.plan.goal {
+        Goal::Activate(toplevel) => toplevel.to_string(),
+        Goal::Deactivate => "(none)".to_owned(),
+    };
+    let log = |text: &str| {
+        if root.is_live() {
+            cli::nixos::log_to_system(&format!("{text} system configuration {toplevel}"));
+        }
+    };
+    log("switching to");
+    let applied = apply::apply(activation, tell);
+    if applied.as_ref().is_ok_and(Outcome::is_success) {
+        log("finished switching to");
+    } else {
+        log("failed switching to");
+    }
+    applied.map_err(|stopped| {
+        if stopped.begun {
+            Failure::PartWay(stopped.error)
+        } else {
+            Failure::Before(stopped.error)
+        }
+    })
+}
+
+/// Runs the activation scripts that support it, changing nothing, and gives what would be done to units with what they
+/// ask for.
+///
+/// # Errors
+/// When the lists that they leave can't be read.
+pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Result<UnitPlan> {
+    let Goal::Activate(toplevel) = &prepared.plan.goal else {
+        return Ok(prepared.plan.units.clone());
+    };
+    let limit = Duration::from_secs(args.unit_timeout);
+    scripts::apply::forget_shell(root)?;
+    for script in &prepared.plan.scripts.run {
+        if script.supports_dry_activation {
+            let (name, path) = (&script.name, &script.script);
+            if let Some(failed) =
+                scripts::apply::run(root, name, path, toplevel, Action::DryActivate, limit)
+            {
+                warn_of_script(&failed);
+            }
+        } else {
+            tracing::info!(
+                "the activation script {} does not support dry activation",
+                script.name
+            );
+        }
+    }
+    let mut units = prepared.plan.units.clone();
+    let requests = scripts::apply::read_requests(root, Action::DryActivate)?;
+    units::requests::add(&mut units, &requests, &prepared.new_units, &prepared.before);
+    scripts::apply::drop_requests(root, Action::DryActivate)?;
+    Ok(units)
+}
+
+/// Runs all activation scripts of what is active: at boot, when `/run` is empty. The state stays as it is.
+///
+/// # Errors
+/// When the state or the manifest can't be read.
+pub fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure> {
+    let state = State::read(root)?;
+    if let Some(interrupted) = journal::read(root)? {
+        tracing::warn!(
+            "an activation was interrupted ({}); the scripts of what was active before run",
+            interrupted.purpose
+        );
+    }
+    let Some(active) = state.active else {
+        return Ok(End::Done);
+    };
+    let manifest = Manifest::read(Path::new(active.toplevel.as_str()))?;
+    let limit = Duration::from_secs(args.unit_timeout);
+    let mut failed = false;
+    scripts::apply::forget_shell(root)?;
+    for script in &manifest.activation_scripts {
+        let (name, path) = (&script.name, &script.script);
+        if let Some(why) =
+            scripts::apply::run(root, name, path, &active.toplevel, Action::Boot, limit)
+        {
+            warn_of_script(&why);
+            failed = true;
+        }
+    }
+    // No unit is up that could be restarted.
+    scripts::apply::drop_requests(root, Action::Boot)?;
+    Ok(if failed {
+        End::ScriptsFailed
+    } else {
+        End::Done
+    })
+}
+
+fn warn_of_script(failed: &FailedScript) {
+    tracing::warn!(
+        "the activation script {} failed: {}",
+        failed.name,
+        failed.why
+    );
+    for line in &failed.log {
+        tracing::warn!("{}: {line}", failed.name);
+    }
+}
+
+/// Takes the lock of a host.
+///
+/// # Errors
+/// When another activation holds it.
+pub fn lock(root: &Root, purpose: &str) -> Result<Lock> {
+    Lock::take(root, purpose).with_context(|| {
+        if nix::unistd::geteuid().is_root() {
+            "locking this host".to_owned()
+        } else {
+            "locking this host\nhint: this must run as root, for example with sudo".to_owned()
+        }
+    })
+}
+
+/// Writes a first configuration.
+///
+/// # Errors
+/// When one is there already, or it can't be written.
+pub fn init(folder: &Path) -> Result<PathBuf> {
+    use std::io::Write;
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    let path = folder.join("system.nix");
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
+        .with_context(|| {
+            let hint = if path.exists() {
+                "\nhint: edit it, or name another folder"
+            } else {
+                ""
+            };
+            format!("creating {}{hint}", path.display())
+        })?;
+    file.write_all(TEMPLATE.as_bytes())
+        .with_context(|| format!("writing {}", path.display()))?;
+    Ok(path)
+}
+
+const TEMPLATE: &str = include_str!("../../examples/hello.nix");

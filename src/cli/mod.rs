@@ -1,0 +1,16 @@
+//! The door: the command line, each command, exit codes, and what is printed.
+
+pub mod args;
+pub mod commands;
+pub mod nixos;
+pub(crate) mod print;
+mod run;
+pub(crate) mod session;
+
+use std::process::ExitCode;
+
+/// Runs the program: parses the command line, runs the command, returns its exit code.
+#[must_use]
+pub fn run() -> ExitCode {
+    run::main()
+}

@@ -1,0 +1,337 @@
+//! Commands on a root, from the plan to what is printed of it.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use crate::activation::apply::Progress;
+use crate::activation::outcome::Outcome;
+use crate::activation::plan::{Goal, Plan};
+use crate::activation::prepare::{self, Prepared};
+use crate::activation::report::{self, Style};
+use crate::activation::{journal, outcome_report, status};
+use crate::cli::args::{ApplyArgs, CompatArgs};
+use crate::cli::commands::{self, End, Failure};
+use crate::host::fs::Root;
+use crate::host::systemd::Event;
+use crate::model::manifest::Manifest;
+use crate::model::names::AbsolutePath;
+use crate::store::generations;
+use crate::units::apply::progressive;
+use crate::{compat, scripts};
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::cli::print::{print, print_error, print_json};
+
+/// A root, and how results are printed.
+pub(crate) struct Session {
+    pub(crate) root: Root,
+    pub(crate) json: bool,
+    pub(crate) style: Style,
+}
+
+/// How a switch treats the profile.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct How {
+    /// Whether what is activated becomes a generation.
+    pub(crate) register: bool,
+    /// Whether a switch that fails goes back.
+    pub(crate) rollback_on_failure: bool,
+}
+
+/// What `generations --json` prints.
+#[derive(Serialize)]
+struct Generations<'a> {
+    /// Format version.
+    version: u32,
+    generations: &'a [generations::Generation],
+}
+
+impl Session {
+    pub(crate) fn plan(
+        &self,
+        goal: Goal,
+        how: prepare::How,
+        out: Option<&Path>,
+        detailed: bool,
+    ) -> Result<End, Failure> {
+        let plan = prepare::prepare(&self.root, goal, how)?.plan;
+        self.print_plan(&plan)?;
+        if let Some(path) = out {
+            let text = serde_json::to_vec_pretty(&plan).context("serialising the plan")?;
+            std::fs::write(path, text)
+                .with_context(|| format!("writing the plan {}", path.display()))?;
+        }
+        Ok(
+            match (plan.conflicts.is_empty(), detailed && !plan.is_empty()) {
+                (false, _) => End::Refused,
+                (true, true) => End::Changes,
+                (true, false) => End::Done,
+            },
+        )
+    }
+
+    pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
+        Manifest::read(Path::new(toplevel.as_str()))?;
+        let _lock = commands::lock(&self.root, "register")?;
+        let number = generations::register(&self.root, toplevel)?.number;
+        print(&format!("generation {number}: {toplevel}"))?;
+        Ok(End::Done)
+    }
+
+    pub(crate) fn compat(&self, args: &CompatArgs) -> Result<End, Failure> {
+        if args.nixos {
+            let both = commands::evaluate_both_ways(args)?;
+            if self.json {
+                print_json(&both)?;
+            } else {
+                print(compat::both_ways::render_text(&both).trim_end())?;
+            }
+            return Ok(End::Done);
+        }
+        let terminal = std::io::stderr().is_terminal();
+        let ended = compat::survey(&commands::survey_request(args), &mut |p| {
+            if terminal {
+                eprint!("\r\x1b[K{}/{} {}", p.done, p.of, p.module);
+            }
+        });
+        if terminal {
+            eprint!("\r\x1b[K");
+        }
+        let survey = match ended? {
+            compat::Ended::Done(survey) => survey,
+            compat::Ended::Stopped { done, of } => {
+                return Err(Failure::PartWay(anyhow::anyhow!(
+                    "interrupted; {done} of {of} modules are in the cache"
+                )));
+            }
+        };
+        if self.json {
+            print_json(&survey)?;
+        } else if args.markdown {
+            print(compat::report::render_markdown(&survey).trim_end())?;
+        } else {
+            let details = !args.modules.is_empty();
+            print(compat::report::render_text(&survey, details, self.style).trim_end())?;
+        }
+        let (enabled, of) = (survey.summary.enabled, survey.summary.switchable);
+        match args.min_enabled.map(usize::from) {
+            Some(least) if enabled * 100 < least * of => Err(Failure::Before(anyhow::anyhow!(
+                "{enabled} of {of} modules evaluate when they are enabled, which is less than {least} %"
+            ))),
+            _ => Ok(End::Done),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Result<End, Failure> {
+        let status = status::read(&self.root)?;
+        if self.json {
+            print_json(&status)?;
+        } else {
+            print(status::render(&status).trim_end())?;
+        }
+        Ok(End::Done)
+    }
+
+    pub(crate) fn switch(
+        &self,
+        goal: Goal,
+        saved: Option<&Plan>,
+        args: &ApplyArgs,
+        how: How,
+    ) -> Result<End, Failure> {
+        let _lock = commands::lock(&self.root, "switch")?;
+        let mut planned = args.how();
+        planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        let mut prepared = prepare::prepare(&self.root, goal, planned)?;
+        if !how.register {
+            prepared.action = scripts::decide::Action::Test;
+        }
+        if let Some(saved) = saved
+            && *saved != prepared.plan
+        {
+            return Err(Failure::Before(anyhow::anyhow!(
+                "the plan is stale: the host or its state has changed since it was made\nhint: make a new one with `system-manager plan --out FILE`"
+            )));
+        }
+        if !prepared.plan.conflicts.is_empty() {
+            self.print_untouched(&prepared.plan)?;
+            return Ok(End::Refused);
+        }
+        let before = prepared.plan.from.clone();
+        let registered = match &prepared.plan.goal {
+            Goal::Activate(toplevel) if how.register => {
+                Some(generations::register(&self.root, toplevel)?)
+            }
+            _ => None,
+        };
+        let goal = prepared.plan.becomes.as_ref().map(|a| a.toplevel.clone());
+        let ended = self.apply(prepared, args);
+        if let (Err(Failure::Before(_)), Some(registered)) = (&ended, &registered) {
+            generations::withdraw(&self.root, registered)?;
+        }
+        let failed = match &ended {
+            Ok(outcome) => !outcome.is_success(),
+            Err(Failure::PartWay(_)) => true,
+            Err(Failure::Before(_)) => false,
+        };
+        let way_back = before.filter(|before| Some(before) != goal.as_ref());
+        match way_back.filter(|_| failed && how.rollback_on_failure) {
+            Some(before) => {
+                self.tell_why_back(&ended);
+                eprintln!("rolling back to {before}");
+                self.go_back(before, args).map_err(|failure| match failure {
+                    // The activation before it has changed something.
+                    Failure::Before(error) | Failure::PartWay(error) => {
+                        Failure::PartWay(error.context("rolling back"))
+                    }
+                })
+            }
+            None => ended.map(|outcome| self.end(&outcome)),
+        }
+    }
+
+    /// Tells on standard error what the activation came to that is undone now; the result is that of the way back.
+    fn tell_why_back(&self, ended: &Result<Outcome, Failure>) {
+        match ended {
+            Ok(outcome) => eprint!("{}", outcome_report::render_outcome(outcome, self.style)),
+            Err(Failure::Before(error) | Failure::PartWay(error)) => print_error(error),
+        }
+    }
+
+    /// Activates the toplevel that was in force before a switch that failed.
+    fn go_back(&self, before: AbsolutePath, args: &ApplyArgs) -> Result<End, Failure> {
+        let generations = generations::read(&self.root)?;
+        // Its own generation, so that a later rollback goes on from there.
+        match generations.iter().rev().find(|g| g.toplevel == before) {
+            Some(own) => generations::select(&self.root, own.number)?,
+            None => {
+                generations::register(&self.root, &before)?;
+            }
+        }
+        let prepared =
+            prepare::prepare(&self.root, Goal::Activate(before), prepare::How::default())?;
+        if !prepared.plan.conflicts.is_empty() {
+            self.print_plan(&prepared.plan)?;
+            return Err(Failure::Before(anyhow::anyhow!(
+                "something stands in the way"
+            )));
+        }
+        let outcome = self.apply(prepared, args)?;
+        Ok(match self.end(&outcome) {
+            End::Done => End::RolledBack,
+            other => other,
+        })
+    }
+
+    fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<Outcome, Failure> {
+        if prepared.plan.is_empty() {
+            return Ok(Outcome::untouched(&prepared.plan));
+        }
+        let terminal = std::io::stderr().is_terminal();
+        commands::activate(&self.root, prepared, args, &mut |progress| {
+            tell(&progress, terminal);
+            Ok(())
+        })
+    }
+
+    /// Prints an outcome and gives how the command ended. What was done is done, whether or not it can be printed.
+    fn end(&self, outcome: &Outcome) -> End {
+        if let Err(error) = self.print_outcome(outcome) {
+            print_error(&error);
+        }
+        if outcome.is_success() {
+            End::Done
+        } else if outcome.is_success_but_for_scripts() {
+            End::ScriptsFailed
+        } else {
+            End::Failed
+        }
+    }
+
+    pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
+        let _lock = commands::lock(&self.root, "rollback")?;
+        let generations = generations::read(&self.root)?;
+        let status = status::read(&self.root)?;
+        // What an interrupted switch was going to is what one goes back from: the profile says so already.
+        let interrupted = journal::read(&self.root)?.is_some();
+        let active = status.active.filter(|_| !interrupted);
+        let target = generations::rollback_target(&generations, active.as_ref(), to)?;
+        let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
+        if !prepared.plan.conflicts.is_empty() {
+            self.print_untouched(&prepared.plan)?;
+            return Ok(End::Refused);
+        }
+        let current = generations.iter().find(|g| g.current).map(|g| g.number);
+        generations::select(&self.root, target.number)?;
+        let ended = self.apply(prepared, args);
+        if let (Err(Failure::Before(_)), Some(current)) = (&ended, current) {
+            generations::select(&self.root, current)?;
+        }
+        ended.map(|outcome| self.end(&outcome))
+    }
+
+    pub(crate) fn generations(&self) -> Result<End, Failure> {
+        let generations = generations::read(&self.root)?;
+        if self.json {
+            print_json(&Generations {
+                version: 1,
+                generations: &generations,
+            })?;
+            return Ok(End::Done);
+        }
+        for g in generations {
+            let mark = if g.current { "*" } else { " " };
+            print(&format!(
+                "{mark} {:>4}  {}  {}",
+                g.number,
+                report::render_time(g.time),
+                g.toplevel
+            ))?;
+        }
+        Ok(End::Done)
+    }
+
+    pub(crate) fn print_plan(&self, plan: &Plan) -> Result<()> {
+        if self.json {
+            print_json(plan)
+        } else {
+            print(report::render_plan(plan, self.style).trim_end())
+        }
+    }
+
+    /// Prints why a plan was not applied.
+    fn print_untouched(&self, plan: &Plan) -> Result<()> {
+        if self.json {
+            print_json(&Outcome::untouched(plan))
+        } else {
+            self.print_plan(plan)
+        }
+    }
+
+    fn print_outcome(&self, outcome: &Outcome) -> Result<()> {
+        if self.json {
+            print_json(outcome)
+        } else {
+            print(outcome_report::render_outcome(outcome, self.style).trim_end())
+        }
+    }
+}
+
+fn tell(progress: &Progress<'_>, terminal: bool) {
+    if let Progress::Job(verb, Event::Waiting { units, since }) = progress
+        && terminal
+    {
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        eprint!(
+            "\r\x1b[K{} {}, {} s",
+            progressive(*verb),
+            names.join(", "),
+            since.as_secs()
+        );
+    } else if let Progress::Job(_, Event::Ended { .. }) = progress
+        && terminal
+    {
+        eprint!("\r\x1b[K");
+    }
+}

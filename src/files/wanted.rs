@@ -1,0 +1,322 @@
+//! Every file that a manifest wants below `/etc`: its entries, and what its units and tmpfiles files come to.
+//!
+//! Packages and globs are listed here, on the target, so that the manifest stays data that Nix knows at evaluation.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use crate::model::manifest::{EtcMode, Manifest, OverrideStrategy, Unit};
+use crate::model::names::{AbsolutePath, TargetPath, UnitName};
+
+/// A file that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// The path whose content it has, or that it links to (for a relative link, the link's own text).
+    pub source: String,
+    /// How it is placed.
+    pub mode: EtcMode,
+    /// Owner of a copy.
+    pub user: String,
+    /// Group of a copy.
+    pub group: String,
+    /// Whether a foreign file is backed up and replaced.
+    pub replace_existing: bool,
+}
+
+/// All that is wanted, by target.
+pub type Desired = BTreeMap<TargetPath, Want>;
+
+impl Want {
+    fn link(to: &str) -> Self {
+        Self {
+            source: to.to_owned(),
+            mode: EtcMode::Symlink,
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+            replace_existing: false,
+        }
+    }
+}
+
+/// Lists what a manifest wants. Reads the packages that it names, nothing else.
+///
+/// # Errors
+/// When a source is missing, two parts of the configuration want different things at one target, or one wants a
+/// file where another needs a folder.
+pub fn read_desired(manifest: &Manifest) -> Result<Desired> {
+    let mut desired = Desired::new();
+    add_etc(manifest, &mut desired).context("reading `environment.etc`")?;
+    for (folder, units, packages) in [
+        ("systemd/system", &manifest.units, &manifest.unit_packages),
+        (
+            "systemd/user",
+            &manifest.user_units,
+            &manifest.user_unit_packages,
+        ),
+    ] {
+        add_units(folder, units, packages, &mut desired)
+            .with_context(|| format!("reading the units for /etc/{folder}"))?;
+    }
+    add_tmpfiles(manifest, &mut desired).context("reading `systemd.tmpfiles`")?;
+    check_nesting(&desired)?;
+    Ok(desired)
+}
+
+fn add(desired: &mut Desired, target: TargetPath, want: Want) -> Result<()> {
+    if let Some(other) = desired.get(&target)
+        && *other != want
+    {
+        bail!(
+            "/etc/{target} is wanted twice, from {} and from {}\nhint: disable one of them, for example with `environment.etc.{:?}.enable = false`",
+            other.source,
+            want.source,
+            target.as_str()
+        );
+    }
+    desired.insert(target, want);
+    Ok(())
+}
+
+fn add_etc(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
+    for (target, entry) in &manifest.etc {
+        let want = |source: &Path| -> Result<Want> {
+            Ok(Want {
+                source: utf8(source)?.to_owned(),
+                mode: entry.mode,
+                user: entry.user.clone(),
+                group: entry.group.clone(),
+                replace_existing: entry.replace_existing,
+            })
+        };
+        let source = Path::new(entry.source.as_str());
+        if source
+            .file_name()
+            .is_some_and(|n| n.to_string_lossy().contains(['*', '?']))
+        {
+            let matches = expand_glob(source)?;
+            if matches.is_empty() {
+                bail!(
+                    "entry `{target}`: nothing matches {}\nhint: correct the pattern, or drop the entry",
+                    source.display()
+                );
+            }
+            for path in matches {
+                let name = name_of(&path)?;
+                add(desired, target.join(&name)?, want(&path)?)?;
+            }
+        } else if matches!(entry.mode, EtcMode::Copy(_)) && source.is_dir() {
+            for file in walkdir::WalkDir::new(source).sort_by_file_name() {
+                let file = file.with_context(|| format!("entry `{target}`: reading its source"))?;
+                if !file.path().is_dir() {
+                    let below = file.path().strip_prefix(source)?;
+                    add(desired, target.join(utf8(below)?)?, want(file.path())?)?;
+                }
+            }
+        } else {
+            add(desired, target.clone(), want(source)?)?;
+        }
+    }
+    Ok(())
+}
+
+fn add_units(
+    folder: &str,
+    units: &BTreeMap<UnitName, Unit>,
+    packages: &[AbsolutePath],
+    desired: &mut Desired,
+) -> Result<()> {
+    let target = |name: &str| -> Result<TargetPath> { Ok(format!("{folder}/{name}").parse()?) };
+    let shipped = packaged_units(folder, packages)?;
+    for (name, source) in &shipped {
+        let masked_or_replaced = units
+            .iter()
+            .any(|(unit, u)| unit.as_str() == name && !is_dropin(u, &shipped, unit));
+        if !masked_or_replaced {
+            add(desired, target(name)?, Want::link(source))?;
+        }
+    }
+    for (name, unit) in units {
+        match &unit.source {
+            Some(source) if is_dropin(unit, &shipped, name) => {
+                add(
+                    desired,
+                    target(&format!("{name}.d/overrides.conf"))?,
+                    Want::link(source.as_str()),
+                )?;
+            }
+            Some(source) => add(desired, target(name.as_str())?, Want::link(source.as_str()))?,
+            None => add(desired, target(name.as_str())?, Want::link("/dev/null"))?,
+        }
+        for alias in &unit.aliases {
+            add(desired, target(alias.as_str())?, Want::link(name.as_str()))?;
+        }
+        for (suffix, owners) in [
+            ("wants", &unit.wanted_by),
+            ("requires", &unit.required_by),
+            ("upholds", &unit.upheld_by),
+        ] {
+            for owner in owners {
+                add(
+                    desired,
+                    target(&format!("{owner}.{suffix}/{name}"))?,
+                    Want::link(&format!("../{name}")),
+                )?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_dropin(unit: &Unit, packaged: &BTreeMap<String, String>, name: &UnitName) -> bool {
+    unit.source.is_some()
+        && match unit.override_strategy {
+            OverrideStrategy::AsDropin => true,
+            OverrideStrategy::AsDropinIfExists => packaged.contains_key(name.as_str()),
+        }
+}
+
+/// Lists the units and drop-ins of packages; their `.wants` and `.requires` folders do not count, as in NixOS.
+fn packaged_units(folder: &str, packages: &[AbsolutePath]) -> Result<BTreeMap<String, String>> {
+    let mut units = BTreeMap::new();
+    for package in packages {
+        for place in ["etc", "lib"] {
+            let dir = PathBuf::from(format!("{package}/{place}/{folder}"));
+            for path in list(&dir)? {
+                let name = name_of(&path)?;
+                if !path.is_dir() {
+                    units.insert(name, utf8(&path)?.to_owned());
+                } else if path.extension().is_some_and(|e| e == "d") {
+                    for dropin in list(&path)? {
+                        let file = name_of(&dropin)?;
+                        units.insert(format!("{name}/{file}"), utf8(&dropin)?.to_owned());
+                    }
+                }
+            }
+        }
+    }
+    Ok(units)
+}
+
+fn add_tmpfiles(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
+    let mut names = BTreeSet::new();
+    for (name, source) in &manifest.tmpfiles {
+        names.insert(name.as_str().to_owned());
+        add(
+            desired,
+            format!("tmpfiles.d/{name}").parse()?,
+            Want::link(source.as_str()),
+        )?;
+    }
+    for package in &manifest.tmpfiles_packages {
+        let dir = PathBuf::from(format!("{package}/lib/tmpfiles.d"));
+        let files: Vec<_> = list(&dir)?
+            .into_iter()
+            .filter(|p| p.extension().is_some_and(|e| e == "conf"))
+            .collect();
+        if files.is_empty() {
+            bail!("package {package} has no lib/tmpfiles.d/*.conf");
+        }
+        for file in files {
+            let name = name_of(&file)?;
+            let target: TargetPath = format!("tmpfiles.d/{name}").parse()?;
+            // An entry of `environment.etc` overrides a package's file of the same name.
+            if names.insert(name) && !desired.contains_key(&target) {
+                add(desired, target, Want::link(utf8(&file)?))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A file of ours can't have another below it.
+fn check_nesting(desired: &Desired) -> Result<()> {
+    for target in desired.keys() {
+        if let Some(above) = target.parents().find(|p| desired.contains_key(p)) {
+            bail!(
+                "/etc/{target} lies below /etc/{above}, which is a file or link of the same configuration\nhint: name the files of that folder one by one, or with a glob source such as `DIR/*`"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn list(dir: &Path) -> Result<Vec<PathBuf>> {
+    if !dir.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths = fs::read_dir(dir)
+        .and_then(|entries| {
+            entries
+                .map(|e| e.map(|e| e.path()))
+                .collect::<Result<Vec<_>, _>>()
+        })
+        .with_context(|| format!("listing {}", dir.display()))?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn expand_glob(pattern: &Path) -> Result<Vec<PathBuf>> {
+    let dir = pattern.parent().unwrap_or(Path::new("/"));
+    let name = pattern
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    Ok(list(dir)?
+        .into_iter()
+        .filter(|p| {
+            p.file_name()
+                .is_some_and(|n| glob_matches(name.as_bytes(), n.to_string_lossy().as_bytes()))
+        })
+        .collect())
+}
+
+/// Matches `*` and `?`; as in a shell, a leading dot is only matched by a dot.
+fn glob_matches(pattern: &[u8], name: &[u8]) -> bool {
+    fn inner(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern.split_first(), name.split_first()) {
+            (None, None) => true,
+            (Some((b'*', rest)), _) => (0..=name.len()).any(|n| inner(rest, &name[n..])),
+            (Some((b'?', rest)), Some((_, tail))) => inner(rest, tail),
+            (Some((p, rest)), Some((n, tail))) => p == n && inner(rest, tail),
+            _ => false,
+        }
+    }
+    (name.first() != Some(&b'.') || pattern.first() == Some(&b'.')) && inner(pattern, name)
+}
+
+fn name_of(path: &Path) -> Result<String> {
+    Ok(utf8(path.file_name().map_or(path, Path::new))?.to_owned())
+}
+
+fn utf8(path: &Path) -> Result<&str> {
+    path.to_str()
+        .ok_or_else(|| anyhow!("{} is not UTF-8", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn globs_match_like_a_shell() {
+        for (pattern, name, expected) in [
+            ("*", "a", true),
+            ("*", ".a", false),
+            (".*", ".a", true),
+            ("*.conf", "a.conf", true),
+            ("*.conf", "a.conf.bak", false),
+            ("a?c", "abc", true),
+            ("a?c", "ac", false),
+            ("*a*b*", "xaybz", true),
+        ] {
+            assert_eq!(
+                glob_matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+    }
+}

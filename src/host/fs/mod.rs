@@ -1,0 +1,438 @@
+//! The only file that touches the managed file system: a handle on a root directory, and what may be done below it.
+//!
+//! Paths are relative to the root and are walked one component at a time without following symbolic links, so that no
+//! link can lead a read or a write out of the tree. Replacing is by rename, with mode, owner and extended attributes
+//! set before the file becomes visible.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{self, FileStat, Mode, SFlag};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::host::selinux::Labels;
+use crate::tmpfiles::decide::EMPTY;
+use crate::tmpfiles::tree::{Id, Kind, Object};
+
+mod write;
+
+pub use write::NewFile;
+
+/// What stands at a path, as far as it matters for telling ours from foreign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Node {
+    /// Nothing.
+    Absent,
+    /// A symbolic link; a target that is not UTF-8 is shown with replacement characters.
+    Link {
+        /// Where it points.
+        to: String,
+    },
+    /// A regular file.
+    File {
+        /// SHA-256 of the content, in hexadecimal.
+        sha256: String,
+        /// Permission bits.
+        mode: u32,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    },
+    /// A folder.
+    Folder,
+    /// A device, socket or pipe.
+    Special,
+    /// Nothing can stand here: `at` above it is not a folder.
+    Blocked {
+        /// The path, relative to the root, that is in the way.
+        at: PathBuf,
+    },
+}
+
+/// A handle on the root of a host: `/`, or another folder with `--root`.
+pub struct Root {
+    fd: Rc<OwnedFd>,
+    path: PathBuf,
+    live: bool,
+    /// The folder that was opened last; lookups come sorted, so it is nearly always the right one.
+    last: RefCell<Option<(PathBuf, Rc<OwnedFd>)>>,
+    /// Folders whose entries changed since the last `sync`, by device and inode.
+    unsynced: RefCell<BTreeMap<(u64, u64), Rc<OwnedFd>>>,
+    /// What the security policy says of the paths that this run makes.
+    labels: RefCell<Labels>,
+}
+
+enum Folder {
+    Open(Rc<OwnedFd>),
+    Missing,
+    Blocked(PathBuf),
+}
+
+impl Root {
+    /// Opens the root at `path`; `live` says whether its systemd is the running one.
+    ///
+    /// # Errors
+    /// When it is no folder that can be opened.
+    pub fn open(path: &Path, live: bool) -> Result<Self> {
+        let fd = openat(AT_FDCWD, path, FOLDER_FLAGS, Mode::empty())
+            .with_context(|| format!("opening the root {}", path.display()))?;
+        Ok(Self {
+            fd: Rc::new(fd),
+            path: path.to_owned(),
+            live,
+            last: RefCell::new(None),
+            unsynced: RefCell::default(),
+            labels: RefCell::default(),
+        })
+    }
+
+    /// Sets the labels with which files, links and folders are made from now on.
+    pub fn set_labels(&self, labels: Labels) {
+        *self.labels.borrow_mut() = labels;
+    }
+
+    /// Says whether the system below this root is the one that runs.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Gives `relative` as a path that a person can use.
+    #[must_use]
+    pub fn show(&self, relative: &Path) -> PathBuf {
+        self.path.join(relative)
+    }
+
+    /// Reads what stands at `relative`, hashing the content of a regular file.
+    ///
+    /// # Errors
+    /// When it can't be read; that is never taken for absence.
+    pub fn node(&self, relative: &Path) -> Result<Node> {
+        self.node_inner(relative)
+            .with_context(|| format!("reading {}", self.show(relative).display()))
+    }
+
+    fn node_inner(&self, relative: &Path) -> Result<Node> {
+        let (folder, name) = match self.parent(relative)? {
+            (Folder::Open(fd), name) => (fd, name),
+            (Folder::Missing, _) => return Ok(Node::Absent),
+            (Folder::Blocked(at), _) => return Ok(Node::Blocked { at }),
+        };
+        let Some(st) = lstat(&folder, name)? else {
+            return Ok(Node::Absent);
+        };
+        Ok(match kind(&st) {
+            SFlag::S_IFLNK => Node::Link {
+                to: readlinkat(&*folder, name)?.to_string_lossy().into_owned(),
+            },
+            SFlag::S_IFDIR => Node::Folder,
+            SFlag::S_IFREG => {
+                let file = File::from(openat(&*folder, name, READ_FLAGS, Mode::empty())?);
+                Node::File {
+                    sha256: sha256_of(file)?,
+                    mode: st.st_mode & 0o7777,
+                    uid: st.st_uid,
+                    gid: st.st_gid,
+                }
+            }
+            _ => Node::Special,
+        })
+    }
+
+    /// Reads what stands at `relative` as rules of tmpfiles.d see it, without the content of files that hold any.
+    ///
+    /// # Errors
+    /// When it can't be read; that is never taken for absence.
+    pub fn object_at(&self, relative: &Path) -> Result<Option<Object>> {
+        let inner = || -> Result<Option<Object>> {
+            if relative.as_os_str().is_empty() {
+                return Ok(Some(object_of(&stat::fstat(&*self.fd)?, Kind::Folder)));
+            }
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(None);
+            };
+            let Some(st) = lstat(&folder, name)? else {
+                return Ok(None);
+            };
+            let device = |block| Kind::Device {
+                block,
+                major: u32::try_from(stat::major(st.st_rdev)).unwrap_or(u32::MAX),
+                minor: u32::try_from(stat::minor(st.st_rdev)).unwrap_or(u32::MAX),
+            };
+            let kind = match kind(&st) {
+                SFlag::S_IFDIR => Kind::Folder,
+                SFlag::S_IFLNK => Kind::Link {
+                    to: readlinkat(&*folder, name)?.to_string_lossy().into_owned(),
+                },
+                SFlag::S_IFIFO => Kind::Pipe,
+                SFlag::S_IFSOCK => Kind::Socket,
+                SFlag::S_IFCHR => device(false),
+                SFlag::S_IFBLK => device(true),
+                _ => Kind::File {
+                    content: (st.st_size == 0).then(|| EMPTY.to_owned()),
+                },
+            };
+            Ok(Some(object_of(&st, kind)))
+        };
+        inner().with_context(|| format!("reading {}", self.show(relative).display()))
+    }
+
+    /// Reads a regular file; none when it does not exist.
+    ///
+    /// # Errors
+    /// When it exists and can't be read, or is not a regular file.
+    pub fn read(&self, relative: &Path) -> Result<Option<Vec<u8>>> {
+        let inner = || -> Result<Option<Vec<u8>>> {
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(None);
+            };
+            let file = match openat(&*folder, name, READ_FLAGS, Mode::empty()) {
+                Err(Errno::ENOENT) => return Ok(None),
+                other => File::from(other?),
+            };
+            if !file.metadata()?.is_file() {
+                bail!("it is not a regular file");
+            }
+            let mut bytes = Vec::new();
+            (&file).read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        };
+        inner().with_context(|| format!("reading {}", self.show(relative).display()))
+    }
+
+    /// Lists the names in a folder, sorted; empty when there is no such folder.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn list(&self, relative: &Path) -> Result<Vec<String>> {
+        let inner = || -> Result<Vec<String>> {
+            let Folder::Open(fd) = self.folder(relative)? else {
+                return Ok(Vec::new());
+            };
+            // A second handle, since listing moves the position of the first.
+            let own = openat(&*fd, ".", FOLDER_FLAGS, Mode::empty())?;
+            let mut names = Vec::new();
+            for entry in nix::dir::Dir::from_fd(own)?.iter() {
+                let entry = entry?;
+                let name = entry.file_name().to_bytes();
+                if name != b"." && name != b".." {
+                    names.push(String::from_utf8_lossy(name).into_owned());
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        inner().with_context(|| format!("listing {}", self.show(relative).display()))
+    }
+
+    /// Gives when a link was last changed, in seconds since 1970.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn link_time(&self, relative: &Path) -> Result<u64> {
+        let (folder, name) = self.open_parent(relative)?;
+        let st = lstat(&folder, name)?
+            .ok_or_else(|| anyhow!("{} does not exist", self.show(relative).display()))?;
+        Ok(u64::try_from(st.st_mtime).unwrap_or_default())
+    }
+
+    /// Gives the size of a file in bytes; 0 when there is none.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn size(&self, relative: &Path) -> Result<u64> {
+        let (Folder::Open(folder), name) = self.parent(relative)? else {
+            return Ok(0);
+        };
+        let st = lstat(&folder, name)
+            .with_context(|| format!("reading {}", self.show(relative).display()))?;
+        Ok(st.map_or(0, |st| u64::try_from(st.st_size).unwrap_or_default()))
+    }
+
+    /// Says why nothing can be written below `relative`, if so: the file system is read-only.
+    ///
+    /// # Errors
+    /// When the file system can't be asked.
+    pub fn is_read_only(&self, relative: &Path) -> Result<bool> {
+        let Folder::Open(folder) = self.folder(relative)? else {
+            return Ok(false);
+        };
+        let vfs = nix::sys::statvfs::fstatvfs(&*folder).with_context(|| {
+            format!(
+                "asking for the file system of {}",
+                self.show(relative).display()
+            )
+        })?;
+        Ok(vfs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
+    }
+
+    /// Gives the bytes and the inodes that are free where `relative` is; no inode limit gives `u64::MAX`.
+    ///
+    /// # Errors
+    /// When the file system can't be asked.
+    pub fn free_space(&self, relative: &Path) -> Result<(u64, u64)> {
+        let Folder::Open(folder) = self.folder(relative)? else {
+            return Ok((u64::MAX, u64::MAX));
+        };
+        let vfs = nix::sys::statvfs::fstatvfs(&*folder).with_context(|| {
+            format!(
+                "asking for the free space of {}",
+                self.show(relative).display()
+            )
+        })?;
+        let inodes = if vfs.files() == 0 {
+            u64::MAX
+        } else {
+            vfs.files_free()
+        };
+        Ok((
+            vfs.blocks_available().saturating_mul(vfs.fragment_size()),
+            inodes,
+        ))
+    }
+
+    /// Opens (or creates, mode 0600) a file for appending or locking.
+    ///
+    /// # Errors
+    /// When it can't be opened, or is a link.
+    pub fn open_file(&self, relative: &Path, flags: OFlag) -> Result<File> {
+        let inner = || -> Result<File> {
+            let (folder, name) = self.open_parent(relative)?;
+            let flags = flags | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+            Ok(File::from(openat(
+                &*folder,
+                name,
+                flags,
+                Mode::from_bits_truncate(0o600),
+            )?))
+        };
+        inner().with_context(|| format!("opening {}", self.show(relative).display()))
+    }
+
+    fn open_parent<'p>(&self, relative: &'p Path) -> Result<(Rc<OwnedFd>, &'p OsStr)> {
+        match self.parent(relative)? {
+            (Folder::Open(fd), name) => Ok((fd, name)),
+            (Folder::Missing, _) => bail!("the folder that it belongs in does not exist"),
+            (Folder::Blocked(at), _) => {
+                bail!(
+                    "{} is not a folder (a symbolic link is not followed)",
+                    self.show(&at).display()
+                )
+            }
+        }
+    }
+
+    fn parent<'p>(&self, relative: &'p Path) -> Result<(Folder, &'p OsStr)> {
+        let name = relative
+            .file_name()
+            .ok_or_else(|| anyhow!("{} names no file", relative.display()))?;
+        Ok((
+            self.folder(relative.parent().unwrap_or(Path::new("")))?,
+            name,
+        ))
+    }
+
+    fn folder(&self, relative: &Path) -> Result<Folder> {
+        if relative.as_os_str().is_empty() {
+            return Ok(Folder::Open(self.fd.clone()));
+        }
+        if let Some((path, fd)) = &*self.last.borrow()
+            && path == relative
+        {
+            return Ok(Folder::Open(fd.clone()));
+        }
+        let mut fd = self.fd.clone();
+        let mut at = PathBuf::new();
+        for part in relative.components() {
+            let std::path::Component::Normal(name) = part else {
+                bail!("{} is not a plain relative path", relative.display());
+            };
+            at.push(name);
+            fd = match openat(&*fd, name, FOLDER_FLAGS, Mode::empty()) {
+                Ok(next) => Rc::new(next),
+                Err(Errno::ENOENT) => return Ok(Folder::Missing),
+                Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(Folder::Blocked(at)),
+                Err(e) => {
+                    return Err(e).with_context(|| format!("opening {}", self.show(&at).display()));
+                }
+            };
+        }
+        *self.last.borrow_mut() = Some((relative.to_owned(), fd.clone()));
+        Ok(Folder::Open(fd))
+    }
+
+    /// Forgets which folder was opened last: another program may have replaced it.
+    pub fn forget_last(&self) {
+        *self.last.borrow_mut() = None;
+    }
+}
+
+const FOLDER_FLAGS: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_DIRECTORY)
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC);
+
+const READ_FLAGS: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_CLOEXEC)
+    .union(OFlag::O_NONBLOCK);
+
+/// Hashes what a reader gives, in hexadecimal.
+///
+/// # Errors
+/// When reading fails.
+pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let n = reader.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(hex(&hasher.finalize()));
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
+            // Writing to a String can't fail.
+            let _ = write!(s, "{b:02x}");
+            s
+        })
+}
+
+fn kind(st: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(st.st_mode) & SFlag::S_IFMT
+}
+
+fn object_of(st: &FileStat, kind: Kind) -> Object {
+    Object {
+        kind,
+        mode: st.st_mode & 0o7777,
+        user: Id::Number(st.st_uid),
+        group: Id::Number(st.st_gid),
+    }
+}
+
+fn lstat(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<Option<FileStat>> {
+    match stat::fstatat(&**folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(st) => Ok(Some(st)),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}

@@ -1,0 +1,367 @@
+//! Writes below a root: each file is prepared beside its place and renamed into it.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
+use nix::sys::stat::{self, FchmodatFlags, FileStat, Mode, SFlag};
+use nix::sys::time::TimeSpec;
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
+use sha2::{Digest, Sha256};
+
+use super::{Folder, READ_FLAGS, Root, hex, kind, lstat};
+use crate::host::selinux;
+
+/// A regular file that is to be written.
+pub struct NewFile<'a> {
+    /// Its content.
+    pub content: &'a [u8],
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+impl Root {
+    /// Makes a folder with these permission bits. An existing one is left as it is.
+    ///
+    /// # Errors
+    /// When something else stands there, or it can't be made.
+    pub fn make_folder(&self, relative: &Path, mode: u32) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (folder, name) = self.open_parent(relative)?;
+            let outcome = self.labelled(relative, || {
+                Ok(stat::mkdirat(
+                    &*folder,
+                    name,
+                    Mode::from_bits_truncate(mode),
+                ))
+            })?;
+            match outcome {
+                Ok(()) => {
+                    // mkdir is subject to the umask.
+                    stat::fchmodat(
+                        &*folder,
+                        name,
+                        Mode::from_bits_truncate(mode),
+                        FchmodatFlags::FollowSymlink,
+                    )?;
+                    self.changed(&folder)?;
+                }
+                Err(Errno::EEXIST) if matches!(self.folder(relative)?, Folder::Open(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+            Ok(())
+        };
+        inner().with_context(|| format!("creating the folder {}", self.show(relative).display()))
+    }
+
+    /// Makes a folder and those above it, each 0755.
+    ///
+    /// # Errors
+    /// When something else stands in the way, or it can't be made.
+    pub fn make_folders(&self, relative: &Path) -> Result<()> {
+        let mut at = PathBuf::new();
+        for part in relative.components() {
+            at.push(part);
+            if !matches!(self.folder(&at)?, Folder::Open(_)) {
+                self.make_folder(&at, 0o755)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes an empty folder; false when it is not empty, true when it is gone.
+    ///
+    /// # Errors
+    /// When it can't be removed for another reason.
+    pub fn remove_folder(&self, relative: &Path) -> Result<bool> {
+        let inner = || -> Result<bool> {
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(true);
+            };
+            self.forget_last();
+            match unlinkat(&*folder, name, UnlinkatFlags::RemoveDir) {
+                Ok(()) => self.changed(&folder).map(|()| true),
+                Err(Errno::ENOENT) => Ok(true),
+                Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
+                Err(e) => Err(e.into()),
+            }
+        };
+        inner().with_context(|| format!("removing the folder {}", self.show(relative).display()))
+    }
+
+    /// Removes a file or link; it may be gone already.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn remove_file(&self, relative: &Path) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (Folder::Open(folder), name) = self.parent(relative)? else {
+                return Ok(());
+            };
+            match unlinkat(&*folder, name, UnlinkatFlags::NoRemoveDir) {
+                Ok(()) => self.changed(&folder),
+                Err(Errno::ENOENT) => Ok(()),
+                Err(e) => Err(e.into()),
+            }
+        };
+        inner().with_context(|| format!("removing {}", self.show(relative).display()))
+    }
+
+    /// Places a symbolic link to `to`, replacing what stands there in one step.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn write_link(&self, relative: &Path, to: &str) -> Result<()> {
+        if let Some(label) = self.labels.borrow().targets.get(relative) {
+            selinux::label_target(to, label);
+        }
+        self.replace(relative, |folder, temporary| {
+            symlinkat(to, &**folder, temporary)?;
+            Ok(())
+        })
+        .with_context(|| {
+            format!(
+                "creating the symbolic link {}",
+                self.show(relative).display()
+            )
+        })
+    }
+
+    /// Places a regular file, replacing what stands there in one step; its content is on disk before it is visible.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write_file(&self, relative: &Path, new: &NewFile<'_>) -> Result<()> {
+        self.replace(relative, |folder, temporary| {
+            let mut file = create(folder, temporary)?;
+            file.write_all(new.content)?;
+            std::os::unix::fs::fchown(&file, Some(new.uid), Some(new.gid))?;
+            // After the owner, since chown clears setuid and setgid.
+            stat::fchmod(&file, Mode::from_bits_truncate(new.mode))?;
+            file.sync_all()?;
+            Ok(())
+        })
+        .with_context(|| format!("writing {}", self.show(relative).display()))
+    }
+
+    /// Replaces the content of a regular file in one step; mode, owner and extended attributes stay.
+    ///
+    /// # Errors
+    /// When it is no regular file, or can't be written.
+    pub fn rewrite_file(&self, relative: &Path, content: &[u8]) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (source, name) = self.open_parent(relative)?;
+            let st = lstat(&source, name)?.ok_or_else(|| anyhow!("it does not exist"))?;
+            if kind(&st) != SFlag::S_IFREG {
+                bail!("it is no regular file");
+            }
+            self.replace(relative, |folder, temporary| {
+                let mut file = create(folder, temporary)?;
+                file.write_all(content)?;
+                std::os::unix::fs::fchown(&file, Some(st.st_uid), Some(st.st_gid))?;
+                stat::fchmod(&file, Mode::from_bits_truncate(st.st_mode & 0o7777))?;
+                copy_xattrs(&source, name, folder, temporary)?;
+                file.sync_all()?;
+                Ok(())
+            })
+        };
+        inner().with_context(|| format!("writing {}", self.show(relative).display()))
+    }
+
+    /// Copies a file or link with content, mode, owner, extended attributes and times over `to`, in one step.
+    ///
+    /// # Errors
+    /// When `from` is neither a regular file nor a link, or the copy can't be made.
+    pub fn copy(&self, from: &Path, to: &Path) -> Result<()> {
+        let inner = || -> Result<()> {
+            let (source, name) = self.open_parent(from)?;
+            let st = lstat(&source, name)?.ok_or_else(|| anyhow!("it does not exist"))?;
+            self.replace(to, |folder, temporary| match kind(&st) {
+                SFlag::S_IFLNK => {
+                    let target = readlinkat(&*source, name)?;
+                    symlinkat(target.as_os_str(), &**folder, temporary)?;
+                    fchownat(
+                        &**folder,
+                        temporary,
+                        Some(Uid::from_raw(st.st_uid)),
+                        Some(Gid::from_raw(st.st_gid)),
+                        AtFlags::AT_SYMLINK_NOFOLLOW,
+                    )?;
+                    copy_xattrs(&source, name, folder, temporary)?;
+                    set_times(folder, temporary, &st)
+                }
+                SFlag::S_IFREG => {
+                    let mut input = File::from(openat(&*source, name, READ_FLAGS, Mode::empty())?);
+                    let mut file = create(folder, temporary)?;
+                    io::copy(&mut input, &mut file)?;
+                    std::os::unix::fs::fchown(&file, Some(st.st_uid), Some(st.st_gid))?;
+                    stat::fchmod(&file, Mode::from_bits_truncate(st.st_mode & 0o7777))?;
+                    copy_xattrs(&source, name, folder, temporary)?;
+                    set_times(folder, temporary, &st)?;
+                    file.sync_all()?;
+                    Ok(())
+                }
+                _ => bail!("it is neither a regular file nor a symbolic link"),
+            })
+        };
+        inner().with_context(|| {
+            format!(
+                "copying {} to {}",
+                self.show(from).display(),
+                self.show(to).display()
+            )
+        })
+    }
+
+    /// Finds what an interrupted replacement of `relative` has left beside it.
+    ///
+    /// # Errors
+    /// When the folder can't be read.
+    pub fn find_leftover(&self, relative: &Path) -> Result<Option<String>> {
+        let (Folder::Open(folder), name) = self.parent(relative)? else {
+            return Ok(None);
+        };
+        let temporary = temporary_name(name);
+        let st = lstat(&folder, OsStr::new(&temporary))
+            .with_context(|| format!("reading beside {}", self.show(relative).display()))?;
+        Ok(st.map(|_| temporary))
+    }
+
+    /// Removes what an interrupted replacement of `relative` may have left.
+    ///
+    /// # Errors
+    /// When it is there and can't be removed.
+    pub fn remove_leftover(&self, relative: &Path) -> Result<()> {
+        if let (Folder::Open(folder), name) = self.parent(relative)? {
+            match unlinkat(
+                &*folder,
+                temporary_name(name).as_str(),
+                UnlinkatFlags::NoRemoveDir,
+            ) {
+                Ok(()) | Err(Errno::ENOENT) => {}
+                Err(e) => {
+                    return Err(e).with_context(|| {
+                        format!(
+                            "removing a leftover beside {}",
+                            self.show(relative).display()
+                        )
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings every change of names that was made through this handle to the disk.
+    ///
+    /// # Errors
+    /// When a folder can't be flushed.
+    pub fn sync(&self) -> Result<()> {
+        for folder in std::mem::take(&mut *self.unsynced.borrow_mut()).values() {
+            nix::unistd::fsync(&**folder).context("flushing a folder to disk")?;
+        }
+        Ok(())
+    }
+
+    /// Runs what creates `relative`, under the label that it is to have.
+    fn labelled<T>(&self, relative: &Path, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        match self.labels.borrow().own.get(relative) {
+            Some(label) => selinux::creating(label, make),
+            None => make(),
+        }
+    }
+
+    fn changed(&self, folder: &Rc<OwnedFd>) -> Result<()> {
+        let st = stat::fstat(&**folder)?;
+        self.unsynced
+            .borrow_mut()
+            .insert((st.st_dev, st.st_ino), folder.clone());
+        Ok(())
+    }
+
+    fn replace(
+        &self,
+        relative: &Path,
+        make: impl FnOnce(&Rc<OwnedFd>, &str) -> Result<()>,
+    ) -> Result<()> {
+        let (folder, name) = self.open_parent(relative)?;
+        let temporary = temporary_name(name);
+        match unlinkat(&*folder, temporary.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+        let placed = self
+            .labelled(relative, || make(&folder, &temporary))
+            .and_then(|()| Ok(renameat(&*folder, temporary.as_str(), &*folder, name)?));
+        if let Err(e) = placed {
+            // The first error is the one to report; the leftover is removed by the next run at the latest.
+            let _ = unlinkat(&*folder, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+            return Err(e);
+        }
+        self.changed(&folder)
+    }
+}
+
+/// The name under which a replacement of `name` is prepared; the same each time, so that the next run finds a leftover.
+fn temporary_name(name: &OsStr) -> String {
+    let digest = hex(&Sha256::digest(name.as_bytes()));
+    format!(".system-manager-{}", &digest[..16])
+}
+
+fn create(folder: &Rc<OwnedFd>, name: &str) -> Result<File> {
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(File::from(openat(
+        &**folder,
+        name,
+        flags,
+        Mode::from_bits_truncate(0o600),
+    )?))
+}
+
+/// A path for calls that take no folder handle; the last component is not followed by those used here.
+fn proc_path(folder: &Rc<OwnedFd>, name: &OsStr) -> PathBuf {
+    Path::new("/proc/self/fd")
+        .join(folder.as_raw_fd().to_string())
+        .join(name)
+}
+
+fn copy_xattrs(from: &Rc<OwnedFd>, name: &OsStr, to: &Rc<OwnedFd>, to_name: &str) -> Result<()> {
+    let source = proc_path(from, name);
+    let target = proc_path(to, OsStr::new(to_name));
+    let names = match xattr::list(&source) {
+        Ok(names) => names,
+        Err(e) if e.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => return Ok(()),
+        Err(e) => return Err(e).context("listing its extended attributes"),
+    };
+    for attribute in names {
+        let Some(value) = xattr::get(&source, &attribute)? else {
+            continue;
+        };
+        xattr::set(&target, &attribute, &value)
+            .with_context(|| format!("setting its extended attribute {}", attribute.display()))?;
+    }
+    Ok(())
+}
+
+fn set_times(folder: &Rc<OwnedFd>, name: &str, st: &FileStat) -> Result<()> {
+    stat::utimensat(
+        &**folder,
+        name,
+        &TimeSpec::new(st.st_atime, st.st_atime_nsec),
+        &TimeSpec::new(st.st_mtime, st.st_mtime_nsec),
+        stat::UtimensatFlags::NoFollowSymlink,
+    )?;
+    Ok(())
+}

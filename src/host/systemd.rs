@@ -1,0 +1,385 @@
+//! The only file that speaks D-Bus: the running systemd, its units and its jobs (org.freedesktop.systemd1(5)).
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use zbus::blocking::connection::Builder;
+use zbus::blocking::{Connection, MessageIterator};
+use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
+use zbus::{MatchRule, Message, message};
+
+use crate::units::apply::progressive;
+use crate::units::decide::Verb;
+
+const SERVICE: &str = "org.freedesktop.systemd1";
+const MANAGER: &str = "org.freedesktop.systemd1.Manager";
+const PATH: &str = "/org/freedesktop/systemd1";
+
+/// A unit as `ListUnits` shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// Its primary name.
+    pub name: String,
+    /// Load state, such as `loaded` or `not-found`.
+    pub load_state: String,
+    /// Active state, such as `active` or `failed`.
+    pub active_state: String,
+    /// Sub state, such as `running` or `auto-restart`.
+    pub sub_state: String,
+    /// The unit that it follows; empty for most.
+    pub following: String,
+    /// The type of its job that is queued, such as `start`; empty for most.
+    pub job: String,
+    path: OwnedObjectPath,
+}
+
+/// The properties of a unit, by name; one that this systemd does not know reads as empty.
+pub struct Properties(HashMap<String, OwnedValue>);
+
+impl Properties {
+    /// Gives a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> String {
+        match self.0.get(name).map(|v| &**v) {
+            Some(Value::Str(text)) => text.to_string(),
+            _ => String::new(),
+        }
+    }
+
+    /// Gives a list of texts.
+    pub fn list(&self, name: &str) -> impl Iterator<Item = String> {
+        let array = match self.0.get(name).map(|v| &**v) {
+            Some(Value::Array(array)) => Some(array),
+            _ => None,
+        };
+        array
+            .into_iter()
+            .flat_map(|a| a.iter())
+            .filter_map(|v| match v {
+                Value::Str(text) => Some(text.to_string()),
+                _ => None,
+            })
+    }
+
+    /// Gives a truth value.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> bool {
+        matches!(self.0.get(name).map(|v| &**v), Some(Value::Bool(true)))
+    }
+
+    /// Gives a number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> i32 {
+        match self.0.get(name).map(|v| &**v) {
+            Some(Value::I32(number)) => *number,
+            _ => 0,
+        }
+    }
+}
+
+fn method(verb: Verb) -> &'static str {
+    match verb {
+        Verb::Stop => "StopUnit",
+        Verb::Start => "StartUnit",
+        Verb::Restart => "RestartUnit",
+        Verb::Reload => "ReloadUnit",
+    }
+}
+
+/// What is told while jobs are under way.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A job ended with this result: `done`, `failed`, `timeout`, `dependency`, ...
+    Ended {
+        /// The unit.
+        unit: &'a str,
+        /// Its result.
+        result: &'a str,
+    },
+    /// These units' jobs are still under way after this time.
+    Waiting {
+        /// The units.
+        units: &'a BTreeSet<String>,
+        /// Since the jobs began.
+        since: Duration,
+    },
+}
+
+/// The result that is recorded for a job that did not end in time.
+pub const TIMED_OUT: &str = "timeout";
+
+/// A connection to the running systemd.
+pub struct Systemd {
+    connection: Connection,
+    removed: mpsc::Receiver<(String, String, String)>,
+    changed: mpsc::Receiver<()>,
+}
+
+impl Systemd {
+    /// Connects to the system's systemd; none when this system was not booted with it (`sd_booted(3)`).
+    ///
+    /// # Errors
+    /// When it runs but can't be reached.
+    pub fn connect() -> Result<Option<Self>> {
+        if !Path::new("/run/systemd/system").is_dir() {
+            return Ok(None);
+        }
+        let builder = Builder::system().context("finding the system bus")?;
+        Self::open(builder)
+            .context(
+                "connecting to systemd on the system bus\nhint: this needs root and a running dbus.socket (package `dbus`)",
+            )
+            .map(Some)
+    }
+
+    /// Connects to the systemd of the user who runs this, by the user's bus.
+    ///
+    /// # Errors
+    /// When it can't be reached.
+    pub fn connect_user(bus: &Path) -> Result<Self> {
+        let connect = || -> Result<Self> {
+            let address = format!("unix:path={}", bus.display());
+            Self::open(Builder::address(address.as_str())?)
+        };
+        connect().with_context(|| {
+            format!(
+                "connecting to {}\nhint: it comes with the package `dbus-user-session`",
+                bus.display()
+            )
+        })
+    }
+
+    fn open(builder: Builder<'static>) -> Result<Self> {
+        let connection = builder.build()?;
+        connection.call_method(Some(SERVICE), PATH, Some(MANAGER), "Subscribe", &())?;
+        let rule = MatchRule::builder()
+            .msg_type(message::Type::Signal)
+            .interface(MANAGER)?
+            .member("JobRemoved")?
+            .build();
+        // The queue must take a burst of a thousand jobs without loss.
+        let signals = MessageIterator::for_match_rule(rule, &connection, Some(65536))?;
+        let (sender, removed) = mpsc::channel();
+        std::thread::spawn(move || {
+            for signal in signals.flatten() {
+                let body = signal.body();
+                let Ok((_id, job, unit, result)) =
+                    body.deserialize::<(u32, OwnedObjectPath, String, String)>()
+                else {
+                    tracing::warn!("a JobRemoved signal of an unknown form");
+                    continue;
+                };
+                if sender.send((job.to_string(), unit, result)).is_err() {
+                    return;
+                }
+            }
+        });
+        let rule = MatchRule::builder()
+            .msg_type(message::Type::Signal)
+            .interface("org.freedesktop.DBus.Properties")?
+            .path_namespace("/org/freedesktop/systemd1/unit")?
+            .build();
+        let signals = MessageIterator::for_match_rule(rule, &connection, Some(65536))?;
+        let (sender, changed) = mpsc::channel();
+        std::thread::spawn(move || {
+            for _ in signals.flatten() {
+                if sender.send(()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            connection,
+            removed,
+            changed,
+        })
+    }
+
+    /// Waits until no unit has changed its state for a quarter of a second, `limit` at most: a service of type `simple`
+    /// counts as started before it can fail.
+    pub fn settle(&self, limit: Duration) {
+        const QUIET: Duration = Duration::from_millis(250);
+        let begun = Instant::now();
+        while begun.elapsed() < limit && self.changed.recv_timeout(QUIET).is_ok() {}
+    }
+
+    /// Lists the units that are loaded.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub fn list(&self) -> Result<Vec<Loaded>> {
+        type Row = (
+            String,
+            String,
+            String,
+            String,
+            String,
+            String,
+            OwnedObjectPath,
+            u32,
+            String,
+            OwnedObjectPath,
+        );
+        let reply = self.call("ListUnits", &()).context("listing units")?;
+        let rows: Vec<Row> = reply.body().deserialize().context("listing units")?;
+        Ok(rows
+            .into_iter()
+            .map(
+                |(name, _, load_state, active_state, sub_state, following, path, _, job, _)| {
+                    Loaded {
+                        name,
+                        load_state,
+                        active_state,
+                        sub_state,
+                        following,
+                        job,
+                        path,
+                    }
+                },
+            )
+            .collect())
+    }
+
+    /// Gives a unit's general properties; none when it is not loaded any more.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub fn properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
+        self.all(unit, "org.freedesktop.systemd1.Unit")
+    }
+
+    /// Gives a service's own properties; none when it is not loaded any more.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub fn service_properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
+        self.all(unit, "org.freedesktop.systemd1.Service")
+    }
+
+    fn all(&self, unit: &Loaded, interface: &str) -> Result<Option<Properties>> {
+        let reply = self.connection.call_method(
+            Some(SERVICE),
+            &unit.path,
+            Some("org.freedesktop.DBus.Properties"),
+            "GetAll",
+            &(interface),
+        );
+        match reply {
+            Ok(message) => Ok(Some(Properties(message.body().deserialize()?))),
+            Err(zbus::Error::MethodError(..)) => Ok(None),
+            Err(e) => {
+                Err(anyhow!(e).context(format!("asking for the properties of {}", unit.name)))
+            }
+        }
+    }
+
+    /// Calls a method of the manager.
+    fn call<B>(&self, method: &str, body: &B) -> zbus::Result<Message>
+    where
+        B: serde::Serialize + zbus::zvariant::DynamicType,
+    {
+        self.connection
+            .call_method(Some(SERVICE), PATH, Some(MANAGER), method, body)
+    }
+
+    /// Makes systemd read the unit files again (`daemon-reload`), and waits for it.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn reload(&self) -> Result<()> {
+        self.call("Reload", &())
+            .map(drop)
+            .context("reloading systemd (daemon-reload)")
+    }
+
+    /// Forgets that a unit has failed, so that its next start is not held against it.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub fn reset_failed(&self, unit: &str) -> Result<()> {
+        match self.call("ResetFailedUnit", &(unit)) {
+            // A unit that is not loaded has not failed.
+            Ok(_) | Err(zbus::Error::MethodError(..)) => Ok(()),
+            Err(e) => Err(anyhow!(e).context(format!("resetting the failed state of {unit}"))),
+        }
+    }
+
+    /// Queues one job a unit and waits for all of them, `timeout` at most, telling how each ends; what systemd
+    /// refuses has failed.
+    ///
+    /// # Errors
+    /// When systemd can't be reached any more.
+    pub fn run(
+        &self,
+        verb: Verb,
+        units: &[String],
+        timeout: Duration,
+        tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
+    ) -> Result<()> {
+        let mut waiting: BTreeMap<String, String> = BTreeMap::new();
+        for unit in units {
+            let queued = self
+                .call(method(verb), &(unit, "replace"))
+                .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
+            match queued {
+                Ok(job) => {
+                    waiting.insert(job.to_string(), unit.clone());
+                }
+                Err(zbus::Error::MethodError(name, text, _)) => {
+                    let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
+                    if !gone {
+                        tracing::warn!(
+                            "{} {unit}: {}",
+                            progressive(verb),
+                            text.as_deref().unwrap_or(&name)
+                        );
+                    }
+                    tell(Event::Ended {
+                        unit,
+                        result: if gone { "done" } else { "failed" },
+                    })?;
+                }
+                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", progressive(verb)))),
+            }
+        }
+        let begun = Instant::now();
+        while !waiting.is_empty() {
+            let left = timeout.saturating_sub(begun.elapsed());
+            match self.removed.recv_timeout(left.min(Duration::from_secs(1))) {
+                Ok((job, _, result)) => {
+                    if let Some(unit) = waiting.remove(&job) {
+                        tell(Event::Ended {
+                            unit: &unit,
+                            result: &result,
+                        })?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) if left.is_zero() => {
+                    for unit in std::mem::take(&mut waiting).into_values() {
+                        tell(Event::Ended {
+                            unit: &unit,
+                            result: TIMED_OUT,
+                        })?;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let units = waiting.values().cloned().collect();
+                    tell(Event::Waiting {
+                        units: &units,
+                        since: begun.elapsed(),
+                    })?;
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(anyhow!(
+                        "the connection to systemd was lost while {} units",
+                        progressive(verb)
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,351 @@
+//! Evaluates and builds a host's configuration with Nix.
+
+use std::fs;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use sha2::{Digest, Sha256};
+
+use crate::host::process::Command;
+use crate::model::names::AbsolutePath;
+
+mod embedded {
+    include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A file with a module, or with a function that gives a toplevel.
+    File(PathBuf),
+    /// A flake, with or without an attribute.
+    Flake(String),
+}
+
+/// How a configuration is built.
+#[derive(Debug, Clone, Default)]
+pub struct BuildOptions {
+    /// The nixpkgs to use; none looks in `NIX_PATH`, then takes the embedded default.
+    pub nixpkgs: Option<String>,
+    /// Settings for Nix, as in nix.conf(5).
+    pub nix_options: Vec<(String, String)>,
+}
+
+/// The value of `--nixpkgs` that means none at all.
+pub const EMBEDDED: &str = "embedded";
+
+impl Source {
+    /// Finds the default source: `flake.nix`, then `system.nix`, here and in `~/.config/system-manager`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn find() -> Result<Self> {
+        let here = std::env::current_dir().context("finding the current folder")?;
+        let config = std::env::var_os("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".config")))
+            .map(|c| c.join("system-manager"));
+        for folder in [Some(here), config].into_iter().flatten() {
+            if folder.join("flake.nix").exists() {
+                return Ok(Self::Flake(folder.display().to_string()));
+            }
+            if folder.join("system.nix").exists() {
+                return Ok(Self::File(folder.join("system.nix")));
+            }
+        }
+        bail!(
+            "no configuration was named, and there is no flake.nix or system.nix here or in ~/.config/system-manager\nhint: name one with `--file FILE`, or make one with `system-manager init`"
+        )
+    }
+}
+
+/// Builds a configuration and gives its toplevel.
+///
+/// # Errors
+/// When Nix is missing, or the configuration does not evaluate or build; Nix has said why on standard error.
+pub fn build(source: &Source, options: &BuildOptions) -> Result<AbsolutePath> {
+    let toplevel = match source {
+        Source::File(file) => build_file(file, options)?,
+        Source::Flake(uri) => build_flake(uri, options)?,
+    };
+    toplevel
+        .trim()
+        .parse()
+        .with_context(|| format!("Nix gave {toplevel:?} instead of a store path"))
+}
+
+fn build_file(file: &Path, options: &BuildOptions) -> Result<String> {
+    let file = fs::canonicalize(file)
+        .with_context(|| format!("reading the configuration {}", file.display()))?;
+    let activator = std::env::current_exe().context("finding this program's own file")?;
+    let nixpkgs = find_nixpkgs(options);
+    let mut command = nix("nix-build", nixpkgs.is_none(), options)
+        .args(["--no-out-link", "-A", "toplevel", "--argstr", "file"])
+        .arg(&file)
+        .args(["--argstr", "activator"])
+        .arg(&activator);
+    if let Some(nixpkgs) = nixpkgs {
+        command = command.args(["--argstr", "nixpkgs"]).arg(nixpkgs);
+    }
+    command
+        .arg(source_folder()?)
+        .stdout()
+        .with_context(|| format!("building the configuration {}", file.display()))
+}
+
+fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {
+    let (flake, attribute) = find_host(uri, options)?;
+    let installable = format!("{flake}#{attribute}");
+    let json = nix("nix", false, options)
+        .args([
+            "--extra-experimental-features",
+            "nix-command flakes",
+            "build",
+            "--no-link",
+            "--json",
+        ])
+        .arg(&installable)
+        .stdout()
+        .with_context(|| format!("building the flake's configuration {installable}"))?;
+    let built: serde_json::Value =
+        serde_json::from_str(&json).context("reading what `nix build --json` printed")?;
+    built[0]["outputs"]["out"]
+        .as_str()
+        .map(str::to_owned)
+        .ok_or_else(|| anyhow!("`nix build {installable}` printed no output path"))
+}
+
+/// Evaluates a configuration here or on NixOS, to JSON; nothing is built.
+///
+/// # Errors
+/// When Nix is missing, or it does not evaluate; Nix has said why on standard error.
+pub(crate) fn evaluate_both_ways(
+    source: &Source,
+    options: &BuildOptions,
+    side: &str,
+) -> Result<String> {
+    let code = source_folder()?.join("nixos-compat/both-ways.nix");
+    let (file, named) = match source {
+        Source::File(file) => (file, options.nixpkgs.as_deref().unwrap_or(EMBEDDED)),
+        Source::Flake(uri) => return evaluate_flake_both_ways(uri, &code, options, side),
+    };
+    let file = fs::canonicalize(file)
+        .with_context(|| format!("reading the configuration {}", file.display()))?;
+    evaluator(options)
+        .args(["-A", side])
+        .arg(code)
+        .args(["--argstr", "nixpkgs", named, "--argstr", "file"])
+        .arg(file)
+        .stdout()
+}
+
+fn evaluate_flake_both_ways(
+    uri: &str,
+    code: &Path,
+    options: &BuildOptions,
+    side: &str,
+) -> Result<String> {
+    let (flake, attribute) = find_host(uri, options)?;
+    // A flake in a folder has to be named from the root of the file system.
+    let flake = fs::canonicalize(&flake).map_or(flake, |path| path.display().to_string());
+    let nixpkgs = options.nixpkgs.as_deref().map(fs::canonicalize).transpose();
+    let nixpkgs = nixpkgs
+        .context("reading the nixpkgs")?
+        .map_or_else(String::new, |path| {
+            format!("nixpkgs = {};", nix_string(&path.display().to_string()))
+        });
+    let expression = format!(
+        "(import {} {{ host = (builtins.getFlake {}).{attribute}; {nixpkgs} }}).{side}",
+        nix_string(&code.display().to_string()),
+        nix_string(&flake),
+    );
+    nix("nix", false, options)
+        .args(["--extra-experimental-features", "nix-command flakes"])
+        .args(NOTHING_BUILT)
+        .args(["eval", "--impure", "--json", "--expr"])
+        .arg(expression)
+        .stdout()
+}
+
+/// Writes a text as a string of Nix.
+fn nix_string(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace("${", "\\${");
+    format!("\"{escaped}\"")
+}
+
+/// Splits a flake's address into the flake and the attribute of this host's configuration.
+fn find_host(uri: &str, options: &BuildOptions) -> Result<(String, String)> {
+    Ok(match uri.split_once('#') {
+        Some((flake, attribute)) if !attribute.is_empty() => {
+            (flake.to_owned(), attribute.to_owned())
+        }
+        Some((flake, _)) => (flake.to_owned(), find_attribute(flake, options)?),
+        None => (uri.to_owned(), find_attribute(uri, options)?),
+    })
+}
+
+/// Finds this host's configuration in a flake: by system and host name, by host name, then the defaults.
+fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
+    let host = nix::unistd::gethostname().context("finding this host's name")?;
+    let host = host.to_string_lossy();
+    let system = format!("{}-linux", std::env::consts::ARCH);
+    let candidates = [
+        vec![system.as_str(), &*host],
+        vec![&*host],
+        vec![system.as_str(), "default"],
+        vec!["default"],
+    ];
+    let tests: Vec<String> = candidates
+        .iter()
+        .map(|path| {
+            let path: Vec<String> = path.iter().map(|p| format!("{p:?}")).collect();
+            format!(
+                "((c.{p}.type or null) == \"derivation\")",
+                p = path.join(".")
+            )
+        })
+        .collect();
+    let json = nix("nix", false, options)
+        .args([
+            "--extra-experimental-features",
+            "nix-command flakes",
+            "eval",
+            "--json",
+        ])
+        .arg(format!("{flake}#systemConfigs"))
+        .args(["--apply".to_owned(), format!("c: [ {} ]", tests.join(" "))])
+        .stdout()
+        .with_context(|| format!("reading `systemConfigs` of the flake {flake}"))?;
+    let found: Vec<bool> =
+        serde_json::from_str(&json).context("reading what `nix eval` printed")?;
+    let dotted = |path: &Vec<&str>| {
+        let quoted: Vec<String> = path.iter().map(|p| format!("\"{p}\"")).collect();
+        format!("systemConfigs.{}", quoted.join("."))
+    };
+    candidates.iter().zip(found).find(|(_, found)| *found).map(|(path, _)| dotted(path)).ok_or_else(|| {
+        let names: Vec<String> = candidates.iter().map(dotted).collect();
+        anyhow!(
+            "the flake {flake} has no configuration for this host\nhint: it is looked for at {}",
+            names.join(", ")
+        )
+    })
+}
+
+/// Gives the nixpkgs that was named, or that `NIX_PATH` has.
+pub(crate) fn find_nixpkgs(options: &BuildOptions) -> Option<PathBuf> {
+    match options.nixpkgs.as_deref() {
+        Some(EMBEDDED) => None,
+        Some(path) => Some(fs::canonicalize(path).unwrap_or_else(|_| PathBuf::from(path))),
+        None => {
+            // Not found is the usual case on a machine that has Nix alone.
+            let output = Command::new("nix-instantiate")
+                .args(["--find-file", "nixpkgs"])
+                .output()
+                .ok()?;
+            let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+            (output.code == Some(0) && !path.is_empty()).then(|| PathBuf::from(path))
+        }
+    }
+}
+
+/// Prepares a Nix command so that it also works where only the package `nix-bin` was installed and nothing configured.
+pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Command {
+    let mut settings = String::new();
+    let single_user = nix::unistd::geteuid().is_root()
+        && !Path::new("/nix/var/nix/daemon-socket/socket").exists()
+        && nix::unistd::Group::from_name("nixbld")
+            .ok()
+            .flatten()
+            .is_none();
+    if single_user {
+        settings.push_str("build-users-group =\n");
+    }
+    if offline {
+        // The embedded default needs nothing from a cache; asking for it costs seconds where there is no network.
+        settings.push_str("substitute = false\n");
+    }
+    if let Ok(own) = std::env::var("NIX_CONFIG") {
+        settings.push_str(&own);
+        settings.push('\n');
+    }
+    for (name, value) in &options.nix_options {
+        settings.push_str(&format!("{name} = {value}\n"));
+    }
+    let command = Command::new(program)
+        .env("NIX_CONFIG", settings)
+        .hint("apt-get install nix-bin");
+    if std::io::stderr().is_terminal() {
+        command
+    } else {
+        // Progress is for people; errors and warnings still come.
+        command.arg("--quiet")
+    }
+}
+
+/// Without this, a derivation whose result an evaluation reads is built, if the store happens to have it.
+const NOTHING_BUILT: [&str; 3] = ["--option", "allow-import-from-derivation", "false"];
+
+/// Prepares an evaluation of a file to JSON, by which nothing is built or written to the store.
+pub(crate) fn evaluator(options: &BuildOptions) -> Command {
+    nix("nix-instantiate", true, options)
+        .args(["--readonly-mode", "--eval", "--strict", "--json"])
+        .args(NOTHING_BUILT)
+}
+
+/// Gives the folder with the Nix files, unpacking the embedded ones into the cache when they are not there yet.
+///
+/// # Errors
+/// When they can't be written.
+pub fn source_folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("SYSTEM_MANAGER_SOURCE") {
+        return Ok(folder.into());
+    }
+    let tag = embedded_tag(|_name| true);
+    let cache = cache_folder();
+    let folder = cache.join(format!("nix-{tag}"));
+    if !folder.exists() {
+        let partial = cache.join(format!("nix-{tag}.{}", std::process::id()));
+        unpack(&partial)
+            .and_then(|()| match fs::rename(&partial, &folder) {
+                // Another process was quicker; its files are the same.
+                Err(_) if folder.exists() => fs::remove_dir_all(&partial),
+                other => other,
+            })
+            .with_context(|| format!("unpacking the modules to {}", folder.display()))?;
+    }
+    Ok(folder)
+}
+
+/// Gives what tells the embedded Nix files from those of another version: a hash of the files of these names.
+pub(crate) fn embedded_tag(counts: impl Fn(&str) -> bool) -> String {
+    let mut digest = Sha256::new();
+    for (name, content) in embedded::FILES.iter().filter(|(name, _)| counts(name)) {
+        digest.update(name.as_bytes());
+        digest.update((content.len() as u64).to_le_bytes());
+        digest.update(content);
+    }
+    let digest = digest.finalize();
+    digest.iter().take(8).map(|b| format!("{b:02x}")).collect()
+}
+
+/// Gives the folder for what can be made again.
+pub(crate) fn cache_folder() -> PathBuf {
+    std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| std::env::var_os("HOME").map(|h| Path::new(&h).join(".cache")))
+        .unwrap_or_else(|| PathBuf::from("/var/cache"))
+        .join("system-manager")
+}
+
+fn unpack(folder: &Path) -> std::io::Result<()> {
+    for (name, content) in embedded::FILES {
+        let path = folder.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        fs::write(path, content)?;
+    }
+    Ok(())
+}

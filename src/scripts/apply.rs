@@ -1,0 +1,138 @@
+//! Runs activation scripts on a host, and reads which units they want restarted or reloaded.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::host;
+use crate::host::fs::Root;
+use crate::model::names::AbsolutePath;
+use crate::scripts::decide::Action;
+use crate::units::requests::Requests;
+
+/// The folders of a distribution's programs, as systemd gives them to services.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// NixOS's folder for what scripts leave to whoever activates.
+const FOLDER: &str = "run/nixos";
+
+/// What the shells of scripts leave for those after them.
+const SHELL: &str = "/run/nixos/activation-shell";
+
+/// How many lines of a script that failed are told.
+const LINES: usize = 10;
+
+/// A script that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedScript {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub why: String,
+    /// The last lines that it printed.
+    pub log: Vec<String>,
+}
+
+/// Runs a script, and tells what it prints; gives its failure, if it fails.
+#[must_use]
+pub fn run(
+    root: &Root,
+    name: &str,
+    script: &AbsolutePath,
+    toplevel: &AbsolutePath,
+    action: Action,
+    limit: Duration,
+) -> Option<FailedScript> {
+    tracing::info!("running the activation script {name}");
+    let mut variables = vec![
+        ("PATH", PATH),
+        ("HOME", "/root"),
+        ("systemConfig", toplevel.as_str()),
+        ("_activationShell", SHELL),
+    ];
+    variables.extend(action.word().map(|word| ("NIXOS_ACTION", word)));
+    let inner = || -> Result<host::tether::Ended> {
+        root.make_folders(Path::new(FOLDER))?;
+        let place = root.show(Path::new(""));
+        let place = std::fs::canonicalize(&place)
+            .with_context(|| format!("reading {}", place.display()))?;
+        host::tether::run(&place, script.as_str(), &variables, limit)
+    };
+    let failed = |why: String, log: Vec<String>| {
+        Some(FailedScript {
+            name: name.to_owned(),
+            why,
+            log,
+        })
+    };
+    match inner() {
+        Ok(ended) => {
+            let lines: Vec<String> = ended.output.lines().map(str::to_owned).collect();
+            match ended.failure {
+                None => {
+                    for line in &lines {
+                        tracing::info!("{name}: {line}");
+                    }
+                    None
+                }
+                Some(why) => {
+                    for line in &lines {
+                        tracing::debug!("{name}: {line}");
+                    }
+                    failed(why, lines[lines.len().saturating_sub(LINES)..].to_vec())
+                }
+            }
+        }
+        Err(error) => failed(format!("{error:#}"), Vec::new()),
+    }
+}
+
+/// Forgets what the shells of an earlier run have left.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn forget_shell(root: &Root) -> Result<()> {
+    root.remove_file(Path::new(SHELL.trim_start_matches('/')))
+}
+
+fn lists(action: Action) -> [String; 2] {
+    let prefix = if action == Action::DryActivate {
+        "dry-activation"
+    } else {
+        "activation"
+    };
+    ["restart", "reload"].map(|verb| format!("{FOLDER}/{prefix}-{verb}-list"))
+}
+
+/// Reads which units scripts want restarted or reloaded.
+///
+/// # Errors
+/// When a list is there and can't be read.
+pub fn read_requests(root: &Root, action: Action) -> Result<Requests> {
+    let read = |path: &String| -> Result<BTreeSet<String>> {
+        let bytes = root.read(Path::new(path))?.unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes);
+        let names = text.lines().map(str::trim).filter(|l| !l.is_empty());
+        Ok(names.map(str::to_owned).collect())
+    };
+    let [restart, reload] = lists(action);
+    Ok(Requests {
+        restart: read(&restart)?,
+        reload: read(&reload)?,
+    })
+}
+
+/// Removes the lists, of which what they ask for has been done, and what the shells have left.
+///
+/// # Errors
+/// When one can't be removed.
+pub fn drop_requests(root: &Root, action: Action) -> Result<()> {
+    for path in lists(action) {
+        root.remove_file(Path::new(&path))?;
+    }
+    forget_shell(root)
+}

@@ -1,0 +1,4 @@
+//! Activation scripts.
+
+pub mod apply;
+pub mod decide;

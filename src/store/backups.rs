@@ -1,0 +1,61 @@
+//! The folder in which foreign files and hand-made changes are kept: `/var/lib/system-manager/backups`.
+//!
+//! A backup is the file itself, with mode, owner, extended attributes and times.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+
+use crate::host::fs::{Node, Root};
+use crate::model::names::{FileName, TargetPath};
+
+/// Where the backups are, relative to the root.
+pub const FOLDER: &str = "var/lib/system-manager/backups";
+
+/// Gives the path of a backup, relative to the root.
+#[must_use]
+pub fn path(id: &FileName) -> PathBuf {
+    Path::new(FOLDER).join(id)
+}
+
+/// Copies what stands at `target` into the backups.
+///
+/// # Errors
+/// When it can't be copied.
+pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
+    root.make_folders(
+        Path::new(crate::activation::state::FOLDER)
+            .parent()
+            .unwrap_or(Path::new("")),
+    )?;
+    root.make_folder(
+        Path::new(crate::activation::state::FOLDER),
+        crate::activation::state::FOLDER_MODE,
+    )?;
+    root.make_folder(Path::new(FOLDER), 0o700)?;
+    root.copy(&Path::new("etc").join(target), &path(id))
+}
+
+/// Puts a backup back over what stands at `target`. The backup stays.
+///
+/// # Errors
+/// When it can't be copied.
+pub fn restore(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
+    root.copy(&path(id), &Path::new("etc").join(target))
+}
+
+/// Removes a backup that is of no use any more.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn discard(root: &Root, id: &FileName) -> Result<()> {
+    root.remove_file(&path(id))
+}
+
+/// Reads what a backup is.
+///
+/// # Errors
+/// When it can't be read.
+pub fn node(root: &Root, id: &FileName) -> Result<Node> {
+    root.node(&path(id))
+}

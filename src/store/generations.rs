@@ -1,0 +1,172 @@
+//! The profile: numbered links to toplevels, in the layout that `nix-env --profile` uses, so that Nix keeps them alive.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+use serde::Serialize;
+
+use crate::host::fs::{Node, Root};
+use crate::model::names::AbsolutePath;
+
+const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
+const NAME: &str = "system-manager";
+
+/// A numbered toplevel of the profile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generation {
+    /// Its number, from 1.
+    pub number: u64,
+    /// What it links to.
+    pub toplevel: AbsolutePath,
+    /// When it was registered, in seconds since 1970.
+    pub time: u64,
+    /// Whether the profile points at it.
+    pub current: bool,
+}
+
+fn link_path(number: u64) -> PathBuf {
+    PathBuf::from(format!("{FOLDER}/{NAME}-{number}-link"))
+}
+
+fn profile_path() -> PathBuf {
+    PathBuf::from(format!("{FOLDER}/{NAME}"))
+}
+
+/// Lists the generations, oldest first.
+///
+/// # Errors
+/// When the profile can't be read.
+pub fn read(root: &Root) -> Result<Vec<Generation>> {
+    let current = current_number(root)?;
+    let mut generations = Vec::new();
+    for name in root.list(Path::new(FOLDER))? {
+        let Some(number) = parse_link_name(&name) else {
+            continue;
+        };
+        let Node::Link { to } = root.node(&link_path(number))? else {
+            continue;
+        };
+        let toplevel = to
+            .parse()
+            .with_context(|| format!("reading generation {number}"))?;
+        let time = root.link_time(&link_path(number))?;
+        generations.push(Generation {
+            number,
+            toplevel,
+            time,
+            current: current == Some(number),
+        });
+    }
+    generations.sort_by_key(|g| g.number);
+    Ok(generations)
+}
+
+/// Gives the number that the profile points at.
+fn current_number(root: &Root) -> Result<Option<u64>> {
+    Ok(match root.node(&profile_path())? {
+        Node::Link { to } => parse_link_name(&to),
+        _ => None,
+    })
+}
+
+fn parse_link_name(name: &str) -> Option<u64> {
+    name.strip_prefix(NAME)?
+        .strip_prefix('-')?
+        .strip_suffix("-link")?
+        .parse()
+        .ok()
+}
+
+/// What registering a toplevel has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Registered {
+    /// The generation's number.
+    pub number: u64,
+    /// Whether it was made; otherwise it was the current one already.
+    pub is_new: bool,
+    /// The generation that was current before.
+    pub before: Option<u64>,
+}
+
+/// Registers a toplevel as the newest generation, unless it is the current one.
+///
+/// # Errors
+/// When the links can't be written.
+pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
+    let generations = read(root)?;
+    let current = generations.iter().find(|g| g.current);
+    let before = current.map(|g| g.number);
+    if let Some(same) = current.filter(|g| g.toplevel == *toplevel) {
+        return Ok(Registered {
+            number: same.number,
+            is_new: false,
+            before,
+        });
+    }
+    let number = generations.last().map_or(1, |g| g.number + 1);
+    root.make_folders(Path::new(FOLDER))?;
+    root.write_link(&link_path(number), toplevel.as_str())?;
+    select(root, number)?;
+    Ok(Registered {
+        number,
+        is_new: true,
+        before,
+    })
+}
+
+/// Takes a registration back, when nothing came of it.
+///
+/// # Errors
+/// When the links can't be written.
+pub fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
+    if !registered.is_new {
+        return Ok(());
+    }
+    match registered.before {
+        Some(before) => select(root, before)?,
+        None => root.remove_file(&profile_path())?,
+    }
+    root.remove_file(&link_path(registered.number))?;
+    root.sync()
+}
+
+/// Points the profile at a generation.
+///
+/// # Errors
+/// When the link can't be written.
+pub fn select(root: &Root, number: u64) -> Result<()> {
+    root.write_link(&profile_path(), &format!("{NAME}-{number}-link"))?;
+    root.sync()
+}
+
+/// Finds the generation to roll back to: `to`, or the one before the active toplevel's.
+///
+/// # Errors
+/// When there is none.
+pub fn rollback_target(
+    generations: &[Generation],
+    active: Option<&AbsolutePath>,
+    to: Option<u64>,
+) -> Result<Generation> {
+    let found = match to {
+        Some(number) => generations.iter().find(|g| g.number == number),
+        None => {
+            // A toplevel can be registered more than once; the profile says which one it is now.
+            let now = generations
+                .iter()
+                .filter(|g| active.is_none_or(|a| g.toplevel == *a))
+                .max_by_key(|g| (g.current, g.number))
+                .or_else(|| generations.iter().find(|g| g.current));
+            now.and_then(|now| {
+                // The same toplevel under an older number would be no way back.
+                let before = |g: &&Generation| g.number < now.number && g.toplevel != now.toplevel;
+                generations.iter().rev().find(before)
+            })
+        }
+    };
+    found.cloned().ok_or_else(|| match to {
+        Some(number) => anyhow!("there is no generation {number}\nhint: `system-manager generations` lists them"),
+        None => anyhow!("there is no generation to roll back to\nhint: `system-manager generations` lists them, `system-manager deactivate` takes everything away"),
+    })
+}

@@ -1,0 +1,76 @@
+//! One activation at a time: a kernel lock on `/var/lib/system-manager/lock`, which names its holder.
+
+use std::fs::File;
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+
+use crate::activation::state;
+use crate::host::fs::{Node, Root};
+
+const FILE: &str = "var/lib/system-manager/lock";
+
+/// Holds the lock until it is dropped; the kernel releases it when the process ends, however it ends.
+pub struct Lock(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
+
+/// Says who holds the lock, if anybody does. Takes nothing and changes nothing.
+///
+/// # Errors
+/// When the lock is there and can't be read.
+pub fn holder(root: &Root) -> Result<Option<String>> {
+    if root.node(Path::new(FILE))? == Node::Absent {
+        return Ok(None);
+    }
+    let file = root.open_file(Path::new(FILE), OFlag::O_RDONLY)?;
+    match Flock::lock(file, FlockArg::LockSharedNonblock) {
+        Ok(_) => Ok(None),
+        Err((file, Errno::EWOULDBLOCK)) => Ok(Some(read_holder(file))),
+        Err((_, e)) => {
+            Err(e).with_context(|| format!("reading {}", root.show(Path::new(FILE)).display()))
+        }
+    }
+}
+
+/// Only for messages: the lock itself is the kernel's.
+fn read_holder(mut file: File) -> String {
+    let mut holder = String::new();
+    match file.read_to_string(&mut holder) {
+        Ok(_) if !holder.trim().is_empty() => holder.trim().to_owned(),
+        _ => "an unnamed process".to_owned(),
+    }
+}
+
+impl Lock {
+    /// Takes the lock, or says who holds it.
+    ///
+    /// # Errors
+    /// When it is held by another process, or can't be made.
+    pub fn take(root: &Root, purpose: &str) -> Result<Self> {
+        root.make_folders(Path::new("var/lib"))?;
+        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        let path = root.show(Path::new(FILE));
+        let file = root.open_file(Path::new(FILE), OFlag::O_RDWR | OFlag::O_CREAT)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut held) => {
+                let holder = format!("{purpose}, process {}\n", std::process::id());
+                held.set_len(0)
+                    .and_then(|()| held.rewind())
+                    .and_then(|()| held.write_all(holder.as_bytes()))
+                    .with_context(|| format!("writing {}", path.display()))?;
+                Ok(Self(held))
+            }
+            Err((file, Errno::EWOULDBLOCK)) => {
+                let holder = read_holder(file);
+                bail!(
+                    "another activation is running: {} holds {}\nhint: wait for it to end, then run this again",
+                    holder,
+                    path.display()
+                )
+            }
+            Err((_, e)) => Err(e).with_context(|| format!("locking {}", path.display())),
+        }
+    }
+}

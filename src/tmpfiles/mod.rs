@@ -1,0 +1,10 @@
+//! Rules of `tmpfiles.d`: what they will do, and how it is undone.
+
+pub mod apply;
+pub mod decide;
+mod glob;
+pub mod line;
+mod order;
+mod rules;
+pub mod tree;
+pub mod words;

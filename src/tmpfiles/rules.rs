@@ -1,0 +1,528 @@
+//! What each rule does to a tree, as `systemd-tmpfiles --create` would. Pure, given the host.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+
+use crate::files::decide::Conflict;
+use crate::host::fs::sha256_of;
+use crate::model::owners::Owners;
+use crate::tmpfiles::decide::{Made, Remark, Source};
+use crate::tmpfiles::line::{Rule, RuleOwner};
+use crate::tmpfiles::tree::{Id, Kind, Last, Object, Walk, World, join, parent, parents};
+
+/// Applies rules to a tree and keeps what there is to say about it.
+pub(crate) struct Player<'h> {
+    pub(crate) world: World<'h>,
+    pub(crate) owners: &'h Owners,
+    /// Which rule changed a path last.
+    pub(crate) because: BTreeMap<String, Source>,
+    /// What rules created, without the contents of copies.
+    pub(crate) made: BTreeMap<String, Made>,
+    pub(crate) remarks: Vec<Remark>,
+    pub(crate) conflicts: Vec<Conflict>,
+}
+
+/// Whether an object is new or was there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Age {
+    New,
+    Existing,
+}
+
+impl Player<'_> {
+    pub(crate) fn apply(&mut self, rule: &Rule, source: &Source) -> Result<()> {
+        match rule.letter {
+            'd' | 'D' | 'v' | 'q' | 'Q' | 'f' | 'F' | 'L' | 'p' | 'c' | 'b' | 'C' => {
+                self.create(rule, source)
+            }
+            'w' | 'e' | 'm' | 'z' | 'Z' | 't' | 'T' | 'h' | 'H' | 'a' | 'A' => {
+                if rule.path.contains('\\') {
+                    self.remark(
+                        source,
+                        &rule.path,
+                        "its pattern has a backslash: what it matches is not predicted",
+                    );
+                    return Ok(());
+                }
+                for path in self.world.matching(&rule.path)? {
+                    self.adjust_match(rule, source, &path)?;
+                }
+                Ok(())
+            }
+            // Removing and cleaning are never asked for.
+            _ => Ok(()),
+        }
+    }
+
+    fn create(&mut self, rule: &Rule, source: &Source) -> Result<()> {
+        let Some(path) = self.make_parents(rule, source)? else {
+            return Ok(());
+        };
+        if rule.letter == 'C' {
+            return self.copy(rule, source, &path);
+        }
+        let kind = wanted_kind(rule)?;
+        let Some(old) = self.world.look(&path)? else {
+            return self.place_new(rule, source, &path, kind, None);
+        };
+        match (&old.kind, &kind) {
+            (Kind::Link { to }, Kind::Link { to: wanted }) if to != wanted => {
+                if rule.force {
+                    let replaced = Some(to.clone());
+                    self.place_new(rule, source, &path, kind, replaced)
+                } else {
+                    let text = format!("points to {to} already, and is left so");
+                    self.remark(source, &path, &text);
+                    Ok(())
+                }
+            }
+            (Kind::Device { .. }, Kind::Device { .. }) if old.kind != kind => {
+                self.replace_or_fail(rule, source, &path, &old, kind)
+            }
+            (Kind::File { .. }, Kind::File { content }) => {
+                if rule.letter == 'F' || rule.force {
+                    let bytes = self.world_content(&path, &old)?;
+                    if Some(&bytes) != content.as_ref() {
+                        self.because.insert(path.clone(), source.clone());
+                        self.world.place(
+                            &path,
+                            Object {
+                                kind: kind.clone(),
+                                ..old
+                            },
+                        )?;
+                    }
+                }
+                self.adjust(rule, source, &path, Age::Existing)
+            }
+            (old_kind, kind) if old_kind.is_like(kind) => {
+                self.adjust(rule, source, &path, Age::Existing)
+            }
+            _ => self.replace_or_fail(rule, source, &path, &old, kind),
+        }
+    }
+
+    /// Another type stands there.
+    fn replace_or_fail(
+        &mut self,
+        rule: &Rule,
+        source: &Source,
+        path: &str,
+        old: &Object,
+        kind: Kind,
+    ) -> Result<()> {
+        let forced = rule.force && matches!(rule.letter, 'L' | 'p' | 'c' | 'b');
+        if forced || rule.replace {
+            self.refuse_loss(source, path, old);
+            return self.place_new(rule, source, path, kind, None);
+        }
+        let text = format!("is {} already, and is left so", old.kind.name());
+        if rule.letter == 'L' {
+            // A link is only a default; the rule asks for no more.
+            self.remark(source, path, &text);
+        } else {
+            self.failure(source, path, &format!("{text}: the rule fails"));
+        }
+        Ok(())
+    }
+
+    /// Files and folders of others are never lost to a rule.
+    fn refuse_loss(&mut self, source: &Source, path: &str, old: &Object) {
+        if matches!(old.kind, Kind::File { .. } | Kind::Folder) {
+            self.conflicts.push(Conflict {
+                subject: path.to_owned(),
+                cause: format!(
+                    "is {} that the tmpfiles rule `{}` would remove",
+                    old.kind.name(),
+                    source.text
+                ),
+                remedy: "move it away, or use a type without `+` and `=`".to_owned(),
+            });
+        }
+    }
+
+    fn place_new(
+        &mut self,
+        rule: &Rule,
+        source: &Source,
+        path: &str,
+        kind: Kind,
+        replaced: Option<String>,
+    ) -> Result<()> {
+        let made = Made::of(&kind, replaced);
+        let bits = rule.mode.map_or(default_mode(&kind), |m| m.bits);
+        // The umask is 022 until the mode is set.
+        let object = self.new_object(path, kind, bits & !0o022)?;
+        self.world.place(path, object)?;
+        self.because.insert(path.to_owned(), source.clone());
+        self.made.insert(path.to_owned(), made);
+        self.adjust(rule, source, path, Age::New)
+    }
+
+    /// An object that root makes: a folder with the setgid bit passes its group on.
+    fn new_object(&self, path: &str, kind: Kind, mode: u32) -> Result<Object> {
+        let above = match parent(path) {
+            "/" => None,
+            folder => self.world.look(folder)?,
+        };
+        let inherits = above.filter(|folder| folder.mode & 0o2000 != 0);
+        let setgid = if inherits.is_some() && kind == Kind::Folder {
+            0o2000
+        } else {
+            0
+        };
+        let mode = match kind {
+            Kind::Link { .. } => 0o777,
+            _ => mode | setgid,
+        };
+        Ok(Object {
+            kind,
+            mode,
+            user: Id::Number(0),
+            group: inherits.map_or(Id::Number(0), |folder| folder.group),
+        })
+    }
+
+    /// Makes the folders above a rule's path and gives its real place; none when that fails.
+    fn make_parents(&mut self, rule: &Rule, source: &Source) -> Result<Option<String>> {
+        for above in parents(&rule.path) {
+            match self.world.walk(above, Last::Native)? {
+                Walk::At(at) if self.is_folder(&at)? => continue,
+                Walk::Missing { at, by_link: false } => {
+                    self.make_folder(source, &at)?;
+                    continue;
+                }
+                walk if !rule.replace || walk == Walk::Loop => {
+                    self.failure(source, &rule.path, &obstacle(&walk));
+                    return Ok(None);
+                }
+                _ => {}
+            }
+            // What is in the way is replaced: a link itself, not what it leads to.
+            let Walk::At(at) = self.world.walk(above, Last::Itself)? else {
+                continue;
+            };
+            if let Some(object) = self.world.look(&at)? {
+                self.refuse_loss(source, &at, &object);
+                self.world.remove(&at);
+                self.make_folder(source, &at)?;
+            }
+        }
+        match self.world.walk(&rule.path, Last::Itself)? {
+            Walk::At(path) => Ok(Some(path)),
+            walk => {
+                self.failure(source, &rule.path, &obstacle(&walk));
+                Ok(None)
+            }
+        }
+    }
+
+    fn is_folder(&self, path: &str) -> Result<bool> {
+        Ok(path == "/"
+            || self
+                .world
+                .look(path)?
+                .is_some_and(|o| o.kind == Kind::Folder))
+    }
+
+    fn make_folder(&mut self, source: &Source, path: &str) -> Result<()> {
+        let object = self.new_object(path, Kind::Folder, 0o755)?;
+        self.made
+            .insert(path.to_owned(), Made::of(&Kind::Folder, None));
+        self.because.insert(path.to_owned(), source.clone());
+        self.world.place(path, object)
+    }
+
+    fn copy(&mut self, rule: &Rule, source: &Source, path: &str) -> Result<()> {
+        let from = rule.source().unwrap_or_default();
+        let original = match self.world.walk(&from, Last::Itself)? {
+            Walk::At(real) => self.world.look(&real)?.map(|object| (real, object)),
+            _ => None,
+        };
+        let Some((from, original)) = original else {
+            let text = format!("is not copied: {from} does not exist");
+            self.remark(source, path, &text);
+            return Ok(());
+        };
+        match self.world.look(path)? {
+            None => {
+                self.copy_tree(rule, source, (&from, &original), path)?;
+                self.made
+                    .insert(path.to_owned(), Made::of(&original.kind, None));
+                self.adjust(rule, source, path, Age::New)
+            }
+            Some(old) if old.kind.is_like(&original.kind) => {
+                if old.kind == Kind::Folder && self.world.names(path)?.is_empty() {
+                    self.copy_children(rule, source, &from, path)?;
+                }
+                self.adjust(rule, source, path, Age::Existing)
+            }
+            Some(old) => {
+                let text = format!("is {} already, and is left so", old.kind.name());
+                self.remark(source, path, &text);
+                Ok(())
+            }
+        }
+    }
+
+    fn copy_tree(
+        &mut self,
+        rule: &Rule,
+        source: &Source,
+        (from, original): (&str, &Object),
+        path: &str,
+    ) -> Result<()> {
+        let mut copy = original.clone();
+        if let Kind::File { .. } = copy.kind {
+            let content = Some(self.world_content(from, original)?);
+            copy.kind = Kind::File { content };
+        }
+        copy.user = self.owner(rule.user.as_ref(), &copy.user, Age::New, Self::user_id);
+        copy.group = self.owner(rule.group.as_ref(), &copy.group, Age::New, Self::group_id);
+        let folder = copy.kind == Kind::Folder;
+        self.world.place(path, copy)?;
+        self.because.insert(path.to_owned(), source.clone());
+        if folder {
+            self.copy_children(rule, source, from, path)?;
+        }
+        Ok(())
+    }
+
+    fn copy_children(&mut self, rule: &Rule, source: &Source, from: &str, to: &str) -> Result<()> {
+        for name in self.world.names(from)? {
+            let child = join(from, &name);
+            if let Some(object) = self.world.look(&child)? {
+                self.copy_tree(rule, source, (&child, &object), &join(to, &name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a rule with a pattern does to one match.
+    fn adjust_match(&mut self, rule: &Rule, source: &Source, path: &str) -> Result<()> {
+        if rule.letter == 'Z' {
+            // The one type that goes on where folders change hands.
+            return match self.world.native(path)? {
+                Some((real, _)) => self.adjust_all(rule, source, &real),
+                None => Ok(()),
+            };
+        }
+        let last = if rule.letter == 'w' {
+            Last::Followed
+        } else {
+            Last::Checked
+        };
+        let real = match self.world.walk(path, last)? {
+            Walk::At(real) => real,
+            walk => {
+                self.failure(source, path, &obstacle(&walk));
+                return Ok(());
+            }
+        };
+        let Some(object) = self.world.look(&real)? else {
+            return Ok(());
+        };
+        match rule.letter {
+            'w' => self.write(rule, source, &real, &object),
+            'e' if object.kind != Kind::Folder => {
+                let text = format!("is {}, not a folder: the rule fails", object.kind.name());
+                self.failure(source, &real, &text);
+                Ok(())
+            }
+            'e' | 'm' | 'z' => self.adjust(rule, source, &real, Age::Existing),
+            _ => {
+                let what = match rule.letter {
+                    't' | 'T' => "its extended attributes are set",
+                    'h' | 'H' => "its file attributes are set",
+                    _ => "its access control list is set",
+                };
+                self.remark(source, &real, what);
+                Ok(())
+            }
+        }
+    }
+
+    fn adjust_all(&mut self, rule: &Rule, source: &Source, path: &str) -> Result<()> {
+        self.adjust(rule, source, path, Age::Existing)?;
+        if self
+            .world
+            .look(path)?
+            .is_some_and(|o| o.kind == Kind::Folder)
+        {
+            for name in self.world.names(path)? {
+                self.adjust_all(rule, source, &join(path, &name))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, rule: &Rule, source: &Source, path: &str, object: &Object) -> Result<()> {
+        let same = !rule.force
+            && matches!(object.kind, Kind::File { .. })
+            && Some(digest(&self.world.content(path)?)?)
+                == rule.argument.as_deref().map(digest).transpose()?;
+        if !same {
+            let what = if rule.force {
+                "its argument is appended"
+            } else {
+                "its content is replaced by its argument"
+            };
+            self.remark(source, path, what);
+        }
+        Ok(())
+    }
+
+    /// Sets the mode and the owner that a rule asks for.
+    fn adjust(&mut self, rule: &Rule, source: &Source, path: &str, age: Age) -> Result<()> {
+        let Some(old) = self.world.look(path)? else {
+            return Ok(());
+        };
+        let mode = match rule.mode {
+            Some(mode) if !(mode.only_new && age == Age::Existing) => {
+                if mode.masked {
+                    masked(mode.bits, &old)
+                } else {
+                    mode.bits
+                }
+            }
+            _ => old.mode,
+        };
+        let new = Object {
+            mode: if matches!(old.kind, Kind::Link { .. }) {
+                old.mode
+            } else {
+                mode
+            },
+            user: self.owner(rule.user.as_ref(), &old.user, age, Self::user_id),
+            group: self.owner(rule.group.as_ref(), &old.group, age, Self::group_id),
+            kind: old.kind.clone(),
+        };
+        if new != old {
+            self.because.insert(path.to_owned(), source.clone());
+            self.world.changed.insert(path.to_owned(), Some(new));
+        }
+        Ok(())
+    }
+
+    fn owner(
+        &self,
+        wanted: Option<&RuleOwner>,
+        old: &Id,
+        age: Age,
+        id: fn(&Self, &str) -> Option<u32>,
+    ) -> Id {
+        match wanted {
+            Some(owner) if !(owner.only_new && age == Age::Existing) => {
+                id(self, &owner.name).map_or_else(|| Id::Name(owner.name.clone()), Id::Number)
+            }
+            _ => old.clone(),
+        }
+    }
+
+    fn user_id(&self, name: &str) -> Option<u32> {
+        name.parse().ok().or_else(|| self.owners.uid(name))
+    }
+
+    fn group_id(&self, name: &str) -> Option<u32> {
+        name.parse().ok().or_else(|| self.owners.gid(name))
+    }
+
+    /// Names the user and group of a rule that do not exist.
+    pub(crate) fn unknown_owners(&self, rule: &Rule) -> Vec<String> {
+        let user = rule
+            .user
+            .as_ref()
+            .filter(|o| self.user_id(&o.name).is_none());
+        let group = rule
+            .group
+            .as_ref()
+            .filter(|o| self.group_id(&o.name).is_none());
+        let user = user.map(|o| format!("the user `{}`", o.name));
+        user.into_iter()
+            .chain(group.map(|o| format!("the group `{}`", o.name)))
+            .collect()
+    }
+
+    /// Gives the digest of a file's content.
+    fn world_content(&self, path: &str, object: &Object) -> Result<String> {
+        match &object.kind {
+            Kind::File {
+                content: Some(known),
+            } => Ok(known.clone()),
+            _ => digest(&self.world.content(path)?),
+        }
+    }
+
+    pub(crate) fn remark(&mut self, source: &Source, path: &str, text: &str) {
+        self.say(source, path, text, false);
+    }
+
+    fn failure(&mut self, source: &Source, path: &str, text: &str) {
+        self.say(source, path, text, true);
+    }
+
+    fn say(&mut self, source: &Source, path: &str, text: &str, fails: bool) {
+        self.remarks.push(Remark {
+            path: path.to_owned(),
+            text: text.to_owned(),
+            rule: source.clone(),
+            fails,
+        });
+    }
+}
+
+/// What a rule wants at its path; copies excepted.
+pub(crate) fn wanted_kind(rule: &Rule) -> Result<Kind> {
+    Ok(match rule.letter {
+        'f' | 'F' => Kind::File {
+            content: Some(digest(rule.argument.as_deref().unwrap_or_default())?),
+        },
+        'L' => Kind::Link {
+            to: rule.source().unwrap_or_default(),
+        },
+        'p' => Kind::Pipe,
+        'c' | 'b' => {
+            let (major, minor) = rule.device().unwrap_or_default();
+            Kind::Device {
+                block: rule.letter == 'b',
+                major,
+                minor,
+            }
+        }
+        _ => Kind::Folder,
+    })
+}
+
+fn default_mode(kind: &Kind) -> u32 {
+    if *kind == Kind::Folder { 0o755 } else { 0o644 }
+}
+
+fn digest(bytes: &[u8]) -> Result<String> {
+    Ok(sha256_of(bytes)?)
+}
+
+/// `~`: only bits of which the object has one already, and the special ones only for folders.
+fn masked(bits: u32, old: &Object) -> u32 {
+    let mut mode = bits;
+    for triple in [0o111, 0o222, 0o444] {
+        if old.mode & triple == 0 {
+            mode &= !triple;
+        }
+    }
+    if old.kind != Kind::Folder {
+        mode &= 0o777;
+    }
+    mode
+}
+
+fn obstacle(walk: &Walk) -> String {
+    match walk {
+        Walk::Missing { at, .. } => format!("can't be reached: {at} does not exist"),
+        Walk::NotFolder(at) | Walk::At(at) => format!("can't be reached: {at} is no folder"),
+        Walk::Loop => "can't be reached: its links go in circles".to_owned(),
+        Walk::Unsafe { from, to } => format!(
+            "can't be reached: {to} does not belong to the user of {from}, and systemd-tmpfiles refuses to go there"
+        ),
+    }
+}

@@ -1,0 +1,384 @@
+//! Which units a switch stops, reloads, restarts and starts, and why: a pure decision.
+//!
+//! The rules are those of NixOS, with the deviations that a stock distribution asks for. The old side is always the
+//! previous *generation* (or, when an interrupted run is resumed, the generation whose files are in place), never a
+//! live directory.
+//!
+//! **An active unit** (`active`, `activating`, `reloading`, `refreshing`):
+//!
+//! | its definition | what happens |
+//! | --- | --- |
+//! | in no generation; or overridden by a file that wins over ours; or following another unit | nothing |
+//! | gone, or masked, or the last drop-in that made the instance is gone | stop, unless `X-StopOnRemoval=false` |
+//! | the distro's own before, this generation's now (or the other way round) | a changed unit |
+//! | a target | nothing; stop and start with `X-StopOnReconfiguration=true` when any unit changed |
+//! | equal, or only quiet keys changed | nothing |
+//! | only reload keys changed | reload |
+//! | the distro's own, and our `X-Reload-Triggers` for it are gone | reload |
+//! | changed: `.path`, `.slice` | nothing, the daemon-reload applies it |
+//! | changed: `.mount` | restart; `-.mount` and `nix.mount` reload |
+//! | changed: `.socket` | nothing, or with [`Options::restart_sockets`] restart where its service can be stopped |
+//! | changed: `X-ReloadIfChanged=true` | reload |
+//! | changed: `X-RestartIfChanged=false`, `RefuseManualStop=true`, `X-OnlyManualStart=true` | skip, and say so |
+//! | changed: `X-StopIfChanged=false`, or not a service | restart |
+//! | changed: any other service | stop, then start it, or the sockets that start it |
+//!
+//! `[Unit] X-SwitchMethod=` (`reload`, `restart`, `stop-start`, `keep-old`) takes the place of the three `X-…IfChanged` keys.
+//! A unit that stops because one that it requires is stopped comes back when that one has been dealt with.
+//!
+//! **An inactive unit** is started only when an active target wants, requires or upholds it, and
+//!
+//! | it is | what happens |
+//! | --- | --- |
+//! | new, or unmasked, or newly wanted by that target | start |
+//! | unchanged (an administrator stopped it, or it has failed, or it has done its work) | nothing |
+//! | changed, and in the failed state | start |
+//! | changed, a oneshot that does not remain after its exit | nothing: it has run, its timer or the next boot runs it |
+//! | changed, with `X-RestartIfChanged=false` or `X-SwitchMethod=keep-old` | nothing |
+//! | changed, anything else | start |
+//! | pulled in by a unit that is started here | start, as systemd does |
+//! | refusing manual start (`RefuseManualStart`, `X-OnlyManualStart`) | nothing, with a note |
+//!
+//! A unit that only a timer, socket or path triggers is wanted by no target: a change of it waits for its trigger.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::set::{Definition, Live, Origin, UnitSet, suffix_of};
+
+mod active;
+mod inactive;
+
+#[cfg(test)]
+#[rustfmt::skip] // a row of a table is one line
+mod tests;
+
+/// What is done to a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verb {
+    /// `StopUnit`, before anything is replaced: the old `ExecStop=` runs.
+    Stop,
+    /// `ReloadUnit`, after the daemon-reload.
+    Reload,
+    /// `RestartUnit`, after the daemon-reload.
+    Restart,
+    /// `StartUnit`, after the daemon-reload.
+    Start,
+}
+
+impl Verb {
+    /// Gives its name, as in `systemctl restart`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Stop => "stop",
+            Self::Reload => "reload",
+            Self::Restart => "restart",
+            Self::Start => "start",
+        }
+    }
+}
+
+/// One step on one unit, with its reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitAction {
+    /// The unit.
+    pub unit: String,
+    /// What is done.
+    pub verb: Verb,
+    /// Why: `[Service] ExecStart changed`.
+    pub reason: String,
+    /// Whether reports show it.
+    pub visible: bool,
+}
+
+/// A unit to which nothing is done, with the reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitNote {
+    /// The unit.
+    pub unit: String,
+    /// Why nothing is done.
+    pub reason: String,
+}
+
+/// What a switch does to the units, in the order of its fields.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UnitPlan {
+    /// Stopped under their old definitions, before files change.
+    pub stop: Vec<UnitAction>,
+    /// Whether systemd has to read the unit files again.
+    pub daemon_reload: bool,
+    /// Reloaded; see [`settle_reloads`].
+    pub reload: Vec<UnitAction>,
+    /// Restarted.
+    pub restart: Vec<UnitAction>,
+    /// Started.
+    pub start: Vec<UnitAction>,
+    /// What systemd restarts of itself along with `restart`; nothing to do, for the prediction.
+    pub along: Vec<UnitAction>,
+    /// Changed units that their definition keeps as they are ("NOT restarting").
+    pub skipped: Vec<UnitNote>,
+    /// Other remarks: what takes effect only later.
+    pub notes: Vec<UnitNote>,
+}
+
+/// What an interrupted run had still to do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Seeds {
+    /// To be started.
+    pub start: BTreeSet<String>,
+    /// To be restarted.
+    pub restart: BTreeSet<String>,
+    /// To be reloaded.
+    pub reload: BTreeSet<String>,
+    /// Whether the daemon-reload was still due.
+    pub daemon_reload: bool,
+}
+
+/// Choices that change the decision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Options {
+    /// Restart a changed socket, together with its service, where that service may be stopped.
+    pub restart_sockets: bool,
+    /// Start every active target anew, as NixOS does; this brings back what an administrator has stopped.
+    pub start_active_targets: bool,
+}
+
+/// A chosen action's reason and whether reports show it, by unit.
+type Chosen = BTreeMap<String, (String, bool)>;
+
+/// A decision in the making: what it looks at, and what it has chosen so far.
+pub(crate) struct Decision<'a> {
+    pub(crate) old: &'a UnitSet,
+    pub(crate) new: &'a UnitSet,
+    pub(crate) live: &'a Live,
+    pub(crate) options: Options,
+    /// For each unit, the units that pull it in.
+    pub(crate) old_edges: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) new_edges: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) stop: Chosen,
+    pub(crate) reload: Chosen,
+    pub(crate) restart: Chosen,
+    pub(crate) start: Chosen,
+    pub(crate) skipped: BTreeMap<String, String>,
+    pub(crate) notes: BTreeMap<String, String>,
+    /// Units that stop because another one is stopped.
+    pub(crate) dragged: BTreeSet<String>,
+}
+
+/// Decides what a switch from `old` to `new` does to the units of a host. Pure.
+///
+/// `seeds` is what an interrupted run left undone; units of it that `new` does not have are dropped.
+#[must_use]
+pub fn decide(
+    old: &UnitSet,
+    new: &UnitSet,
+    live: &Live,
+    seeds: &Seeds,
+    options: Options,
+) -> UnitPlan {
+    let mut decision = Decision {
+        old,
+        new,
+        live,
+        options,
+        old_edges: old.pulled_in_by(),
+        new_edges: new.pulled_in_by(),
+        stop: Chosen::new(),
+        reload: Chosen::new(),
+        restart: Chosen::new(),
+        start: Chosen::new(),
+        skipped: BTreeMap::new(),
+        notes: BTreeMap::new(),
+        dragged: BTreeSet::new(),
+    };
+    decision.plant(seeds);
+    for (name, unit) in &live.units {
+        if unit.is_active() && unit.following.is_empty() && unit.origin != Origin::Above {
+            decision.switch_active(name, unit);
+        }
+    }
+    decision.start_wanted();
+    decision.settle();
+    decision.bring_back();
+    decision.follow_starts();
+    let along = decision.restarted_along();
+    UnitPlan {
+        daemon_reload: seeds.daemon_reload || old != new,
+        stop: ordered(decision.stop, Verb::Stop),
+        reload: ordered(decision.reload, Verb::Reload),
+        restart: ordered(decision.restart, Verb::Restart),
+        start: ordered(decision.start, Verb::Start),
+        along: ordered(along, Verb::Restart),
+        skipped: noted(decision.skipped),
+        notes: noted(decision.notes),
+    }
+}
+
+impl Decision<'_> {
+    /// Takes over what an interrupted run left undone.
+    fn plant(&mut self, seeds: &Seeds) {
+        let why = || ("left undone by an interrupted run".to_owned(), true);
+        let here = |unit: &str| self.new.definition(unit).file().is_some();
+        // what was ours of it is gone, the distro's own unit goes on
+        let below = |unit: &str| {
+            let live = self.live.find(unit);
+            live.is_some_and(|(_, unit)| unit.is_active() && unit.origin == Origin::Below)
+        };
+        let plant = |set: &BTreeSet<String>, wanted: &dyn Fn(&str) -> bool| {
+            let wanted = set.iter().filter(|unit| wanted(unit));
+            wanted.map(|unit| (unit.clone(), why())).collect()
+        };
+        let reload = plant(&seeds.reload, &|unit| here(unit) || below(unit));
+        (self.start, self.restart) = (plant(&seeds.start, &here), plant(&seeds.restart, &here));
+        self.reload = reload;
+    }
+
+    /// Makes the four sets agree: a stop wins, then a restart, then a start, then a reload.
+    fn settle(&mut self) {
+        for unit in self.stop.keys() {
+            self.reload.remove(unit);
+            // the restart of an interrupted run, for a unit that is stopped and started, or that goes
+            self.restart.remove(unit);
+        }
+        let inactive = |unit: &String| !self.live.is_active(unit) && !self.stop.contains_key(unit);
+        let idle: Vec<String> = self
+            .restart
+            .keys()
+            .filter(|u| inactive(u))
+            .cloned()
+            .collect();
+        let fallen: Vec<String> = self
+            .reload
+            .keys()
+            .filter(|u| inactive(u))
+            .cloned()
+            .collect();
+        for unit in idle {
+            if let Some(why) = self.restart.remove(&unit) {
+                self.start.entry(unit).or_insert(why);
+            }
+        }
+        for unit in fallen {
+            if let Some(why) = self.reload.remove(&unit) {
+                self.start.entry(unit).or_insert(why);
+            }
+        }
+        for unit in self.restart.keys() {
+            self.reload.remove(unit);
+            self.start.remove(unit);
+        }
+        let (live, stop) = (self.live, &self.stop);
+        self.start.retain(|unit, (_, visible)| {
+            !*visible || !live.is_active(unit) || stop.contains_key(unit)
+        });
+        let refused: Vec<String> = self
+            .start
+            .keys()
+            .filter(|u| self.refuses_start(u))
+            .cloned()
+            .collect();
+        for unit in refused {
+            self.start.remove(&unit);
+            let why = "it is not started here, it refuses a manual start".to_owned();
+            self.notes.entry(unit).or_insert(why);
+        }
+        for unit in self.start.keys() {
+            self.reload.remove(unit);
+        }
+    }
+
+    /// Tells whether a unit may not be started by name.
+    pub(crate) fn refuses_start(&self, unit: &str) -> bool {
+        match self.new.definition(unit) {
+            Definition::Masked => true,
+            Definition::File(file) => file.refuses_manual_start() || file.only_manual_start(),
+            Definition::Foreign(file) => {
+                file.flag("Unit", "RefuseManualStart", self.live_refuses_start(unit))
+                    || file.only_manual_start()
+            }
+            Definition::Absent => self.live_refuses_start(unit),
+        }
+    }
+
+    fn live_refuses_start(&self, unit: &str) -> bool {
+        matches!(suffix_of(unit), "scope" | "device")
+            || self
+                .live
+                .find(unit)
+                .is_some_and(|(_, unit)| unit.refuses_manual_start)
+    }
+}
+
+/// Decides what becomes of reloads once the stops are done: a unit that is inactive by then is started instead, unless
+/// it refuses that. Gives the reloads that remain and the starts that join the others. Pure.
+#[must_use]
+pub fn settle_reloads(
+    plan: &UnitPlan,
+    new: &UnitSet,
+    now: &Live,
+) -> (Vec<UnitAction>, Vec<UnitAction>) {
+    let (reload, fallen): (Vec<_>, Vec<_>) = plan
+        .reload
+        .iter()
+        .cloned()
+        .partition(|action| now.is_active(&action.unit));
+    let start = fallen
+        .into_iter()
+        .filter(|action| {
+            let file = new.definition(&action.unit);
+            file.file()
+                .is_some_and(|f| !f.refuses_manual_start() && !f.only_manual_start())
+        })
+        .map(|action| UnitAction {
+            verb: Verb::Start,
+            reason: format!("{}, and it has been stopped meanwhile", action.reason),
+            ..action
+        })
+        .collect();
+    (reload, start)
+}
+
+/// Orders actions so that what triggers units comes before what is triggered, then by name.
+fn ordered(chosen: Chosen, verb: Verb) -> Vec<UnitAction> {
+    let mut actions: Vec<UnitAction> = chosen
+        .into_iter()
+        .map(|(unit, (reason, visible))| UnitAction {
+            unit,
+            verb,
+            reason,
+            visible,
+        })
+        .collect();
+    actions.sort_by_cached_key(|action| (rank(&action.unit, verb), action.unit.clone()));
+    actions
+}
+
+fn rank(unit: &str, verb: Verb) -> u8 {
+    match (suffix_of(unit), verb) {
+        // nothing may trigger a unit that is on its way down
+        ("timer" | "path" | "socket" | "automount", Verb::Stop) => 0,
+        ("slice", _) => 1,
+        ("mount" | "swap" | "automount", Verb::Start | Verb::Restart | Verb::Reload) => 2,
+        ("socket", _) => 3,
+        ("service", _) => 4,
+        ("mount" | "swap", Verb::Stop) => 6,
+        // timers and paths may fire at once, what they trigger comes first; targets conclude
+        ("path" | "timer", _) => 5,
+        _ => 7,
+    }
+}
+
+fn noted(notes: BTreeMap<String, String>) -> Vec<UnitNote> {
+    notes
+        .into_iter()
+        .map(|(unit, reason)| UnitNote { unit, reason })
+        .collect()
+}

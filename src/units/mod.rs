@@ -1,0 +1,11 @@
+//! Units of systemd: what a change asks of each, and carrying it out.
+
+pub mod apply;
+pub mod decide;
+pub mod file;
+pub mod observe;
+pub mod outcome;
+pub mod read;
+pub mod requests;
+pub mod set;
+pub mod users;

@@ -1,0 +1,189 @@
+//! The managers of logged-in and lingering users: each is switched by the rules of the system's, by a child process that
+//! runs as the user.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::host::process::Command;
+use crate::host::systemd::Systemd;
+use crate::units;
+use crate::units::apply::UnitSwitch;
+use crate::units::decide::{Seeds, UnitAction, UnitNote, UnitPlan, Verb};
+use crate::units::outcome::{JobResult, UnitOutcome};
+use crate::units::set::UnitSet;
+
+const MANAGED: &str = "/etc/systemd/user";
+const RUNTIME: &str = "/run/user";
+
+/// The hidden command by which this program runs as a user.
+pub const COMMAND: &str = "switch-user-manager";
+
+/// What a child is asked to do.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    old: UnitSet,
+    new: UnitSet,
+    unit_timeout: u64,
+}
+
+/// What became of one user's units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct UserOutcome {
+    /// How each job ended, in order.
+    pub jobs: Vec<JobResult>,
+    /// What became of the units.
+    pub units: UnitOutcome,
+    /// Changed units that their definition keeps as they are.
+    pub not_restarted: Vec<UnitNote>,
+    /// The last lines of the journal of each failed unit.
+    pub logs: BTreeMap<String, Vec<String>>,
+}
+
+/// A user whose manager runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserManager {
+    /// The user's name.
+    pub name: String,
+    uid: u32,
+    gid: u32,
+}
+
+/// Lists the users whose managers run.
+///
+/// # Errors
+/// When the runtime folders can't be read.
+pub fn running() -> Result<Vec<UserManager>> {
+    let mut managers = Vec::new();
+    let entries = match std::fs::read_dir(RUNTIME) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(managers),
+        other => other.with_context(|| format!("listing {RUNTIME}"))?,
+    };
+    for entry in entries {
+        let path = entry.with_context(|| format!("listing {RUNTIME}"))?.path();
+        let uid = path
+            .file_name()
+            .and_then(|n| n.to_str())
+            .and_then(|n| n.parse().ok());
+        let (Some(uid), true) = (uid, is_socket(&private_socket(&path))) else {
+            continue;
+        };
+        let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))
+            .with_context(|| format!("looking up the user {uid}"))?;
+        if let Some(user) = user {
+            managers.push(UserManager {
+                name: user.name,
+                uid,
+                gid: user.gid.as_raw(),
+            });
+        }
+    }
+    managers.sort_by_key(|m| m.uid);
+    Ok(managers)
+}
+
+fn private_socket(runtime: &Path) -> PathBuf {
+    runtime.join("systemd/private")
+}
+
+fn is_socket(path: &Path) -> bool {
+    // A folder that can't be looked into belongs to a user who is just leaving.
+    std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
+}
+
+/// Switches a user's manager from the old units to the new ones.
+///
+/// # Errors
+/// When the child can't be run or fails.
+pub fn switch(
+    manager: &UserManager,
+    old: &UnitSet,
+    new: &UnitSet,
+    timeout: Duration,
+) -> Result<UserOutcome> {
+    let request = Request {
+        old: old.clone(),
+        new: new.clone(),
+        unit_timeout: timeout.as_secs(),
+    };
+    let inner = || -> Result<UserOutcome> {
+        // The program's own file may be in a folder that the user can't enter; the kernel's link to it is enough.
+        let output = Command::new("/proc/self/exe")
+            .arg(COMMAND)
+            .as_user(manager.uid, manager.gid)
+            .env("XDG_RUNTIME_DIR", format!("{RUNTIME}/{}", manager.uid))
+            // Stops, reloads, restarts and starts may each take the time of one job; a user must not hold up the host.
+            .limit(timeout * 4 + Duration::from_secs(30))
+            .input(serde_json::to_vec(&request)?)
+            .output()?;
+        if output.code != Some(0) {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        serde_json::from_slice(&output.stdout).context("reading its answer")
+    };
+    inner().with_context(|| format!("switching the user manager of {}", manager.name))
+}
+
+/// The service of NixOS that runs a user's activation scripts: again with each switch, last.
+fn run_scripts(plan: &mut UnitPlan, new: &UnitSet) {
+    const UNIT: &str = "nixos-activation.service";
+    if !new.has_own_file(UNIT) {
+        return;
+    }
+    plan.start.retain(|action| action.unit != UNIT);
+    plan.start.push(UnitAction {
+        unit: UNIT.to_owned(),
+        verb: Verb::Start,
+        reason: "part of each switch of units of users".to_owned(),
+        visible: true,
+    });
+}
+
+/// Does, as a user, what the parent asks for on standard input, and answers on standard output.
+///
+/// # Errors
+/// When the manager can't be reached.
+pub fn serve() -> Result<()> {
+    let request: Request =
+        serde_json::from_reader(std::io::stdin()).context("reading the request")?;
+    let runtime =
+        std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
+    let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
+    let begun = crate::activation::apply::now();
+    let before = units::observe::read_live(&systemd, MANAGED)?;
+    let mut plan = units::decide::decide(
+        &request.old,
+        &request.new,
+        &before,
+        &Seeds::default(),
+        units::decide::Options::default(),
+    );
+    run_scripts(&mut plan, &request.new);
+    let mut switch = UnitSwitch {
+        systemd: &systemd,
+        plan,
+        new_units: &request.new,
+        before: &before,
+        timeout: Duration::from_secs(request.unit_timeout),
+        jobs: Vec::new(),
+    };
+    switch.stop(&mut |_, _| Ok(()))?;
+    // The files are in place already, whatever the definitions say.
+    systemd.reload()?;
+    switch.start(&mut |_, _| Ok(()))?;
+    let units = switch.judge()?;
+    let logs = crate::units::apply::read_logs(units.failed.keys(), "user-unit", begun);
+    let outcome = UserOutcome {
+        jobs: switch.jobs,
+        units,
+        not_restarted: switch.plan.skipped,
+        logs,
+    };
+    serde_json::to_writer(std::io::stdout(), &outcome).context("answering")
+}

@@ -1,0 +1,185 @@
+//! Killed at any moment, and run again.
+
+use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::cli::story::{Config, Test, Tree, assert_same};
+use crate::cli::strace::{Whose, has_strace, killed_at};
+
+/// The system calls between which a kill makes a difference.
+const WRITES: [&str; 6] = [
+    "write",
+    "renameat",
+    "unlinkat",
+    "symlinkat",
+    "mkdirat",
+    "fchmod",
+];
+
+/// A host with something of everything: to add, change, remove, keep, put back; a file that becomes a folder and back.
+fn host() -> Option<(Test, Config)> {
+    let t = Test::begin()?;
+    t.write("etc/replaced", "theirs\n")
+        .give("etc/replaced", 0o640, 33, 34);
+    t.write("etc/given-back", "theirs too\n");
+    t.write("etc/carried", "carried\n");
+    t.write("etc/hosts", "theirs, without an end");
+    t.write("etc/lines-go", "theirs\n");
+    let source = t.source("same", "same\n");
+    let same = Config::new().source("same", "0644", &source);
+    t.activate(
+        &same
+            .clone()
+            .copy("changed", "0644", "old\n")
+            .copy("edited", "0644", "old\n")
+            .link("goes/away", "old\n")
+            .copy("given-back", "0644", "ours\n")
+            .replacing()
+            .copy("carried", "0644", "ours\n")
+            .replacing()
+            .link("folder/inside", "old\n")
+            .field(
+                "blocks",
+                json!({ "hosts": "old\n", "lines-go": "old\n", "lines-edited": "old\n" }),
+            ),
+    );
+    let edited = t.read("etc/lines-edited").replace("old\n", "by hand\n");
+    t.write("etc/lines-edited", &edited);
+    t.write("etc/edited", "by hand\n");
+    let next = same
+        .copy("changed", "4755", "new\n")
+        .owned_by("web", "web")
+        .copy("edited", "0644", "new\n")
+        .link("added/here", "new\n")
+        .copy("replaced", "0644", "ours\n")
+        .replacing()
+        .link("carried/deep", "new\n")
+        .copy("folder", "0600", "new\n")
+        .field(
+            "blocks",
+            json!({ "hosts": "new\n", "lines-edited": "new\n", "lines-new": "new\n" }),
+        );
+    Some((t, next))
+}
+
+/// What the tree comes to, whenever it was written.
+fn content(tree: &Tree) -> BTreeMap<String, String> {
+    tree.iter()
+        .map(|(path, s)| (path.clone(), s.what.clone()))
+        .collect()
+}
+
+/// Brings the host to the state that `archive` holds.
+fn reset(t: &Test, archive: &std::path::Path) {
+    let script = "rm -rf \"$1\" && cp -a \"$2\" \"$1\"";
+    let status = Command::new("sh")
+        .args(["-euc", script, "sh"])
+        .arg(t.root())
+        .arg(archive)
+        .status();
+    assert!(status.unwrap().success());
+}
+
+fn archive(t: &Test) -> std::path::PathBuf {
+    let archive = t.beside("archive");
+    let status = Command::new("cp")
+        .arg("-a")
+        .arg(t.root())
+        .arg(&archive)
+        .status();
+    assert!(status.unwrap().success());
+    archive
+}
+
+#[test]
+fn every_write_may_be_the_last() {
+    if !has_strace() {
+        return;
+    }
+    let Some((t, next)) = host() else { return };
+    let archive = archive(&t);
+    let toplevel = t.build(&next);
+    let activate = ["activate".as_ref(), toplevel.as_os_str()];
+    t.run(&activate).exits(0);
+    let expected = content(&t.tree());
+    t.run(&["deactivate"]).exits(0);
+    let without = content(&t.tree());
+
+    let mut kills = 0;
+    for call in WRITES {
+        for number in 1.. {
+            reset(&t, &archive);
+            if !killed_at(&t, &toplevel, call, number, Whose::Everybodys) {
+                break;
+            }
+            // Either way is open: on, or back.
+            if number % 2 == 0 {
+                t.run(&activate).exits(0);
+                assert_same(&expected, &content(&t.tree()));
+            } else {
+                t.run(&["deactivate"]).exits(0);
+                assert_same(&without, &content(&t.tree()));
+            }
+            t.run(&["status"])
+                .exits(0)
+                .never_says("interrupted")
+                .never_says("drift");
+            kills += 1;
+        }
+    }
+    assert!(kills > 40, "only {kills} writes were found");
+}
+
+#[test]
+fn a_kill_is_told_by_status_and_plan() {
+    let Some((t, next)) = host() else { return };
+    if !has_strace() {
+        return;
+    }
+    let archive = archive(&t);
+    let toplevel = t.build(&next);
+    reset(&t, &archive);
+    // The first link is the state's own, made after the journal.
+    assert!(killed_at(&t, &toplevel, "symlinkat", 2, Whose::Everybodys));
+    t.run(&["status"]).exits(0).says("interrupted: activating");
+    t.run(&["plan".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .says("Resuming after an interruption");
+}
+
+#[test]
+fn killed_at_random_moments_it_ends_where_it_would_have() {
+    let Some(t) = Test::begin() else { return };
+    let mut config = Config::new();
+    for n in 0..150 {
+        config = config.copy(&format!("many/{}/{n}", n % 7), "0644", &format!("{n}\n"));
+    }
+    t.write("etc/many/3/3", "theirs\n");
+    let config = config.copy("many/3/3", "0644", "ours\n").replacing();
+    let archive = archive(&t);
+    let toplevel = t.build(&config);
+    let started = std::time::Instant::now();
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    let whole = started.elapsed();
+    let expected = content(&t.tree());
+    reset(&t, &archive);
+    for part in 1..=12 {
+        let mut child = t
+            .command(&["activate".as_ref(), toplevel.as_os_str()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Not a wait for anything: the moment of the kill.
+        std::thread::sleep(whole * part / 14);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        if part % 4 == 0 {
+            t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+            assert_same(&expected, &content(&t.tree()));
+            reset(&t, &archive);
+        }
+    }
+}

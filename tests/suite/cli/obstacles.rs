@@ -1,0 +1,160 @@
+//! A host that can't be changed just now: read-only, full, or busy.
+
+use std::fs;
+use std::path::Path;
+
+use crate::cli::story::{Config, Test, assert_same};
+
+/// Runs a script on a mount that the host does not see otherwise; it must be refused, and change nothing.
+fn refuses_isolated(t: &Test, toplevel: &Path, script: &str, names: &[&str]) {
+    let before = t.everything();
+    let Some(ran) = t.run_isolated(toplevel, script) else {
+        return;
+    };
+    let mut ran = ran.exits(1).says("hint:");
+    for name in names {
+        ran = ran.says(name);
+    }
+    assert_same(&before, &t.everything());
+}
+
+#[test]
+fn a_read_only_etc() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let mount = "mount --bind $root/etc $root/etc; mount -o remount,bind,ro $root/etc";
+    for command in ["plan", "activate"] {
+        let script = format!("{mount}; exec $run {command} $toplevel");
+        refuses_isolated(
+            &t,
+            &toplevel,
+            &script,
+            &["/etc is on a read-only file system"],
+        );
+    }
+}
+
+#[test]
+fn a_read_only_host() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let script = "mount --bind $root $root; mount -o remount,bind,ro $root; cd /; exec $run activate $toplevel";
+    refuses_isolated(&t, &toplevel, script, &["Read-only file system"]);
+}
+
+#[test]
+fn nothing_to_do_is_no_error_where_etc_is_read_only() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    let script = "mount --bind $root/etc $root/etc; mount -o remount,bind,ro $root/etc; exec $run activate $toplevel";
+    if let Some(ran) = t.run_isolated(&toplevel, script) {
+        ran.exits(0).says("No changes");
+    }
+}
+
+#[test]
+fn a_full_disk_is_seen_before_anything_is_changed() {
+    let Some(t) = Test::begin() else { return };
+    let big = "x".repeat(3 << 20);
+    let toplevel = t.build(
+        &Config::new()
+            .copy("small", "0644", "1\n")
+            .copy("zbig", "0644", &big),
+    );
+    for place in ["etc", "var/lib"] {
+        let script = format!(
+            "cp -a $root/{place} $root/copy; mount -t tmpfs -o size=2m none $root/{place}; \
+             cp -a $root/copy/. $root/{place}; rm -r $root/copy; exec $run activate $toplevel"
+        );
+        refuses_isolated(&t, &toplevel, &script, &["has not enough room"]);
+    }
+}
+
+#[test]
+fn a_backup_that_finds_no_room_stops_before_anything_is_changed() {
+    let Some(t) = Test::begin() else { return };
+    t.write("etc/big", &"x".repeat(3 << 20));
+    let toplevel = t.build(
+        &Config::new()
+            .copy("big", "0644", "small\n")
+            .replacing()
+            .copy("a", "0644", "1\n"),
+    );
+    let script = "mount -t tmpfs -o size=2m none $root/var/lib; exec $run activate $toplevel";
+    refuses_isolated(&t, &toplevel, script, &["has not enough room"]);
+}
+
+#[test]
+fn two_runs_at_once() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    fs::create_dir_all(t.path("var/lib/system-manager")).unwrap();
+    let lock = t.path("var/lib/system-manager/lock");
+    fs::write(&lock, "switch, process 4711\n").unwrap();
+    let file = fs::File::open(&lock).unwrap();
+    file.lock().unwrap();
+    for command in [
+        vec!["activate".as_ref(), toplevel.as_os_str()],
+        vec!["register".as_ref(), toplevel.as_os_str()],
+        vec!["deactivate".as_ref()],
+    ] {
+        t.refuses(
+            &command,
+            &[
+                "another activation is running",
+                "switch, process 4711",
+                "lock",
+                "hint: wait",
+            ],
+        );
+    }
+    // Looking is free.
+    t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
+    t.run(&["status"]).exits(0);
+    file.unlock().unwrap();
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+}
+
+#[test]
+fn a_program_that_the_host_lacks() {
+    let Some(t) = Test::begin() else { return };
+    let requirement = serde_json::json!([{
+        "path": "/usr/sbin/nginx", "package": "nginx", "install": { "debian": "nginx-light" },
+    }]);
+    let config = Config::new()
+        .copy("a", "0644", "1\n")
+        .field("hostRequirements", requirement);
+    t.refuses_config(
+        &config,
+        &[
+            "/usr/sbin/nginx",
+            "`nginx` needs it",
+            "apt-get install nginx-light",
+        ],
+    );
+    t.write("usr/sbin/nginx", "");
+    t.activate(&config);
+}
+
+#[test]
+fn options_without_effect_are_shown_and_refused_when_asked() {
+    let Some(t) = Test::begin() else { return };
+    let no_effect =
+        serde_json::json!([{ "option": "boot.loader.timeout", "definedIn": ["host.nix"] }]);
+    let config = Config::new()
+        .copy("a", "0644", "1\n")
+        .field("noEffect", no_effect);
+    let toplevel = t.build(&config);
+    for command in ["plan", "activate"] {
+        t.refuses(
+            &[command.as_ref(), "--strict".as_ref(), toplevel.as_os_str()],
+            &["boot.loader.timeout", "host.nix", "hint:"],
+        );
+    }
+    t.run(&["plan".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .says("No effect on this host")
+        .says("boot.loader.timeout");
+    t.activate(&config);
+}

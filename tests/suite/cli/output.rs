@@ -1,0 +1,155 @@
+//! What machines read: exit codes of plans, JSON, completions and the manual.
+
+use serde_json::json;
+
+use crate::cli::story::{Config, Test};
+
+#[test]
+fn the_exit_code_of_a_plan_says_whether_there_are_changes() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let detailed = [
+        "plan".as_ref(),
+        "--detailed-exitcode".as_ref(),
+        toplevel.as_os_str(),
+    ];
+    t.run(&detailed)
+        .exits(10)
+        .says("+ /etc/a")
+        .says("Plan: 1 to add, 0 to change, 0 to remove.");
+    t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    t.run(&detailed).exits(0).says("No changes");
+    t.run(&["plan", "--deactivate", "--detailed-exitcode"])
+        .exits(10)
+        .says("- /etc/a");
+    t.write("etc/b", "theirs\n");
+    let conflict = t.build(&Config::new().copy("b", "0644", "ours\n"));
+    t.run(&[
+        "plan".as_ref(),
+        "--detailed-exitcode".as_ref(),
+        conflict.as_os_str(),
+    ])
+    .exits(1);
+}
+
+#[test]
+fn json_is_versioned_and_alone_on_standard_output() {
+    let Some(t) = Test::begin() else { return };
+    t.write("etc/b", "theirs\n");
+    let config = Config::new()
+        .copy("a", "0644", "1\n")
+        .copy("b", "0644", "ours\n")
+        .replacing();
+    let toplevel = t.build(&config);
+    let plan = t
+        .run(&["--json".as_ref(), "plan".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .json();
+    assert_eq!(plan["version"], json!(1));
+    assert_eq!(plan["goal"]["activate"], json!(toplevel));
+    let verbs: Vec<_> = plan["files"]["writes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|w| &w["verb"])
+        .collect();
+    assert_eq!(verbs, [&json!("add"), &json!("change")]);
+
+    t.run(&["register".as_ref(), toplevel.as_os_str()]).exits(0);
+    let outcome = t.run(&["--json", "activate"]).exits(0).json();
+    assert_eq!(outcome["version"], json!(1));
+    assert_eq!(outcome["summary"]["add"], json!(1));
+    assert_eq!(outcome["summary"]["change"], json!(1));
+
+    t.write("etc/a", "edited\n");
+    let status = t.run(&["--json", "status"]).exits(0).json();
+    assert_eq!(status["version"], json!(1));
+    assert_eq!(status["active"], json!(toplevel));
+    assert_eq!(status["generation"], json!(1));
+    assert_eq!(status["drift"], json!({ "a": "changed" }));
+    assert!(status["backups"]["b"].is_string());
+
+    let refused = t.build(&Config::new().copy("os-release", "0644", "x\n"));
+    let plan = t
+        .run(&["--json".as_ref(), "activate".as_ref(), refused.as_os_str()])
+        .exits(1)
+        .json();
+    assert_eq!(plan["conflicts"][0]["subject"], json!("/etc/os-release"));
+}
+
+#[test]
+fn generations_are_listed_as_json() {
+    let Some(t) = Test::begin() else { return };
+    t.switch(&Config::new().copy("a", "0644", "1\n"));
+    t.switch(&Config::new().copy("a", "0644", "2\n"));
+    let list = t.run(&["--json", "generations"]).exits(0).json();
+    let generations = list["generations"].as_array().unwrap();
+    assert_eq!(list["version"], json!(1));
+    assert_eq!(generations.len(), 2);
+    assert_eq!(generations[1]["number"], json!(2));
+    assert_eq!(generations[1]["current"], json!(true));
+    assert_eq!(generations[0]["current"], json!(false));
+}
+
+#[test]
+fn quiet_says_only_the_result_and_colours_are_asked_for() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let plan = t.run(&[
+        "--color".as_ref(),
+        "always".as_ref(),
+        "plan".as_ref(),
+        toplevel.as_os_str(),
+    ]);
+    plan.exits(0).says("\x1b[32m");
+    let ran = t
+        .run(&["-q".as_ref(), "activate".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .never_says("\x1b[");
+    assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn completions_and_the_manual_are_printed() {
+    let Some(t) = Test::begin() else { return };
+    for shell in ["bash", "zsh", "fish"] {
+        t.run(&["completions", shell])
+            .exits(0)
+            .says("rollback-on-failure");
+    }
+    t.run(&["man"]).exits(0).says(".TH system-manager");
+}
+
+#[test]
+fn a_first_configuration_is_written_once() {
+    let Some(t) = Test::begin() else { return };
+    let folder = t.beside("new");
+    t.run(&["init".as_ref(), folder.as_os_str()])
+        .exits(0)
+        .says("system.nix");
+    assert!(
+        std::fs::read_to_string(folder.join("system.nix"))
+            .unwrap()
+            .contains("environment.etc")
+    );
+    t.run(&["init".as_ref(), folder.as_os_str()])
+        .exits(1)
+        .says("File exists")
+        .says("hint:");
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_error() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let mut child = t
+        .command(&["plan".as_ref(), toplevel.as_os_str()])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
+}

@@ -1,0 +1,267 @@
+//! Evaluates the flake offline, with a small stand-in for nixpkgs.
+//!
+//! The stand-in gives the embedded module library as `lib`, and packages that are never built. With a real one:
+//! `nix flake check --override-input nixpkgs path:/path/of/nixpkgs`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::needs::lacks_nix;
+use crate::nix_fixture::own_store;
+
+/// Settings under which every Nix gives the same, offline and without a daemon.
+const NIX_CONFIG: &str =
+    "build-users-group =\nsubstitute = false\nexperimental-features = nix-command flakes\n";
+
+/// What the flake takes from nixpkgs.
+const STAND_IN: &str = r#"
+{
+  outputs =
+    { self }:
+    let
+      lib = import ./lib;
+      packages =
+        system:
+        let
+          named = name: derivation {
+            inherit name system;
+            builder = "/none";
+          };
+        in
+        {
+          inherit lib;
+          busybox = named "busybox";
+          hello = named "hello";
+          rustPlatform.buildRustPackage =
+            args: named "${args.pname}-${args.version}" // { inherit (args) meta; };
+
+          # What runs machine tests.
+          cdrkit = named "cdrkit";
+          nix = named "nix";
+          qemu_kvm = named "qemu";
+          util-linux = named "util-linux";
+          python3.withPackages =
+            choose:
+            named "python-with-${
+              lib.concatStringsSep "-" (choose (lib.genAttrs [ "pytest" "pytest-timeout" "pytest-xdist" ] (n: n)))
+            }";
+          closureInfo = { rootPaths }: named "closure-of-${toString (builtins.length rootPaths)}";
+          fetchurl = { url, sha256 }: named "image-${sha256}" // { inherit url; };
+          runCommand =
+            name: env: script:
+            derivation (env // { inherit name system script; builder = "/none"; });
+        };
+    in
+    {
+      inherit lib;
+      legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] packages;
+    };
+}
+"#;
+
+/// The flake, its stand-in for nixpkgs and its template, each in a folder of its own.
+struct Flakes {
+    folder: tempfile::TempDir,
+}
+
+impl Flakes {
+    /// Copies what the flake consists of; the project's folder also holds build output.
+    fn copy() -> Result<Self> {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let flakes = Self {
+            folder: tempfile::tempdir()?,
+        };
+        let own = flakes.path("system-manager");
+        fs::create_dir(&own)?;
+        for part in [
+            "flake.nix",
+            "flake.lock",
+            "default.nix",
+            "Cargo.toml",
+            "Cargo.lock",
+            "modules",
+            "nixos-compat",
+            "examples",
+            "vm-tests",
+        ] {
+            copy(&project.join(part), &own)?;
+        }
+        let nixpkgs = flakes.path("nixpkgs");
+        fs::create_dir(&nixpkgs)?;
+        copy(&project.join("modules/lib"), &nixpkgs)?;
+        fs::write(nixpkgs.join("flake.nix"), STAND_IN)?;
+        Ok(flakes)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn url(&self, name: &str) -> String {
+        format!("path:{}", self.path(name).display())
+    }
+
+    /// Runs `nix` on the project's flake (`FLAKE` in the arguments), its input overridden, and gives its output.
+    fn own(&self, args: &[&str]) -> Result<String> {
+        self.nix(
+            args,
+            &self.url("system-manager"),
+            &[("nixpkgs", self.url("nixpkgs"))],
+        )
+    }
+
+    /// The same for the template's flake, whose inputs are the project's.
+    fn template(&self, args: &[&str]) -> Result<String> {
+        self.nix(
+            args,
+            &self.url("system-manager/examples/flake"),
+            &[
+                ("system-manager", self.url("system-manager")),
+                ("system-manager/nixpkgs", self.url("nixpkgs")),
+            ],
+        )
+    }
+
+    fn nix(&self, args: &[&str], flake: &str, inputs: &[(&str, String)]) -> Result<String> {
+        let mut command = Command::new("nix");
+        command
+            .arg("--store")
+            .arg(own_store("flake-store"))
+            .args(args.iter().map(|arg| arg.replace("FLAKE", flake)))
+            .args(["--no-write-lock-file", "--offline"])
+            .env("NIX_CONFIG", NIX_CONFIG)
+            .env("HOME", self.folder.path())
+            .current_dir(self.folder.path());
+        for (input, url) in inputs {
+            command.args(["--override-input", input, url]);
+        }
+        let output = command.output().context("running nix")?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "nix {args:?}:\n{stderr}");
+        Ok(String::from_utf8(output.stdout)? + &stderr)
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    let Output { status, stderr, .. } = Command::new("cp")
+        .arg("-r")
+        .args([from, to])
+        .output()
+        .context("running cp")?;
+    ensure!(
+        status.success(),
+        "copying {}: {}",
+        from.display(),
+        String::from_utf8_lossy(&stderr)
+    );
+    Ok(())
+}
+
+/// Says whether there is no Nix with flakes, and that the test is skipped for it.
+#[test]
+fn the_flake_shows_its_outputs_offline() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let shown = flakes.own(&["flake", "show", "FLAKE"])?;
+    for name in [
+        "machines-debian-12",
+        "machines-fedora-43",
+        "machines-ubuntu-24-04",
+        "example-hello",
+        "example-nginx",
+        "system-manager",
+        "overlays",
+        "nixosModules",
+        "A host that system-manager manages",
+    ] {
+        ensure!(shown.contains(name), "`{name}` is missing in:\n{shown}");
+    }
+    let check = flakes.own(&[
+        "eval",
+        "--raw",
+        "FLAKE#checks.aarch64-linux.example-nginx.drvPath",
+    ])?;
+    ensure!(check.contains("-system-manager-nginx.drv"), "{check}");
+    Ok(())
+}
+
+#[test]
+fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let eval = |attribute: &str, apply: &str| {
+        let installable = format!("FLAKE#{attribute}");
+        // A test of one's own is not part of the flake.
+        flakes.own(&["eval", "--raw", "--impure", &installable, "--apply", apply])
+    };
+    let pinned: serde_json::Value = serde_json::from_str(&fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/images/distros.json"),
+    )?)?;
+    let sha256 = pinned["ubuntu-24.04"]["sha256"]
+        .as_str()
+        .context("a hash")?;
+    let check = eval(
+        "checks.x86_64-linux.machines-ubuntu-24-04",
+        "check: builtins.seq check.drvPath check.script",
+    )?;
+    for part in ["--kind qemu", "-k \"qemu\"", "ubuntu-24.04=/", sha256] {
+        ensure!(check.contains(part), "`{part}` is missing in:\n{check}");
+    }
+
+    // A test of one's own, as a file or as what such a file has.
+    let case = flakes.path("system-manager/vm-tests/cases/switch.nix");
+    for test in ["file", "import file"] {
+        let script = eval(
+            "lib",
+            &format!(
+                r#"lib:
+                   let
+                     file = {};
+                     check = lib.runNixOSTest {{
+                       distro = "debian-13";
+                       test = {test};
+                     }};
+                   in builtins.seq check.drvPath (check.name + check.script)"#,
+                case.display()
+            ),
+        )?;
+        for part in ["nixos-test-switch-debian-13", ". nixos_test ", "debian-13="] {
+            ensure!(script.contains(part), "`{part}` is missing in:\n{script}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let eval = |attribute: &str| {
+        let installable = format!("FLAKE#systemConfigs.default.{attribute}");
+        flakes.template(&["eval", "--json", &installable])
+    };
+    let derivation = eval("drvPath")?;
+    ensure!(
+        derivation.contains("-system-manager-default.drv"),
+        "{derivation}"
+    );
+    let names = eval("config.system.build.manifest.packages.names")?;
+    ensure!(names.contains(r#"["hello"]"#), "{names}");
+    let activator = eval("activator")?;
+    ensure!(activator.contains("-system-manager-"), "{activator}");
+    let check = flakes.template(&["eval", "--raw", "FLAKE#checks.x86_64-linux.default.drvPath"])?;
+    ensure!(
+        check.contains("-nixos-test-host-ubuntu-24.04.drv"),
+        "{check}"
+    );
+    Ok(())
+}

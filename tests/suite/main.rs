@@ -1,0 +1,17 @@
+//! All integration tests, as one program.
+#![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+mod account_files;
+mod accounts;
+mod cli;
+mod compat;
+mod docs;
+mod eval;
+mod flake;
+mod guides;
+mod needs;
+mod nix_fixture;
+mod properties;
+mod tmpfiles;
+mod unit_differential;
+mod world;
