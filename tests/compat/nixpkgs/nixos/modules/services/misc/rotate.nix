@@ -1,4 +1,9 @@
-{ lib, config, ... }:
+{
+  lib,
+  config,
+  options,
+  ...
+}:
 {
   options.services.rotate = {
     enable = lib.mkEnableOption "rotation of logs";
@@ -21,7 +26,9 @@
     };
   };
   config = lib.mkIf config.services.rotate.enable {
-    systemd.services.rotate.after = [ "local-fs.target" ];
+    # What is a unit of NixOS alone, so that the two differ.
+    systemd.services.rotate.after =
+      lib.optional (!(options ? nixos-compat)) "syslog.target" ++ [ "local-fs.target" ];
     systemd.timers.rotate = {
       wantedBy = [ "timers.target" ];
       timerConfig.OnCalendar = "daily";
