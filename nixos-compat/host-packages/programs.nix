@@ -93,6 +93,10 @@ let
   };
 in
 {
+  age = usr "age" [
+    "age"
+    "age-keygen"
+  ];
   inherit bash;
   bashInteractive = bash;
   bzip2 = usr "bzip2" [ "bzip2" ];

@@ -383,7 +383,9 @@ def test_a_mail_is_sent_over_smtp_delivered_and_read_over_imap(host: NixosHost) 
     machine.fail(send("2526", "third"))
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, marks=pytest.mark.nixos_module(path)) for path in SERVICES])
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=pytest.mark.nixos_module(path.split()[0])) for path in SERVICES]
+)
 def test_service_answers_is_reconfigured_and_goes_away(host: NixosHost, path: str) -> None:
     machine, service = host.machine, SERVICES[path]
 
