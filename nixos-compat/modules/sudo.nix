@@ -90,6 +90,13 @@ let
 in
 {
   options.security.sudo = {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether the other options here are written. The distribution's sudo and its rules stay as they are.
+      '';
+    };
     extraRules = mkOption {
       type = types.listOf (types.submodule rule);
       default = [ ];
@@ -122,7 +129,7 @@ in
     };
   };
 
-  config = lib.mkMerge [
+  config = lib.mkIf cfg.enable (lib.mkMerge [
     (lib.mkIf hasWheel {
       users.groups.wheel = { };
       security.sudo.extraRules = lib.mkOrder 600 [
@@ -150,5 +157,5 @@ in
         fi
       '';
     })
-  ];
+  ]);
 }
