@@ -16,6 +16,7 @@ use crate::accounts::ids::{Getent, NoNss, Nss};
 use crate::accounts::observe::Linger;
 use crate::files::decide::Conflict;
 use crate::host::fs::Root;
+use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::manifest::Accounts;
 use crate::model::owners::Owners;
@@ -74,7 +75,7 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
     let observed = accounts::observe::observe_accounts(&path, desired, &record)
         .with_context(|| privilege_hint("reading the account databases"))?;
     let nss: Box<dyn Nss> = if root.is_live() {
-        Box::new(Getent(getent))
+        Box::new(Getent(getent::look_up))
     } else {
         Box::new(NoNss)
     };
@@ -195,21 +196,6 @@ fn privilege_hint(what: &str) -> String {
         what.to_owned()
     } else {
         format!("{what}\nhint: this must run as root, for example with sudo")
-    }
-}
-
-fn getent(database: &str, key: &str) -> Result<Option<String>, String> {
-    let output = Command::new("getent")
-        .args([database, key])
-        .output()
-        .map_err(|e| format!("{e:#}"))?;
-    match output.code {
-        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
-        Some(2) => Ok(None),
-        code => Err(format!(
-            "`getent {database} {key}`: {}",
-            crate::host::process::show_code(code)
-        )),
     }
 }
 

@@ -43,7 +43,7 @@ const STAND_IN: &str = r#"
           shellcheck = null;
           stdenv.cc = null;
           hello = named "hello";
-          rustPlatform.buildRustPackage =
+          pkgsStatic.rustPlatform.buildRustPackage =
             args:
             derivation {
               name = "${args.pname}-${args.version}";
@@ -130,11 +130,11 @@ impl Flakes {
         )
     }
 
-    /// The same for the template's flake, whose inputs are the project's.
-    fn template(&self, args: &[&str]) -> Result<String> {
+    /// The same for a template's flake, whose inputs are the project's.
+    fn template(&self, name: &str, args: &[&str]) -> Result<String> {
         self.nix(
             args,
-            &self.url("system-manager/examples/flake"),
+            &self.url(&format!("system-manager/examples/{name}")),
             &[
                 ("system-manager", self.url("system-manager")),
                 ("system-manager/nixpkgs", self.url("nixpkgs")),
@@ -288,7 +288,7 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     let flakes = Flakes::copy()?;
     let eval = |attribute: &str| {
         let installable = format!("FLAKE#systemConfigs.default.{attribute}");
-        flakes.template(&["eval", "--json", &installable])
+        flakes.template("flake", &["eval", "--json", &installable])
     };
     let derivation = eval("drvPath")?;
     ensure!(
@@ -308,5 +308,17 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
         check.contains("-nixos-test-host-ubuntu-24.04.drv"),
         "{check}"
     );
+    Ok(())
+}
+
+#[test]
+fn the_template_for_two_hosts_gives_a_toplevel() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let installable = "FLAKE#systemConfigs.default.config.system.build.manifest.units";
+    let units = flakes.template("flake-nixos", &["eval", "--json", installable])?;
+    ensure!(units.contains("greeting.service"), "{units}");
     Ok(())
 }
