@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::accounts;
 use crate::accounts::database::AccountFile;
 use crate::accounts::decide::{
-    AccountChange, AccountsPlan, Drift, HomeStep, Inputs, Observed, find_drift, no_accounts,
-    plan_accounts,
+    AccountChange, AccountsPlan, Drift, HomeStep, Inputs, Observed, Refusal, find_drift,
+    no_accounts, plan_accounts,
 };
 use crate::accounts::ids::{Getent, NoNss, Nss};
 use crate::accounts::observe::Linger;
@@ -45,6 +45,8 @@ pub struct Decided {
     pub conflicts: Vec<Conflict>,
     /// The ids as they will be.
     pub owners: Owners,
+    /// The passwd file as it is and as it will be; none where it was not looked at.
+    pub passwd: Option<(Vec<u8>, Vec<u8>)>,
     plan: AccountsPlan,
 }
 
@@ -69,6 +71,7 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
             report,
             conflicts: Vec::new(),
             owners: Owners::read(root)?,
+            passwd: None,
             plan: AccountsPlan::default(),
         });
     }
@@ -98,28 +101,34 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
             report.is_due = !plan.is_empty();
             let content = |file| plan.content(file, &observed).unwrap_or_default();
             let owners = Owners::parse(content(AccountFile::Passwd), content(AccountFile::Group));
+            let before = observed.files.get(&AccountFile::Passwd);
+            let passwd = before.map(|b| (b.clone(), content(AccountFile::Passwd).to_vec()));
             Ok(Decided {
                 report,
                 conflicts: Vec::new(),
                 owners,
+                passwd,
                 plan,
             })
         }
         Err(refusals) => Ok(Decided {
             report,
-            conflicts: refusals
-                .into_iter()
-                .map(|r| Conflict {
-                    subject: r.subject,
-                    cause: r.reason,
-                    remedy: r
-                        .hint
-                        .unwrap_or_else(|| "change the configuration".to_owned()),
-                })
-                .collect(),
+            conflicts: refusals.into_iter().map(conflict).collect(),
             owners: Owners::read(root)?,
+            passwd: None,
             plan: AccountsPlan::default(),
         }),
+    }
+}
+
+/// Turns a refusal into a conflict of the plan.
+#[must_use]
+pub fn conflict(refusal: Refusal) -> Conflict {
+    let change = || "change the configuration".to_owned();
+    Conflict {
+        subject: refusal.subject,
+        cause: refusal.reason,
+        remedy: refusal.hint.unwrap_or_else(change),
     }
 }
 
