@@ -42,7 +42,9 @@
           src = lib.cleanSourceWith {
             src = ./.;
             name = "system-manager-source";
-            filter = path: _type: lib.elem (lib.head (lib.splitString "/" (lib.removePrefix "${toString ./.}/" path))) parts;
+            filter =
+              path: _type:
+              lib.elem (lib.head (lib.splitString "/" (lib.removePrefix "${toString ./.}/" path))) parts;
           };
           cargoLock.lockFile = ./Cargo.lock;
           # The other tests want a Nix, a root of their own or machines: see CONTRIBUTING.md.

@@ -161,17 +161,20 @@ in
         assertion = builtins.length (builtins.attrNames sources) == 1;
         message =
           "system.autoUpgrade.enable needs exactly one of system.autoUpgrade.{flake,file,toplevel}"
-          + lib.optionalString (sources != { }) ", and has ${lib.concatStringsSep ", " (builtins.attrNames sources)}";
+          + lib.optionalString (
+            sources != { }
+          ) ", and has ${lib.concatStringsSep ", " (builtins.attrNames sources)}";
       }
     ];
     warnings =
       lib.optional (systemManager.activator == null)
         "system.autoUpgrade runs the toplevel's program, and this toplevel has none: pass `activator` to default.nix"
       ++ lib.concatLists (
-      lib.mapAttrsToList (
-        name: isSet: lib.optional isSet "system.autoUpgrade.${name} has no effect: the kernel is the distribution's"
-      ) unused
-    );
+        lib.mapAttrsToList (
+          name: isSet:
+          lib.optional isSet "system.autoUpgrade.${name} has no effect: the kernel is the distribution's"
+        ) unused
+      );
 
     systemd.services.system-manager-upgrade = {
       description = "Switch to the host's configuration of today";

@@ -14,7 +14,8 @@ let
       inherit description;
     };
   entries =
-    folder: lib.mapAttrs' (name: source: lib.nameValuePair "systemd/${folder}/${name}" { inherit source; });
+    folder:
+    lib.mapAttrs' (name: source: lib.nameValuePair "systemd/${folder}/${name}" { inherit source; });
 in
 {
   options.systemd = {

@@ -134,7 +134,7 @@ impl Flakes {
     fn template(&self, name: &str, args: &[&str]) -> Result<String> {
         self.nix(
             args,
-            &self.url(&format!("system-manager/examples/{name}")),
+            &self.url(&format!("system-manager/{name}")),
             &[
                 ("system-manager", self.url("system-manager")),
                 ("system-manager/nixpkgs", self.url("nixpkgs")),
@@ -288,7 +288,7 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     let flakes = Flakes::copy()?;
     let eval = |attribute: &str| {
         let installable = format!("FLAKE#systemConfigs.default.{attribute}");
-        flakes.template("flake", &["eval", "--json", &installable])
+        flakes.template("examples/flake", &["eval", "--json", &installable])
     };
     let derivation = eval("drvPath")?;
     ensure!(
@@ -299,11 +299,14 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     ensure!(names.contains(r#"["hello"]"#), "{names}");
     let activator = eval("activator")?;
     ensure!(activator.contains("-system-manager-"), "{activator}");
-    let check = flakes.template(&[
-        "eval",
-        "--raw",
-        "FLAKE#legacyPackages.x86_64-linux.test-on-ubuntu.drvPath",
-    ])?;
+    let check = flakes.template(
+        "flake",
+        &[
+            "eval",
+            "--raw",
+            "FLAKE#legacyPackages.x86_64-linux.test-on-ubuntu.drvPath",
+        ],
+    )?;
     ensure!(
         check.contains("-nixos-test-host-ubuntu-24.04.drv"),
         "{check}"
@@ -318,7 +321,7 @@ fn the_template_for_two_hosts_gives_a_toplevel() -> Result<()> {
     }
     let flakes = Flakes::copy()?;
     let installable = "FLAKE#systemConfigs.default.config.system.build.manifest.units";
-    let units = flakes.template("flake-nixos", &["eval", "--json", installable])?;
+    let units = flakes.template("examples/flake-nixos", &["eval", "--json", installable])?;
     ensure!(units.contains("greeting.service"), "{units}");
     Ok(())
 }
