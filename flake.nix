@@ -23,7 +23,8 @@
 
       package =
         pkgs:
-        pkgs.rustPlatform.buildRustPackage {
+        # With musl, and static: a toplevel's activator uses no C library of its target.
+        pkgs.pkgsStatic.rustPlatform.buildRustPackage {
           pname = "system-manager";
           inherit (api) version;
           src = lib.cleanSource ./.;

@@ -33,7 +33,7 @@ use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
-const CURRENT: &str = "var/lib/system-manager/current";
+pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
 const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.

@@ -1,6 +1,7 @@
 //! The machine: its file system, its service manager, its processes. The only rooms with effects of their own.
 
 pub mod fs;
+pub mod getent;
 pub mod process;
 pub mod selinux;
 pub mod systemd;

@@ -35,7 +35,7 @@ const STAND_IN: &str = r#"
           inherit lib;
           busybox = named "busybox";
           hello = named "hello";
-          rustPlatform.buildRustPackage =
+          pkgsStatic.rustPlatform.buildRustPackage =
             args: named "${args.pname}-${args.version}" // { inherit (args) meta; };
 
           # What runs machine tests.

@@ -26,32 +26,33 @@ let
     else
       [ value ];
 
-  setting = path: file: value: option: {
-    inherit
-      path
-      file
-      value
-      option
-      ;
+  # `tree` is the option, or null where there is none. What `value` is in the end is known of an option by itself, and
+  # not of one within a submodule.
+  setting = path: file: value: tree: isNested: {
+    inherit path file value;
+    option = tree;
+    isTrue =
+      if tree == null then
+        false
+      else if isNested then
+        lib.any (v: v == true) (discharge value)
+      else
+        tree.value or false == true;
   };
 
   follow =
-    file: path: tree: value:
+    isNested: file: path: tree: value:
     if isOption tree then
-      [ (setting path file value tree) ] ++ lib.optionals (isExtended tree) (inside file path tree value)
+      [ (setting path file value tree isNested) ]
+      ++ lib.optionals (isExtended tree) (inside file path tree value)
     else
-      lib.concatMap (
-        attrs:
-        lib.concatLists (
-          lib.mapAttrsToList (
-            name: v:
-            if tree ? ${name} then
-              follow file (path ++ [ name ]) tree.${name} v
-            else
-              [ (setting (path ++ [ name ]) file v null) ]
-          ) (lib.optionalAttrs (isAttrs attrs) attrs)
-        )
-      ) (discharge value);
+      below (
+        name: v:
+        if tree ? ${name} then
+          follow isNested file (path ++ [ name ]) tree.${name} v
+        else
+          [ (setting (path ++ [ name ]) file v null isNested) ]
+      ) value;
 
   # Follows the values of `attrsOf submodule`; in lists they have no name, and functions are not looked into.
   inside =
@@ -59,18 +60,19 @@ let
     let
       tree = option.type.getSubOptions path;
     in
+    below (name: follow true file (path ++ [ name ]) tree) value;
+
+  # What a function gives for each attribute of the sets that a definition stands for.
+  below =
+    f: value:
     lib.concatMap (
-      attrs:
-      lib.concatLists (
-        lib.mapAttrsToList (name: follow file (path ++ [ name ]) tree) (
-          lib.optionalAttrs (isAttrs attrs) attrs
-        )
-      )
+      attrs: lib.concatLists (lib.mapAttrsToList f (lib.optionalAttrs (isAttrs attrs) attrs))
     ) (discharge value);
 in
 {
   inherit discharge;
 
   # Gives each option that the modules set: its path, the option (null when there is none), the file, the value.
-  settings = { options, modules }: lib.concatMap (m: follow m.file [ ] options m.definitions) modules;
+  settingsOf =
+    { options, modules }: lib.concatMap (m: follow false m.file [ ] options m.definitions) modules;
 }

@@ -5,16 +5,25 @@
   # Whether a file's declarations are those of a module in force, or not of NixOS at all.
   acts,
   # Whether a file is a module that could be imported to make a setting work.
-  isRelevant,
+  isImportable,
   # The module that a file belongs to, when it is a part of one.
   ownerOf,
   # Services that the distribution runs itself.
   provided,
-  # What the modules set, see definitions.nix.
-  settings,
+  # All options, and the modules whose definitions count.
+  options,
+  modules,
 }:
 let
-  inherit (import ./definitions.nix { inherit lib; }) discharge;
+  inherit
+    (import ./settings.nix {
+      inherit lib;
+      isExtended = option: lib.any acts option.declarations && !(lib.all acts option.declarations);
+    })
+    discharge
+    settingsOf
+    ;
+  settings = settingsOf { inherit options modules; };
   dotted = lib.concatStringsSep ".";
 
   filesOf = s: map toString s.option.declarations;
@@ -28,37 +37,43 @@ let
 
   # Services that the distribution runs are not to be set up a second time.
   isProvided = name: lib.any (p: name == p || lib.hasPrefix "${p}." name) provided;
-  modulesOf = name: lib.filter isRelevant (map ownerOf (lib.concatMap filesOf byOption.${name}));
+  modulesOf = name: lib.filter isImportable (map ownerOf (lib.concatMap filesOf byOption.${name}));
   actionable = lib.filter (name: !(isProvided name) && modulesOf name != [ ]) (
     builtins.attrNames byOption
   );
 
   # A service that is switched on, while the module that would set it up is not there.
   isSwitch = name: lib.last (lib.head byOption.${name}).path == "enable";
-  isOn = name: (lib.head byOption.${name}).option.value or false == true;
+  isOn = name: lib.any (s: s.isTrue) byOption.${name};
   enabled = lib.filter (name: isSwitch name && isOn name) actionable;
   # What is set besides may be as vital, such as the pools of `services.phpfpm`.
   wanted = lib.filter (name: !(isSwitch name) || isOn name) actionable;
   short = file: lib.removeSuffix "/default.nix" (lib.removePrefix "${root}/" file);
+  definedIn = name: lib.unique (map (s: s.file) byOption.${name});
+
+  # Services that are switched on without their module.
+  missing = name: {
+    assertion = false;
+    message = ''
+      `${name}` is set in ${
+        lib.concatMapStringsSep ", " (f: "`${f}`") (definedIn name)
+      }, but the module that acts on it is not imported.
+        hint: add "''${modulesPath}/${short (lib.head (modulesOf name))}" to `imports`, or do without `nixos-compat.autoImport = false`'';
+  };
 in
 {
-  # Services that are switched on without their module: the option, and the module's file.
-  missing = lib.concatMap (
-    name:
-    map (file: {
-      option = name;
-      inherit file;
-      import = short file;
-      definedIn = lib.unique (map (s: s.file) byOption.${name});
-    }) (lib.take 1 (modulesOf name))
-  ) enabled;
-
   # The modules that would act on what is set.
   wanted = lib.unique (lib.concatMap (name: lib.take 1 (modulesOf name)) wanted);
 
-  # Options that are set and mean nothing here.
-  noEffect = lib.mapAttrsToList (option: same: {
-    inherit option;
-    definedIn = lib.unique (map (s: s.file) same);
-  }) byOption;
+  # Puts what was found where the user sees it.
+  module =
+    { config, ... }:
+    {
+      system-manager.noEffect = map (option: {
+        inherit option;
+        definedIn = definedIn option;
+      }) (builtins.attrNames byOption);
+
+      assertions = lib.optionals (!config.nixos-compat.autoImport) (map missing enabled);
+    };
 }

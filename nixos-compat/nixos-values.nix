@@ -4,6 +4,8 @@
   release,
   # Whether a NixOS module, by its path below `nixos/modules`, is there to declare options.
   isListed,
+  # Whether modules of NixOS are in force, besides those that always are.
+  usesModules,
 }:
 {
   config,
@@ -52,7 +54,7 @@ in
       );
 
       # The folder that is always there and always empty: the home of users that have none, a cage for servers.
-      systemd.tmpfiles.rules = [ "d /var/empty 0555 root root -" ];
+      systemd.tmpfiles.rules = lib.optional usesModules "d /var/empty 0555 root root -";
 
       # The age of a host's data is not known here: what is new starts as new.
       system.stateVersion = lib.mkOverride 1400 release;
@@ -69,7 +71,7 @@ in
       system.nixos.label = lib.mkDefault release;
     })
     # The distribution's Nix has its own users.
-    (lib.optionalAttrs (isListed "services/misc/nix-daemon.nix") {
+    (lib.optionalAttrs (isListed "services/system/nix-daemon.nix") {
       nix.nrBuildUsers = lib.mkDefault 0;
     })
     (lib.optionalAttrs (isListed "programs/ssh.nix") {

@@ -46,7 +46,6 @@ let
         "_module"
         "key"
         "disabledModules"
-        "require"
         "imports"
         "freeformType"
         "meta"
@@ -84,7 +83,7 @@ let
         else
           fileOf d
       ) (if isProperty m then [ ] else m.disabledModules or [ ]);
-      imports = if isProperty m then [ ] else m.imports or (m.require or [ ]);
+      imports = if isProperty m then [ ] else m.imports or [ ];
     };
 
   loadAll = parent: modules: lib.imap1 (load parent) modules;
