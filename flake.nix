@@ -18,6 +18,19 @@
         # A flake is pure: nothing of this machine, so that the target's system builds with nixpkgs's busybox.
         system = null;
         busybox = system: nixpkgs.legacyPackages.${system}.busybox;
+        buildTools =
+          system: with nixpkgs.legacyPackages.${system}; [
+            bash
+            coreutils
+            diffutils
+            findutils
+            gawk
+            gnugrep
+            gnused
+            gnutar
+            gzip
+            jq
+          ];
         activator = system: self.packages.${system}.default;
       };
 
