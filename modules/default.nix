@@ -3,7 +3,6 @@
   ./activation
   ./activation/user.nix
   ./assertions.nix
-  ./auto-upgrade.nix
   ./checks.nix
   ./environment.nix
   ./etc.nix
@@ -13,7 +12,6 @@
   ./packages.nix
   ./specialisation.nix
   ./system.nix
-  ./systemd/generators.nix
   ./systemd/packages.nix
   ./systemd/services.nix
   ./systemd/user.nix

@@ -14,7 +14,7 @@ use crate::activation::state::{self, State};
 use crate::blocks;
 use crate::files;
 use crate::files::decide::FileChange;
-use crate::host::fs::{Content, NewFile, Node, Root};
+use crate::host::fs::{NewFile, Node, Root};
 use crate::host::selinux;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
 use crate::model::manifest::Accounts;
@@ -97,6 +97,7 @@ pub fn apply(
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
     });
+    let warnings = activation.plan.accounts.warnings.clone();
     let mut run = Run {
         a: activation,
         begun: now(),
@@ -104,6 +105,8 @@ pub fn apply(
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
+        // What is decided again, when they are changed, may warn of something else.
+        warnings,
         tmpfiles: None,
         failed_scripts: Vec::new(),
     };
@@ -120,10 +123,6 @@ pub fn apply(
     })?);
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
-        if step.is_of_others() {
-            // They may have replaced the folder that was opened last.
-            run.a.root.forget_last();
-        }
         if let Err(error) = done {
             return Err(Stopped {
                 begun: run.journal.is_some(),
@@ -141,6 +140,7 @@ struct Run<'a> {
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
+    warnings: Vec<String>,
     tmpfiles: Option<String>,
     failed_scripts: Vec<FailedScript>,
 }
@@ -181,7 +181,8 @@ impl Run<'_> {
             Step::Accounts => {
                 root.sync()?;
                 let expected = self.a.accounts_expected;
-                accounts::apply::apply(root, self.a.accounts, expected, &self.a.plan.accounts)?;
+                let planned = &self.a.plan.accounts;
+                self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
                 self.a.state.accounts = true;
                 Ok(())
             }
@@ -269,18 +270,21 @@ impl Run<'_> {
                     gid,
                 },
                 Some(source),
-            ) => self.a.root.write_file(
-                &path,
-                &NewFile {
-                    content: Content::Source {
-                        path: source,
-                        sha256,
+            ) => {
+                let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
+                if crate::host::fs::sha256_of(content.as_slice())? != *sha256 {
+                    bail!("{source} has changed since the plan was made");
+                }
+                self.a.root.write_file(
+                    &path,
+                    &NewFile {
+                        content: &content,
+                        mode: *mode,
+                        uid: *uid,
+                        gid: *gid,
                     },
-                    mode: *mode,
-                    uid: *uid,
-                    gid: *gid,
-                },
-            ),
+                )
+            }
             _ => bail!("/etc/{} has nothing to be written", change.target),
         }
     }
@@ -301,6 +305,8 @@ impl Run<'_> {
             self.a.action,
             self.a.unit_timeout,
         );
+        // It may have changed what was looked at.
+        self.a.root.forget_last();
         if let Some(failed) = failed {
             self.failed_scripts.push(failed);
             return Ok(());
@@ -399,11 +405,14 @@ impl Run<'_> {
             root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
         }
         self.a.state.write(root)?;
-        // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-        let used = self.a.state.used_backups();
-        let backups = plan.files.changes().filter_map(|c| c.backup.as_ref());
-        for id in backups.filter(|id| !used.contains(id)) {
-            backups::discard(root, id)?;
+        for change in plan.files.changes() {
+            // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
+            if let (Some(id), false) = (
+                &change.backup,
+                self.a.state.uses_backup(change.backup.as_ref()),
+            ) {
+                backups::discard(root, id)?;
+            }
         }
         root.sync()?;
         match self.journal.take() {
@@ -454,6 +463,7 @@ impl Run<'_> {
             failed_scripts: self.failed_scripts,
             users: self.users,
             problems: self.problems,
+            warnings: self.warnings,
             tmpfiles: self.tmpfiles,
         }
     }
