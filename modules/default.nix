@@ -10,6 +10,7 @@
   ./manifest.nix
   ./nixpkgs.nix
   ./packages.nix
+  ./provenance.nix
   ./specialisation.nix
   ./system.nix
   ./systemd/packages.nix
