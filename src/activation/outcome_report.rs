@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::Goal;
-use crate::activation::report::{Color, Style, line};
+use crate::model::style::{Color, Style, line};
 
 /// Renders what an activation came to. Pure.
 #[must_use]

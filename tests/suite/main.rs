@@ -9,6 +9,7 @@ mod docs;
 mod eval;
 mod flake;
 mod guides;
+mod layers;
 mod needs;
 mod nix_fixture;
 mod properties;

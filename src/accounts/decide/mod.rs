@@ -20,6 +20,22 @@ pub(crate) mod homes;
 pub(crate) mod planner;
 pub(crate) mod users;
 
+/// What happens to accounts, as far as everyone may know it: the part of it that is in a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AccountsReport {
+    /// Accounts that come, change or go.
+    pub changes: Vec<AccountChange>,
+    /// Homes that are made or put right.
+    pub homes: Vec<HomeStep>,
+    /// Users whose lingering changes.
+    pub linger: BTreeMap<String, bool>,
+    /// What is odd, or not done as asked, and why.
+    pub warnings: Vec<String>,
+    /// Whether anything has to be done or remembered.
+    pub is_due: bool,
+}
+
 /// What was found on the host.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Observed {

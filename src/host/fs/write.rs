@@ -16,8 +16,9 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use sha2::{Digest, Sha256};
 
-use super::{Folder, READ_FLAGS, Root, hex, kind, lstat};
+use super::{Folder, READ_FLAGS, Root, kind, lstat};
 use crate::host::selinux;
+use crate::model::node::hex;
 
 /// A regular file that is to be written.
 pub struct NewFile<'a> {
