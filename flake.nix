@@ -23,7 +23,8 @@
 
       package =
         pkgs:
-        pkgs.rustPlatform.buildRustPackage {
+        # With musl, and static: a toplevel's activator uses no C library of its target.
+        pkgs.pkgsStatic.rustPlatform.buildRustPackage {
           pname = "system-manager";
           inherit (api) version;
           src = lib.cleanSource ./.;
@@ -78,7 +79,7 @@
         ];
       };
       images = lib.mapAttrs (_distro: row: machinePkgs.fetchurl { inherit (row) url sha256; }) (
-        lib.importJSON ./vm-tests/distros.json
+        lib.importJSON ./vm-tests/images/distros.json
       );
 
       # A derivation that runs a test in NixOS's form on a stock image; see docs/testing.md.
@@ -96,7 +97,7 @@
           forNixos ? false,
         }:
         let
-          built = import ./vm-tests/nixos {
+          built = import ./vm-tests/nixos_test {
             system-manager = api;
             inherit nixpkgs packages forNixos;
             file = test;

@@ -8,6 +8,7 @@ pub mod compat;
 pub mod files;
 pub mod host;
 pub mod model;
+pub mod nar;
 pub mod nix;
 pub mod scripts;
 pub mod store;

@@ -65,7 +65,7 @@ in
     check "machines-${distro}" program
       ''-m pytest -p no:cacheprovider --kind qemu --must-run --image "${distro}=${image}" -k "${only}"'';
 
-  # One test in NixOS's form, as `./nixos` has evaluated it, on the image of a distribution.
+  # One test in NixOS's form, as `./nixos_test` has evaluated it, on the image of a distribution.
   nixosTest =
     {
       name,
@@ -74,5 +74,5 @@ in
       image,
     }:
     check "nixos-test-${name}-${distro}" built
-      ''nixos_test.py ${built} --kind qemu --image "${distro}=${image}" -o "$report"'';
+      ''. nixos_test ${built} --kind qemu --image "${distro}=${image}" -o "$report"'';
 }

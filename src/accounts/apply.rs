@@ -8,11 +8,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::accounts;
 use crate::accounts::database::AccountFile;
 use crate::accounts::decide::{
-    AccountsPlan, Drift, Inputs, Observed, find_drift, no_accounts, plan_accounts,
+    AccountsPlan, Drift, Inputs, Observed, Refusal, find_drift, no_accounts, plan_accounts,
 };
 use crate::accounts::ids::{Getent, NoNss, Nss};
 use crate::accounts::observe::Linger;
 use crate::host::fs::Root;
+use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::conflict::Conflict;
 use crate::model::manifest::Accounts;
@@ -26,6 +27,8 @@ pub struct Decided {
     pub conflicts: Vec<Conflict>,
     /// The ids as they will be.
     pub owners: Owners,
+    /// The passwd file as it is and as it will be; none where it was not looked at.
+    pub passwd: Option<(Vec<u8>, Vec<u8>)>,
     plan: AccountsPlan,
 }
 
@@ -59,13 +62,14 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
             report,
             conflicts: Vec::new(),
             owners: read_owners(root)?,
+            passwd: None,
             plan: AccountsPlan::default(),
         });
     }
     let observed = accounts::observe::observe_accounts(&path, desired, &record)
         .with_context(|| privilege_hint("reading the account databases"))?;
     let nss: Box<dyn Nss> = if root.is_live() {
-        Box::new(Getent(getent))
+        Box::new(Getent(getent::look_up))
     } else {
         Box::new(NoNss)
     };
@@ -88,28 +92,34 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
             report.is_due = !plan.is_empty();
             let content = |file| plan.content(file, &observed).unwrap_or_default();
             let owners = Owners::parse(content(AccountFile::Passwd), content(AccountFile::Group));
+            let before = observed.files.get(&AccountFile::Passwd);
+            let passwd = before.map(|b| (b.clone(), content(AccountFile::Passwd).to_vec()));
             Ok(Decided {
                 report,
                 conflicts: Vec::new(),
                 owners,
+                passwd,
                 plan,
             })
         }
         Err(refusals) => Ok(Decided {
             report,
-            conflicts: refusals
-                .into_iter()
-                .map(|r| Conflict {
-                    subject: r.subject,
-                    cause: r.reason,
-                    remedy: r
-                        .hint
-                        .unwrap_or_else(|| "change the configuration".to_owned()),
-                })
-                .collect(),
+            conflicts: refusals.into_iter().map(conflict).collect(),
             owners: read_owners(root)?,
+            passwd: None,
             plan: AccountsPlan::default(),
         }),
+    }
+}
+
+/// Turns a refusal into a conflict of the plan.
+#[must_use]
+pub fn conflict(refusal: Refusal) -> Conflict {
+    let change = || "change the configuration".to_owned();
+    Conflict {
+        subject: refusal.subject,
+        cause: refusal.reason,
+        remedy: refusal.hint.unwrap_or_else(change),
     }
 }
 
@@ -186,21 +196,6 @@ fn privilege_hint(what: &str) -> String {
         what.to_owned()
     } else {
         format!("{what}\nhint: this must run as root, for example with sudo")
-    }
-}
-
-fn getent(database: &str, key: &str) -> Result<Option<String>, String> {
-    let output = Command::new("getent")
-        .args([database, key])
-        .output()
-        .map_err(|e| format!("{e:#}"))?;
-    match output.code {
-        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
-        Some(2) => Ok(None),
-        code => Err(format!(
-            "`getent {database} {key}`: {}",
-            crate::host::process::show_code(code)
-        )),
     }
 }
 

@@ -13,4 +13,5 @@ pub mod login_defs;
 pub mod observe;
 pub mod password;
 pub mod record;
+pub mod shells;
 pub mod sub_ids;

@@ -31,7 +31,7 @@ use crate::units::users::UserOutcome;
 use crate::{accounts, blocks, files, scripts, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
-const CURRENT: &str = "var/lib/system-manager/current";
+pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
 const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.

@@ -24,7 +24,7 @@ mod tests {
 
     #[test]
     fn recorded_runs_name_tests_that_are_there() {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/tests");
         let runs = super::parse_runs().unwrap();
         assert!(!runs.is_empty());
         for run in runs {

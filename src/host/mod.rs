@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod fs;
+pub mod getent;
 pub mod process;
 pub mod selinux;
 pub mod systemd;

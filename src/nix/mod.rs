@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
+use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
 
@@ -257,10 +258,7 @@ pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Comma
     let mut settings = String::new();
     let single_user = nix::unistd::geteuid().is_root()
         && !Path::new("/nix/var/nix/daemon-socket/socket").exists()
-        && nix::unistd::Group::from_name("nixbld")
-            .ok()
-            .flatten()
-            .is_none();
+        && !matches!(getent::look_up("group", "nixbld"), Ok(Some(_)));
     if single_user {
         settings.push_str("build-users-group =\n");
     }

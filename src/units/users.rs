@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::host::getent;
 use crate::host::process::Command;
 use crate::host::systemd::Systemd;
 use crate::model::job::Verb;
@@ -75,13 +76,11 @@ pub fn running() -> Result<Vec<UserManager>> {
         let (Some(uid), true) = (uid, is_socket(&private_socket(&path))) else {
             continue;
         };
-        let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))
-            .with_context(|| format!("looking up the user {uid}"))?;
-        if let Some(user) = user {
+        if let Some(user) = getent::user(uid)? {
             managers.push(UserManager {
                 name: user.name,
                 uid,
-                gid: user.gid.as_raw(),
+                gid: user.gid,
             });
         }
     }

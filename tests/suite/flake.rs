@@ -35,7 +35,7 @@ const STAND_IN: &str = r#"
           inherit lib;
           busybox = named "busybox";
           hello = named "hello";
-          rustPlatform.buildRustPackage =
+          pkgsStatic.rustPlatform.buildRustPackage =
             args: named "${args.pname}-${args.version}" // { inherit (args) meta; };
 
           # What runs machine tests.
@@ -202,7 +202,7 @@ fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
         flakes.own(&["eval", "--raw", "--impure", &installable, "--apply", apply])
     };
     let pinned: serde_json::Value = serde_json::from_str(&fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/distros.json"),
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("vm-tests/images/distros.json"),
     )?)?;
     let sha256 = pinned["ubuntu-24.04"]["sha256"]
         .as_str()
@@ -232,7 +232,7 @@ fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
                 case.display()
             ),
         )?;
-        for part in ["nixos-test-switch-debian-13", "nixos_test.py", "debian-13="] {
+        for part in ["nixos-test-switch-debian-13", ". nixos_test ", "debian-13="] {
             ensure!(script.contains(part), "`{part}` is missing in:\n{script}");
         }
     }

@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 7] = [
     &[
         "files", "blocks", "accounts", "tmpfiles", "units", "scripts",
     ],
-    &["nix", "compat"],
+    &["nix", "compat", "nar"],
     &["store"],
     &["host"],
     &["model"],
@@ -63,7 +63,8 @@ fn read_modules() -> BTreeMap<String, String> {
     let mut modules = BTreeMap::new();
     for file in files.into_iter().map(Result::unwrap) {
         let relative = file.path().strip_prefix(&src).unwrap().to_str().unwrap();
-        if relative.ends_with(".rs") && !relative.ends_with("tests.rs") {
+        let is_code = file.path().extension().is_some_and(|e| e == "rs");
+        if is_code && !relative.ends_with("tests.rs") {
             let text = fs::read_to_string(file.path()).unwrap();
             let end = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
             modules.insert(module_of(relative), text[..end].to_owned());
@@ -103,26 +104,24 @@ fn expand<'a>(
     line: usize,
     paths: &mut Vec<(usize, String)>,
 ) -> &'a str {
+    let end = rest
+        .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
+        .unwrap_or(rest.len());
+    path.push_str(&rest[..end]);
+    rest = &rest[end..];
+    let Some(mut inner) = rest.strip_prefix('{').filter(|_| path.ends_with("::")) else {
+        paths.push((line, path));
+        return rest;
+    };
     loop {
-        let end = rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':'))
-            .unwrap_or(rest.len());
-        path.push_str(&rest[..end]);
-        rest = &rest[end..];
-        let Some(mut inner) = rest.strip_prefix('{').filter(|_| path.ends_with("::")) else {
-            paths.push((line, path));
-            return rest;
-        };
-        loop {
-            inner = inner.trim_start_matches([' ', '\n', ',']);
-            if let Some(after) = inner.strip_prefix('}') {
-                return after;
-            }
-            let before = inner.len();
-            inner = expand(inner, path.clone(), line, paths);
-            if inner.len() == before {
-                return inner;
-            }
+        inner = inner.trim_start_matches([' ', '\n', ',']);
+        if let Some(after) = inner.strip_prefix('}') {
+            return after;
+        }
+        let before = inner.len();
+        inner = expand(inner, path.clone(), line, paths);
+        if inner.len() == before {
+            return inner;
         }
     }
 }

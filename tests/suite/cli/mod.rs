@@ -1,4 +1,5 @@
 //! The real program on a temporary root, as a stranger meets it.
+mod accounts;
 mod bad_input;
 mod blocks;
 mod compat;

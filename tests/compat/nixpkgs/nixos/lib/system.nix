@@ -33,7 +33,6 @@ let
       postStart = option types.lines "";
       path = option (types.listOf types.unspecified) [ ];
       serviceConfig = settings;
-      confinement.enable = option types.bool false;
     };
   };
   timer = {

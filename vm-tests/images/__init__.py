@@ -1,0 +1,1 @@
+"""What machines boot: stock images and built ones, as folders and as disks."""

@@ -1,0 +1,1 @@
+"""A test in NixOS's form, from Nix to the driver."""

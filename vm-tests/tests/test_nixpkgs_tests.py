@@ -1,0 +1,67 @@
+"""nixpkgs's own tests, unmodified, on Debian with its own programs; see docs/testing.md for those that can't pass.
+
+They need a nixpkgs from outside of the project: `NIXPKGS=/path/of/nixpkgs vm-tests/run test_nixpkgs_tests.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from program.host import VM_TESTS
+
+_IMAGE = "debian-12-more"
+_NIXPKGS = os.environ.get("NIXPKGS", "")
+
+# Those that pass with the tree of NixOS 20.09, as FILE or FILE:TEST.
+_TESTS = (
+    "babeld",
+    "env",
+    "incron",
+    "keepalived",
+    "memcached",
+    "mosquitto",
+    "mysql/mariadb-galera-mariabackup",
+    "mysql/mariadb-galera-rsync",
+    "mysql/mysql-backup",
+    "mysql/mysql-replication",
+    "nghttpx",
+    "nginx-pubhtml",
+    "nginx-variants:nginxStable",
+    "postgresql:postgresql_11-backup-all",
+    "postgresql:postgresql_12",
+    "prometheus-exporters:nginx",
+    "prometheus-exporters:node",
+    "prometheus-exporters:postgres",
+    "prometheus-exporters:redis",
+    "rabbitmq",
+    "redis",
+    "simple",
+    "sudo",
+    "switch-test",
+    "syncthing",
+    "tor",
+    "transmission",
+    "xandikos",
+    pytest.param("atd", marks=pytest.mark.slow),
+)
+
+
+@pytest.mark.parametrize("test", _TESTS)
+def test_of_nixpkgs_passes(tmp_path: Path, test: str) -> None:
+    if not _NIXPKGS:
+        pytest.skip("no nixpkgs at hand; run with: NIXPKGS=/path/of/nixpkgs vm-tests/run test_nixpkgs_tests.py")
+    name, _, chosen = test.partition(":")
+    file = Path(_NIXPKGS) / f"nixos/tests/{name}.nix"
+    if not file.exists():
+        pytest.skip(f"{_NIXPKGS} has no test {name}; the tree of NixOS 20.09 has it")
+    argv = [sys.executable, str(VM_TESTS), "nixos_test", str(file), "--nixpkgs", _NIXPKGS, "--for-nixos"]
+    options = ["--image", _IMAGE, "-o", str(tmp_path), *(["--test", chosen] if chosen else [])]
+    done = subprocess.run([*argv, *options], capture_output=True, text=True, timeout=600, check=False)
+    if done.returncode == 77:
+        pytest.skip(done.stderr.strip())
+    assert done.returncode == 0, done.stderr

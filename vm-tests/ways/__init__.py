@@ -1,0 +1,1 @@
+"""Other ways to run machines: the demo and the benchmarks."""
