@@ -1,7 +1,6 @@
 //! What is there: everything that the plan is decided from, read once and never changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -9,9 +8,9 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::state::State;
 use crate::files;
-use crate::files::decide::{Seen, Wanted};
+use crate::files::decide::{Seen, Wanted, node};
 use crate::files::wanted::{Desired, Want};
-use crate::host::fs::Root;
+use crate::host::fs::{Root, open_source};
 use crate::model::conflict::Conflict;
 use crate::model::manifest::{EtcMode, HostRequirement, Manifest};
 use crate::model::names::TargetPath;
@@ -57,7 +56,8 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
                 .insert(target.clone(), root.node(&target.in_etc())?);
         }
     }
-    for folder in state.files.folders.keys() {
+    let needed: BTreeSet<TargetPath> = desired.keys().flat_map(TargetPath::parents).collect();
+    for folder in state.files.folders.keys().filter(|f| !needed.contains(*f)) {
         seen.listings
             .insert(folder.clone(), root.list(&folder.in_etc())?);
     }
@@ -75,23 +75,7 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     ) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
-    let begun = state
-        .files
-        .entries
-        .iter()
-        .filter(|(_, f)| f.becoming.is_some());
-    let carrying = state
-        .files
-        .folders
-        .iter()
-        .filter(|(_, f)| f.backup.is_some());
-    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
-    let files = begun.map(|(t, _)| t).chain(carrying.map(|(t, _)| t));
-    for target in files.chain(blocks.map(|(t, _)| t)) {
-        if let Some(name) = root.find_leftover(&target.in_etc())? {
-            seen.leftovers.insert(target.clone(), name);
-        }
-    }
+    seen.leftovers = find_leftovers(root, &state, &seen)?;
     let settled = files::record::settle(&state.files, &seen);
     if settled != state.files {
         state.files = settled;
@@ -109,6 +93,33 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
         interrupted,
         family: read_family(root),
     })
+}
+
+/// Finds what an interrupted activation has left beside what it was making.
+fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<TargetPath, String>> {
+    let begun = state
+        .files
+        .entries
+        .iter()
+        .filter(|(_, f)| f.becoming.is_some());
+    let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
+    let folders = state
+        .files
+        .folders
+        .iter()
+        .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
+    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let targets = begun
+        .map(|(t, _)| t)
+        .chain(folders.map(|(t, _)| t))
+        .chain(blocks.map(|(t, _)| t));
+    let mut leftovers = BTreeMap::new();
+    for target in targets {
+        if let Some(name) = root.find_leftover(&target.in_etc())? {
+            leftovers.insert(target.clone(), name);
+        }
+    }
+    Ok(leftovers)
 }
 
 /// The remedy for what is missing in the store.
@@ -186,14 +197,16 @@ fn resolve_one(
     };
     let sha256 = match known {
         Some(Node::File { sha256, .. }) => sha256.clone(),
-        _ => File::open(source).and_then(sha256_of).with_context(|| {
-            let hint = if in_store {
-                INCOMPLETE
-            } else {
-                "the source of an entry must be there when it is activated"
-            };
-            format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
-        })?,
+        _ => open_source(&want.source)
+            .and_then(|file| Ok(sha256_of(file)?))
+            .with_context(|| {
+                let hint = if in_store {
+                    INCOMPLETE
+                } else {
+                    "the source of an entry must be there when it is activated"
+                };
+                format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
+            })?,
     };
     Ok(Ok(Node::File {
         sha256,
@@ -210,9 +223,9 @@ pub fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<C
         .host_requirements
         .iter()
         .filter(|r| {
-            let path = root.show(Path::new(r.path.as_str().trim_start_matches('/')));
-            // A link counts below another root, where its absolute target can't be followed.
-            !path.exists() && (root.is_live() || path.symlink_metadata().is_err())
+            // What can't be looked at can't be run either.
+            let found = root.stat_in_root(Path::new(r.path.as_str()));
+            !found.is_ok_and(|found| found.is_some())
         })
         .map(|r| Conflict {
             subject: r.path.to_string(),
@@ -237,8 +250,9 @@ fn install_command(requirement: &HostRequirement, family: &str) -> String {
 fn read_family(root: &Root) -> String {
     let text = ["etc/os-release", "usr/lib/os-release"]
         .iter()
-        .find_map(|p| std::fs::read_to_string(root.show(Path::new(p))).ok())
+        .find_map(|p| root.read_in_root(Path::new(p)).ok().flatten())
         .unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let value = |key: &str| {
         text.lines()
             .find_map(|l| l.strip_prefix(key))

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::activation::state_v1::StateV1;
 use crate::blocks::record::OwnedBlock;
 use crate::files::record::FilesRecord;
-use crate::host::fs::{NewFile, Root};
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::model::node::{Node, sha256_of};
 use crate::scripts::decide::ScriptRecord;
@@ -115,10 +115,11 @@ impl State {
         Ok(serde_json::to_vec(&StateV1::from(self.clone()))?)
     }
 
-    /// Says whether a backup still belongs to anything.
+    /// Returns the backups that still belong to anything.
     #[must_use]
-    pub fn uses_backup(&self, id: Option<&FileName>) -> bool {
-        self.files.uses_backup(id) || self.backups.saved.iter().any(|s| Some(&s.backup) == id)
+    pub fn used_backups(&self) -> BTreeSet<&FileName> {
+        let edits = self.backups.saved.iter().map(|s| &s.backup);
+        self.files.backups().chain(edits).collect()
     }
 
     /// Reads the state of a host; the default when there is none.
@@ -167,7 +168,7 @@ impl State {
         root.write_file(
             path,
             &NewFile {
-                content: &content,
+                content: Content::Bytes(&content),
                 mode: 0o600,
                 uid: 0,
                 gid: 0,

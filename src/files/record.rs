@@ -63,11 +63,11 @@ pub struct OwnedFolder {
 }
 
 impl FilesRecord {
-    /// Returns whether a file or folder that is owned has this backup.
-    #[must_use]
-    pub fn uses_backup(&self, id: Option<&FileName>) -> bool {
-        self.entries.values().any(|f| f.backup.as_ref() == id)
-            || self.folders.values().any(|f| f.backup.as_ref() == id)
+    /// Returns the backups that belong to files and folders that are owned.
+    pub fn backups(&self) -> impl Iterator<Item = &FileName> {
+        let files = self.entries.values().filter_map(|f| f.backup.as_ref());
+        let folders = self.folders.values().filter_map(|f| f.backup.as_ref());
+        files.chain(folders)
     }
 }
 

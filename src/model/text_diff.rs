@@ -3,7 +3,7 @@
 use similar::TextDiff;
 
 /// Longer contents are not compared: the plan is for reading.
-const LIMIT: usize = 256 * 1024;
+pub(crate) const LIMIT: usize = 256 * 1024;
 
 /// What stands in place of a difference that not everyone may read.
 pub(crate) const HIDDEN: &str = "(content not shown: not everyone may read it)\n";

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::record::{Origin, OwnedBlock};
 use crate::files::decide::{FilesPlan, Keep, KeepReason};
 use crate::files::record::OwnedFolder;
-use crate::host::fs::{NewFile, Root};
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
@@ -170,7 +170,7 @@ fn plan_block(
         (Node::File { .. } | Node::Absent, _) | (_, None) => {}
         _ => {
             return Err(conflict(
-                "is no regular file, and lines are to be added to it",
+                "is not a regular file, and lines are to be added to it",
                 "make it one, or drop the lines from the configuration",
             ));
         }
@@ -369,7 +369,7 @@ pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
         (Some(new), None) => {
             tracing::info!("writing /etc/{}", change.target);
             let (mode, uid, gid) = (0o644, 0, 0);
-            let content = &new;
+            let content = Content::Bytes(&new);
             root.write_file(
                 &path,
                 &NewFile {
