@@ -123,7 +123,8 @@ pub fn conflict(refusal: Refusal) -> Conflict {
     }
 }
 
-/// Carries out what was decided: under the locks, decides again, and goes on only if that comes to the same.
+/// Carries out what was decided: under the locks, decides again, and goes on only if that comes to the same. Returns what
+/// is odd, or not done as asked.
 ///
 /// # Errors
 /// When the accounts changed meanwhile, are locked by another program, or can't be written.
@@ -132,11 +133,14 @@ pub fn apply(
     desired: Option<&Accounts>,
     expected: bool,
     report: &AccountsReport,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let path = path_of(root);
     let lock = accounts::observe::lock_accounts(&path)?;
     let decided = decide(root, desired, expected)?;
-    if !decided.conflicts.is_empty() || decided.report.changes != report.changes {
+    let now = &decided.report;
+    let is_same =
+        now.changes == report.changes && now.homes == report.homes && now.linger == report.linger;
+    if !decided.conflicts.is_empty() || !is_same {
         bail!("the accounts have changed since the plan was made\nhint: run this again");
     }
     for change in &report.changes {
@@ -161,7 +165,7 @@ pub fn apply(
             }
         }
     }
-    Ok(())
+    Ok(decided.report.warnings)
 }
 
 /// Makes sure that no other program holds the account databases, before anything that depends on them is begun.
@@ -172,19 +176,41 @@ pub fn check_unlocked(root: &Root) -> Result<()> {
     accounts::observe::lock_accounts(&path_of(root)).map(drop)
 }
 
-/// Lists what somebody else changed in entries of this tool.
+/// What `status` says of accounts.
+#[derive(Debug, Clone, Default)]
+pub struct Overview {
+    /// How many users and groups are ours, or have fields that are.
+    pub managed: usize,
+    /// What somebody else changed in entries of this tool.
+    pub drift: Vec<Drift>,
+    /// What is not as the configuration says, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Reads what became of the accounts that a configuration wants.
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_drift(root: &Root, expected: bool) -> Result<Vec<Drift>> {
+pub fn read_overview(root: &Root, wanted: Option<&Accounts>, expected: bool) -> Result<Overview> {
     let path = path_of(root);
     let (record, _) = accounts::observe::read_record(&path, expected)?;
-    if record.owns_nothing() {
-        return Ok(Vec::new());
-    }
-    let observed: Observed = accounts::observe::observe_accounts(&path, &no_accounts(), &record)
-        .with_context(|| privilege_hint("reading the account databases"))?;
-    Ok(find_drift(&record, &observed))
+    let drift = if record.owns_nothing() {
+        Vec::new()
+    } else {
+        let observed: Observed =
+            accounts::observe::observe_accounts(&path, &no_accounts(), &record)
+                .with_context(|| privilege_hint("reading the account databases"))?;
+        find_drift(&record, &observed)
+    };
+    let decided = decide(root, wanted, expected)?;
+    let mut warnings = decided.report.warnings;
+    let refused = decided.conflicts.iter();
+    warnings.extend(refused.map(|c| format!("{}: {}", c.subject, c.cause)));
+    Ok(Overview {
+        managed: record.count(),
+        drift,
+        warnings,
+    })
 }
 
 fn path_of(root: &Root) -> PathBuf {

@@ -461,12 +461,15 @@ fn read_password_files(
         .values()
         .filter_map(|u| u.hashed_password_file.as_ref());
     let read = |path: &str| -> Result<String, String> {
-        let text = io::open_root(root)
+        let bytes = io::open_root(root)
             .and_then(|root| io::read_in_root(&root, Path::new(path)))
             .map_err(|error| format!("{error:#}"))?
             .ok_or_else(|| "it does not exist".to_owned())?;
-        let text = String::from_utf8(text).map_err(|error| error.to_string())?;
-        Ok(text.lines().next().unwrap_or_default().to_owned())
+        // Only the first line counts, and what is no text there is no hash.
+        let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(line)
+            .trim_end_matches('\r')
+            .to_owned())
     };
     paths
         .map(|path| (path.as_str().to_owned(), read(path.as_str())))

@@ -94,6 +94,7 @@ pub fn apply(
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
     });
+    let warnings = activation.plan.accounts.warnings.clone();
     let mut run = Run {
         a: activation,
         begun: now(),
@@ -101,6 +102,8 @@ pub fn apply(
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
+        // What is decided again, when they are changed, may warn of something else.
+        warnings,
         tmpfiles: None,
         failed_scripts: Vec::new(),
     };
@@ -140,6 +143,7 @@ struct Run<'a> {
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
+    warnings: Vec<String>,
     tmpfiles: Option<String>,
     failed_scripts: Vec<FailedScript>,
 }
@@ -180,7 +184,8 @@ impl Run<'_> {
             Step::Accounts => {
                 root.sync()?;
                 let expected = self.a.accounts_expected;
-                accounts::apply::apply(root, self.a.accounts, expected, &self.a.plan.accounts)?;
+                let planned = &self.a.plan.accounts;
+                self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
                 self.a.state.accounts = true;
                 Ok(())
             }
@@ -462,6 +467,7 @@ impl Run<'_> {
             failed_scripts: self.failed_scripts,
             users: self.users,
             problems: self.problems,
+            warnings: self.warnings,
             tmpfiles: self.tmpfiles,
         }
     }

@@ -40,6 +40,20 @@ pub struct AccountsReport {
     pub is_due: bool,
 }
 
+impl AccountsReport {
+    /// Counts the users and groups that come, change or go, also by their home or lingering alone.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let changed = self.changes.iter().map(|c| (c.subject, c.name.as_str()));
+        let others = self.homes.iter().map(|home| &home.user);
+        let others = others.chain(self.linger.keys());
+        let users = others.map(|name| (Subject::User, name.as_str()));
+        let all: BTreeSet<_> = changed.chain(users).collect();
+        let accounts = all.iter().filter(|(subject, _)| *subject != Subject::Shell);
+        accounts.count()
+    }
+}
+
 /// What was found on the host.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub struct Observed {
