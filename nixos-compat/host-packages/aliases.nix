@@ -15,6 +15,7 @@
     "gnupg24"
     "gnupg1"
   ];
+  man-db = [ "man" ];
   mariadb = [
     "mariadb_105"
     "mariadb_106"

@@ -67,6 +67,10 @@ let
     }
     // {
       inherit lib hostPackage hostPrograms;
+      stdenv = (if beneath == { } then (own final).stdenv else beneath.stdenv or { }) // {
+        inherit (build) shell;
+        shellDryRun = "${build.shell} -n -O extglob";
+      };
       # What runs in a build is no other than what runs on the target.
       buildPackages = final;
       # Files are called with what is here, and not with what is beneath.

@@ -57,6 +57,8 @@ SERVICES = {
         "11300",
         "11301",
         tcp("put 0 0 10 1\\r\\nx\\r\\nquit\\r\\n", "INSERTED"),
+        # systemd moves what Debian's package made, which the file system of a container does not do.
+        prepare="rmdir /var/lib/beanstalkd",
     ),
     "services/monitoring/prometheus/exporters.nix": Service(
         "prometheus-node-exporter.service",
@@ -173,10 +175,12 @@ SERVICES = {
           enableRootTrustAnchor = false;
           resolveLocalQueries = false;
           settings.server = { port = VALUE; local-data = "\\"host.test. A 10.1.2.3\\""; };
-        };""",
+        };
+        environment.etc."unbound/unbound.conf".replaceExisting = true;""",
         "5355",
         "5356",
         DNS,
+        complaints=("changed conffile: /etc/unbound/unbound.conf",),
     ),
     "services/networking/bind.nix": Service(
         "bind.service",
@@ -215,7 +219,7 @@ SERVICES = {
               olcModulePath = "/usr/lib/ldap";
               olcModuleLoad = "{0}back_mdb";
             };
-            "cn=schema".includes = [ "/etc/ldap/schema/core.ldif" ];
+            "cn=schema".includes = [ "/etc/ldap/schema/core.ldif" "/etc/ldap/schema/cosine.ldif" ];
             "olcDatabase={1}mdb".attrs = {
               objectClass = [ "olcDatabaseConfig" "olcMdbConfig" ];
               olcDatabase = "{1}mdb";
@@ -270,10 +274,12 @@ SERVICES = {
           anonymousUser = true;
           anonymousUserHome = "/srv/ftp-nixos";
           extraConfig = "listen_port=VALUE";
-        };""",
+        };
+        environment.etc."pam.d/vsftpd".replaceExisting = true;""",
         "2121",
         "2122",
         "curl --fail --silent --list-only ftp://localhost:VALUE/ | grep --quiet hello",
+        complaints=("changed conffile: /etc/pam.d/vsftpd",),
         prepare="mkdir --parents /srv/ftp-nixos && touch /srv/ftp-nixos/hello && chmod 555 /srv/ftp-nixos",
     ),
     "services/networking/git-daemon.nix": Service(
@@ -416,7 +422,8 @@ SERVICES = {
           extraFlags = [ "-x" ];
           extraConfig = "local stratum 3\\nallow 127.0.0.1\\nport VALUE";
         };
-        # Debian has its own configuration where the module has none; its unit has this name as an alias.
+        # A container may not set the clock; Debian's own unit has this name as an alias.
+        systemd.services.chronyd.unitConfig.ConditionCapability = lib.mkForce "CAP_NET_BIND_SERVICE";
         systemd.maskedUnits = [ "chrony.service" ];""",
         "123",
         "1123",
@@ -458,13 +465,15 @@ assert s.recv(48)[1] == 3
           settings.share = { path = "/srv/share"; "guest ok" = "yes"; };
         };
         systemd.tmpfiles.rules = [ "d /srv/share 0755 root root -" "f /srv/share/hello 0644 root root -" ];
-        environment.etc."samba/smb.conf".replaceExisting = true;
+        environment.etc = lib.genAttrs [ "samba/smb.conf" "pam.d/samba" ] (_: { replaceExisting = true; });
+        # Its package of Debian is not installed.
+        security.wrappers."mount.cifs".enable = false;
         # Debian's own.
         systemd.maskedUnits = [ "smbd.service" "nmbd.service" ];""",
         "4445",
         "4446",
         "smbclient --no-pass --port VALUE //localhost/share --command ls | grep --quiet hello",
-        complaints=("changed conffile: /etc/samba/smb.conf",),
+        complaints=("changed conffile: /etc/pam.d/samba",),
     ),
     "services/web-servers/varnish/default.nix": Service(
         "varnish.service",
