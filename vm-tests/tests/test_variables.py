@@ -11,7 +11,7 @@ from program.host import Host
 
 # What shells, systemd and PAM have a meaning for, each in the middle and at the end.
 PLAIN = {
-    "QUOTES": "a \"quoted\" 'word'\"",
+    "QUOTES": 'a "quoted" \'word\'"',
     "BACKQUOTES": "`id -un` and `",
     "BACKSLASH": "\\n is no newline \\",
     "LINES": "one\ntwo\n",
