@@ -17,6 +17,7 @@
   ./systemd/user.nix
   ./tmpfiles.nix
   ./toplevel.nix
+  ./users-foreign.nix
   ./users-ssh.nix
   ./users.nix
 ]

@@ -181,8 +181,6 @@ rec {
       passAsFile = [ "files" ];
     } "cat $(cat \"$filesPath\") > \"$out\"";
 
-  formats = beneath.formats or { } // import ./formats.nix { inherit lib writeText; };
-
   # Names that promise a check of what is written: that takes programs which a build has not.
   writers = beneath.writers or { } // {
     writeNginxConfig = writeText;

@@ -56,6 +56,10 @@ let
     // import ./builders.nix { inherit lib build beneath; }
     // {
       inherit lib hostPackage hostPrograms;
+      formats = import ./formats.nix {
+        inherit lib beneath;
+        pkgs = final;
+      };
       # Files are called with what is here, and not with what is beneath.
       callPackage = lib.callPackageWith final;
       callPackages = lib.callPackagesWith final;
