@@ -4,8 +4,10 @@
   nixpkgs,
   # The system that builds, or null for the target's own.
   system,
-  # Functions that give, for a system, the folder of a busybox and the activator in the store.
+  # Functions that give, for a system, the folder of a busybox, packages with bash and its like or null, and the
+  # activator in the store.
   busyboxFor,
+  buildToolsFor,
   activatorFor,
   shell,
   version,
@@ -77,10 +79,15 @@ let
       target = evaluation.config.nixpkgs.hostPlatform.system;
       builder = if system != null then system else target;
 
+      busybox = busyboxFor builder;
       build = import ./build.nix {
-        inherit lib shell;
+        inherit lib shell busybox;
         system = builder;
-        busybox = busyboxFor builder;
+        tools = import ./build-tools.nix {
+          inherit busybox;
+          system = builder;
+          packages = buildToolsFor builder;
+        };
       };
       hostPackage = import ../nixos-compat/host-packages/host-package.nix { inherit lib build; };
       hostPackages = import ../nixos-compat/host-packages { inherit lib build hostPackage; };

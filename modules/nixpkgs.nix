@@ -22,14 +22,18 @@ let
     # What a flake has evaluated already need not be evaluated again.
     if isPlain && systemManager.nixpkgs ? legacyPackages then
       systemManager.nixpkgs.legacyPackages.${system}
+    else if isNative then
+      import systemManager.nixpkgs {
+        inherit (cfg) config overlays;
+        localSystem = cfg.hostPlatform;
+      }
     else
-      import systemManager.nixpkgs (
-        {
-          inherit (cfg) config overlays;
-          localSystem = cfg.buildPlatform;
-        }
-        // lib.optionalAttrs (!isNative) { crossSystem = cfg.hostPlatform; }
-      );
+      # What runs in builds is the builder's, of packages by the same names.
+      (import systemManager.nixpkgs {
+        inherit (cfg) config overlays;
+        localSystem = cfg.buildPlatform;
+        crossSystem = cfg.hostPlatform;
+      }).__splicedPackages;
   given = if cfg.overlays == [ ] then cfg.pkgs else cfg.pkgs.appendOverlays cfg.overlays;
   pkgs =
     if isSet then

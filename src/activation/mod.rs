@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub mod journal;
+mod lost_shells;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts;
+use crate::accounts::apply::Decided;
 use crate::activation::apply;
 use crate::activation::journal::Interrupted;
+use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, PackagesChange, Plan};
 use crate::activation::state::{Active, State};
@@ -69,11 +71,11 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .unwrap_or_default();
     let observed = observe::read_host(root, &desired)?;
     let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
-    let accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
+    let mut accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
     let (wanted, mut conflicts) =
         observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
     let mut files = files::decide::plan_files(&wanted, &observed.state, &observed.seen);
-    conflicts.extend(accounts.conflicts);
+    conflicts.extend(std::mem::take(&mut accounts.conflicts));
     conflicts.append(&mut files.conflicts);
     let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
     conflicts.extend(more);
@@ -122,7 +124,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         tmpfiles,
         files,
         blocks,
-        accounts: accounts.report,
+        accounts: std::mem::take(&mut accounts.report),
         user_managers: Vec::new(),
         units: UnitPlan::default(),
         packages: packages_change(from.as_ref(), becomes.as_ref()),
@@ -151,13 +153,19 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units(&mut prepared, observed.interrupted)?;
     }
-    let plan = &mut prepared.plan;
-    if !plan.is_empty() {
-        let (bytes, count) = plan.room(root)?;
-        plan.conflicts
-            .extend(observe::obstacles(root, bytes, count)?);
+    if !prepared.plan.is_empty() {
+        let found = find_obstacles(root, &prepared.plan, &accounts)?;
+        prepared.plan.conflicts.extend(found);
     }
     Ok(prepared)
+}
+
+/// What only shows once the whole plan is there.
+fn find_obstacles(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
+    let mut found = lost_shells::find(root, plan, accounts)?;
+    let (bytes, count) = plan.room(root)?;
+    found.extend(observe::obstacles(root, bytes, count)?);
+    Ok(found)
 }
 
 /// A script that is not below this root can't be run there.

@@ -11,6 +11,9 @@ use crate::model::names::AbsolutePath;
 const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";
 
+/// The profile's link, which points at the current generation.
+pub(crate) const PROFILE: &str = "nix/var/nix/profiles/system-manager-profiles/system-manager";
+
 /// A numbered toplevel of the profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -27,6 +27,7 @@ in
 builtins.seq host.drvPath {
   etc = lib.mapAttrs (_name: textOf) (lib.filterAttrs (_name: e: e.enable) config.environment.etc);
   inherit (config.system-manager) blocks;
+  warnings = map shown config.warnings;
   units = lib.mapAttrs (_name: textOf) config.systemd.units;
   required = lib.listToAttrs (
     map (r: lib.nameValuePair r.path (r.install.debian or "?")) config.system.build.hostRequirements

@@ -697,6 +697,61 @@ fn refuses_what_would_lock_out_root_or_the_invoker() {
 }
 
 #[test]
+fn a_root_password_that_was_set_goes_the_way_it_came() {
+    let root = |hash: Option<&str>| User {
+        group: Some("root".to_owned()),
+        hashed_password: hash.map(str::to_owned),
+        is_system_user: true,
+        ..normal()
+    };
+    // Debian locks root with `*`.
+    let with = immutable(accounts([("root", root(Some("$6$a$b")))], []));
+    let without = [
+        no_accounts(),
+        accounts([("root", root(None))], []),
+        immutable(accounts([("root", root(None))], [])),
+        immutable(accounts([("root", root(Some("!")))], [])),
+        immutable(accounts([("alice", person("alice"))], [])),
+    ];
+    for (n, back) in without.iter().enumerate() {
+        let mut host = Host::load("debian12");
+        assert!(host.plan(&without[2]).unwrap().files.is_empty(), "{n}");
+        host.activate(&with);
+        let report = host.activate(back);
+        if back.users.get("root").is_none_or(|_| !back.mutable_users) {
+            let said = "warning: root will have no password any more, as before this tool came";
+            assert!(report.contains(said), "{n}: {report}");
+        }
+        host.activate(&no_accounts());
+        host.assert_as_at_the_start();
+    }
+    // Where root had a password, taking it away is our doing.
+    let mut host = Host::load("debian12");
+    host.edit(AccountFile::Shadow, "root:*:", "root:$y$j9T$rootpass:");
+    host.activate(&with);
+    let refusals = host.refusals(&immutable(accounts([("root", root(Some("!")))], [])));
+    assert!(
+        refusals.contains("root would have no password"),
+        "{refusals}"
+    );
+    host.activate(&no_accounts());
+    // What somebody sets meanwhile is root's, and no lock-out goes over it.
+    let mut host = Host::load("debian12");
+    host.activate(&with);
+    host.edit(AccountFile::Shadow, "root:$6$a$b:", "root:$y$own:");
+    let refusals = host.refusals(&immutable(accounts([("root", root(Some("!")))], [])));
+    assert!(
+        refusals.contains("root would have no password"),
+        "{refusals}"
+    );
+    let report = host.activate(&no_accounts());
+    assert!(
+        report.contains("somebody changed it since it was set"),
+        "{report}"
+    );
+}
+
+#[test]
 fn refuses_accounts_that_can_not_be_written() {
     let mut host = Host::load("debian12");
     host.file(AccountFile::Passwd)

@@ -3,6 +3,7 @@
 
 mod account_files;
 mod accounts;
+mod builders;
 mod cli;
 mod compat;
 mod docs;

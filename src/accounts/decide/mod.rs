@@ -16,8 +16,12 @@ use crate::accounts::password::SALT_BYTES;
 use crate::accounts::record::AccountsRecord;
 use crate::model::manifest::Accounts;
 
+mod give_ids;
+mod groups;
 pub(crate) mod homes;
+mod lock_out;
 pub(crate) mod planner;
+mod sub_ids;
 pub(crate) mod users;
 
 /// What was found on the host.
