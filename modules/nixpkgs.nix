@@ -119,9 +119,7 @@ in
 
   config = {
     # A host package is built by our own builder, whatever the packages are.
-    _module.args.pkgs = lib.mkOverride 900 (
-      (pkgs.__splicedPackages or pkgs) // { inherit (systemManager) hostPackage; }
-    );
+    _module.args.pkgs = lib.mkOverride 900 (pkgs // { inherit (systemManager) hostPackage; });
 
     system.build.nixpkgsVersion =
       if isSet then
