@@ -12,3 +12,4 @@ pub mod report;
 pub mod state;
 mod state_v1;
 pub mod status;
+pub mod why;
