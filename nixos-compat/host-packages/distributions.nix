@@ -5,6 +5,7 @@
     mariadb = "10.11";
     nginx = "1.22.1";
     openssh = "9.2";
+    openldap = "2.5";
     postgresql = "15";
     php = "8.2";
   };
@@ -13,6 +14,7 @@
     mariadb = "11.8";
     nginx = "1.26.3";
     openssh = "10.0";
+    openldap = "2.6";
     postgresql = "17";
     php = "8.4";
   };
@@ -21,6 +23,7 @@
     mariadb = "10.6";
     nginx = "1.18.0";
     openssh = "8.9";
+    openldap = "2.5";
     postgresql = "14";
     php = "8.1";
   };
@@ -29,6 +32,7 @@
     mariadb = "10.11";
     nginx = "1.24.0";
     openssh = "9.6";
+    openldap = "2.6";
     postgresql = "16";
     php = "8.3";
   };
@@ -37,6 +41,7 @@
     mariadb = "10.11";
     nginx = "1.28.0";
     openssh = "9.9";
+    openldap = "2.6";
     postgresql = "16";
     php = "8.4";
   };
@@ -45,6 +50,7 @@
     mariadb = "10.11";
     nginx = "1.28.0";
     openssh = "10.0";
+    openldap = "2.6";
     postgresql = "18";
     php = "8.4";
   };

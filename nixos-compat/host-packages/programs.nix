@@ -237,9 +237,9 @@ in
     "/usr/bin/gawk"
     "/usr/bin/awk"
   ];
-  gettext = usr "gettext" [
-    "gettext"
-    "msgfmt"
+  gettext = named "gettext-base" "gettext" [
+    "/usr/bin/gettext"
+    "/usr/bin/gettext.sh"
   ];
   getent = essential (usr "libc-bin" [ "getent" ]);
   git = usr "git" [ "git" ];

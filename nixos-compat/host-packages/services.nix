@@ -186,7 +186,7 @@ let
       debian = "slapd";
       fedora = "openldap-servers";
     };
-    version = "2.5";
+    version = distribution.openldap;
   };
 
   redis =

@@ -211,7 +211,7 @@ ROOT_IMAGES = {
     "debian-12-servers": RootImage("bookworm", (*_BASE, *_SERVERS)),
     "debian-12-x11": RootImage("bookworm", (*_BASE, "x11-utils", "xvfb")),
     # A Nix for all users, and what modules of secrets decrypt with.
-    "debian-12-nix": RootImage("bookworm", (*_BASE, "age", "nix-bin", "nix-setup-systemd")),
+    "debian-12-nix": RootImage("bookworm", (*_BASE, "age", "gettext-base", "nix-bin", "nix-setup-systemd")),
     # What a distribution does not have: installed as its makers say.
     "debian-12-salt": RootImage(
         "bookworm", (*_BASE, "gcc", "libc6-dev", "python3-dev", "python3-venv"), ("salt==3008.3",)

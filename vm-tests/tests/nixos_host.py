@@ -29,8 +29,9 @@ class NixosHost(Host):
         """Takes the modules' paths below `nixos/modules`, and the distribution that the machine has."""
         super().__init__(machine, folder)
         paths = " ".join(f'"${{modulesPath}}/{path}"' for path in modules)
+        imports = f"imports = [ {paths} ];" if modules else ""
         self._header = (
-            f"{{ config, lib, modulesPath, pkgs, ... }}: {{ imports = [ {paths} ];\n"
+            f"{{ config, lib, modulesPath, pkgs, ... }}: {{ {imports}\n"
             f'nixos-compat = {{ hostPackages.enable = true; distribution = "{distribution}"; }};\n'
         )
         self.distribution = distribution

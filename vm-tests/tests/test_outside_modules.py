@@ -80,7 +80,8 @@ def test_agenix_decrypts_with_the_age_of_the_distribution_before_units_start(hos
 
 HOME = """
   imports = [ CHECKOUT/nixos ];
-  users.users.alice = { isNormalUser = true; };
+  # Debian lets this group use its Nix.
+  users.users.alice = { isNormalUser = true; extraGroups = [ "nix-users" ]; };
   home-manager.users.alice = {
     home.stateVersion = "24.11";
     manual.manpages.enable = false;
