@@ -1,4 +1,8 @@
 //! Parses the command line, runs the command, sets the exit code.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door reads what is named on the command line"
+)]
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -35,7 +39,7 @@ pub(crate) fn main() -> ExitCode {
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
     }
-    let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(error));
+    let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
         // The plan is of the host as it was before.
@@ -65,7 +69,7 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
-fn refuse(error: clap::Error) -> ! {
+fn refuse(error: &clap::Error) -> ! {
     const ELSEWHERE: [(&str, &str); 9] = [
         ("apply", "switch"),
         ("boot", "register"),
@@ -227,14 +231,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
             apply,
             rollback_on_failure,
         } => {
-            let saved = match given.as_deref().map(read_given) {
-                Some(Given::Built(path)) if !path.is_dir() => Some(read_plan(&path)?),
-                _ => None,
-            };
-            let goal = match &saved {
-                Some(plan) => plan.goal.clone(),
-                None => Goal::Activate(build(given.as_deref(), &source)?),
-            };
+            let (goal, saved) = switch_goal(given.as_deref(), &source)?;
             let how = How {
                 register: true,
                 rollback_on_failure,
@@ -317,6 +314,17 @@ fn print_manual(command: Option<&str>) -> Result<()> {
         .render(&mut text)
         .context("rendering the manual page")?;
     print(String::from_utf8_lossy(&text).trim_end())
+}
+
+/// Returns what a switch goes to, with the saved plan that it is given.
+fn switch_goal(given: Option<&Path>, args: &SourceArgs) -> Result<(Goal, Option<Plan>)> {
+    if let Some(Given::Built(path)) = given.map(read_given)
+        && !path.is_dir()
+    {
+        let saved = read_plan(&path)?;
+        return Ok((saved.goal.clone(), Some(saved)));
+    }
+    Ok((Goal::Activate(build(given, args)?), None))
 }
 
 /// Returns the toplevel that is given, or builds the configuration that is given or named by the flags.

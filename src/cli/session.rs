@@ -1,6 +1,11 @@
 //! Commands on a root, from the plan to what is printed of it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door writes what is named on the command line"
+)]
 
 use crate::model::time;
+use crate::store::toplevel::read_manifest;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -15,7 +20,6 @@ use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::systemd::Event;
-use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::generations;
@@ -83,7 +87,7 @@ impl Session {
     }
 
     pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
-        Manifest::read(Path::new(toplevel.as_str()))?;
+        read_manifest(Path::new(toplevel.as_str()))?;
         let _lock = commands::lock(&self.root, "register", Patience::Refuse)?;
         let number = generations::register(&self.root, toplevel)?.number;
         print(&format!("generation {number}: {toplevel}"))?;
