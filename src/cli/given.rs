@@ -1,5 +1,6 @@
 //! What a command is given without a flag: a configuration's file, a flake, a toplevel, or a saved plan.
 
+#![expect(clippy::disallowed_methods, reason = "looks at what a path names")]
 use std::path::{Path, PathBuf};
 
 use crate::nix::Source;
