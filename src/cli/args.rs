@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::activation::prepare::How;
+use crate::cli::remote_args::RemoteArgs;
 
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
 ///
@@ -63,6 +64,10 @@ pub struct Global {
     /// Log warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+
+    /// On which other hosts, and how.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// When to use colours.
@@ -258,8 +263,8 @@ Examples:
   system-manager switch --file system.nix --rollback-on-failure
   system-manager switch --file system.nix --root /mnt   # the files only, for a later boot")]
     Switch {
-        /// A plan that `plan --out` saved
-        #[arg(value_name = "PLAN", conflicts_with_all = ["file", "flake", "nixpkgs"])]
+        /// A plan that `plan --out` saved, or a toplevel that is built already
+        #[arg(value_name = "PLAN|TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
         plan: Option<PathBuf>,
         /// Where the configuration comes from.
         #[command(flatten)]
@@ -322,6 +327,18 @@ Examples:
     Generations,
     /// Show what is managed, what was changed by hand, and what is unfinished
     Status,
+    /// Remove what arrived from other machines and nothing needs any more
+    ///
+    /// On a host without Nix. What is active, a generation, a run under way, a link in the folders of Nix's roots, or a
+    /// process needs stays, with all that it refers to. Where there is Nix, its own `nix-collect-garbage` does this.
+    Gc {
+        /// Say what would go, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Forget all generations before but the last N
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+    },
     /// Show which modules of NixOS work here, or what a configuration would be on NixOS
     ///
     /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
@@ -383,6 +400,18 @@ Examples:
         /// The program
         program: PathBuf,
     },
+    /// Answer another machine on standard input and output
+    #[command(hide = true, name = crate::remote::agent::COMMAND)]
+    Agent,
+    /// Carry out what another machine asked for
+    #[command(hide = true, name = crate::remote::runs::COMMAND)]
+    CarryOutRun {
+        /// The run
+        run: String,
+    },
+    /// Return to what the host was, unless another machine confirms its run in time
+    #[command(hide = true, name = crate::remote::confirm::COMMAND)]
+    AwaitConfirmation,
     /// Switch the manager of the user who runs this, as the activation asks on standard input
     #[command(hide = true, name = crate::units::users::COMMAND)]
     SwitchUserManager,

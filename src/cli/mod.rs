@@ -4,6 +4,8 @@ pub mod args;
 pub mod commands;
 pub mod nixos;
 pub(crate) mod print;
+pub mod remote;
+pub mod remote_args;
 mod run;
 pub(crate) mod session;
 

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::activation::plan::{Goal, Plan};
@@ -12,10 +12,11 @@ use crate::cli;
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::nixos::Action;
+use crate::cli::remote_args::RemoteArgs;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
-use crate::{nix, units};
+use crate::{nix, remote, units};
 use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
 
@@ -46,6 +47,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(End::Failed | End::ScriptsFailed) => ExitCode::from(UNITS_FAILED),
         Ok(End::RolledBack) => ExitCode::from(ROLLED_BACK),
         Ok(End::Changes) => ExitCode::from(CHANGES),
+        Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
             print_error(&error);
             ExitCode::from(REFUSED)
@@ -67,6 +69,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         color: ColorChoice::Auto,
         verbose: 0,
         quiet: false,
+        remote: RemoteArgs::default(),
     });
     let ended = cli::nixos::parse_action(arguments.get(1..).unwrap_or_default())
         .and_then(|action| Ok((action, cli::nixos::own_toplevel(&arguments[0])?)))
@@ -77,6 +80,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         Ok(End::Refused | End::RolledBack) => ExitCode::from(REFUSED),
         Ok(End::ScriptsFailed) => ExitCode::from(ACTIVATION_FAILED),
         Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
+        Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
             print_error(&error);
             ExitCode::from(REFUSED)
@@ -155,6 +159,15 @@ fn use_color(choice: ColorChoice, terminal: bool) -> bool {
 }
 
 fn run(cli: Cli) -> Result<End, Failure> {
+    if cli.global.remote.is_given() {
+        return cli::remote::run(cli);
+    }
+    if let Some(option) = cli.global.remote.without_host() {
+        return Err(anyhow::anyhow!(
+            "{option} is for other hosts\nhint: name one with --target-host"
+        )
+        .into());
+    }
     let global = cli.global;
     let path = global.root.as_deref().unwrap_or(Path::new("/"));
     let session = Session {
@@ -195,10 +208,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
             apply,
             rollback_on_failure,
         } => {
+            let (built, plan): (Option<PathBuf>, _) = match plan {
+                Some(path) if path.is_dir() => (Some(path), None),
+                other => (None, other),
+            };
             let saved = plan.as_deref().map(read_plan).transpose()?;
-            let goal = match &saved {
-                Some(plan) => plan.goal.clone(),
-                None => Goal::Activate(build(&source)?),
+            let goal = match (&saved, built) {
+                (Some(plan), _) => plan.goal.clone(),
+                (None, Some(path)) => Goal::Activate(commands::toplevel_path(&path)?),
+                (None, None) => Goal::Activate(build(&source)?),
             };
             let how = How {
                 register: true,
@@ -226,6 +244,10 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Rollback { to, apply } => session.rollback(to, &apply),
         Command::Generations => session.generations(),
         Command::Status => session.status(),
+        Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
+        Command::Agent => done(remote::agent::serve(&session.root)),
+        Command::CarryOutRun { run } => done(remote::agent::carry_out(&session.root, &run)),
+        Command::AwaitConfirmation => done(remote::confirm::await_confirmation(&session.root)),
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
         Command::Completions { shell } => {
@@ -250,6 +272,10 @@ fn run(cli: Cli) -> Result<End, Failure> {
             Ok(End::Done)
         }
     }
+}
+
+fn done(result: Result<()>) -> Result<End, Failure> {
+    result.map(|()| End::Done).map_err(Failure::Before)
 }
 
 fn init(folder: &Path) -> Result<End, Failure> {

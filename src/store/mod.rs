@@ -3,3 +3,4 @@
 pub mod backups;
 pub mod generations;
 pub mod lock;
+pub mod pending;
