@@ -224,6 +224,9 @@ fn targets(args: &RemoteArgs) -> Result<Vec<Target>> {
     Ok(targets)
 }
 
+/// The name of a host, and its system.
+type Identity = (String, String);
+
 /// What is the same for all hosts.
 struct Deployer {
     task: Task,
@@ -231,7 +234,7 @@ struct Deployer {
     own: Program,
     confirm: Option<u64>,
     /// What was built for hosts of a name and a system, or for any.
-    built: Mutex<BTreeMap<Option<(String, String)>, Arc<Built>>>,
+    built: Mutex<BTreeMap<Option<Identity>, Arc<Built>>>,
 }
 
 impl Deployer {

@@ -7,8 +7,6 @@ use std::process::ExitCode;
 
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare;
-use crate::activation::report::Style;
-use crate::cli;
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::nixos::Action;
@@ -16,7 +14,8 @@ use crate::cli::remote_args::RemoteArgs;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
-use crate::{nix, remote, units};
+use crate::model::style::Style;
+use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
 
@@ -177,7 +176,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
             color: use_color(global.color, std::io::stdout().is_terminal()),
         },
     };
-    match cli.command {
+    run_here(&session, cli.command)
+}
+
+fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
+    match command {
+        Command::Agent | Command::CarryOutRun { .. } | Command::AwaitConfirmation => {
+            serve_remote(&session.root, &command)?;
+            Ok(End::Done)
+        }
         Command::Build { source } => {
             print(build(&source)?.as_str())?;
             Ok(End::Done)
@@ -208,16 +215,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
             apply,
             rollback_on_failure,
         } => {
-            let (built, plan): (Option<PathBuf>, _) = match plan {
-                Some(path) if path.is_dir() => (Some(path), None),
-                other => (None, other),
-            };
-            let saved = plan.as_deref().map(read_plan).transpose()?;
-            let goal = match (&saved, built) {
-                (Some(plan), _) => plan.goal.clone(),
-                (None, Some(path)) => Goal::Activate(commands::toplevel_path(&path)?),
-                (None, None) => Goal::Activate(build(&source)?),
-            };
+            let (goal, saved) = goal_of_switch(plan, &source)?;
             let how = How {
                 register: true,
                 rollback_on_failure,
@@ -245,9 +243,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Generations => session.generations(),
         Command::Status => session.status(),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
-        Command::Agent => done(remote::agent::serve(&session.root)),
-        Command::CarryOutRun { run } => done(remote::agent::carry_out(&session.root, &run)),
-        Command::AwaitConfirmation => done(remote::confirm::await_confirmation(&session.root)),
+        Command::Why { name } => session.why(&name),
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
         Command::Completions { shell } => {
@@ -274,8 +270,25 @@ fn run(cli: Cli) -> Result<End, Failure> {
     }
 }
 
-fn done(result: Result<()>) -> Result<End, Failure> {
-    result.map(|()| End::Done).map_err(Failure::Before)
+/// Does what this host's part is when another machine works on it.
+fn serve_remote(root: &Root, command: &Command) -> Result<()> {
+    match command {
+        Command::CarryOutRun { run } => remote::agent::carry_out(root, run),
+        Command::AwaitConfirmation => remote::confirm::await_confirmation(root),
+        _ => remote::agent::serve(root),
+    }
+}
+
+/// Returns what is to be switched to: a saved plan, a toplevel, or what a source gives.
+fn goal_of_switch(given: Option<PathBuf>, source: &SourceArgs) -> Result<(Goal, Option<Plan>)> {
+    Ok(match given {
+        Some(path) if path.is_dir() => (Goal::Activate(commands::toplevel_path(&path)?), None),
+        Some(path) => {
+            let plan = read_plan(&path)?;
+            (plan.goal.clone(), Some(plan))
+        }
+        None => (Goal::Activate(build(source)?), None),
+    })
 }
 
 fn init(folder: &Path) -> Result<End, Failure> {

@@ -1,5 +1,6 @@
 //! Commands on a root, from the plan to what is printed of it.
 
+use crate::model::time;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -7,18 +8,19 @@ use crate::activation::apply::Progress;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
-use crate::activation::report::{self, Style};
-use crate::activation::{journal, outcome_report, status};
+use crate::activation::report;
+use crate::activation::state::State;
+use crate::activation::{journal, outcome_report, status, why};
 use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::systemd::Event;
 use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
+use crate::model::style::Style;
 use crate::remote::host::show_bytes;
 use crate::store::generations;
 use crate::store::pending::Pending;
-use crate::units::apply::progressive;
 use crate::{closure, compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -47,6 +49,14 @@ struct Generations<'a> {
     /// Format version.
     version: u32,
     generations: &'a [generations::Generation],
+}
+
+/// What `why --json` prints.
+#[derive(Serialize)]
+struct Answers<'a> {
+    /// Format version.
+    version: u32,
+    answers: &'a [why::Answer],
 }
 
 impl Session {
@@ -163,6 +173,25 @@ impl Session {
         } else {
             format!("{paths} paths have gone, {bytes}")
         })?;
+        Ok(End::Done)
+    }
+
+    pub(crate) fn why(&self, name: &str) -> Result<End, Failure> {
+        let state = State::read(&self.root)?;
+        let answers = why::read(&self.root, &state, name)?;
+        if answers.is_empty() {
+            return Err(Failure::Before(anyhow::anyhow!(
+                "{name}: nothing of what is active here has this name\nhint: a path begins with `/`, and a unit ends in .service or its kind; `system-manager status` lists what is active"
+            )));
+        }
+        if self.json {
+            print_json(&Answers {
+                version: 1,
+                answers: &answers,
+            })?;
+        } else {
+            print(why::render(&answers).trim_end())?;
+        }
         Ok(End::Done)
     }
 
@@ -318,7 +347,7 @@ impl Session {
             print(&format!(
                 "{mark} {:>4}  {}  {}",
                 g.number,
-                report::render_time(g.time),
+                time::render_time(g.time),
                 g.toplevel
             ))?;
         }
@@ -358,7 +387,7 @@ fn tell(progress: &Progress<'_>, terminal: bool) {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         eprint!(
             "\r\x1b[K{} {}, {} s",
-            progressive(*verb),
+            verb.progressive(),
             names.join(", "),
             since.as_secs()
         );

@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 
 use super::info::{PathInfo, StorePath, parse, render};
 use super::{FOLDER, is_of_nix};
-use crate::host::fs::{NewFile, Root, sha256_of};
+use crate::host::fs::{Content, NewFile, Root};
 use crate::host::process::Command;
+use crate::model::node::sha256_of;
 
 const FILE: &str = "nix/var/system-manager/paths";
 const LOAD_DB: &str = "nix/var/system-manager/load-db";
@@ -68,7 +69,7 @@ impl Database {
             root.write_file(
                 Path::new(path),
                 &NewFile {
-                    content: content.as_bytes(),
+                    content: Content::Bytes(content.as_bytes()),
                     mode: 0o644,
                     uid: 0,
                     gid: 0,
@@ -174,8 +175,8 @@ mod tests {
             references: references.iter().cloned().collect(),
         };
         let a = info('a', &[]);
-        let b = info('b', &[a.path.clone()]);
-        let c = info('c', &[b.path.clone()]);
+        let b = info('b', std::slice::from_ref(&a.path));
+        let c = info('c', std::slice::from_ref(&b.path));
         Database {
             paths: [a, b, c].into_iter().map(|i| (i.path.clone(), i)).collect(),
         }

@@ -13,8 +13,9 @@ use super::database::Database;
 use super::info::StorePath;
 use super::receive::remove_tree;
 use super::{Holding, folder, hold, is_of_nix};
-use crate::activation::state::{self, State};
+use crate::activation::state::State;
 use crate::host::fs::Root;
+use crate::store;
 use crate::store::generations;
 
 /// Folders of links that keep what they lead to, with all below them.
@@ -94,7 +95,7 @@ fn roots(root: &Root) -> Result<BTreeSet<StorePath>> {
     }
     // What is recorded of files, of a run that goes on, was interrupted or waits to be confirmed: each path in there is
     // needed. A run that has ended needs nothing.
-    for file in walk(&root.show(Path::new(state::FOLDER)))? {
+    for file in walk(&root.show(Path::new(store::FOLDER)))? {
         let has_ended = file.with_file_name("ended.json").exists();
         let is_record = file.extension().is_some_and(|e| e == "json") || file.ends_with("journal");
         if is_record && !has_ended {

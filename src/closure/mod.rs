@@ -71,7 +71,7 @@ fn lock(root: &Root, file: &str, how: FlockArg) -> Result<Hold> {
 /// # Errors
 /// When that can't be seen.
 pub fn is_of_nix(root: &Root) -> Result<bool> {
-    Ok(root.node(Path::new(NIX_DATABASE))? != crate::host::fs::Node::Absent)
+    Ok(root.node(Path::new(NIX_DATABASE))? != crate::model::node::Node::Absent)
 }
 
 /// Returns the folder of the store.

@@ -13,10 +13,11 @@ use super::frame::{self, CHUNK, Kind};
 use super::message::{Answer, Ended, Request};
 use super::runs::{Run, Said, own_program};
 use super::{confirm, runs};
-use crate::activation::state;
 use crate::closure::info::PathInfo;
 use crate::closure::receive::Receiver;
-use crate::host::fs::{Root, sha256_of};
+use crate::host::fs::Root;
+use crate::model::node::sha256_of;
+use crate::store;
 
 /// The hidden command.
 pub const COMMAND: &str = "agent";
@@ -241,8 +242,7 @@ fn install(root: &Root) -> Result<PathBuf> {
     let own = fs::read_link("/proc/self/exe").context("finding this program's own file")?;
     let inner = || -> Result<PathBuf> {
         let sha256 = sha256_of(fs::File::open("/proc/self/exe")?)?;
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        store::make_folder(root)?;
         root.make_folder(Path::new(FOLDER), 0o755)?;
         let folder = root.show(Path::new(FOLDER));
         let path = folder.join(&sha256);

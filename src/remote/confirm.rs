@@ -8,9 +8,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use super::runs::{Changes, Run, State, detach, own_program};
-use crate::activation::state::{self, State as Active};
-use crate::host::fs::{NewFile, Node, Root};
+use crate::activation::state::State as Active;
+use crate::host::clock::now;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::AbsolutePath;
+use crate::model::node::Node;
+use crate::store;
 use crate::store::generations;
 use crate::store::lock::Lock;
 use crate::store::pending::{self, Pending};
@@ -60,7 +63,7 @@ fn write_boot_unit(root: &Root, program: &Path) -> Result<()> {
     root.write_file(
         Path::new(BOOT_UNIT),
         &NewFile {
-            content: text.as_bytes(),
+            content: Content::Bytes(text.as_bytes()),
             mode: 0o644,
             uid: 0,
             gid: 0,
@@ -97,7 +100,7 @@ pub fn open_window(root: &Root) -> Result<Option<u64>> {
     let Some(mut pending) = Pending::read(root)? else {
         return Ok(None);
     };
-    let deadline = pending::now() + pending.window;
+    let deadline = now() + pending.window;
     pending.deadline = Some(deadline);
     pending.write(root)?;
     Ok(Some(deadline))
@@ -141,7 +144,7 @@ pub fn await_confirmation(root: &Root) -> Result<()> {
         tracing::error!(
             "returning to what was before the run {} failed {ATTEMPTS} times; see {}",
             pending.run,
-            root.show(Path::new(state::FOLDER)).display()
+            root.show(Path::new(store::FOLDER)).display()
         );
         // Whoever looks after the host must be able to change it.
         return disarm(root);
@@ -167,7 +170,7 @@ fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<bool> {
     if pending.boot != boot()? || pending.returning > 0 {
         return Ok(false);
     }
-    let changes = Changes::of(&[root.show(Path::new(state::FOLDER))])?;
+    let changes = Changes::of(&[root.show(Path::new(store::FOLDER))])?;
     // By a clock that nobody sets.
     let mut over: Option<Instant> = None;
     let begin = Instant::now();
@@ -176,7 +179,7 @@ fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<bool> {
             return Ok(true);
         };
         if let (None, Some(deadline)) = (over, pending.deadline) {
-            let left = deadline.saturating_sub(pending::now()).min(pending.window);
+            let left = deadline.saturating_sub(now()).min(pending.window);
             over = Some(Instant::now() + Duration::from_secs(left));
         }
         let is_over = over.is_some_and(|over| Instant::now() >= over);

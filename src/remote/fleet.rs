@@ -214,18 +214,19 @@ mod tests {
     #[test]
     fn hosts_go_in_the_batches_that_were_asked_for() {
         for (canary, batch, expected) in [
-            (None, None, vec![0..7]),
-            (Some(1), None, vec![0..1, 1..7]),
-            (None, Some(3), vec![0..3, 3..6, 6..7]),
-            (Some(1), Some(4), vec![0..1, 1..5, 5..7]),
-            (Some(9), None, vec![0..7]),
+            (None, None, "0..7"),
+            (Some(1), None, "0..1 1..7"),
+            (None, Some(3), "0..3 3..6 6..7"),
+            (Some(1), Some(4), "0..1 1..5 5..7"),
+            (Some(9), None, "0..7"),
         ] {
             let pace = Pace {
                 canary,
                 batch,
                 ..pace()
             };
-            assert_eq!(pace.batches(7), expected);
+            let shown: Vec<String> = pace.batches(7).iter().map(|b| format!("{b:?}")).collect();
+            assert_eq!(shown.join(" "), expected);
         }
         assert_eq!(parse_batch("20%", 7).unwrap(), 2);
         assert_eq!(parse_batch("1%", 7).unwrap(), 1);
@@ -238,9 +239,9 @@ mod tests {
     #[test]
     fn each_host_has_its_own_end_and_the_worst_is_that_of_all() {
         let all = pace().run(50, &|i| went(if i % 10 == 3 { 4 } else { 0 }));
-        let codes: Vec<u8> = all.iter().map(|w| w.code).collect();
-        assert_eq!(codes.iter().filter(|c| **c == 4).count(), 5);
-        assert_eq!((codes[3], codes[4]), (4, 0));
+        for (index, went) in all.iter().enumerate() {
+            assert_eq!(went.code, if index % 10 == 3 { 4 } else { 0 });
+        }
         for (codes, expected) in [
             (vec![0, 0], 0),
             (vec![0, 10], 10),

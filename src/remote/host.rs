@@ -11,9 +11,9 @@ use super::message::Start;
 use super::probe::{self, Allowed, Means};
 use super::target::Target;
 use crate::closure::info::PathInfo;
-use crate::host::fs::sha256_of;
+use crate::host::clock::now;
 use crate::model::names::AbsolutePath;
-use crate::store::pending::now;
+use crate::model::node::sha256_of;
 
 /// How long after its deadline a host may take to be back.
 const RETURN_LIMIT: u64 = 120;
@@ -323,7 +323,7 @@ impl Host<'_> {
         let returns = deadline.map_or_else(String::new, |deadline| {
             format!(
                 "; it returns by itself at {}",
-                crate::activation::report::render_time(deadline)
+                crate::model::time::render_time(deadline)
             )
         });
         Went {

@@ -160,10 +160,7 @@ impl Link {
         let connection = &mut self.connection;
         let mut trouble = None;
         let pieces = Archiving(|bytes: &[u8]| {
-            frame::write(connection, Kind::Archive, bytes).map_err(|e| {
-                trouble = Some(e.kind());
-                e
-            })
+            frame::write(connection, Kind::Archive, bytes).inspect_err(|e| trouble = Some(e.kind()))
         });
         let mut buffered = io::BufWriter::with_capacity(frame::CHUNK, pieces);
         let written = nar::write(std::path::Path::new(info.path.as_str()), &mut buffered)
@@ -233,7 +230,7 @@ impl Link {
                     errors.extend(frame.payload);
                     tell_lines(&mut errors, tell);
                 }
-                Kind::Message => break self.end(&frame.payload, output, errors, tell),
+                Kind::Message => break self.end(&frame.payload, &output, &errors, tell),
                 Kind::Archive | Kind::Alive => {
                     bail!("{phase}: {} sent an archive", self.connection.target())
                 }
@@ -250,17 +247,17 @@ impl Link {
     fn end(
         &self,
         payload: &[u8],
-        output: Vec<u8>,
-        errors: Vec<u8>,
+        output: &[u8],
+        errors: &[u8],
         tell: &mut dyn FnMut(&str),
     ) -> Result<Outcome> {
         if !errors.is_empty() {
-            tell(&escape(&String::from_utf8_lossy(&errors)));
+            tell(&escape(&String::from_utf8_lossy(errors)));
         }
         match serde_json::from_slice(payload).context("reading an answer")? {
             Answer::Ended(ended) => Ok(Outcome {
                 ended,
-                output: String::from_utf8_lossy(&output).into_owned(),
+                output: String::from_utf8_lossy(output).into_owned(),
             }),
             Answer::Failed { why } => Err(self.failed(&why)),
             other => Err(self.unexpected(&other)),

@@ -238,7 +238,7 @@ mod tests {
             means: vec!["doas".into()],
             ..base.clone()
         };
-        let bare = Facts {
+        let without = Facts {
             means: vec![],
             ..base.clone()
         };
@@ -250,7 +250,7 @@ mod tests {
             (&free, sudo, Ok(Means::Sudo)),
             (&free, none, Err("`--sudo`")),
             (&doas, sudo, Ok(Means::Doas)),
-            (&bare, all, Err("no sudo and no doas")),
+            (&without, all, Err("no sudo and no doas")),
         ] {
             match (means(facts, allowed), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected),

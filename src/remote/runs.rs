@@ -16,11 +16,11 @@ use std::os::fd::AsFd;
 use super::confirm;
 use super::frame::CHUNK;
 use super::message::{Ended, Start};
-use crate::activation::state;
 use crate::closure;
-use crate::host::fs::{NewFile, Node, Root};
+use crate::host::fs::{Content, NewFile, Root};
 use crate::host::process::Command;
-use crate::store::pending;
+use crate::model::node::Node;
+use crate::store::{self, pending};
 
 /// The hidden command that carries a run out.
 pub const COMMAND: &str = "carry-out-run";
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
         self.root.write_file(
             &self.path(file),
             &NewFile {
-                content,
+                content: Content::Bytes(content),
                 mode: 0o600,
                 uid: 0,
                 gid: 0,
@@ -113,8 +113,7 @@ impl<'a> Run<'a> {
     /// When it can't be begun; nothing has been changed then.
     pub fn start(root: &'a Root, start: &Start, program: &Path) -> Result<Self> {
         let run = Self::new(root, &start.run)?;
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        store::make_folder(root)?;
         root.make_folder(Path::new(FOLDER), 0o700)?;
         forget_old(root)?;
         if root.node(&run.path(""))? != Node::Absent {

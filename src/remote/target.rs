@@ -38,7 +38,7 @@ impl FromStr for Target {
                 && !word.starts_with('-')
                 && !word.contains(|c: char| c.is_whitespace() || c.is_control())
         };
-        if !is_word(host) || !user.is_none_or(is_word) {
+        if !is_word(host) || host.contains(['[', ']', '/']) || !user.is_none_or(is_word) {
             bail!("{text:?} is not a host: it must be [user@]host[:port]");
         }
         let port = match port.map(str::parse) {

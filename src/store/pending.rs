@@ -2,14 +2,14 @@
 //! confirmed, or the host has returned, only the run that wrote it may change the host.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::activation::state;
-use crate::host::fs::{NewFile, Root};
+use crate::host::clock::now;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::AbsolutePath;
+use crate::store;
 
 /// Where it is, relative to the root.
 pub const FILE: &str = "var/lib/system-manager/confirm.json";
@@ -88,13 +88,12 @@ impl Pending {
     /// # Errors
     /// When it can't be written.
     pub fn write(&self, root: &Root) -> Result<()> {
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        store::make_folder(root)?;
         let content = serde_json::to_vec(self).context("serialising a run that waits")?;
         root.write_file(
             Path::new(FILE),
             &NewFile {
-                content: &content,
+                content: Content::Bytes(&content),
                 mode: 0o600,
                 uid: 0,
                 gid: 0,
@@ -144,12 +143,4 @@ pub fn refuse_others(root: &Root) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The time, in seconds since 1970.
-#[must_use]
-pub fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
 }

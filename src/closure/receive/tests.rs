@@ -87,8 +87,8 @@ fn what_arrives_is_in_place_known_and_not_sent_again() {
     assert_eq!(names(&world.store()), [a.path.name()]);
     let mut receiver = Receiver::open(&root).unwrap();
     assert_eq!(
-        receiver.missing(&[a.clone(), b.clone()]).unwrap(),
-        [b.path.clone()]
+        receiver.missing(&[a, b.clone()]).unwrap(),
+        std::slice::from_ref(&b.path)
     );
     receiver.receive(&b, &mut &*other).unwrap();
     receiver.settle().unwrap();
@@ -113,7 +113,10 @@ fn what_is_damaged_or_cut_is_never_in_place() {
     }
     receiver.settle().unwrap();
     assert!(names(&world.store()).is_empty());
-    assert_eq!(receiver.missing(&[a.clone()]).unwrap(), [a.path.clone()]);
+    assert_eq!(
+        receiver.missing(std::slice::from_ref(&a)).unwrap(),
+        [a.path]
+    );
 }
 
 #[test]
@@ -128,7 +131,10 @@ fn what_is_there_without_a_word_is_looked_at() {
     nar::unpack(&mut &*archive, &world.store().join(b.path.name())).unwrap();
     let mut receiver = Receiver::open(&root).unwrap();
     let infos = [a.clone(), b.clone()];
-    assert_eq!(receiver.missing(&infos).unwrap(), [b.path.clone()]);
+    assert_eq!(
+        receiver.missing(&infos).unwrap(),
+        std::slice::from_ref(&b.path)
+    );
     let mut right = Vec::new();
     nar::write(&world.temp.path().join("tree-b"), &mut right).unwrap();
     receiver.receive(&b, &mut &*right).unwrap();
@@ -159,12 +165,12 @@ fn leftovers_of_a_kill_go_and_two_do_not_unpack_at_once() {
 fn garbage_is_what_nothing_leads_to() {
     let Some(world) = World::new() else { return };
     let root = world.root();
-    let (a, _) = world.path('a', "needed by a generation's toplevel", &[]);
-    let (b, _) = world.path('b', "a generation's toplevel", &[&a]);
-    let (c, _) = world.path('c', "kept by a run that waits to be confirmed", &[]);
-    let (d, _) = world.path('d', "kept by a link", &[]);
-    let (e, _) = world.path('e', "garbage", &[&a]);
-    let all = [&a, &b, &c, &d, &e];
+    let (library, _) = world.path('a', "needed by a generation's toplevel", &[]);
+    let (toplevel, _) = world.path('b', "a generation's toplevel", &[&library]);
+    let (waiting, _) = world.path('c', "kept by a run that waits to be confirmed", &[]);
+    let (linked, _) = world.path('d', "kept by a link", &[]);
+    let (garbage, _) = world.path('e', "garbage", &[&library]);
+    let all = [&library, &toplevel, &waiting, &linked, &garbage];
     {
         let mut receiver = Receiver::open(&root).unwrap();
         for info in all {
@@ -180,40 +186,40 @@ fn garbage_is_what_nothing_leads_to() {
     }
     let at = |relative: &str| world.temp.path().join("root").join(relative);
     fs::write(world.store().join("foreign"), "by other means").unwrap();
-    crate::store::generations::register(&root, &b.path.as_str().parse().unwrap()).unwrap();
+    crate::store::generations::register(&root, &toplevel.path.as_str().parse().unwrap()).unwrap();
     fs::create_dir_all(at("var/lib/system-manager/runs/1")).unwrap();
     fs::write(
         at("var/lib/system-manager/runs/1/request.json"),
-        format!("{{\"toplevel\":\"{}\"}}", c.path),
+        format!("{{\"toplevel\":\"{}\"}}", waiting.path),
     )
     .unwrap();
     // A run that has ended keeps nothing.
     fs::create_dir_all(at("var/lib/system-manager/runs/0")).unwrap();
-    let request = format!("{{\"toplevel\":\"{}\"}}", e.path);
+    let request = format!("{{\"toplevel\":\"{}\"}}", garbage.path);
     fs::write(at("var/lib/system-manager/runs/0/request.json"), request).unwrap();
     fs::write(at("var/lib/system-manager/runs/0/ended.json"), "{}").unwrap();
     fs::create_dir_all(at("nix/var/nix/gcroots/mine")).unwrap();
     symlink(
-        format!("{}/file", d.path),
+        format!("{}/file", linked.path),
         at("nix/var/nix/gcroots/mine/link"),
     )
     .unwrap();
 
-    let would = gc::collect(&root, true).unwrap();
+    let planned = gc::collect(&root, true).unwrap();
     assert_eq!(
-        (&would.paths[..], would.foreign),
-        (&[e.path.clone()][..], 1)
+        (&planned.paths[..], planned.foreign),
+        (&[garbage.path.clone()][..], 1)
     );
-    assert!(world.store().join(e.path.name()).exists());
+    assert!(world.store().join(garbage.path.name()).exists());
     {
         let _run = hold(&root, Holding::Shared).unwrap();
         assert!(gc::collect(&root, false).is_err(), "a run is under way");
     }
     let done = gc::collect(&root, false).unwrap();
-    assert_eq!((done.paths, done.bytes), (would.paths, would.bytes));
-    assert!(!world.store().join(e.path.name()).exists());
+    assert_eq!((done.paths, done.bytes), (planned.paths, planned.bytes));
+    assert!(!world.store().join(garbage.path.name()).exists());
     let kept: Vec<StorePath> = Database::read(&root).unwrap().paths.into_keys().collect();
-    assert_eq!(kept, [a, b, c, d].map(|i| i.path));
+    assert_eq!(kept, [library, toplevel, waiting, linked].map(|i| i.path));
     assert!(gc::collect(&root, false).unwrap().paths.is_empty());
     // A state that can't be read says nothing of what is needed.
     fs::write(at("var/lib/system-manager/state.json"), "{").unwrap();
