@@ -1,6 +1,7 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
 use crate::files::decide::FilesPlan;
+use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -58,7 +59,7 @@ pub struct How {
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let manifest = match &goal {
-        Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
+        Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
     let desired = manifest
@@ -172,7 +173,7 @@ fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, Str
 /// What only shows once the whole plan is there.
 fn find_obstacles(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
     let mut found = lost_shells::find(root, plan, accounts)?;
-    let (bytes, count) = plan.room(root)?;
+    let (bytes, count) = observe::room(root, plan)?;
     found.extend(observe::obstacles(root, bytes, count)?);
     Ok(found)
 }

@@ -1,5 +1,10 @@
 //! Commands on other hosts: what each comes to there, and what is printed of it here.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads lists of hosts, and keeps which failed"
+)]
+
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -9,6 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
+use crate::cli::given::{Given, read_given};
 use crate::cli::print::{print, print_error, print_json};
 use crate::cli::remote_args::RemoteArgs;
 use crate::nix::{self, BuildOptions, Source};
@@ -33,7 +39,7 @@ struct Task {
 enum Wants {
     Nothing,
     Built(PathBuf),
-    Source(SourceArgs),
+    Source(Source, BuildOptions),
 }
 
 /// How it runs there.
@@ -267,34 +273,30 @@ impl Deployer {
 
     /// Builds what a host gets, once for all hosts that get the same.
     fn built_for(&self, reached: &Reached) -> Result<Option<Arc<Built>>> {
-        let (key, source) = match &self.task.wants {
+        let key = match &self.task.wants {
             Wants::Nothing => return Ok(None),
-            Wants::Built(_) => (None, None),
-            Wants::Source(args) => {
-                let (source, options) = commands::source(args)?;
-                let depends = matches!(&source, Source::Flake(uri) if !uri.contains('#'));
-                let key = depends.then(|| reached.identity());
-                (key, Some((source, options)))
-            }
+            Wants::Source(Source::Flake(uri), _) if !uri.contains('#') => Some(reached.identity()),
+            _ => None,
         };
         // Held while it is built: Nix would build it once, too, but evaluate it for each.
         let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(built) = built.get(&key) {
             return Ok(Some(built.clone()));
         }
-        let toplevel = match (&self.task.wants, source) {
-            (_, Some((source, options))) => {
+        let toplevel = match &self.task.wants {
+            Wants::Nothing => return Ok(None),
+            Wants::Built(path) => commands::toplevel_path(path)?,
+            Wants::Source(source, options) => {
                 let identity = Some(reached.identity());
+                let options = options.clone();
                 nix::build(
-                    &source,
+                    source,
                     &BuildOptions {
                         identity,
                         ..options
                     },
                 )?
             }
-            (Wants::Built(path), None) => commands::toplevel_path(path)?,
-            (_, None) => return Ok(None),
         };
         let new = Arc::new(Built::read(toplevel)?);
         built.insert(key, new.clone());
@@ -313,11 +315,17 @@ fn task(command: Command, global: &Global) -> Result<Task> {
             how: How::Attach,
         });
     }
+    let mut task = task_of(command)?;
+    task.arguments.extend(global_words(global));
+    Ok(task)
+}
+
+fn task_of(command: Command) -> Result<Task> {
     let apart = How::Apart { confirmed: false };
     let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
-    let (mut arguments, wants, how) = match command {
+    let (arguments, wants, how) = match command {
         Command::Plan {
-            toplevel,
+            given,
             source,
             deactivate,
             out: None,
@@ -337,13 +345,13 @@ fn task(command: Command, global: &Global) -> Result<Task> {
             let wants = if deactivate {
                 Wants::Nothing
             } else {
-                wants(toplevel, source)
+                wants(given.as_deref(), &source)?
             };
             (arguments, wants, How::Attended)
         }
         Command::Plan { .. } => bail!("a plan can only be saved on the host that it is for"),
         Command::Switch {
-            plan,
+            given,
             source,
             apply,
             rollback_on_failure,
@@ -353,15 +361,24 @@ fn task(command: Command, global: &Global) -> Result<Task> {
             arguments.extend(apply_words(&apply));
             (
                 arguments,
-                wants(plan, source),
+                wants(given.as_deref(), &source)?,
                 How::Apart { confirmed: true },
             )
         }
-        Command::Register { toplevel, source } => {
-            (words(&["register"]), wants(toplevel, source), How::Attended)
+        Command::Register {
+            given,
+            store_path,
+            source,
+        } => {
+            let wants = wants(store_path.or(given).as_deref(), &source)?;
+            (words(&["register"]), wants, How::Attended)
         }
-        Command::Activate { toplevel, apply } => {
-            let wants = toplevel.map_or(Wants::Nothing, Wants::Built);
+        Command::Activate {
+            toplevel,
+            store_path,
+            apply,
+        } => {
+            let wants = toplevel.or(store_path).map_or(Wants::Nothing, Wants::Built);
             (
                 [words(&["activate"]), apply_words(&apply)].concat(),
                 wants,
@@ -397,7 +414,6 @@ fn task(command: Command, global: &Global) -> Result<Task> {
             ));
         }
     };
-    arguments.extend(global_words(global));
     Ok(Task {
         arguments,
         wants,
@@ -405,14 +421,24 @@ fn task(command: Command, global: &Global) -> Result<Task> {
     })
 }
 
-fn wants(built: Option<PathBuf>, source: SourceArgs) -> Wants {
-    built.map_or(Wants::Source(source), Wants::Built)
+fn wants(given: Option<&Path>, args: &SourceArgs) -> Result<Wants> {
+    let (source, options) = match given.map(read_given) {
+        Some(Given::Built(path)) if path.is_dir() => return Ok(Wants::Built(path)),
+        Some(Given::Built(path)) => bail!(
+            "{} is a plan, which can only be applied on the host that it is of",
+            path.display()
+        ),
+        Some(Given::Source(source)) => (source, commands::build_options_of(args)?),
+        None => commands::source(args)?,
+    };
+    Ok(Wants::Source(source, options))
 }
 
 fn apply_words(apply: &ApplyArgs) -> Vec<String> {
     let mut words = vec!["--unit-timeout".to_owned(), apply.unit_timeout.to_string()];
     words.extend(apply.strict.then(|| "--strict".to_owned()));
     words.extend(apply.all_scripts.then(|| "--all-scripts".to_owned()));
+    words.extend(apply.wait.then(|| "--wait".to_owned()));
     words
 }
 

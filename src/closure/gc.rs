@@ -1,6 +1,8 @@
 //! What nothing needs any more goes, exactly: of the paths that arrived here, those to which nothing leads from what is
 //! active, a generation, a run under way, a link that keeps paths alive, or a process that runs.
 
+#![expect(clippy::disallowed_methods, reason = "reads what is needed")]
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;

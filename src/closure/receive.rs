@@ -1,6 +1,8 @@
 //! Paths arrive: each is unpacked beside, compared with what it must be, flushed, and only then put in place and
 //! registered. Whatever stops it, nothing half done is visible, and what has arrived need not come again.
 
+#![expect(clippy::disallowed_methods, reason = "unpacks into the store")]
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};

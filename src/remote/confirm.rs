@@ -2,6 +2,8 @@
 //! reached the host after it. Until then a service of its own waits, and one for the boot; each returns when the time is
 //! over, when the machine was booted in between, and when the run was killed.
 
+#![expect(clippy::disallowed_methods, reason = "waits")]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

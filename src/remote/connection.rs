@@ -1,6 +1,8 @@
 //! A connection by the user's own ssh, whose configuration, agent and known hosts all count. One connection for each
 //! host and purpose, never over the user's own master, never waiting for ever.
 
+#![expect(clippy::disallowed_methods, reason = "waits for what others say")]
+
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::os::unix::ffi::OsStrExt;

@@ -1,5 +1,10 @@
 //! What is done with one host, from the first contact to its confirmation.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads programs, and waits for hosts"
+)]
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,8 @@
 //! Runs that outlive the connection that asked for them: `/var/lib/system-manager/runs/NAME`. What a run prints goes to
 //! files, how it ended to another; whoever asks is told, then or later.
 
+#![expect(clippy::disallowed_methods, reason = "waits for runs")]
+
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,11 @@
 //! A switch from another machine that nobody has confirmed yet: `/var/lib/system-manager/confirm.json`. Until it is
 //! confirmed, or the host has returned, only the run that wrote it may change the host.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a run knows itself by its environment"
+)]
+
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};

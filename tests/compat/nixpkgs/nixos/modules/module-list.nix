@@ -9,11 +9,13 @@
   ./rename.nix
   ./security/systemd-confinement.nix
   ./services/database/storage.nix
+  ./services/misc/dhcpcd.nix
   ./services/misc/folder
   ./services/misc/keys.nix
   ./services/misc/rotate.nix
   ./services/security/certs.nix
   ./services/system/nix-daemon.nix
+  ./services/system/userborn.nix
   ./services/today/relay.nix
   ./services/web/gate
   ./services/web/webd
