@@ -40,11 +40,11 @@ in
     })
     # Before 2.6, Debian's server does not tell systemd that it is ready.
     (lib.optionalAttrs (isListed "services/databases/openldap.nix") {
-      systemd.services.openldap.serviceConfig.Type = lib.mkIf (
+      systemd.services = lib.mkIf (
         config.nixos-compat.hostPackages.enable
         && config.services.openldap.enable
         && lib.versionOlder facts.openldap "2.6"
-      ) (lib.mkOverride 90 "exec");
+      ) { openldap.serviceConfig.Type = lib.mkOverride 90 "exec"; };
     })
     # home-manager would make its own packages, and none of them the distribution's.
     (lib.optionalAttrs (options ? home-manager.useGlobalPkgs) {

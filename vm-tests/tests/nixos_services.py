@@ -238,6 +238,8 @@ SERVICES = {
         "3390",
         "ldapsearch -x -H ldap://127.0.0.1:VALUE -D cn=admin,dc=example,dc=org -w secret"
         " -b dc=example,dc=org | grep --quiet '^dc: example'",
+        # The module has its configuration written there.
+        leaves=("openldap", "openldap/*"),
     ),
     "services/databases/mysql.nix": Service(
         "mysql.service",
