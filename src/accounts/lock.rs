@@ -2,19 +2,23 @@
 //!
 //! lckpwdf(3) is what every tool that is built against glibc takes first. `useradd --prefix` takes it in `/` though, and
 //! locks the files themselves only by `NAME.lock`, a link to a file with the holder's pid: so those are taken too.
+//!
+//! Unlike the lock of lckpwdf(3), these outlive their holder. Others know a dead holder by its pid only, which is another
+//! process's soon, or is not there after a power cut; so ours have a mark, by which the next run knows them.
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, openat};
+use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
 use nix::sys::signal::kill;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, UnlinkatFlags, getpid, linkat, unlinkat};
+use xattr::FileExt;
 
 use crate::accounts::io::read_at;
 
@@ -26,6 +30,12 @@ const RETRY: Duration = Duration::from_millis(20);
 
 /// The databases that shadow-utils locks one by one.
 const LOCKED: [&str; 6] = ["passwd", "group", "gshadow", "shadow", "subuid", "subgid"];
+
+/// The mark of a lock of ours; the second one where the first may not be set.
+const MARKS: [&str; 2] = ["trusted.system-manager", "user.system-manager"];
+
+/// The name of a lock that is being made, where files without a name can't be had.
+const UNNAMED: &str = ".system-manager-lock";
 
 /// Holds the account databases of one root. Dropping it lets them go.
 pub struct AccountsLock {
@@ -68,7 +78,7 @@ impl AccountsLock {
         for name in LOCKED {
             let link = format!("{name}.lock");
             wait(deadline, &format!("/etc/{link}"), || {
-                link_lock(&lock.etc, name, &link)
+                link_lock(&lock.etc, &link)
             })?;
             lock.links.push(link);
         }
@@ -96,24 +106,16 @@ fn wait(deadline: Instant, what: &str, mut attempt: impl FnMut() -> Result<bool>
 }
 
 /// Makes the link `NAME.lock`; false while a living process has it.
-fn link_lock(etc: &OwnedFd, name: &str, link: &str) -> Result<bool> {
-    let own = format!("{name}.{}", getpid());
-    remove(etc, &own)?;
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut file = File::from(openat(
-        etc,
-        own.as_str(),
-        flags,
-        Mode::from_bits_truncate(0o600),
-    )?);
-    file.write_all(format!("{}\0", getpid()).as_bytes())?;
-    let made = linkat(etc, own.as_str(), etc, link, AtFlags::empty());
-    remove(etc, &own)?;
-    match made {
+fn link_lock(etc: &OwnedFd, link: &str) -> Result<bool> {
+    match make_lock(etc, link) {
         Ok(()) => return Ok(true),
         Err(Errno::EEXIST) => {}
         Err(e) => return Err(e.into()),
+    }
+    if is_left_by_a_run(etc, link)? {
+        tracing::info!("removing /etc/{link}, which an interrupted run has left");
+        remove(etc, link)?;
+        return Ok(false);
     }
     let Some(holder) = read_at(etc, link)? else {
         return Ok(false);
@@ -130,9 +132,97 @@ fn link_lock(etc: &OwnedFd, name: &str, link: &str) -> Result<bool> {
     Ok(false)
 }
 
-fn remove(etc: &OwnedFd, name: &str) -> Result<()> {
+/// Makes a lock with its content and its mark, in one step: a file without a name gets that name.
+fn make_lock(etc: &OwnedFd, link: &str) -> nix::Result<()> {
+    let (mode, cloexec) = (Mode::from_bits_truncate(0o600), OFlag::O_CLOEXEC);
+    let unnamed = openat(etc, ".", OFlag::O_WRONLY | OFlag::O_TMPFILE | cloexec, mode);
+    match unnamed {
+        Ok(fd) => {
+            let file = fill_lock(File::from(fd))?;
+            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+            linkat(
+                AT_FDCWD,
+                path.as_str(),
+                etc,
+                link,
+                AtFlags::AT_SYMLINK_FOLLOW,
+            )
+        }
+        // A file system without such files.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+            remove(etc, UNNAMED)?;
+            let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+            fill_lock(File::from(openat(etc, UNNAMED, flags | cloexec, mode)?))?;
+            let made = linkat(etc, UNNAMED, etc, link, AtFlags::empty());
+            remove(etc, UNNAMED)?;
+            made
+        }
+        Err(e) => Err(e),
+    }
+}
+
+fn fill_lock(mut file: File) -> nix::Result<File> {
+    let failed = |e: std::io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
+    // Without attributes there is no mark: then the pid is all that the next run has, as others.
+    for mark in MARKS {
+        if file.set_xattr(mark, b"lock").is_ok() {
+            break;
+        }
+    }
+    file.write_all(format!("{}\0", getpid()).as_bytes())
+        .map_err(failed)?;
+    Ok(file)
+}
+
+/// Whether a lock was made by this program. One run is at a time, and this is it: so the one that made it is dead.
+fn is_left_by_a_run(etc: &OwnedFd, link: &str) -> Result<bool> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = match openat(etc, link, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(Errno::ENOENT) => return Ok(false),
+        Err(e) => return Err(e.into()),
+    };
+    Ok(MARKS
+        .iter()
+        .any(|mark| matches!(file.get_xattr(mark), Ok(Some(_)))))
+}
+
+/// Removes what a run that was killed has left of its locks, and of the databases that it was writing under them.
+///
+/// Returns the names of what was removed.
+///
+/// # Errors
+/// When something is there and can't be removed.
+pub fn sweep(etc: OwnedFd) -> Result<Vec<String>> {
+    let mut swept = Vec::new();
+    if !any_left(&etc)? {
+        return Ok(swept);
+    }
+    let lock = AccountsLock::take(etc)?;
+    // Nobody else could write them while the locks were there, and nobody can now.
+    for name in LOCKED {
+        for unfinished in [format!("{name}+"), format!("{name}-+")] {
+            if read_at(&lock.etc, &unfinished)?.is_some() {
+                remove(&lock.etc, &unfinished)?;
+                swept.push(unfinished);
+            }
+        }
+    }
+    Ok(swept)
+}
+
+fn any_left(etc: &OwnedFd) -> Result<bool> {
+    for name in LOCKED {
+        if is_left_by_a_run(etc, &format!("{name}.lock"))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn remove(etc: &OwnedFd, name: &str) -> nix::Result<()> {
     match unlinkat(etc, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(e) => Err(e.into()),
+        Err(e) => Err(e),
     }
 }
