@@ -1,6 +1,6 @@
 //! Users and groups of a host: reads what is there, has the decision made, and carries it out under the locks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts;
 use crate::accounts::database::AccountFile;
 use crate::accounts::decide::{
-    AccountChange, AccountsPlan, Drift, HomeStep, Inputs, Observed, Refusal, find_drift,
+    AccountChange, AccountsPlan, Drift, HomeStep, Inputs, Observed, Refusal, Subject, find_drift,
     no_accounts, plan_accounts,
 };
 use crate::accounts::ids::{Getent, NoNss, Nss};
@@ -35,6 +35,20 @@ pub struct AccountsReport {
     pub warnings: Vec<String>,
     /// Whether anything has to be done or remembered.
     pub is_due: bool,
+}
+
+impl AccountsReport {
+    /// Counts the users and groups that come, change or go, also by their home or lingering alone.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let changed = self.changes.iter().map(|c| (c.subject, c.name.as_str()));
+        let others = self.homes.iter().map(|home| &home.user);
+        let others = others.chain(self.linger.keys());
+        let users = others.map(|name| (Subject::User, name.as_str()));
+        let all: BTreeSet<_> = changed.chain(users).collect();
+        let accounts = all.iter().filter(|(subject, _)| *subject != Subject::Shell);
+        accounts.count()
+    }
 }
 
 /// A decision about accounts, with what it says of owners.
@@ -132,7 +146,8 @@ pub fn conflict(refusal: Refusal) -> Conflict {
     }
 }
 
-/// Carries out what was decided: under the locks, decides again, and goes on only if that comes to the same.
+/// Carries out what was decided: under the locks, decides again, and goes on only if that comes to the same. Returns what
+/// is odd, or not done as asked.
 ///
 /// # Errors
 /// When the accounts changed meanwhile, are locked by another program, or can't be written.
@@ -141,11 +156,14 @@ pub fn apply(
     desired: Option<&Accounts>,
     expected: bool,
     report: &AccountsReport,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let path = path_of(root);
     let lock = accounts::observe::lock_accounts(&path)?;
     let decided = decide(root, desired, expected)?;
-    if !decided.conflicts.is_empty() || decided.report.changes != report.changes {
+    let now = &decided.report;
+    let is_same =
+        now.changes == report.changes && now.homes == report.homes && now.linger == report.linger;
+    if !decided.conflicts.is_empty() || !is_same {
         bail!("the accounts have changed since the plan was made\nhint: run this again");
     }
     for change in &report.changes {
@@ -170,7 +188,7 @@ pub fn apply(
             }
         }
     }
-    Ok(())
+    Ok(decided.report.warnings)
 }
 
 /// Makes sure that no other program holds the account databases, before anything that depends on them is begun.
@@ -181,19 +199,41 @@ pub fn check_unlocked(root: &Root) -> Result<()> {
     accounts::observe::lock_accounts(&path_of(root)).map(drop)
 }
 
-/// Lists what somebody else changed in entries of this tool.
+/// What `status` says of accounts.
+#[derive(Debug, Clone, Default)]
+pub struct Overview {
+    /// How many users and groups are ours, or have fields that are.
+    pub managed: usize,
+    /// What somebody else changed in entries of this tool.
+    pub drift: Vec<Drift>,
+    /// What is not as the configuration says, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Reads what became of the accounts that a configuration wants.
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_drift(root: &Root, expected: bool) -> Result<Vec<Drift>> {
+pub fn read_overview(root: &Root, wanted: Option<&Accounts>, expected: bool) -> Result<Overview> {
     let path = path_of(root);
     let (record, _) = accounts::observe::read_record(&path, expected)?;
-    if record.owns_nothing() {
-        return Ok(Vec::new());
-    }
-    let observed: Observed = accounts::observe::observe_accounts(&path, &no_accounts(), &record)
-        .with_context(|| privilege_hint("reading the account databases"))?;
-    Ok(find_drift(&record, &observed))
+    let drift = if record.owns_nothing() {
+        Vec::new()
+    } else {
+        let observed: Observed =
+            accounts::observe::observe_accounts(&path, &no_accounts(), &record)
+                .with_context(|| privilege_hint("reading the account databases"))?;
+        find_drift(&record, &observed)
+    };
+    let decided = decide(root, wanted, expected)?;
+    let mut warnings = decided.report.warnings;
+    let refused = decided.conflicts.iter();
+    warnings.extend(refused.map(|c| format!("{}: {}", c.subject, c.cause)));
+    Ok(Overview {
+        managed: record.count(),
+        drift,
+        warnings,
+    })
 }
 
 fn path_of(root: &Root) -> PathBuf {

@@ -459,8 +459,14 @@ fn read_password_files(
         .users
         .values()
         .filter_map(|u| u.hashed_password_file.as_ref());
-    let read = |path: &str| match std::fs::read_to_string(root.join(path.trim_start_matches('/'))) {
-        Ok(text) => Ok(text.lines().next().unwrap_or_default().to_owned()),
+    let read = |path: &str| match std::fs::read(root.join(path.trim_start_matches('/'))) {
+        // Only the first line counts, and what is no text there is no hash.
+        Ok(bytes) => {
+            let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+            Ok(String::from_utf8_lossy(line)
+                .trim_end_matches('\r')
+                .to_owned())
+        }
         Err(error) => Err(error.to_string()),
     };
     paths

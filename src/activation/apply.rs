@@ -97,6 +97,7 @@ pub fn apply(
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
     });
+    let warnings = activation.plan.accounts.warnings.clone();
     let mut run = Run {
         a: activation,
         begun: now(),
@@ -104,6 +105,8 @@ pub fn apply(
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
+        // What is decided again, when they are changed, may warn of something else.
+        warnings,
         tmpfiles: None,
         failed_scripts: Vec::new(),
     };
@@ -137,6 +140,7 @@ struct Run<'a> {
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
+    warnings: Vec<String>,
     tmpfiles: Option<String>,
     failed_scripts: Vec<FailedScript>,
 }
@@ -177,7 +181,8 @@ impl Run<'_> {
             Step::Accounts => {
                 root.sync()?;
                 let expected = self.a.accounts_expected;
-                accounts::apply::apply(root, self.a.accounts, expected, &self.a.plan.accounts)?;
+                let planned = &self.a.plan.accounts;
+                self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
                 self.a.state.accounts = true;
                 Ok(())
             }
@@ -458,6 +463,7 @@ impl Run<'_> {
             failed_scripts: self.failed_scripts,
             users: self.users,
             problems: self.problems,
+            warnings: self.warnings,
             tmpfiles: self.tmpfiles,
         }
     }

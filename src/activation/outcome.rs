@@ -42,6 +42,8 @@ pub struct Outcome {
     pub users: BTreeMap<String, UserOutcome>,
     /// Other things that went wrong.
     pub problems: Vec<String>,
+    /// What is odd about accounts, or not as the configuration says, and why; no failure of the run.
+    pub warnings: Vec<String>,
     /// What tmpfiles rules could not do.
     pub tmpfiles: Option<String>,
     /// What the next run does first.
@@ -65,6 +67,7 @@ impl Outcome {
             logs: BTreeMap::new(),
             users: BTreeMap::new(),
             problems: Vec::new(),
+            warnings: plan.accounts.warnings.clone(),
             tmpfiles: None,
             pending: Seeds::default(),
         }

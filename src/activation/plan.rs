@@ -232,7 +232,7 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         let mut summary = Summary {
             conflicts: self.conflicts.len(),
-            accounts: self.accounts.changes.len(),
+            accounts: self.accounts.count(),
             scripts: self.scripts.run.len(),
             ..Summary::default()
         };

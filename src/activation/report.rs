@@ -59,10 +59,11 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
         line(
             &mut out,
             match plan.goal {
-                Goal::Activate(_) => "No changes: the host is as the configuration says.",
+                Goal::Activate(_) => no_changes(&plan.accounts.warnings),
                 Goal::Deactivate => "No changes: nothing is managed here.",
             },
         );
+        render_warnings(&mut out, &plan.accounts.warnings, style);
         render_no_effect(&mut out, plan, style);
         return out;
     }
@@ -95,6 +96,24 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
     out
+}
+
+/// Says that nothing is done; what is not as the configuration says all the same is told after it.
+pub(crate) fn no_changes(warnings: &[String]) -> &'static str {
+    if warnings.is_empty() {
+        "No changes: the host is as the configuration says."
+    } else {
+        "No changes. Not all is as the configuration says:"
+    }
+}
+
+pub(crate) fn render_warnings(out: &mut String, warnings: &[String], style: Style) {
+    for warning in warnings {
+        line(
+            out,
+            &style.paint(Color::Yellow, &format!("warning: {warning}")),
+        );
+    }
 }
 
 /// Gives the line that sums a plan up.
@@ -464,10 +483,8 @@ fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
         line(out, &format!("  ~ the user manager of {user} {text}"));
     }
     for warning in &accounts.warnings {
-        line(
-            out,
-            &style.paint(Color::Yellow, &format!("    warning: {warning}")),
-        );
+        let text = format!("    warning: {warning}");
+        line(out, &style.paint(Color::Yellow, &text));
     }
 }
 

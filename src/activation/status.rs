@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use crate::accounts;
+use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe;
-use crate::activation::state::SavedEdit;
+use crate::activation::state::{SavedEdit, State};
 use crate::blocks;
 use crate::files::wanted::Desired;
 use crate::host::fs::{Node, Root};
 use crate::host::systemd::Systemd;
+use crate::model::manifest::Manifest;
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::store;
 use crate::store::lock;
@@ -61,6 +64,10 @@ pub struct Status {
     pub drift: BTreeMap<TargetPath, Drift>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
+    /// How many users and groups are managed.
+    pub accounts: usize,
+    /// What is not as the configuration says, and why.
+    pub warnings: Vec<String>,
     /// Fields of accounts that were changed by hand.
     pub account_drift: Vec<AccountDrift>,
     /// Foreign files that are backed up, by target.
@@ -85,7 +92,7 @@ pub fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
     let observed = observe::read_host(root, &Desired::new())?;
     let state = observed.state;
-    let managed = state.accounts;
+    let accounts = read_accounts(root, &state)?;
     let mut drift = BTreeMap::new();
     for (target, file) in &state.files {
         match observed.seen.nodes.get(target) {
@@ -132,7 +139,9 @@ pub fn read(root: &Root) -> Result<Status> {
         files: state.files.len(),
         units: units.len(),
         failed: read_failed(root, &units),
-        account_drift: accounts::apply::read_drift(root, managed)?,
+        accounts: accounts.managed,
+        warnings: accounts.warnings,
+        account_drift: accounts.drift,
         block_drift,
         drift,
         backups: state
@@ -149,6 +158,29 @@ pub fn read(root: &Root) -> Result<Status> {
         pending,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+/// What the active configuration wants is read again, so that what is told is what holds now.
+fn read_accounts(root: &Root, state: &State) -> Result<Overview> {
+    let manifest = state.active.as_ref().map(|active| {
+        let toplevel = root.show(Path::new(active.toplevel.as_str().trim_start_matches('/')));
+        Manifest::read(&toplevel).or_else(|_| Manifest::read(Path::new(active.toplevel.as_str())))
+    });
+    let (manifest, problem) = match manifest {
+        None => (None, None),
+        Some(Ok(manifest)) => (Some(manifest), None),
+        // What is managed is known without it.
+        Some(Err(error)) => (
+            None,
+            Some(format!(
+                "what the configuration wants is not known: {error:#}"
+            )),
+        ),
+    };
+    let wanted = manifest.as_ref().map(|m| &m.accounts);
+    let mut overview = accounts::apply::read_overview(root, wanted, state.accounts)?;
+    overview.warnings.extend(problem);
+    Ok(overview)
 }
 
 /// Gives the name of the unit whose file a target is.
@@ -200,8 +232,14 @@ pub fn render(status: &Status) -> String {
     if status.active.is_some() || status.files > 0 {
         let _ = writeln!(
             out,
-            "managed: {} files below /etc, {} of them units",
-            status.files, status.units
+            "managed: {} files below /etc, {} of them units{}",
+            status.files,
+            status.units,
+            match status.accounts {
+                0 => String::new(),
+                1 => ", and 1 account".to_owned(),
+                n => format!(", and {n} accounts"),
+            }
         );
     }
     if let Some(holder) = &status.running {
@@ -219,6 +257,9 @@ pub fn render(status: &Status) -> String {
             "activation scripts that have not ended well, and run again next time: {}",
             status.unfinished_scripts.join(", ")
         );
+    }
+    for warning in &status.warnings {
+        let _ = writeln!(out, "warning: {warning}");
     }
     for unit in &status.failed {
         let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");

@@ -77,6 +77,10 @@ impl<'a> Planner<'a> {
             return Err(self.refusals);
         }
         self.forget_replaced();
+        let users = &self.inputs.desired.users;
+        self.record
+            .without_password
+            .retain(|name| users.contains_key(name));
         self.apply_users();
         self.drop_users();
         self.apply_groups();
