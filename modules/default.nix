@@ -3,6 +3,7 @@
   ./activation
   ./activation/user.nix
   ./assertions.nix
+  ./auto-upgrade.nix
   ./checks.nix
   ./environment.nix
   ./etc.nix
@@ -12,6 +13,7 @@
   ./packages.nix
   ./specialisation.nix
   ./system.nix
+  ./systemd/generators.nix
   ./systemd/packages.nix
   ./systemd/services.nix
   ./systemd/user.nix

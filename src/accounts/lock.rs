@@ -20,7 +20,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Pid, UnlinkatFlags, getpid, linkat, unlinkat};
 use xattr::FileExt;
 
-use crate::accounts::io::read_at;
+use crate::host::fs::at::read_at;
 
 /// How long shadow-utils and lckpwdf(3) wait.
 const PATIENCE: Duration = Duration::from_secs(15);

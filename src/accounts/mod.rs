@@ -7,7 +7,6 @@ pub mod database;
 pub mod decide;
 pub mod entry;
 pub mod ids;
-mod io;
 pub mod lock;
 pub mod login_defs;
 pub mod observe;

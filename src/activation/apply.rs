@@ -14,7 +14,7 @@ use crate::activation::state::{self, State};
 use crate::blocks;
 use crate::files;
 use crate::files::decide::FileChange;
-use crate::host::fs::{NewFile, Node, Root};
+use crate::host::fs::{Content, NewFile, Node, Root};
 use crate::host::selinux;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
 use crate::model::manifest::Accounts;
@@ -123,6 +123,10 @@ pub fn apply(
     })?);
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
+        if step.is_of_others() {
+            // They may have replaced the folder that was opened last.
+            run.a.root.forget_last();
+        }
         if let Err(error) = done {
             return Err(Stopped {
                 begun: run.journal.is_some(),
@@ -270,21 +274,18 @@ impl Run<'_> {
                     gid,
                 },
                 Some(source),
-            ) => {
-                let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
-                if crate::host::fs::sha256_of(content.as_slice())? != *sha256 {
-                    bail!("{source} has changed since the plan was made");
-                }
-                self.a.root.write_file(
-                    &path,
-                    &NewFile {
-                        content: &content,
-                        mode: *mode,
-                        uid: *uid,
-                        gid: *gid,
+            ) => self.a.root.write_file(
+                &path,
+                &NewFile {
+                    content: Content::Source {
+                        path: source,
+                        sha256,
                     },
-                )
-            }
+                    mode: *mode,
+                    uid: *uid,
+                    gid: *gid,
+                },
+            ),
             _ => bail!("/etc/{} has nothing to be written", change.target),
         }
     }
@@ -305,8 +306,6 @@ impl Run<'_> {
             self.a.action,
             self.a.unit_timeout,
         );
-        // It may have changed what was looked at.
-        self.a.root.forget_last();
         if let Some(failed) = failed {
             self.failed_scripts.push(failed);
             return Ok(());
@@ -405,14 +404,11 @@ impl Run<'_> {
             root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
         }
         self.a.state.write(root)?;
-        for change in plan.files.changes() {
-            // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-            if let (Some(id), false) = (
-                &change.backup,
-                self.a.state.uses_backup(change.backup.as_ref()),
-            ) {
-                backups::discard(root, id)?;
-            }
+        // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
+        let used = self.a.state.used_backups();
+        let backups = plan.files.changes().filter_map(|c| c.backup.as_ref());
+        for id in backups.filter(|id| !used.contains(id)) {
+            backups::discard(root, id)?;
         }
         root.sync()?;
         match self.journal.take() {

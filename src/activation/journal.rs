@@ -151,7 +151,7 @@ impl Journal {
         root.write_file(
             path,
             &crate::host::fs::NewFile {
-                content: &line,
+                content: crate::host::fs::Content::Bytes(&line),
                 mode: 0o600,
                 uid: 0,
                 gid: 0,

@@ -1,7 +1,6 @@
 //! What is there: everything that the plan is decided from, read once and never changed here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -9,9 +8,9 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::state::State;
 use crate::files;
-use crate::files::decide::{Conflict, Seen, Wanted};
+use crate::files::decide::{Conflict, Seen, Wanted, node};
 use crate::files::wanted::{Desired, Want};
-use crate::host::fs::{Node, Root, sha256_of};
+use crate::host::fs::{Node, Root, open_source, sha256_of};
 use crate::model::manifest::{EtcMode, HostRequirement, Manifest};
 use crate::model::names::TargetPath;
 use crate::model::owners::Owners;
@@ -55,7 +54,8 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
                 .insert(target.clone(), root.node(&in_etc(target))?);
         }
     }
-    for folder in state.folders.keys() {
+    let needed: BTreeSet<TargetPath> = desired.keys().flat_map(TargetPath::parents).collect();
+    for folder in state.folders.keys().filter(|f| !needed.contains(*f)) {
         seen.listings
             .insert(folder.clone(), root.list(&in_etc(folder))?);
     }
@@ -63,15 +63,7 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     for id in ids.chain(state.folders.values().filter_map(|f| f.backup.as_ref())) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
-    let begun = state.files.iter().filter(|(_, f)| f.becoming.is_some());
-    let carrying = state.folders.iter().filter(|(_, f)| f.backup.is_some());
-    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
-    let files = begun.map(|(t, _)| t).chain(carrying.map(|(t, _)| t));
-    for target in files.chain(blocks.map(|(t, _)| t)) {
-        if let Some(name) = root.find_leftover(&in_etc(target))? {
-            seen.leftovers.insert(target.clone(), name);
-        }
-    }
+    seen.leftovers = find_leftovers(root, &state, &seen)?;
     let mut state = files::record::settle(&state, &seen);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
@@ -84,6 +76,28 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
         interrupted,
         family: read_family(root),
     })
+}
+
+/// Finds what an interrupted activation has left beside what it was making.
+fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<TargetPath, String>> {
+    let begun = state.files.iter().filter(|(_, f)| f.becoming.is_some());
+    let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
+    let folders = state
+        .folders
+        .iter()
+        .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
+    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let targets = begun
+        .map(|(t, _)| t)
+        .chain(folders.map(|(t, _)| t))
+        .chain(blocks.map(|(t, _)| t));
+    let mut leftovers = BTreeMap::new();
+    for target in targets {
+        if let Some(name) = root.find_leftover(&in_etc(target))? {
+            leftovers.insert(target.clone(), name);
+        }
+    }
+    Ok(leftovers)
 }
 
 fn in_etc(target: &TargetPath) -> std::path::PathBuf {
@@ -164,14 +178,16 @@ fn resolve_one(
     };
     let sha256 = match known {
         Some(Node::File { sha256, .. }) => sha256.clone(),
-        _ => File::open(source).and_then(sha256_of).with_context(|| {
-            let hint = if in_store {
-                INCOMPLETE
-            } else {
-                "the source of an entry must be there when it is activated"
-            };
-            format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
-        })?,
+        _ => open_source(&want.source)
+            .and_then(|file| Ok(sha256_of(file)?))
+            .with_context(|| {
+                let hint = if in_store {
+                    INCOMPLETE
+                } else {
+                    "the source of an entry must be there when it is activated"
+                };
+                format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
+            })?,
     };
     Ok(Ok(Node::File {
         sha256,
@@ -188,9 +204,9 @@ pub fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<C
         .host_requirements
         .iter()
         .filter(|r| {
-            let path = root.show(Path::new(r.path.as_str().trim_start_matches('/')));
-            // A link counts below another root, where its absolute target can't be followed.
-            !path.exists() && (root.is_live() || path.symlink_metadata().is_err())
+            // What can't be looked at can't be run either.
+            let found = root.stat_in_root(Path::new(r.path.as_str()));
+            !found.is_ok_and(|found| found.is_some())
         })
         .map(|r| Conflict {
             subject: r.path.to_string(),
@@ -215,8 +231,9 @@ fn install_command(requirement: &HostRequirement, family: &str) -> String {
 fn read_family(root: &Root) -> String {
     let text = ["etc/os-release", "usr/lib/os-release"]
         .iter()
-        .find_map(|p| std::fs::read_to_string(root.show(Path::new(p))).ok())
+        .find_map(|p| root.read_in_root(Path::new(p)).ok().flatten())
         .unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let value = |key: &str| {
         text.lines()
             .find_map(|l| l.strip_prefix(key))

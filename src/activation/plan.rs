@@ -150,6 +150,33 @@ pub enum Step<'a> {
     Commit,
 }
 
+impl Step<'_> {
+    /// Whether other programs than this one act in it.
+    #[must_use]
+    pub fn is_of_others(&self) -> bool {
+        match self {
+            Self::StopUnits
+            | Self::Accounts
+            | Self::Script(_)
+            | Self::DaemonReload
+            | Self::Tmpfiles
+            | Self::UserManagers
+            | Self::StartUnits => true,
+            Self::RemoveLeftover(_)
+            | Self::Keep(_)
+            | Self::KeepBlock(_)
+            | Self::Claim
+            | Self::Remove(_)
+            | Self::RemoveFolder(_)
+            | Self::Restore(_)
+            | Self::MakeFolder(_)
+            | Self::Write(_)
+            | Self::Block(_)
+            | Self::Commit => false,
+        }
+    }
+}
+
 impl Plan {
     /// Says whether nothing would happen.
     #[must_use]

@@ -11,7 +11,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::decide::Origin;
-use crate::host::fs::{NewFile, Node, Root, sha256_of};
+use crate::host::fs::{Content, NewFile, Node, Root, sha256_of};
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::scripts::decide::ScriptRecord;
 use crate::tmpfiles::decide::Made;
@@ -206,12 +206,13 @@ impl State {
         Ok(serde_json::to_vec(self)?)
     }
 
-    /// Says whether a backup still belongs to anything.
+    /// Returns the backups that still belong to anything.
     #[must_use]
-    pub fn uses_backup(&self, id: Option<&FileName>) -> bool {
-        self.files.values().any(|f| f.backup.as_ref() == id)
-            || self.folders.values().any(|f| f.backup.as_ref() == id)
-            || self.saved.iter().any(|s| Some(&s.backup) == id)
+    pub fn used_backups(&self) -> BTreeSet<&FileName> {
+        let files = self.files.values().filter_map(|f| f.backup.as_ref());
+        let folders = self.folders.values().filter_map(|f| f.backup.as_ref());
+        let edits = self.saved.iter().map(|s| &s.backup);
+        files.chain(folders).chain(edits).collect()
     }
 
     /// Reads the state of a host; the default when there is none.
@@ -261,7 +262,7 @@ impl State {
         root.write_file(
             path,
             &NewFile {
-                content: &content,
+                content: Content::Bytes(&content),
                 mode: 0o600,
                 uid: 0,
                 gid: 0,

@@ -156,6 +156,8 @@ pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &
         seen,
         needed: desired.keys().flat_map(TargetPath::parents).collect(),
         next_backup: state.next_backup,
+        removed: BTreeSet::new(),
+        half_written: half_written(seen),
         plan: FilesPlan {
             leftovers: seen.leftovers.keys().cloned().collect(),
             ..FilesPlan::default()
@@ -163,8 +165,9 @@ pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &
     };
     planner.plan_removals();
     planner.plan_folders();
+    let going: BTreeSet<_> = planner.plan.remove_folders.iter().cloned().collect();
     for (target, wanted) in desired {
-        planner.plan_write(target, wanted);
+        planner.plan_write(target, wanted, going.contains(target));
     }
     let mut plan = planner.plan;
     plan.conflicts.sort();
@@ -178,7 +181,19 @@ struct Planner<'a> {
     seen: &'a Seen,
     needed: BTreeSet<TargetPath>,
     next_backup: u64,
+    /// The files of ours that are removed, with nothing put back.
+    removed: BTreeSet<TargetPath>,
+    /// What an interrupted activation has left beside its targets.
+    half_written: BTreeSet<TargetPath>,
     plan: FilesPlan,
+}
+
+fn half_written(seen: &Seen) -> BTreeSet<TargetPath> {
+    let beside = |(target, name): (&TargetPath, &String)| match target.parents().last() {
+        Some(folder) => folder.join(name).ok(),
+        None => name.parse().ok(),
+    };
+    seen.leftovers.iter().filter_map(beside).collect()
 }
 
 impl Planner<'_> {
@@ -236,6 +251,9 @@ impl Planner<'_> {
                 }
                 restores.push(change);
             } else {
+                if change.verb == Verb::Remove {
+                    self.removed.insert(target.clone());
+                }
                 self.plan.removals.push(change);
             }
         }
@@ -299,6 +317,7 @@ impl Planner<'_> {
     }
 
     fn plan_needed_folders(&mut self, receiving: &BTreeSet<TargetPath>) {
+        let released: BTreeSet<_> = self.plan.released_folders.iter().cloned().collect();
         for folder in &self.needed.union(receiving).cloned().collect::<Vec<_>>() {
             match node(self.seen, folder) {
                 Node::Folder => {}
@@ -316,8 +335,7 @@ impl Planner<'_> {
             }
             // What is only made for someone else's file is not ours.
             let made = self.plan.make_folders.last() == Some(folder);
-            if made && !self.needed.contains(folder) && !self.plan.released_folders.contains(folder)
-            {
+            if made && !self.needed.contains(folder) && !released.contains(folder) {
                 self.plan.released_folders.push(folder.clone());
             }
         }
@@ -362,24 +380,17 @@ impl Planner<'_> {
             .map_or(&[][..], Vec::as_slice);
         let foreign = names.iter().filter(|name| match folder.join(name) {
             Ok(path) => {
-                let goes = self
-                    .plan
-                    .removals
-                    .iter()
-                    .any(|c| c.target == path && matches!(c.verb, Verb::Remove));
-                let leftover = self.seen.leftovers.iter().any(|(target, half)| {
-                    half == *name && target.parents().last().as_ref() == Some(folder)
-                });
-                !goes && !leftover && !going.contains(&path)
+                !self.removed.contains(&path)
+                    && !self.half_written.contains(&path)
+                    && !going.contains(&path)
             }
             Err(_) => true,
         });
         foreign.cloned().collect()
     }
 
-    fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted) {
+    fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted, folder_goes: bool) {
         let owned = self.state.files.get(target);
-        let folder_goes = self.plan.remove_folders.contains(target);
         let carried = self
             .state
             .folders
@@ -464,10 +475,8 @@ impl Planner<'_> {
 
     /// Says whether the path (relative to the root) is a file of ours that is removed.
     fn goes(&self, at: &Path) -> bool {
-        self.plan
-            .removals
-            .iter()
-            .any(|c| Path::new("etc").join(&c.target) == at && c.verb == Verb::Remove)
+        let target = at.strip_prefix("etc").ok().and_then(Path::to_str);
+        target.is_some_and(|target| self.removed.contains(target))
     }
 
     fn keep(&mut self, target: &TargetPath, reason: KeepReason) -> Keep {

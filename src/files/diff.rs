@@ -1,12 +1,13 @@
 //! How the content of text files changes, for the plan. What not everyone may read is not shown.
 
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use similar::TextDiff;
 
 use crate::files::decide::{FileChange, Verb};
-use crate::host::fs::{Node, Root};
+use crate::host::fs::{Node, Root, open_source};
 
 /// Longer contents are not compared: the plan is for reading.
 const LIMIT: usize = 256 * 1024;
@@ -35,7 +36,7 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
     };
     let after = match (&change.after, &change.backup, &change.source) {
         (Node::File { .. }, Some(id), None) => root.read(&crate::store::backups::path(id))?,
-        (Node::File { .. }, _, Some(source)) => Some(std::fs::read(source)?),
+        (Node::File { .. }, _, Some(source)) => read_source(source)?,
         (other, ..) => read_link_content(other),
     };
     let (Some(before), Some(after)) = (before, after) else {
@@ -44,11 +45,21 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
     Ok(Some(render(&before, &after)).filter(|d| !d.is_empty()))
 }
 
+/// Reads as much of a file as it takes to see that it is too long.
+fn read_source(path: &str) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    open_source(path)
+        .and_then(|file| Ok(file.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?))
+        .with_context(|| format!("reading {path}"))?;
+    Ok(Some(bytes))
+}
+
 /// Only what the store has is sure to be public; any other link is shown by its target alone.
 fn read_link_content(node: &Node) -> Option<Vec<u8>> {
     match node {
         Node::Link { to } if to.starts_with("/nix/store/") && Path::new(to).is_file() => {
-            std::fs::read(to).ok()
+            // What can't be read is not shown; that it is missing is told elsewhere.
+            read_source(to).ok().flatten()
         }
         _ => None,
     }

@@ -342,7 +342,7 @@ impl Host {
         };
         entries
             .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .filter(|name| !state.uses_backup(Some(&name.parse().unwrap())))
+            .filter(|name| !state.used_backups().iter().any(|id| id.as_str() == name))
             .collect()
     }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::activation::state::{OwnedBlock, SavedEdit, State};
 use crate::files;
 use crate::files::decide::{Conflict, FilesPlan, Keep, KeepReason};
-use crate::host::fs::{NewFile, Node, Root};
+use crate::host::fs::{Content, NewFile, Node, Root};
 use crate::model::names::{FileName, TargetPath};
 use crate::store::backups;
 
@@ -173,7 +173,7 @@ fn plan_block(
         (Node::File { .. } | Node::Absent, _) | (_, None) => {}
         _ => {
             return Err(conflict(
-                "is no regular file, and lines are to be added to it",
+                "is not a regular file, and lines are to be added to it",
                 "make it one, or drop the lines from the configuration",
             ));
         }
@@ -368,7 +368,7 @@ pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
         (Some(new), None) => {
             tracing::info!("writing /etc/{}", change.target);
             let (mode, uid, gid) = (0o644, 0, 0);
-            let content = &new;
+            let content = Content::Bytes(&new);
             root.write_file(
                 &path,
                 &NewFile {

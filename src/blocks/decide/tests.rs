@@ -161,7 +161,7 @@ fn refuses_what_it_cannot_tell() {
     let twice = with_block(&with_block("", "a\n", ""), "b\n", "");
     let marked = format!("{END}\n");
     for (wanted, seen, cause) in [
-        ("a\n", link, "is no regular file"),
+        ("a\n", link, "is not a regular file"),
         ("a\n", seen(Some(&twice)), "are not one pair"),
         ("a\n", seen(Some(BEGIN)), "are not one pair"),
         (

@@ -4,6 +4,7 @@ mod bad_input;
 mod blocks;
 mod compat;
 mod compat_nixos;
+mod door;
 mod drift;
 mod etc;
 mod foreign;

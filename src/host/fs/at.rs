@@ -1,7 +1,7 @@
 //! Reading and replacing files relative to a folder's handle, never through a symbolic link.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
@@ -9,14 +9,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstatat, mkdirat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use xattr::FileExt;
 
-const FOLDER: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_DIRECTORY)
-    .union(OFlag::O_NOFOLLOW)
-    .union(OFlag::O_CLOEXEC);
+use super::{FOLDER_FLAGS as FOLDER, READ_FLAGS, read_regular, resolve};
 
 /// How many symbolic links a path may go through, as in the kernel.
 const MOST_LINKS: usize = 40;
@@ -36,13 +33,31 @@ pub(crate) fn open_root(root: &Path) -> Result<OwnedFd> {
         .with_context(|| format!("opening {}", root.display()))
 }
 
+/// Reads a regular file as a process of that root would: links are followed, and never out of it. None when there is none.
+pub(crate) fn read_in_root(root: &OwnedFd, path: &Path) -> Result<Option<Vec<u8>>> {
+    let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
+    match resolve::in_root(root, path, flags) {
+        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+        other => read_regular(&File::from(other?)).map(Some),
+    }
+}
+
+/// Returns what `path` leads to for a process of that root; none for nothing.
+pub(crate) fn stat_in_root(root: &OwnedFd, path: &Path) -> Result<Option<FileStat>> {
+    match resolve::in_root(root, path, OFlag::O_PATH | OFlag::O_CLOEXEC) {
+        Ok(fd) => Ok(Some(fstat(&fd)?)),
+        Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
 /// Opens a folder; none when there is none.
 pub(crate) fn open_folder(parent: impl AsFd, name: &str) -> Result<Option<OwnedFd>> {
     match openat(parent, name, FOLDER, Mode::empty()) {
         Ok(fd) => Ok(Some(fd)),
         Err(Errno::ENOENT) => Ok(None),
         Err(Errno::ELOOP | Errno::ENOTDIR) => {
-            bail!("{name} is no folder (a symbolic link is not followed)")
+            bail!("{name} is not a folder (a symbolic link is not followed)")
         }
         Err(e) => Err(e.into()),
     }
@@ -96,26 +111,20 @@ pub(crate) fn stat_at(parent: &OwnedFd, name: &str) -> Result<Option<FileStat>> 
     }
 }
 
-/// Tells the kind of a file.
+/// Returns the kind of a file.
 pub(crate) fn kind(stat: &FileStat) -> SFlag {
     SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT
 }
 
 /// Reads a regular file; none when there is none.
 pub(crate) fn read_at(parent: &OwnedFd, name: &str) -> Result<Option<Vec<u8>>> {
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    let mut file = match openat(parent, name, flags, Mode::empty()) {
+    let file = match openat(parent, name, READ_FLAGS, Mode::empty()) {
         Ok(fd) => File::from(fd),
         Err(Errno::ENOENT) => return Ok(None),
         Err(Errno::ELOOP) => bail!("it is a symbolic link, which is not followed"),
         Err(e) => return Err(e.into()),
     };
-    if !file.metadata()?.is_file() {
-        bail!("it is no regular file");
-    }
-    let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    read_regular(&file).map(Some)
 }
 
 /// Replaces a file by rename, on disk before it is visible; mode, owner and extended attributes are those of
@@ -141,8 +150,7 @@ pub(crate) fn replace(
         Mode::from_bits_truncate(0o600),
     )?);
     file.write_all(bytes)?;
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-    match like.map(|like| openat(parent, like, flags, Mode::empty())) {
+    match like.map(|like| openat(parent, like, READ_FLAGS, Mode::empty())) {
         Some(Ok(fd)) => copy_attributes(&File::from(fd), &file)?,
         None | Some(Err(Errno::ENOENT)) => set_owner(&file, new)?,
         Some(Err(e)) => return Err(e.into()),
