@@ -8,19 +8,19 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, FcntlArg, OFlag, fcntl, openat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
 use nix::sys::signal::kill;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, UnlinkatFlags, getpid, linkat, unlinkat};
+use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 use xattr::FileExt;
 
-use crate::host::fs::at::read_at;
+use crate::host::fs::at::{self, read_at};
 
 /// How long shadow-utils and lckpwdf(3) wait.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -33,9 +33,6 @@ const LOCKED: [&str; 6] = ["passwd", "group", "gshadow", "shadow", "subuid", "su
 
 /// The mark of a lock of ours; the second one where the first may not be set.
 const MARKS: [&str; 2] = ["trusted.system-manager", "user.system-manager"];
-
-/// The name of a lock that is being made, where files without a name can't be had.
-const UNNAMED: &str = ".system-manager-lock";
 
 /// Holds the account databases of one root. Dropping it lets them go.
 pub struct AccountsLock {
@@ -132,49 +129,21 @@ fn link_lock(etc: &OwnedFd, link: &str) -> Result<bool> {
     Ok(false)
 }
 
-/// Makes a lock with its content and its mark, in one step: a file without a name gets that name.
+/// Makes a lock with its content and its mark, in one step.
 fn make_lock(etc: &OwnedFd, link: &str) -> nix::Result<()> {
-    let (mode, cloexec) = (Mode::from_bits_truncate(0o600), OFlag::O_CLOEXEC);
-    let unnamed = openat(etc, ".", OFlag::O_WRONLY | OFlag::O_TMPFILE | cloexec, mode);
-    match unnamed {
-        Ok(fd) => {
-            let file = fill_lock(File::from(fd))?;
-            let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-            linkat(
-                AT_FDCWD,
-                path.as_str(),
-                etc,
-                link,
-                AtFlags::AT_SYMLINK_FOLLOW,
-            )
+    at::make_file(etc, link, 0o600, |file| {
+        // Without attributes there is no mark: then the pid is all that the next run has, as others.
+        for mark in MARKS {
+            if file.set_xattr(mark, b"lock").is_ok() {
+                break;
+            }
         }
-        // A file system without such files.
-        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
-            remove(etc, UNNAMED)?;
-            let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-            fill_lock(File::from(openat(etc, UNNAMED, flags | cloexec, mode)?))?;
-            let made = linkat(etc, UNNAMED, etc, link, AtFlags::empty());
-            remove(etc, UNNAMED)?;
-            made
-        }
-        Err(e) => Err(e),
-    }
+        file.write_all(format!("{}\0", getpid()).as_bytes())
+    })
 }
 
-fn fill_lock(mut file: File) -> nix::Result<File> {
-    let failed = |e: std::io::Error| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO));
-    // Without attributes there is no mark: then the pid is all that the next run has, as others.
-    for mark in MARKS {
-        if file.set_xattr(mark, b"lock").is_ok() {
-            break;
-        }
-    }
-    file.write_all(format!("{}\0", getpid()).as_bytes())
-        .map_err(failed)?;
-    Ok(file)
-}
-
-/// Whether a lock was made by this program. One run is at a time, and this is it: so the one that made it is dead.
+/// Whether a lock was made by this program. Its runs make them under the lock of lckpwdf(3): who has that knows that the
+/// one that made this is dead.
 fn is_left_by_a_run(etc: &OwnedFd, link: &str) -> Result<bool> {
     let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
     let file = match openat(etc, link, flags, Mode::empty()) {

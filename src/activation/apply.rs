@@ -121,6 +121,10 @@ pub fn apply(
         begun: false,
         error,
     })?);
+    reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?;
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if step.is_of_others() {
@@ -128,13 +132,27 @@ pub fn apply(
             run.a.root.forget_last();
         }
         if let Err(error) = done {
-            return Err(Stopped {
-                begun: run.journal.is_some(),
-                error,
-            });
+            let begun = run.journal.is_some();
+            if !begun {
+                // What was copied is of no use. What stays is removed by the next run; the first error is the one to report.
+                let _ = State::read(run.a.root).and_then(|state| state.sweep_backups(run.a.root));
+            }
+            return Err(Stopped { begun, error });
         }
     }
     Ok(run.outcome())
+}
+
+/// Writes down which numbers the copies get that are made before anything is claimed: so that the next run knows them, if
+/// this one is killed there.
+fn reserve_backups(root: &Root, settled: &State, plan: &Plan) -> Result<()> {
+    let count = plan.count_kept();
+    if count == 0 {
+        return Ok(());
+    }
+    let mut state = State::read(root)?;
+    state.next_backup = settled.next_backup + count;
+    state.write(root)
 }
 
 struct Run<'a> {
@@ -187,7 +205,6 @@ impl Run<'_> {
                 let expected = self.a.accounts_expected;
                 let planned = &self.a.plan.accounts;
                 self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
-                self.a.state.accounts = true;
                 Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
@@ -392,6 +409,8 @@ impl Run<'_> {
             self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
         }
         self.a.state.active.clone_from(&plan.becomes);
+        // Also when it was an interrupted run that has given them.
+        self.a.state.accounts |= accounts::apply::is_recorded(root)?;
         self.a.state.pending = self
             .units
             .as_ref()
@@ -405,11 +424,7 @@ impl Run<'_> {
         }
         self.a.state.write(root)?;
         // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-        let used = self.a.state.used_backups();
-        let backups = plan.files.changes().filter_map(|c| c.backup.as_ref());
-        for id in backups.filter(|id| !used.contains(id)) {
-            backups::discard(root, id)?;
-        }
+        self.a.state.sweep_backups(root)?;
         root.sync()?;
         match self.journal.take() {
             Some(journal) => journal.end(root),

@@ -11,3 +11,4 @@ pub mod prepare;
 pub mod report;
 pub mod state;
 pub mod status;
+pub mod sweep;

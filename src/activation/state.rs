@@ -14,6 +14,7 @@ use crate::blocks::decide::Origin;
 use crate::host::fs::{Content, NewFile, Node, Root, sha256_of};
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::scripts::decide::ScriptRecord;
+use crate::store::backups;
 use crate::tmpfiles::decide::Made;
 use crate::units::decide::Seeds;
 
@@ -215,6 +216,14 @@ impl State {
         files.chain(folders).chain(edits).collect()
     }
 
+    /// Removes the copies in the backups that nothing belongs to.
+    ///
+    /// # Errors
+    /// When one can't be removed.
+    pub fn sweep_backups(&self, root: &Root) -> Result<()> {
+        backups::sweep(root, &self.used_backups(), self.next_backup)
+    }
+
     /// Reads the state of a host; the default when there is none.
     ///
     /// # Errors
@@ -228,7 +237,10 @@ impl State {
                     recovery_hint(root)
                 );
             }
-            return Ok(Self::default());
+            return Ok(Self {
+                next_backup: backups::first_free(root)?,
+                ..Self::default()
+            });
         };
         Self::parse(&bytes).map_err(|e| {
             let hint = if e.to_string().contains("hint:") {

@@ -11,6 +11,7 @@ use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
+use crate::activation::sweep;
 use crate::cli;
 use crate::cli::args::{ApplyArgs, CompatArgs, SourceArgs};
 use crate::compat;
@@ -298,18 +299,20 @@ fn warn_of_script(failed: &FailedScript) {
     }
 }
 
-/// Takes the lock of a host.
+/// Takes the lock of a host, and removes what runs that were killed have left there.
 ///
 /// # Errors
 /// When another activation holds it.
 pub fn lock(root: &Root, purpose: &str) -> Result<Lock> {
-    Lock::take(root, purpose).with_context(|| {
+    let lock = Lock::take(root, purpose).with_context(|| {
         if nix::unistd::geteuid().is_root() {
             "locking this host".to_owned()
         } else {
             "locking this host\nhint: this must run as root, for example with sudo".to_owned()
         }
-    })
+    })?;
+    sweep::sweep(root)?;
+    Ok(lock)
 }
 
 /// Writes a first configuration.

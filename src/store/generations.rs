@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::host::fs::{Node, Root};
 use crate::model::names::AbsolutePath;
 
-const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
+pub(crate) const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";
 
 /// The profile's link, which points at the current generation.

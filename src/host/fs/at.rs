@@ -1,8 +1,9 @@
 //! Reading and replacing files relative to a folder's handle, never through a symbolic link.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 
@@ -10,9 +11,10 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 use xattr::FileExt;
 
+use super::write::{place_folder, remove_at, temporary_name};
 use super::{FOLDER_FLAGS as FOLDER, READ_FLAGS, read_regular, resolve};
 
 /// How many symbolic links a path may go through, as in the kernel.
@@ -81,12 +83,64 @@ pub(crate) fn make_folders(root: &OwnedFd, path: &str) -> Result<OwnedFd> {
     Ok(at)
 }
 
-/// Makes a folder with this mode and owner.
+/// Makes a folder with this mode and owner, which it has as soon as it has its name.
 pub(crate) fn make_folder(parent: &OwnedFd, name: &str, new: NewMode) -> Result<()> {
-    mkdirat(parent, name, Mode::from_bits_truncate(0o700))?;
-    set_folder(parent, name, new)?;
+    let temporary = temporary_name(OsStr::new(name));
+    remove_at(parent, &temporary)?;
+    mkdirat(parent, temporary.as_str(), Mode::from_bits_truncate(0o700))?;
+    set_folder(parent, &temporary, new)?;
+    place_folder(parent, &temporary, OsStr::new(name))?;
     fsync(parent)?;
     Ok(())
+}
+
+/// Removes what making `name` has left beside it when it was interrupted.
+pub(crate) fn remove_unmade(parent: &OwnedFd, name: &str) -> Result<()> {
+    Ok(remove_at(parent, &temporary_name(OsStr::new(name)))?)
+}
+
+/// Makes a file in one step: what `fill` gives it is there as soon as it has its name. EEXIST when something has that.
+pub(crate) fn make_file(
+    parent: &OwnedFd,
+    name: &str,
+    mode: u32,
+    fill: impl Fn(&mut File) -> std::io::Result<()>,
+) -> Result<(), Errno> {
+    let filled = |fd: OwnedFd| -> Result<File, Errno> {
+        let mut file = File::from(fd);
+        fchmod(&file, Mode::from_bits_truncate(mode))?;
+        fill(&mut file).map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        Ok(file)
+    };
+    let (private, flags) = (
+        Mode::S_IRUSR | Mode::S_IWUSR,
+        OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+    );
+    match openat(parent, ".", flags | OFlag::O_TMPFILE, private) {
+        Ok(fd) => {
+            let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            // The file lives as long as the handle.
+            let _file = filled(fd)?;
+            linkat(
+                AT_FDCWD,
+                path.as_str(),
+                parent,
+                name,
+                AtFlags::AT_SYMLINK_FOLLOW,
+            )
+        }
+        // This file system has no files without a name.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+            let temporary = temporary_name(OsStr::new(name));
+            remove_at(parent, &temporary)?;
+            let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+            filled(openat(parent, temporary.as_str(), flags, private)?)?;
+            let made = linkat(parent, temporary.as_str(), parent, name, AtFlags::empty());
+            remove_at(parent, &temporary)?;
+            made
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// Sets mode and owner of a folder.
