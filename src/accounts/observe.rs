@@ -323,10 +323,18 @@ pub fn sweep(root: &Path) -> Result<()> {
     let Ok((record, _)) = read_record(root, false) else {
         return Ok(());
     };
-    for home in record.homes() {
-        if let Ok(Some((parent, name))) = io::open_parent(&root_fd, &home, false) {
-            io::remove_unmade(&parent, &name)
-                .with_context(|| format!("removing what is left beside {home}"))?;
+    for path in record
+        .homes()
+        .iter()
+        .map(String::as_str)
+        .chain([LINGER_FOLDER])
+    {
+        // Each folder on the way may have been missing, too.
+        for above in Path::new(path).ancestors().filter_map(Path::to_str) {
+            if let Ok(Some((parent, name))) = io::open_parent(&root_fd, above, false) {
+                io::remove_unmade(&parent, &name)
+                    .with_context(|| format!("removing what is left beside {above}"))?;
+            }
         }
     }
     Ok(())

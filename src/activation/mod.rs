@@ -10,5 +10,6 @@ pub mod plan;
 pub mod prepare;
 pub mod report;
 pub mod state;
+mod state_v1;
 pub mod status;
 pub mod sweep;

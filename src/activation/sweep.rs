@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts;
-use crate::activation::state::{self, State};
+use crate::activation::state::State;
 use crate::host::fs::Root;
-use crate::store::{backups, generations};
+use crate::store::{self, backups, generations};
 
 /// Folders in which everything is ours, or has a name that only we give.
-const FOLDERS: [&str; 3] = [state::FOLDER, backups::FOLDER, generations::FOLDER];
+const FOLDERS: [&str; 3] = [store::FOLDER, backups::FOLDER, generations::FOLDER];
 
 /// Removes it. The caller holds the lock, so no other run is making any of it.
 ///
@@ -27,6 +27,14 @@ pub fn sweep(root: &Root) -> Result<()> {
                 );
                 root.remove_unfinished(&folder.join(&name))?;
             }
+        }
+    }
+    for path in FOLDERS
+        .iter()
+        .flat_map(|folder| Path::new(folder).ancestors())
+    {
+        if path != Path::new("") {
+            root.remove_leftover(path)?;
         }
     }
     accounts::apply::sweep(root)?;

@@ -1,5 +1,6 @@
 //! Commands on a root, from the plan to what is printed of it.
 
+use crate::model::time;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use crate::activation::apply::Progress;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
-use crate::activation::report::{self, Style};
+use crate::activation::report;
 use crate::activation::{journal, outcome_report, status};
 use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
@@ -15,8 +16,8 @@ use crate::host::fs::Root;
 use crate::host::systemd::Event;
 use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
+use crate::model::style::Style;
 use crate::store::generations;
-use crate::units::apply::progressive;
 use crate::{compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -254,14 +255,18 @@ impl Session {
         let generations = generations::read(&self.root)?;
         let status = status::read(&self.root)?;
         // What an interrupted switch was going to is what one goes back from: the profile says so already.
-        let interrupted = journal::read(&self.root)?.is_some();
-        let active = status.active.filter(|_| !interrupted);
-        let target = generations::rollback_target(&generations, active.as_ref(), to)?;
-        let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
+        let interrupted = journal::read(&self.root)?;
+        let active = status.active.filter(|_| interrupted.is_none());
+        // A rollback that was interrupted is gone on with.
+        let begun = interrupted.and_then(|interrupted| interrupted.back_to);
+        let target = generations::rollback_target(&generations, active.as_ref(), to.or(begun))?;
+        let mut prepared =
+            prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
+        prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
         generations::select(&self.root, target.number)?;
         let ended = self.apply(prepared, args);
@@ -285,7 +290,7 @@ impl Session {
             print(&format!(
                 "{mark} {:>4}  {}  {}",
                 g.number,
-                report::render_time(g.time),
+                time::render_time(g.time),
                 g.toplevel
             ))?;
         }
@@ -325,7 +330,7 @@ fn tell(progress: &Progress<'_>, terminal: bool) {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         eprint!(
             "\r\x1b[K{} {}, {} s",
-            progressive(*verb),
+            verb.progressive(),
             names.join(", "),
             since.as_secs()
         );

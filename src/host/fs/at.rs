@@ -194,25 +194,26 @@ pub(crate) fn replace(
     new: NewMode,
 ) -> Result<()> {
     let temporary = format!("{name}+");
-    remove(parent, &temporary)?;
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut file = File::from(openat(
-        parent,
-        temporary.as_str(),
-        flags,
-        Mode::from_bits_truncate(0o600),
-    )?);
-    file.write_all(bytes)?;
-    match like.map(|like| openat(parent, like, READ_FLAGS, Mode::empty())) {
-        Some(Ok(fd)) => copy_attributes(&File::from(fd), &file)?,
-        None | Some(Err(Errno::ENOENT)) => set_owner(&file, new)?,
-        Some(Err(e)) => return Err(e.into()),
-    }
-    file.sync_all()?;
-    renameat(parent, temporary.as_str(), parent, name)?;
-    fsync(parent)?;
-    Ok(())
+    let inner = || -> Result<()> {
+        remove(parent, &temporary)?;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let private = Mode::from_bits_truncate(0o600);
+        let mut file = File::from(openat(parent, temporary.as_str(), flags, private)?);
+        file.write_all(bytes)?;
+        match like.map(|like| openat(parent, like, READ_FLAGS, Mode::empty())) {
+            Some(Ok(fd)) => copy_attributes(&File::from(fd), &file)?,
+            None | Some(Err(Errno::ENOENT)) => set_owner(&file, new)?,
+            Some(Err(e)) => return Err(e.into()),
+        }
+        file.sync_all()?;
+        renameat(parent, temporary.as_str(), parent, name)?;
+        Ok(fsync(parent)?)
+    };
+    inner().inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = remove(parent, &temporary);
+    })
 }
 
 fn copy_attributes(from: &File, to: &File) -> Result<()> {
