@@ -11,6 +11,7 @@
   ./manifest.nix
   ./nixpkgs.nix
   ./packages.nix
+  ./provenance.nix
   ./specialisation.nix
   ./system.nix
   ./systemd/generators.nix

@@ -13,3 +13,4 @@ pub mod state;
 mod state_v1;
 pub mod status;
 pub mod sweep;
+pub mod why;

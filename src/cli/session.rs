@@ -9,7 +9,8 @@ use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
-use crate::activation::{journal, outcome_report, status};
+use crate::activation::state::State;
+use crate::activation::{journal, outcome_report, status, why};
 use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
@@ -46,6 +47,14 @@ struct Generations<'a> {
     /// Format version.
     version: u32,
     generations: &'a [generations::Generation],
+}
+
+/// What `why --json` prints.
+#[derive(Serialize)]
+struct Answers<'a> {
+    /// Format version.
+    version: u32,
+    answers: &'a [why::Answer],
 }
 
 impl Session {
@@ -130,6 +139,25 @@ impl Session {
             print_json(&status)?;
         } else {
             print(status::render(&status).trim_end())?;
+        }
+        Ok(End::Done)
+    }
+
+    pub(crate) fn why(&self, name: &str) -> Result<End, Failure> {
+        let state = State::read(&self.root)?;
+        let answers = why::read(&self.root, &state, name)?;
+        if answers.is_empty() {
+            return Err(Failure::Before(anyhow::anyhow!(
+                "{name}: nothing of what is active here has this name\nhint: a path begins with `/`, and a unit ends in .service or its kind; `system-manager status` lists what is active"
+            )));
+        }
+        if self.json {
+            print_json(&Answers {
+                version: 1,
+                answers: &answers,
+            })?;
+        } else {
+            print(why::render(&answers).trim_end())?;
         }
         Ok(End::Done)
     }

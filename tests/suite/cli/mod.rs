@@ -17,3 +17,4 @@ mod still;
 mod story;
 mod strace;
 mod truth;
+mod why;
