@@ -33,7 +33,7 @@ pub fn sweep(root: &Root) -> Result<()> {
         .iter()
         .flat_map(|folder| Path::new(folder).ancestors())
     {
-        if path != Path::new("") {
+        if path != Path::new("") && root.find_leftover(path)?.is_some() {
             root.remove_leftover(path)?;
         }
     }

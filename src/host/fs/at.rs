@@ -96,7 +96,11 @@ pub(crate) fn make_folder(parent: &OwnedFd, name: &str, new: NewMode) -> Result<
 
 /// Removes what making `name` has left beside it when it was interrupted.
 pub(crate) fn remove_unmade(parent: &OwnedFd, name: &str) -> Result<()> {
-    Ok(remove_at(parent, &temporary_name(OsStr::new(name)))?)
+    let temporary = temporary_name(OsStr::new(name));
+    if stat_at(parent, &temporary)?.is_some() {
+        remove_at(parent, &temporary)?;
+    }
+    Ok(())
 }
 
 /// Makes a file in one step: what `fill` gives it is there as soon as it has its name. EEXIST when something has that.
@@ -106,7 +110,7 @@ pub(crate) fn make_file(
     mode: u32,
     fill: impl Fn(&mut File) -> std::io::Result<()>,
 ) -> Result<(), Errno> {
-    let filled = |fd: OwnedFd| -> Result<File, Errno> {
+    let whole = |fd: OwnedFd| -> Result<File, Errno> {
         let mut file = File::from(fd);
         fchmod(&file, Mode::from_bits_truncate(mode))?;
         fill(&mut file).map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
@@ -120,7 +124,7 @@ pub(crate) fn make_file(
         Ok(fd) => {
             let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
             // The file lives as long as the handle.
-            let _file = filled(fd)?;
+            let _file = whole(fd)?;
             linkat(
                 AT_FDCWD,
                 path.as_str(),
@@ -134,10 +138,10 @@ pub(crate) fn make_file(
             let temporary = temporary_name(OsStr::new(name));
             remove_at(parent, &temporary)?;
             let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
-            filled(openat(parent, temporary.as_str(), flags, private)?)?;
-            let made = linkat(parent, temporary.as_str(), parent, name, AtFlags::empty());
+            whole(openat(parent, temporary.as_str(), flags, private)?)?;
+            let linked = linkat(parent, temporary.as_str(), parent, name, AtFlags::empty());
             remove_at(parent, &temporary)?;
-            made
+            linked
         }
         Err(e) => Err(e),
     }
