@@ -20,6 +20,7 @@
   ./systemd/user.nix
   ./tmpfiles.nix
   ./toplevel.nix
+  ./users-foreign.nix
   ./users-ssh.nix
   ./users.nix
 ]

@@ -5,6 +5,7 @@
 //!
 //! Unlike the lock of lckpwdf(3), these outlive their holder. Others know a dead holder by its pid only, which is another
 //! process's soon, or is not there after a power cut; so ours have a mark, by which the next run knows them.
+#![expect(clippy::disallowed_methods, reason = "reads and makes locks")]
 
 use std::fs::File;
 use std::io::Write;

@@ -1,6 +1,7 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
 use crate::files::decide::FilesPlan;
+use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -54,13 +55,24 @@ pub struct How {
     pub all_scripts: bool,
 }
 
+impl How {
+    /// Why activation scripts run, if they do.
+    fn occasion(self, changes: bool) -> Occasion {
+        match (self.all_scripts, changes) {
+            (true, _) => Occasion::Asked,
+            (false, true) => Occasion::Changes,
+            (false, false) => Occasion::Nothing,
+        }
+    }
+}
+
 /// Reads the host and decides what reaching `goal` takes. Changes nothing.
 ///
 /// # Errors
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let manifest = match &goal {
-        Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
+        Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
     let desired = manifest
@@ -104,11 +116,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     )?;
     conflicts.extend(more);
     let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-    let occasion = match (how.all_scripts, changes) {
-        (true, _) => Occasion::Asked,
-        (false, true) => Occasion::Changes,
-        (false, false) => Occasion::Nothing,
-    };
+    let occasion = how.occasion(changes);
     let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
     conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
     let from = observed.state.active.clone();
@@ -175,7 +183,7 @@ fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, Str
 /// What only shows once the whole plan is there.
 fn find_obstacles(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
     let mut found = lost_shells::find(root, plan, accounts)?;
-    let (bytes, count) = plan.room(root)?;
+    let (bytes, count) = observe::room(root, plan)?;
     found.extend(observe::obstacles(root, bytes, count)?);
     Ok(found)
 }

@@ -1,6 +1,10 @@
 //! Who set what: reads the provenance that a toplevel carries, and says whose a file is that is not ours.
 //!
 //! The provenance is written by `modules/provenance.nix`. No activation reads it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads what the toplevel says of who set what"
+)]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,6 +1,11 @@
 //! Commands on a root, from the plan to what is printed of it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door writes what is named on the command line"
+)]
 
 use crate::model::time;
+use crate::store::toplevel::read_manifest;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -15,10 +20,10 @@ use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::systemd::Event;
-use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::generations;
+use crate::store::lock::Patience;
 use crate::{compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -82,8 +87,8 @@ impl Session {
     }
 
     pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
-        Manifest::read(Path::new(toplevel.as_str()))?;
-        let _lock = commands::lock(&self.root, "register")?;
+        read_manifest(Path::new(toplevel.as_str()))?;
+        let _lock = commands::lock(&self.root, "register", Patience::Refuse)?;
         let number = generations::register(&self.root, toplevel)?.number;
         print(&format!("generation {number}: {toplevel}"))?;
         Ok(End::Done)
@@ -169,7 +174,7 @@ impl Session {
         args: &ApplyArgs,
         how: How,
     ) -> Result<End, Failure> {
-        let _lock = commands::lock(&self.root, "switch")?;
+        let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
@@ -279,7 +284,7 @@ impl Session {
     }
 
     pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
-        let _lock = commands::lock(&self.root, "rollback")?;
+        let _lock = commands::lock(&self.root, "rollback", args.patience())?;
         let generations = generations::read(&self.root)?;
         let status = status::read(&self.root)?;
         // What an interrupted switch was going to is what one goes back from: the profile says so already.

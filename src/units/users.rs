@@ -1,5 +1,6 @@
 //! The managers of logged-in and lingering users: each is switched by the rules of the system's, by a child process that
 //! runs as the user.
+#![expect(clippy::disallowed_methods, reason = "looks for managers of users")]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;
@@ -23,7 +24,7 @@ const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
 
 /// The hidden command by which this program runs as a user.
-pub const COMMAND: &str = "switch-user-manager";
+pub const COMMAND: &str = "user-manager";
 
 /// What a child is asked to do.
 #[derive(Debug, Serialize, Deserialize)]

@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use system_manager::store::toplevel::read_manifest;
 
 use anyhow::{Context, Result, bail, ensure};
 use system_manager::model::manifest::Manifest;
@@ -367,7 +368,7 @@ fn a_file_may_hold_modules_a_toplevel_or_a_function() -> Result<()> {
     ] {
         let path = project().join("tests/eval/forms").join(file);
         let toplevel = build_toplevel(&path, None)?;
-        let manifest = Manifest::read(&toplevel)?;
+        let manifest = read_manifest(&toplevel)?;
         ensure!(
             manifest.made_from.name == name,
             "{file}: it is called {:?}",

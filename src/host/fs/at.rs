@@ -103,17 +103,17 @@ pub(crate) fn remove_unmade(parent: &OwnedFd, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes a file in one step: what `fill` gives it is there as soon as it has its name. EEXIST when something has that.
+/// Makes a file in one step: what `give` gives it is there as soon as it has its name. EEXIST when something has that.
 pub(crate) fn make_file(
     parent: &OwnedFd,
     name: &str,
     mode: u32,
-    fill: impl Fn(&mut File) -> std::io::Result<()>,
+    give: impl Fn(&mut File) -> std::io::Result<()>,
 ) -> Result<(), Errno> {
     let whole = |fd: OwnedFd| -> Result<File, Errno> {
         let mut file = File::from(fd);
         fchmod(&file, Mode::from_bits_truncate(mode))?;
-        fill(&mut file).map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        give(&mut file).map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
         Ok(file)
     };
     let (private, flags) = (
