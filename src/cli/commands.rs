@@ -43,6 +43,8 @@ pub enum End {
     RolledBack,
     /// There are changes (`plan --detailed-exitcode`).
     Changes,
+    /// As it ended on another host.
+    Code(u8),
 }
 
 /// Gives the source that the command line names.
@@ -315,7 +317,7 @@ fn warn_of_script(failed: &FailedScript) {
 /// Takes the lock of a host, and removes what runs that were killed have left there.
 ///
 /// # Errors
-/// When another activation holds it.
+/// When another activation holds it, or a run from another machine waits to be confirmed.
 pub fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
     let lock = Lock::take(root, purpose, patience).with_context(|| {
         if ::nix::unistd::geteuid().is_root() {
@@ -324,6 +326,7 @@ pub fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
             "locking this host\nhint: this must run as root, for example with sudo".to_owned()
         }
     })?;
+    store::pending::refuse_others(root)?;
     sweep::sweep(root)?;
     Ok(lock)
 }
