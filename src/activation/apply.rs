@@ -21,6 +21,7 @@ use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
+use crate::tmpfiles::decide::Made;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::Seeds;
 use crate::units::outcome::UnitOutcome;
@@ -101,12 +102,14 @@ pub fn apply(
         a: activation,
         begun: now(),
         journal: None,
+        claimed: false,
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
         // What is decided again, when they are changed, may warn of something else.
         warnings,
         tmpfiles: None,
+        not_undone: BTreeMap::new(),
         failed_scripts: Vec::new(),
     };
     if run.a.plan.accounts.is_due {
@@ -133,7 +136,7 @@ pub fn apply(
             run.a.root.forget_last();
         }
         if let Err(error) = done {
-            let begun = run.journal.is_some();
+            let begun = run.claimed;
             if !begun {
                 // What was copied is of no use. What stays is removed by the next run; the first error is the one to report.
                 let _ = State::read(run.a.root).and_then(|state| state.sweep_backups(run.a.root));
@@ -160,11 +163,14 @@ struct Run<'a> {
     a: Activation<'a>,
     begun: u64,
     journal: Option<Journal>,
+    /// Whether anything may have been changed: from then on to the end, the end of the journal included.
+    claimed: bool,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
     warnings: Vec<String>,
     tmpfiles: Option<String>,
+    not_undone: BTreeMap<String, Made>,
     failed_scripts: Vec<FailedScript>,
 }
 
@@ -265,13 +271,18 @@ impl Run<'_> {
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin)?;
         if let Err(error) = self.a.state.write(root) {
-            // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
-            if plan.resumes.is_none() {
+            let is_new = |now: State| now.identity().ok() == self.a.state.identity().ok();
+            if State::read(root).is_ok_and(is_new) {
+                // It is in place, if perhaps not yet on the disk.
+                self.claimed = true;
+            } else if plan.resumes.is_none() {
+                // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
                 journal.end(root).context("removing the journal again")?;
             }
             return Err(error);
         }
         self.journal = Some(journal);
+        self.claimed = true;
         if let Goal::Activate(toplevel) = &plan.goal {
             write_link_if_changed(root, CURRENT, toplevel.as_str())?;
             if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {
@@ -374,7 +385,8 @@ impl Run<'_> {
 
     fn apply_tmpfiles(&mut self) -> Result<()> {
         self.a.root.sync()?;
-        self.tmpfiles = tmpfiles::apply::apply(self.a.root, &self.a.plan.tmpfiles)?;
+        let applied = tmpfiles::apply::apply(self.a.root, &self.a.plan.tmpfiles)?;
+        (self.tmpfiles, self.not_undone) = (applied.problem, applied.not_undone);
         self.note(&Record::TmpfilesDone)
     }
 
@@ -421,6 +433,8 @@ impl Run<'_> {
         blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
         if plan.tmpfiles.considered {
             self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
+            // They stay ours, for a later run.
+            self.a.state.tmpfiles.append(&mut self.not_undone);
         }
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.

@@ -345,7 +345,9 @@ fn plan_tmpfiles(
     let changed = files
         .changes()
         .any(|c| tmpfiles::apply::is_rules(&c.target));
-    if !changed && observed.interrupted.is_none() {
+    // Where nothing is wanted, what is still there is what an earlier run could not undo.
+    let is_left = desired.is_empty() && !recorded.is_empty();
+    if !changed && observed.interrupted.is_none() && !is_left {
         return Ok(<_>::default());
     }
     let ours = tmpfiles::apply::read_ours(desired)?;

@@ -15,7 +15,7 @@ use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::{EMPTY, Kind, Node, Object};
-use crate::tmpfiles::decide::{RulesFile, TmpfilesPlan, Undo, verify};
+use crate::tmpfiles::decide::{Made, RulesFile, TmpfilesPlan, Undo, verify};
 use crate::tmpfiles::tree::Host;
 use crate::tmpfiles::words::Specifiers;
 
@@ -129,7 +129,7 @@ pub fn read_specifiers(root: &Root) -> Result<Specifiers> {
         .and_then(|h| h.split('.').next())
         .map(str::to_owned);
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .context("reading the boot id")?;
+        .context("reading the boot id, /proc/sys/kernel/random/boot_id")?;
     let fixed = |text: &str| Some(text.to_owned());
     Ok(Specifiers(BTreeMap::from([
         ('A', release("IMAGE_VERSION=")),
@@ -183,18 +183,30 @@ fn below(path: &str) -> &Path {
     Path::new(path.trim_start_matches('/'))
 }
 
-/// Undoes what goes with its rule, applies the rules and compares; gives what is not as planned, in sentences.
+/// What came of applying rules.
+pub struct Applied {
+    /// What is not as planned, in sentences.
+    pub problem: Option<String>,
+    /// What goes with its rule and could not be removed.
+    pub not_undone: BTreeMap<String, Made>,
+}
+
+/// Undoes what goes with its rule, applies the rules and compares.
 ///
 /// # Errors
 /// When systemd-tmpfiles can't be run, or a path can't be read.
-pub fn apply(root: &Root, plan: &TmpfilesPlan) -> Result<Option<String>> {
+pub fn apply(root: &Root, plan: &TmpfilesPlan) -> Result<Applied> {
     let mut problems = Vec::new();
+    let mut not_undone = BTreeMap::new();
     for one in &plan.undo {
         tracing::info!("removing {}", one.path);
         // A mount point, for example, can't be removed; that is no reason to stop here.
         match undo(root, one) {
             Ok(problem) => problems.extend(problem),
-            Err(error) => problems.push(format!("{error:#}")),
+            Err(error) => {
+                problems.push(format!("{error:#}"));
+                not_undone.insert(one.path.clone(), one.made.clone());
+            }
         }
     }
     root.sync()?;
@@ -203,7 +215,10 @@ pub fn apply(root: &Root, plan: &TmpfilesPlan) -> Result<Option<String>> {
         root.forget_last();
     }
     problems.extend(verify(plan, root)?);
-    Ok((!problems.is_empty()).then(|| problems.join("\n")))
+    Ok(Applied {
+        problem: (!problems.is_empty()).then(|| problems.join("\n")),
+        not_undone,
+    })
 }
 
 fn create(root: &Root, plan: &TmpfilesPlan, problems: &mut Vec<String>) -> Result<()> {

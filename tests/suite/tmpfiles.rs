@@ -354,7 +354,7 @@ fn what_rules_made_goes_with_them_and_content_stays() {
             "/var/lib/app/empty"
         ]
     );
-    assert_eq!(tmpfiles::apply::apply(&root, &gone).unwrap(), None);
+    assert_eq!(tmpfiles::apply::apply(&root, &gone).unwrap().problem, None);
     let rest: Vec<String> = snapshot(&root).into_keys().collect();
     assert_eq!(
         rest,
@@ -400,7 +400,10 @@ fn what_comes_in_after_the_plan_is_not_lost() {
     let gone = plan(&root, "", &made);
     let empty = folder.path().join("var/lib/app/empty");
     fs::write(&empty, "not any more").unwrap();
-    let problem = tmpfiles::apply::apply(&root, &gone).unwrap().unwrap();
+    let problem = tmpfiles::apply::apply(&root, &gone)
+        .unwrap()
+        .problem
+        .unwrap();
     assert!(
         problem.contains("/var/lib/app/empty has changed"),
         "{problem}"
