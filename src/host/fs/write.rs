@@ -295,7 +295,7 @@ impl Root {
         for folder in std::mem::take(&mut *self.unsynced.borrow_mut()).values() {
             nix::unistd::fsync(&**folder).with_context(|| {
                 let handle = format!("/proc/self/fd/{}", folder.as_raw_fd());
-                let path = std::fs::read_link(&handle).unwrap_or_else(|_| handle.into());
+                let path = readlinkat(AT_FDCWD, handle.as_str()).unwrap_or_else(|_| handle.into());
                 format!("flushing the folder {} to disk", path.display())
             })?;
         }
