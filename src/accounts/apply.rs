@@ -1,55 +1,23 @@
 //! Users and groups of a host: reads what is there, has the decision made, and carries it out under the locks.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::accounts::decide::AccountsReport;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
 
 use crate::accounts;
 use crate::accounts::database::AccountFile;
 use crate::accounts::decide::{
-    AccountChange, AccountsPlan, Drift, HomeStep, Inputs, Observed, Refusal, Subject, find_drift,
-    no_accounts, plan_accounts,
+    AccountsPlan, Drift, Inputs, Observed, Refusal, find_drift, no_accounts, plan_accounts,
 };
 use crate::accounts::ids::{Getent, NoNss, Nss};
 use crate::accounts::observe::Linger;
-use crate::files::decide::Conflict;
 use crate::host::fs::Root;
 use crate::host::getent;
 use crate::host::process::Command;
+use crate::model::conflict::Conflict;
 use crate::model::manifest::Accounts;
 use crate::model::owners::Owners;
-
-/// What happens to accounts, as far as everyone may know it: the part of it that is in a plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct AccountsReport {
-    /// Accounts that come, change or go.
-    pub changes: Vec<AccountChange>,
-    /// Homes that are made or put right.
-    pub homes: Vec<HomeStep>,
-    /// Users whose lingering changes.
-    pub linger: BTreeMap<String, bool>,
-    /// What is odd, or not done as asked, and why.
-    pub warnings: Vec<String>,
-    /// Whether anything has to be done or remembered.
-    pub is_due: bool,
-}
-
-impl AccountsReport {
-    /// Counts the users and groups that come, change or go, also by their home or lingering alone.
-    #[must_use]
-    pub fn count(&self) -> usize {
-        let changed = self.changes.iter().map(|c| (c.subject, c.name.as_str()));
-        let others = self.homes.iter().map(|home| &home.user);
-        let others = others.chain(self.linger.keys());
-        let users = others.map(|name| (Subject::User, name.as_str()));
-        let all: BTreeSet<_> = changed.chain(users).collect();
-        let accounts = all.iter().filter(|(subject, _)| *subject != Subject::Shell);
-        accounts.count()
-    }
-}
 
 /// A decision about accounts, with what it says of owners.
 pub struct Decided {
@@ -62,6 +30,15 @@ pub struct Decided {
     /// The passwd file as it is and as it will be; none where it was not looked at.
     pub passwd: Option<(Vec<u8>, Vec<u8>)>,
     plan: AccountsPlan,
+}
+
+/// Reads the ids that a root's passwd and group files give to names.
+///
+/// # Errors
+/// When a file is there and can't be read.
+pub fn read_owners(root: &Root) -> Result<Owners> {
+    let read = |file: &str| root.read(Path::new(file)).map(Option::unwrap_or_default);
+    Ok(Owners::parse(&read("etc/passwd")?, &read("etc/group")?))
 }
 
 /// Decides what the accounts of a host become. Reads only.
@@ -84,7 +61,7 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
         return Ok(Decided {
             report,
             conflicts: Vec::new(),
-            owners: Owners::read(root)?,
+            owners: read_owners(root)?,
             passwd: None,
             plan: AccountsPlan::default(),
         });
@@ -128,7 +105,7 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
         Err(refusals) => Ok(Decided {
             report,
             conflicts: refusals.into_iter().map(conflict).collect(),
-            owners: Owners::read(root)?,
+            owners: read_owners(root)?,
             passwd: None,
             plan: AccountsPlan::default(),
         }),

@@ -2,35 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::accounts;
 use crate::activation::journal::{self, Journal, Record};
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
-use crate::activation::state::{self, State};
-use crate::blocks;
-use crate::files;
+use crate::activation::state::State;
 use crate::files::decide::FileChange;
-use crate::host::fs::{Content, NewFile, Node, Root};
+use crate::host::clock::now;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::model::job::Verb;
 use crate::model::manifest::Accounts;
 use crate::model::names::TargetPath;
-use crate::scripts;
-use crate::scripts::apply::FailedScript;
-use crate::scripts::decide::{Action, ScriptAction};
+use crate::model::node::Node;
+use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
-use crate::tmpfiles;
-use crate::units;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
-use crate::units::decide::Verb;
+use crate::units::decide::Seeds;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
+use crate::{accounts, blocks, files, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
@@ -116,11 +113,13 @@ pub fn apply(
             error,
         })?;
     }
-    let labels = selinux::read_labels(run.a.root, run.a.plan);
-    run.a.root.set_labels(labels.map_err(|error| Stopped {
-        begun: false,
-        error,
-    })?);
+    if run.a.root.is_live() {
+        let labels = selinux::read_labels(&run.a.plan.made()).map_err(|error| Stopped {
+            begun: false,
+            error,
+        })?;
+        run.a.root.set_labels(labels);
+    }
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if step.is_of_others() {
@@ -157,7 +156,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let root = self.a.root;
         match step {
-            Step::RemoveLeftover(target) => root.remove_leftover(&in_etc(target)),
+            Step::RemoveLeftover(target) => root.remove_leftover(&target.in_etc()),
             Step::Keep(change) => {
                 check_unchanged(root, change)?;
                 match &change.keep {
@@ -171,7 +170,7 @@ impl Run<'_> {
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
                 tracing::info!("removing /etc/{}", change.target);
-                root.remove_file(&in_etc(&change.target))
+                root.remove_file(&change.target.in_etc())
             }
             Step::RemoveFolder(folder) => self.remove_folder(folder),
             Step::Restore(change) => {
@@ -190,7 +189,7 @@ impl Run<'_> {
                 self.a.state.accounts = true;
                 Ok(())
             }
-            Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
+            Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::decide::apply(root, change),
             Step::Script(script) => self.run_script(script),
@@ -208,14 +207,23 @@ impl Run<'_> {
 
     fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
-        files::record::claim(&mut self.a.state, &plan.files, now());
-        blocks::decide::claim(&mut self.a.state, &plan.blocks, now());
+        files::record::claim(
+            &mut self.a.state.files,
+            &mut self.a.state.backups,
+            &plan.files,
+            now(),
+        );
+        blocks::decide::claim(
+            &mut self.a.state.blocks,
+            &mut self.a.state.backups,
+            &plan.blocks,
+            now(),
+        );
         tmpfiles::decide::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.scripts.clone_from(&plan.scripts.record);
-        self.a.state.pending = crate::units::decide::Seeds::default();
+        self.a.state.units.pending = Seeds::default();
         root.make_folders(Path::new("etc"))?;
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        store::make_folder(root)?;
         let purpose = match &plan.goal {
             Goal::Activate(toplevel) => format!("activating {toplevel}"),
             Goal::Deactivate => "deactivating".to_owned(),
@@ -252,7 +260,7 @@ impl Run<'_> {
     }
 
     fn remove_folder(&self, folder: &TargetPath) -> Result<()> {
-        if !self.a.root.remove_folder(&in_etc(folder))? {
+        if !self.a.root.remove_folder(&folder.in_etc())? {
             bail!(
                 "/etc/{folder} is not empty any more\nhint: run this again; what came into it meanwhile will be respected"
             );
@@ -263,7 +271,7 @@ impl Run<'_> {
     fn write(&self, change: &FileChange) -> Result<()> {
         check_unchanged(self.a.root, change)?;
         tracing::info!("writing /etc/{}", change.target);
-        let path = in_etc(&change.target);
+        let path = change.target.in_etc();
         match (&change.after, &change.source) {
             (Node::Link { to }, _) => self.a.root.write_link(&path, to),
             (
@@ -386,18 +394,18 @@ impl Run<'_> {
     fn commit(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
         root.sync()?;
-        files::record::commit(&mut self.a.state, &plan.files);
-        blocks::decide::commit(&mut self.a.state, &plan.blocks);
+        files::record::commit(&mut self.a.state.files, &plan.files);
+        blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
         if plan.tmpfiles.considered {
             self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
         }
         self.a.state.active.clone_from(&plan.becomes);
-        self.a.state.pending = self
+        self.a.state.units.pending = self
             .units
             .as_ref()
             .map(|u| outcome::pending(&u.jobs))
             .unwrap_or_default();
-        self.a.state.pending_user_units =
+        self.a.state.units.pending_users =
             self.users_left().then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
             root.remove_file(Path::new(CURRENT))?;
@@ -465,16 +473,9 @@ impl Run<'_> {
     }
 }
 
-/// Where the units of the system that are ours lie.
-pub const MANAGED: &str = "/etc/systemd/system";
-
-fn in_etc(target: &TargetPath) -> std::path::PathBuf {
-    Path::new("etc").join(target)
-}
-
 /// Own twice: what is replaced or removed must still be what the plan was made from.
 fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {
-    let now = root.node(&in_etc(&change.target))?;
+    let now = root.node(&change.target.in_etc())?;
     let expected = match &change.before {
         // What stood there or in the way is gone by now.
         Node::Folder | Node::Blocked { .. } => &Node::Absent,
@@ -486,7 +487,7 @@ fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {
             change.target
         );
     }
-    root.remove_leftover(&in_etc(&change.target))
+    root.remove_leftover(&change.target.in_etc())
 }
 
 fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
@@ -495,12 +496,4 @@ fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
         return Ok(());
     }
     root.write_link(path, to)
-}
-
-/// The time in seconds since 1970.
-pub(crate) fn now() -> u64 {
-    // A clock before 1970 only spoils a time stamp.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
 }

@@ -8,10 +8,10 @@ use crate::accounts::apply::Decided;
 use crate::accounts::shells::{Becomes, Stands};
 use crate::activation::apply::CURRENT;
 use crate::activation::plan::{Goal, Plan};
-use crate::files::decide::Conflict;
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
+use crate::model::conflict::Conflict;
+use crate::model::node::{Kind, Node};
 use crate::store::generations;
-use crate::tmpfiles::tree::Kind;
 
 /// Finds the accounts whose shell works now and will not after the plan.
 ///

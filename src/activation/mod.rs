@@ -10,4 +10,5 @@ pub mod plan;
 pub mod prepare;
 pub mod report;
 pub mod state;
+mod state_v1;
 pub mod status;

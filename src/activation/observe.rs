@@ -8,11 +8,13 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::state::State;
 use crate::files;
-use crate::files::decide::{Conflict, Seen, Wanted, node};
+use crate::files::decide::{Seen, Wanted, node};
 use crate::files::wanted::{Desired, Want};
-use crate::host::fs::{Node, Root, open_source, sha256_of};
+use crate::host::fs::{Root, open_source};
+use crate::model::conflict::Conflict;
 use crate::model::manifest::{EtcMode, HostRequirement, Manifest};
 use crate::model::names::TargetPath;
+use crate::model::node::{Node, sha256_of};
 use crate::model::owners::Owners;
 use crate::store::backups;
 
@@ -34,37 +36,52 @@ pub struct Observed {
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
 pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
-    let state = State::read(root)?;
+    let mut state = State::read(root)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
         .keys()
-        .chain(state.files.keys())
-        .chain(state.folders.keys())
+        .chain(state.files.entries.keys())
+        .chain(state.files.folders.keys())
         .collect();
     for target in targets {
         for parent in target.parents() {
             if !seen.nodes.contains_key(&parent) {
                 seen.nodes
-                    .insert(parent.clone(), root.node(&in_etc(&parent))?);
+                    .insert(parent.clone(), root.node(&parent.in_etc())?);
             }
         }
         if !seen.nodes.contains_key(target) {
             seen.nodes
-                .insert(target.clone(), root.node(&in_etc(target))?);
+                .insert(target.clone(), root.node(&target.in_etc())?);
         }
     }
     let needed: BTreeSet<TargetPath> = desired.keys().flat_map(TargetPath::parents).collect();
-    for folder in state.folders.keys().filter(|f| !needed.contains(*f)) {
+    for folder in state.files.folders.keys().filter(|f| !needed.contains(*f)) {
         seen.listings
-            .insert(folder.clone(), root.list(&in_etc(folder))?);
+            .insert(folder.clone(), root.list(&folder.in_etc())?);
     }
-    let ids = state.files.values().filter_map(|f| f.backup.as_ref());
-    for id in ids.chain(state.folders.values().filter_map(|f| f.backup.as_ref())) {
+    let ids = state
+        .files
+        .entries
+        .values()
+        .filter_map(|f| f.backup.as_ref());
+    for id in ids.chain(
+        state
+            .files
+            .folders
+            .values()
+            .filter_map(|f| f.backup.as_ref()),
+    ) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
-    let mut state = files::record::settle(&state, &seen);
+    let settled = files::record::settle(&state.files, &seen);
+    if settled != state.files {
+        state.files = settled;
+        // It is not what was read any more.
+        state.checksum.clear();
+    }
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -80,9 +97,14 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
 
 /// Finds what an interrupted activation has left beside what it was making.
 fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<TargetPath, String>> {
-    let begun = state.files.iter().filter(|(_, f)| f.becoming.is_some());
+    let begun = state
+        .files
+        .entries
+        .iter()
+        .filter(|(_, f)| f.becoming.is_some());
     let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
     let folders = state
+        .files
         .folders
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
@@ -93,15 +115,11 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         .chain(blocks.map(|(t, _)| t));
     let mut leftovers = BTreeMap::new();
     for target in targets {
-        if let Some(name) = root.find_leftover(&in_etc(target))? {
+        if let Some(name) = root.find_leftover(&target.in_etc())? {
             leftovers.insert(target.clone(), name);
         }
     }
     Ok(leftovers)
-}
-
-fn in_etc(target: &TargetPath) -> std::path::PathBuf {
-    Path::new("etc").join(target)
 }
 
 /// The remedy for what is missing in the store.
@@ -148,6 +166,7 @@ fn resolve_one(
     let in_store = source.starts_with("/nix/store");
     let known = state
         .files
+        .entries
         .get(target)
         .filter(|f| in_store && f.source == want.source)
         .map(|f| &f.is);

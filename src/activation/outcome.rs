@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::activation::plan::{Goal, Plan, Summary};
-use crate::files::decide::Conflict;
-use crate::scripts::apply::FailedScript;
-use crate::units::decide::{Seeds, UnitNote, Verb};
+use crate::model::conflict::Conflict;
+use crate::model::job::Verb;
+use crate::scripts::decide::FailedScript;
+use crate::units::decide::{Seeds, UnitNote};
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::users::UserOutcome;
 

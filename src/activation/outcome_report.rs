@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::Goal;
-use crate::activation::report::{Color, Style, line, no_changes, render_warnings};
+use crate::activation::report::{no_changes, render_warnings};
+use crate::model::style::{Color, Style, line};
 
 /// Renders what an activation came to. Pure.
 #[must_use]

@@ -1,18 +1,21 @@
 //! The decision: everything that an activation will do, as data. Printing it is the dry run; applying it is the switch.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::apply::AccountsReport;
+use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
 use crate::blocks::decide::{BlockChange, BlockVerb};
-use crate::files::decide::{Conflict, FileChange, FilesPlan, Verb};
+use crate::files::decide::{FileChange, FilesPlan, Verb};
 use crate::host::fs::Root;
+use crate::host::selinux::Paths;
+use crate::model::conflict::Conflict;
+use crate::model::job::Verb as Job;
 use crate::model::manifest::{NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
+use crate::model::node::Node;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
@@ -227,7 +230,7 @@ impl Plan {
         if !self.user_managers.is_empty() {
             steps.push(Step::UserManagers);
         }
-        let starts = |a: &UnitAction| a.verb != crate::units::decide::Verb::Stop;
+        let starts = |a: &UnitAction| a.verb != Job::Stop;
         // What scripts ask for is known only then; an interrupted run may have left that.
         let may_be_asked = !self.scripts.run.is_empty() || self.resumes.is_some();
         if may_be_asked || self.units.actions().any(starts) {
@@ -252,6 +255,24 @@ impl Plan {
             reload: names(&self.units.reload),
             daemon_reload: self.units.daemon_reload,
         }
+    }
+
+    /// Lists what it makes, for the labels of a security policy.
+    #[must_use]
+    pub fn made(&self) -> Paths {
+        let mut paths = Paths::default();
+        for change in self.files.changes() {
+            match &change.after {
+                Node::File { .. } => paths.files.push(change.target.in_etc()),
+                Node::Link { .. } => paths.links.push(change.target.in_etc()),
+                _ => {}
+            }
+        }
+        let blocks = self.blocks.iter().map(|block| block.target.in_etc());
+        paths.files.extend(blocks);
+        let folders = self.files.make_folders.iter().map(TargetPath::in_etc);
+        paths.folders.extend(folders);
+        paths
     }
 
     /// Counts what it does.
@@ -291,18 +312,16 @@ impl Plan {
         for change in self.files.changes() {
             files += 1 + u64::from(change.keep.is_some());
             if change.keep.is_some() {
-                bytes += root.size(&Path::new("etc").join(&change.target))?;
+                bytes += root.size(&change.target.in_etc())?;
             }
-            if let (crate::host::fs::Node::File { .. }, Some(source)) =
-                (&change.after, &change.source)
-            {
+            if let (Node::File { .. }, Some(source)) = (&change.after, &change.source) {
                 bytes += std::fs::metadata(source)?.len();
             }
         }
         for change in &self.blocks {
             files += 1 + u64::from(change.keep.is_some());
-            let path = Path::new("etc").join(&change.target);
-            if change.before != crate::host::fs::Node::Absent {
+            let path = change.target.in_etc();
+            if change.before != Node::Absent {
                 bytes += 2 * root.size(&path)?;
             }
             bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);

@@ -7,20 +7,19 @@ use std::path::Path;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::accounts;
 use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe;
-use crate::activation::state::{SavedEdit, State};
-use crate::blocks;
+use crate::activation::state::State;
 use crate::files::wanted::Desired;
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
 use crate::model::manifest::Manifest;
 use crate::model::names::{AbsolutePath, TargetPath};
-use crate::store;
+use crate::model::node::Node;
+use crate::store::backups::SavedEdit;
 use crate::store::lock;
-use crate::units;
+use crate::{accounts, blocks, store, units};
 
 /// The version of the format of `status --json`.
 pub const VERSION: u32 = 1;
@@ -94,7 +93,7 @@ pub fn read(root: &Root) -> Result<Status> {
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
     let mut drift = BTreeMap::new();
-    for (target, file) in &state.files {
+    for (target, file) in &state.files.entries {
         match observed.seen.nodes.get(target) {
             Some(now) if *now == file.is => {}
             Some(Node::Absent) | None => {
@@ -105,7 +104,7 @@ pub fn read(root: &Root) -> Result<Status> {
             }
         }
     }
-    let block_drift = blocks::decide::read_drift(root, &state)?
+    let block_drift = blocks::decide::read_drift(root, &state.blocks)?
         .into_iter()
         .map(|(target, is_gone)| {
             let drift = if is_gone {
@@ -116,7 +115,7 @@ pub fn read(root: &Root) -> Result<Status> {
             (target, drift)
         })
         .collect();
-    let units: BTreeSet<&str> = state.files.keys().filter_map(unit_name).collect();
+    let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let active = state.active.map(|a| a.toplevel);
     let generation = store::generations::read(root)?
         .into_iter()
@@ -128,7 +127,7 @@ pub fn read(root: &Root) -> Result<Status> {
         .as_ref()
         .map(|i| i.due.clone())
         .unwrap_or_default();
-    let pending = [due, state.pending]
+    let pending = [due, state.units.pending]
         .into_iter()
         .flat_map(|s| s.start.into_iter().chain(s.restart).chain(s.reload))
         .collect();
@@ -136,7 +135,7 @@ pub fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
-        files: state.files.len(),
+        files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &units),
         accounts: accounts.managed,
@@ -146,10 +145,11 @@ pub fn read(root: &Root) -> Result<Status> {
         drift,
         backups: state
             .files
+            .entries
             .iter()
             .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
             .collect(),
-        saved: state.saved,
+        saved: state.backups.saved,
         interrupted: observed
             .interrupted
             .map(|i| i.purpose)

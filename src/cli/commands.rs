@@ -11,22 +11,17 @@ use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
-use crate::cli;
 use crate::cli::args::{ApplyArgs, CompatArgs, SourceArgs};
-use crate::compat;
 use crate::compat::both_ways::{self, BothWays};
 use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
 use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
 use crate::nix::{BuildOptions, Source};
-use crate::scripts;
-use crate::scripts::apply::FailedScript;
-use crate::scripts::decide::Action;
-use crate::store;
+use crate::scripts::decide::{Action, FailedScript};
 use crate::store::lock::Lock;
-use crate::units;
 use crate::units::decide::UnitPlan;
+use crate::{cli, compat, scripts, store, units};
 
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]

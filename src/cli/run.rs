@@ -7,15 +7,14 @@ use std::process::ExitCode;
 
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare;
-use crate::activation::report::Style;
-use crate::cli;
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::nixos::Action;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
-use crate::{nix, units};
+use crate::model::style::Style;
+use crate::{cli, nix, units};
 use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
 

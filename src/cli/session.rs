@@ -1,5 +1,6 @@
 //! Commands on a root, from the plan to what is printed of it.
 
+use crate::model::time;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use crate::activation::apply::Progress;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
-use crate::activation::report::{self, Style};
+use crate::activation::report;
 use crate::activation::{journal, outcome_report, status};
 use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
@@ -15,8 +16,8 @@ use crate::host::fs::Root;
 use crate::host::systemd::Event;
 use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
+use crate::model::style::Style;
 use crate::store::generations;
-use crate::units::apply::progressive;
 use crate::{compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -285,7 +286,7 @@ impl Session {
             print(&format!(
                 "{mark} {:>4}  {}  {}",
                 g.number,
-                report::render_time(g.time),
+                time::render_time(g.time),
                 g.toplevel
             ))?;
         }
@@ -325,7 +326,7 @@ fn tell(progress: &Progress<'_>, terminal: bool) {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         eprint!(
             "\r\x1b[K{} {}, {} s",
-            progressive(*verb),
+            verb.progressive(),
             names.join(", "),
             since.as_secs()
         );

@@ -3,14 +3,15 @@
 //! Pure. Own twice or don't touch: a file is replaced or removed only when the state says that it is ours; when the
 //! disk shows something else than what we put there, that is kept first.
 
+use crate::model::conflict::Conflict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::activation::state::State;
-use crate::host::fs::Node;
+use crate::files::record::FilesRecord;
 use crate::model::names::{FileName, TargetPath};
+use crate::model::node::Node;
 
 const STORE: &str = "/nix/store/";
 
@@ -100,18 +101,6 @@ pub struct FileChange {
     pub drifted: bool,
 }
 
-/// Something that an activation must not or can not overwrite.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Conflict {
-    /// What it is about: a path, an account, an option.
-    pub subject: String,
-    /// What is wrong.
-    pub cause: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
 /// All changes of files, in the order in which they are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -147,15 +136,20 @@ impl FilesPlan {
 
 /// Decides about every file that is wanted or owned. Pure.
 ///
-/// `state` must be settled.
+/// `record` must be settled; `next_backup` is the number of the next backup.
 #[must_use]
-pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &Seen) -> FilesPlan {
+pub fn plan_files(
+    desired: &BTreeMap<TargetPath, Wanted>,
+    record: &FilesRecord,
+    next_backup: u64,
+    seen: &Seen,
+) -> FilesPlan {
     let mut planner = Planner {
         desired,
-        state,
+        record,
         seen,
         needed: desired.keys().flat_map(TargetPath::parents).collect(),
-        next_backup: state.next_backup,
+        next_backup,
         removed: BTreeSet::new(),
         half_written: half_written(seen),
         plan: FilesPlan {
@@ -177,7 +171,7 @@ pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &
 
 struct Planner<'a> {
     desired: &'a BTreeMap<TargetPath, Wanted>,
-    state: &'a State,
+    record: &'a FilesRecord,
     seen: &'a Seen,
     needed: BTreeSet<TargetPath>,
     next_backup: u64,
@@ -199,7 +193,7 @@ fn half_written(seen: &Seen) -> BTreeSet<TargetPath> {
 impl Planner<'_> {
     fn plan_removals(&mut self) {
         let mut restores = Vec::new();
-        for (target, file) in self.state.files.iter().rev() {
+        for (target, file) in self.record.entries.iter().rev() {
             if self.desired.contains_key(target) {
                 continue;
             }
@@ -272,11 +266,12 @@ impl Planner<'_> {
             .filter(|c| c.verb == Verb::Restore)
             .flat_map(|c| c.target.parents())
             .collect();
-        for (folder, owned) in self.state.folders.iter().rev() {
+        for (folder, owned) in self.record.folders.iter().rev() {
             if self.needed.contains(folder) {
                 continue;
             }
-            let taken = self.desired.contains_key(folder) || self.state.files.contains_key(folder);
+            let taken =
+                self.desired.contains_key(folder) || self.record.entries.contains_key(folder);
             let backup = owned.backup.as_ref().filter(|_| !taken);
             let before = node(self.seen, folder).clone();
             if before == Node::Folder {
@@ -325,7 +320,7 @@ impl Planner<'_> {
                 Node::Blocked { at } if self.goes(at) => self.plan.make_folders.push(folder.clone()),
                 // Reported for the folder that is in the way.
                 Node::Blocked { .. } => {}
-                _ if self.goes(&Path::new("etc").join(folder)) => self.plan.make_folders.push(folder.clone()),
+                _ if self.goes(&folder.in_etc()) => self.plan.make_folders.push(folder.clone()),
                 Node::Link { .. } => self.conflict(
                     folder,
                     "is a symbolic link where a folder must be; links are not followed",
@@ -390,9 +385,9 @@ impl Planner<'_> {
     }
 
     fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted, folder_goes: bool) {
-        let owned = self.state.files.get(target);
+        let owned = self.record.entries.get(target);
         let carried = self
-            .state
+            .record
             .folders
             .get(target)
             .and_then(|f| f.backup.clone());

@@ -3,17 +3,11 @@
 use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result};
-use similar::TextDiff;
-
 use crate::files::decide::{FileChange, Verb};
-use crate::host::fs::{Node, Root, open_source};
-
-/// Longer contents are not compared: the plan is for reading.
-const LIMIT: usize = 256 * 1024;
-
-/// What stands in place of a difference that not everyone may read.
-pub(crate) const HIDDEN: &str = "(content not shown: not everyone may read it)\n";
+use crate::host::fs::{Root, open_source};
+use crate::model::node::Node;
+use crate::model::text_diff::{HIDDEN, LIMIT, render};
+use anyhow::{Context, Result};
 
 /// Gives the difference that a change makes to a text, or a remark on why it is not shown; none when there is none.
 ///
@@ -29,7 +23,7 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
     {
         return Ok(Some(HIDDEN.to_owned()));
     }
-    let target = Path::new("etc").join(&change.target);
+    let target = change.target.in_etc();
     let before = match &change.before {
         Node::File { .. } => root.read(&target)?,
         other => read_link_content(other),
@@ -62,45 +56,5 @@ fn read_link_content(node: &Node) -> Option<Vec<u8>> {
             read_source(to).ok().flatten()
         }
         _ => None,
-    }
-}
-
-pub(crate) fn render(before: &[u8], after: &[u8]) -> String {
-    if before.len().max(after.len()) > LIMIT {
-        return "(content not shown: it is large)\n".to_owned();
-    }
-    let (Ok(before), Ok(after)) = (std::str::from_utf8(before), std::str::from_utf8(after)) else {
-        return "(content not shown: it is not text)\n".to_owned();
-    };
-    let text = TextDiff::from_lines(before, after)
-        .unified_diff()
-        .context_radius(2)
-        .to_string();
-    // The plan names the file already.
-    text.lines()
-        .filter(|l| !l.starts_with("--- ") && !l.starts_with("+++ "))
-        .map(|l| format!("{l}\n"))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use expect_test::expect;
-
-    #[test]
-    fn shows_changed_lines_with_context() {
-        expect![[r"
-            @@ -1,3 +1,3 @@
-             a
-            -b
-            +B
-             c
-        "]]
-        .assert_eq(&render(b"a\nb\nc\n", b"a\nB\nc\n"));
-        assert_eq!(
-            render(b"\xff", b"a"),
-            "(content not shown: it is not text)\n"
-        );
     }
 }

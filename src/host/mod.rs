@@ -1,5 +1,6 @@
 //! The machine: its file system, its service manager, its processes. The only rooms with effects of their own.
 
+pub mod clock;
 pub mod fs;
 pub mod getent;
 pub mod process;

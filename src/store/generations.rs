@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::model::names::AbsolutePath;
+use crate::model::node::Node;
 
 const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";

@@ -8,8 +8,9 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use crate::activation::state;
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
+use crate::model::node::Node;
+use crate::store;
 
 const FILE: &str = "var/lib/system-manager/lock";
 
@@ -49,8 +50,7 @@ impl Lock {
     /// # Errors
     /// When it is held by another process, or can't be made.
     pub fn take(root: &Root, purpose: &str) -> Result<Self> {
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        store::make_folder(root)?;
         let path = root.show(Path::new(FILE));
         let file = root.open_file(Path::new(FILE), OFlag::O_RDWR | OFlag::O_CREAT)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {

@@ -7,8 +7,9 @@ use anyhow::Result;
 
 use crate::host::process::Command;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::model::job::Verb;
 use crate::units;
-use crate::units::decide::{UnitAction, UnitPlan, Verb, settle_reloads};
+use crate::units::decide::{UnitAction, UnitPlan, settle_reloads};
 use crate::units::outcome::{JobResult, UnitOutcome, judge};
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
@@ -138,7 +139,7 @@ impl UnitSwitch<'_> {
         }
         let shown = list_visible(actions);
         if !shown.is_empty() {
-            tracing::info!("{} the following units: {shown}", progressive(verb));
+            tracing::info!("{} the following units: {shown}", verb.progressive());
         }
         let names: Vec<String> = actions.iter().map(|a| a.unit.clone()).collect();
         let jobs = &mut self.jobs;
@@ -152,17 +153,6 @@ impl UnitSwitch<'_> {
             }
             tell(verb, event)
         })
-    }
-}
-
-/// Gives the words for a job that is under way.
-#[must_use]
-pub fn progressive(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Stop => "stopping",
-        Verb::Start => "starting",
-        Verb::Restart => "restarting",
-        Verb::Reload => "reloading",
     }
 }
 

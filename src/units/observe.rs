@@ -8,6 +8,9 @@ use anyhow::Result;
 use crate::host::systemd::{Loaded, Systemd};
 use crate::units::set::{Live, LiveUnit, Origin};
 
+/// Where the units of the system that are ours lie.
+pub const MANAGED: &str = "/etc/systemd/system";
+
 /// Reads the loaded units; details only of those that are up or failed, since no other is ever touched for what it is.
 ///
 /// # Errors

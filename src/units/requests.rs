@@ -13,7 +13,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::units::decide::{UnitAction, UnitNote, UnitPlan, Verb};
+use crate::model::job::Verb;
+use crate::units::decide::{UnitAction, UnitNote, UnitPlan};
 use crate::units::file::{SwitchMethod, UnitFile};
 use crate::units::set::{Definition, Live, UnitSet, suffix_of};
 

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 use crate::host::getent;
 use crate::host::process::Command;
 use crate::host::systemd::Systemd;
+use crate::model::job::Verb;
 use crate::units;
 use crate::units::apply::UnitSwitch;
-use crate::units::decide::{Seeds, UnitAction, UnitNote, UnitPlan, Verb};
+use crate::units::decide::{Seeds, UnitAction, UnitNote, UnitPlan};
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::set::UnitSet;
 
@@ -154,7 +155,7 @@ pub fn serve() -> Result<()> {
     let runtime =
         std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
-    let begun = crate::activation::apply::now();
+    let begun = crate::host::clock::now();
     let before = units::observe::read_live(&systemd, MANAGED)?;
     let mut plan = units::decide::decide(
         &request.old,

@@ -10,6 +10,7 @@ mod docs;
 mod eval;
 mod flake;
 mod guides;
+mod layers;
 mod nar;
 mod needs;
 mod nix_fixture;

@@ -3,11 +3,12 @@
 //! Paths are relative to the root, and no symbolic link in them is followed, so that none can lead a read or a write out
 //! of the tree. Replacing is by rename, with mode, owner and extended attributes set before the file becomes visible.
 
+use crate::model::node::{Node, sha256_of};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -16,12 +17,9 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::host::selinux::Labels;
-use crate::tmpfiles::decide::EMPTY;
-use crate::tmpfiles::tree::{Id, Kind, Object};
+use crate::model::node::{EMPTY, Id, Kind, Object};
 
 pub(crate) mod at;
 mod resolve;
@@ -30,39 +28,6 @@ mod write;
 use at::kind;
 
 pub use write::{Content, NewFile, open_source};
-
-/// What stands at a path, as far as it matters for telling ours from foreign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Node {
-    /// Nothing.
-    Absent,
-    /// A symbolic link; a target that is not UTF-8 is shown with replacement characters.
-    Link {
-        /// Where it points.
-        to: String,
-    },
-    /// A regular file.
-    File {
-        /// SHA-256 of the content, in hexadecimal.
-        sha256: String,
-        /// Permission bits.
-        mode: u32,
-        /// Owner.
-        uid: u32,
-        /// Group.
-        gid: u32,
-    },
-    /// A folder.
-    Folder,
-    /// A device, socket or pipe.
-    Special,
-    /// Nothing can stand here: `at` above it is not a folder.
-    Blocked {
-        /// The path, relative to the root, that is in the way.
-        at: PathBuf,
-    },
-}
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
 pub struct Root {
@@ -409,33 +374,6 @@ const READ_FLAGS: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NONBLOCK);
-
-/// Hashes what a reader gives, in hexadecimal.
-///
-/// # Errors
-/// When reading fails.
-pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let n = reader.read(&mut buffer)?;
-        if n == 0 {
-            return Ok(hex(&hasher.finalize()));
-        }
-        hasher.update(&buffer[..n]);
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-            // Writing to a String can't fail.
-            let _ = write!(s, "{b:02x}");
-            s
-        })
-}
 
 fn read_regular(mut file: &File) -> Result<Vec<u8>> {
     if !file.metadata()?.is_file() {

@@ -16,8 +16,9 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use sha2::{Digest, Sha256};
 
-use super::{FOLDER_FLAGS, Folder, READ_FLAGS, Root, hex, kind, lstat, sha256_of};
+use super::{FOLDER_FLAGS, Folder, READ_FLAGS, Root, kind, lstat};
 use crate::host::selinux;
+use crate::model::node::{hex, sha256_of};
 
 /// How many folders wait for `sync` at most; each holds a file descriptor.
 const MOST_UNSYNCED: usize = 64;
