@@ -1,6 +1,5 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
-use crate::files::decide::FilesPlan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -12,7 +11,11 @@ use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, PackagesChange, Plan};
 use crate::activation::state::{Active, State};
+use crate::files::built::Originals;
+use crate::files::decide::{FilesPlan, Wanted};
+use crate::files::observe::Known;
 use crate::files::record::FilesRecord;
+use crate::files::vendor;
 use crate::files::wanted::{Desired, read_desired};
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -66,11 +69,12 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .map(read_desired)
         .transpose()?
         .unwrap_or_default();
-    let observed = observe::read_host(root, &desired)?;
+    let mut observed = observe::read_host(root, &desired)?;
     let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
     let mut accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
     let (wanted, mut conflicts) =
-        observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
+        look_further(root, &goal, &desired, &accounts.owners, &mut observed)?;
+    conflicts.extend(reserved_files(manifest.as_ref(), &desired)?);
     let mut files = files::decide::plan_files(
         &wanted,
         &observed.state.files,
@@ -87,11 +91,8 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
             conflicts.extend(without_effect(manifest));
         }
     }
-    let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
-    let wanted_blocks = manifest
-        .as_ref()
-        .map(|m| m.blocks.clone())
-        .unwrap_or_default();
+    let kept = files.kept().count() as u64;
+    let wanted_blocks = wanted_blocks(root, manifest.as_ref(), &observed)?;
     let (blocks, more) = blocks::decide::plan_blocks(
         root,
         &wanted_blocks,
@@ -123,6 +124,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
             .map(|m| m.pre_activation_checks.clone())
             .unwrap_or_default(),
         diffs: BTreeMap::new(),
+        beside: files::observe::find_beside(root, &desired, &observed.state.files)?,
         scripts,
         tmpfiles,
         files,
@@ -157,6 +159,71 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         prepared.plan.conflicts.extend(found);
     }
     Ok(prepared)
+}
+
+/// Resolves what is wanted, and looks at packages and the store for what that comes to.
+fn look_further(
+    root: &Root,
+    goal: &Goal,
+    desired: &Desired,
+    owners: &Owners,
+    observed: &mut Observed,
+) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
+    let record = &observed.state.files;
+    let vendors = files::observe::read_vendors(root, desired, record)?;
+    let wanted = match goal {
+        Goal::Activate(toplevel) => toplevel.as_str(),
+        Goal::Deactivate => "",
+    };
+    let active = observed.state.active.as_ref();
+    let active = active.map_or("", |active| active.toplevel.as_str());
+    let originals = [Originals::of(wanted), Originals::of(active)];
+    let known = Known {
+        owners,
+        record,
+        vendors: &vendors,
+        originals: &originals[0],
+    };
+    let (wanted, conflicts) = files::observe::resolve_wanted(desired, &known)?;
+    let seen = &mut observed.seen;
+    let conffiles = vendors
+        .iter()
+        .filter(|(target, vendor)| vendor.is_config && desired.contains_key(*target));
+    seen.conffiles = conffiles.map(|(target, _)| target.clone()).collect();
+    files::observe::look_at_packages(root, &wanted, record, vendors, seen)?;
+    files::observe::look_at_store(&wanted, record, &originals, seen)?;
+    Ok((wanted, conflicts))
+}
+
+/// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
+fn wanted_blocks(
+    root: &Root,
+    manifest: Option<&Manifest>,
+    observed: &Observed,
+) -> Result<BTreeMap<TargetPath, String>> {
+    let mut blocks = manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+    let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
+    let conffiles = &observed.seen.conffiles;
+    let folder = settings.in_etc();
+    let has_folder = folder.parent().map(|f| root.node(f)).transpose()? == Some(Node::Folder);
+    if has_folder && !conffiles.is_empty() {
+        blocks.insert(settings, vendor::render_settings(conffiles));
+    }
+    Ok(blocks)
+}
+
+/// What no entry replaces, and no lines are added to.
+fn reserved_files(manifest: Option<&Manifest>, desired: &Desired) -> Result<Vec<Conflict>> {
+    let blocks = manifest
+        .into_iter()
+        .flat_map(|manifest| manifest.blocks.keys());
+    let found = files::reserved::find(desired.keys().chain(blocks))?;
+    let conflict = |(target, remedy): (&TargetPath, String)| Conflict {
+        subject: format!("/etc/{target}"),
+        cause: "is never replaced by an entry".to_owned(),
+        remedy,
+    };
+    Ok(found.into_iter().map(conflict).collect())
 }
 
 fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
@@ -207,7 +274,7 @@ fn missing_scripts(plan: &ScriptsPlan) -> impl Iterator<Item = Conflict> {
     plan.later.iter().map(|name| Conflict {
         subject: format!("the activation script `{name}`"),
         cause: "is not in the store".to_owned(),
-        remedy: observe::INCOMPLETE.to_owned(),
+        remedy: files::observe::INCOMPLETE.to_owned(),
     })
 }
 

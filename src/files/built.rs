@@ -14,8 +14,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::host::fs::{open_source, sha256_of};
+use crate::host::fs::open_source;
 use crate::model::names::TargetPath;
+use crate::model::node::sha256_of;
 
 /// Where what Nix has built lies.
 pub const STORE: &str = "/nix/store/";
@@ -131,18 +132,24 @@ fn hash(path: &str) -> Result<String> {
 
 /// The originals of small files that links of a generation lead to, once more: two files of its toplevel.
 pub struct Originals {
-    toplevel: PathBuf,
+    toplevel: String,
     index: OnceCell<BTreeMap<String, (u64, u64)>>,
 }
 
 impl Originals {
-    /// Those of a toplevel; nothing is read before it is asked for.
+    /// Those of a toplevel, or of none with an empty path; nothing is read before it is asked for.
     #[must_use]
     pub fn of(toplevel: &str) -> Self {
         Self {
-            toplevel: toplevel.into(),
+            toplevel: toplevel.to_owned(),
             index: OnceCell::new(),
         }
+    }
+
+    /// Whose they are.
+    #[must_use]
+    pub fn toplevel(&self) -> &str {
+        &self.toplevel
     }
 
     /// Reads the original of what is at a target; none where the toplevel has none.
@@ -160,7 +167,7 @@ impl Originals {
         let Some((start, size)) = index.get(target.as_str()) else {
             return Ok(None);
         };
-        let path = self.toplevel.join("originals");
+        let path = Path::new(&self.toplevel).join("originals");
         let inner = || -> Result<Vec<u8>> {
             let mut file = File::open(&path)?;
             file.seek(SeekFrom::Start(*start))?;
@@ -188,7 +195,10 @@ impl Originals {
     }
 
     fn read_index(&self) -> Result<BTreeMap<String, (u64, u64)>> {
-        let path = self.toplevel.join("originals.index");
+        if self.toplevel.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let path = Path::new(&self.toplevel).join("originals.index");
         match fs::read_to_string(&path) {
             Ok(text) => Ok(parse_index(&text)),
             // One from before there were originals.

@@ -9,10 +9,12 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use md5::{Digest, Md5};
+use serde::{Deserialize, Serialize};
 
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::host::process::Command;
 use crate::model::names::TargetPath;
+use crate::model::node::Node;
 
 const STATUS: &str = "/var/lib/dpkg/status";
 const INFO: &str = "var/lib/dpkg/info";
@@ -46,6 +48,30 @@ pub struct Vendor {
     pub is_config: bool,
     /// The digest of the content that was shipped, in hexadecimal: MD5 or SHA-256, by its length.
     pub shipped: Option<String>,
+}
+
+/// What a package manager has left beside a managed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Beside {
+    /// The managed file.
+    pub target: TargetPath,
+    /// What lies beside it.
+    pub path: TargetPath,
+    /// The package that it came with.
+    pub package: Option<String>,
+}
+
+impl Beside {
+    /// Returns what it is, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let whose = self.package.as_ref().map_or_else(
+            || "a package manager has left it there".to_owned(),
+            |package| format!("of the package `{package}`"),
+        );
+        format!("/etc/{} beside /etc/{}, {whose}", self.path, self.target)
+    }
 }
 
 /// What is known of files, by their path below `/etc`.
@@ -220,7 +246,7 @@ impl Vendor {
         if shipped.len() == sha256.len() {
             return Ok(shipped == sha256);
         }
-        let Some(bytes) = root.read(&Path::new("etc").join(target))? else {
+        let Some(bytes) = root.read(&target.in_etc())? else {
             return Ok(false);
         };
         let found: String = Md5::digest(&bytes)
