@@ -64,7 +64,11 @@ fn write_original(mend: &Mend, toplevel: &str) -> Result<()> {
         let original = originals.built(target)?;
         if original.is_some() && (mend.built.is_none() || original == mend.built) {
             let bytes = originals.read(target)?.unwrap_or_default();
-            return write_built(&built::place_of(&mend.path)?, &bytes);
+            let place = built::place_of(&mend.path);
+            if !place.starts_with(STORE) {
+                bail!("it leads out of the store, to {}", place.display());
+            }
+            return write_built(&place, &bytes);
         }
     }
     Err(anyhow!("{toplevel} has no original of it"))
@@ -106,8 +110,7 @@ fn write_built(place: &Path, bytes: &[u8]) -> Result<()> {
 }
 
 fn repair(path: &str) -> Result<()> {
-    let place = built::place_of(path)?;
-    let path = built::store_path(&place).context("it is not in the store")?;
+    let path = built::store_path(&built::place_of(path)).context("it is not in the store")?;
     let output = nix::nix("nix-store", false, &BuildOptions::default())
         .arg("--repair-path")
         .arg(path)

@@ -11,7 +11,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::host::fs::open_source;
@@ -223,26 +223,25 @@ fn parse_index(text: &str) -> BTreeMap<String, (u64, u64)> {
     index
 }
 
-/// Returns the path in the store at which a file lies that may be reached through links there. It may be gone.
-///
-/// # Errors
-/// When it is not in the store, or there are too many links.
-pub fn place_of(path: &str) -> Result<PathBuf> {
+/// Returns the path at which a file lies that may be reached through links of the store. It may be gone.
+#[must_use]
+pub fn place_of(path: &str) -> PathBuf {
     let mut at = PathBuf::from(path);
     for _ in 0..MOST_LINKS {
         let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else {
             break;
         };
-        let folder =
-            fs::canonicalize(folder).with_context(|| format!("looking at {}", folder.display()))?;
+        // A folder that is gone has no links to be followed.
+        let Ok(folder) = fs::canonicalize(folder) else {
+            break;
+        };
         let place = folder.join(name);
         match fs::read_link(&place) {
             Ok(to) => at = folder.join(to),
-            Err(_) if place.starts_with(STORE) => return Ok(place),
-            Err(_) => break,
+            Err(_) => return place,
         }
     }
-    bail!("{path} does not lead to a file of the store")
+    at
 }
 
 /// Returns the part of a path that is a path of the store: `/nix/store/NAME`. Pure.

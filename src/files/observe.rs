@@ -18,13 +18,7 @@ use crate::model::manifest::EtcMode;
 use crate::model::names::TargetPath;
 use crate::model::node::{Node, sha256_of};
 use crate::model::owners::Owners;
-
-/// Where `nix-store` may be.
-const NIX_STORE: [&str; 3] = [
-    "/usr/bin/nix-store",
-    "/nix/var/nix/profiles/default/bin/nix-store",
-    "/run/current-system/sw/bin/nix-store",
-];
+use crate::nix;
 
 /// The mode of a copy that takes the place of a link.
 const LIKE_A_LINK: u32 = 0o644;
@@ -260,7 +254,7 @@ pub fn look_at_store(
         let Some(damage) = built::find_damage(to, built.as_ref())? else {
             continue;
         };
-        let means = find_means(target, built.as_ref(), originals)?;
+        let means = find_means(target, to, built.as_ref(), originals)?;
         let damaged = Damaged {
             damage,
             built: built.clone(),
@@ -273,6 +267,7 @@ pub fn look_at_store(
 
 fn find_means(
     target: &TargetPath,
+    path: &str,
     built: Option<&Built>,
     originals: &[Originals],
 ) -> Result<Option<Means>> {
@@ -283,6 +278,8 @@ fn find_means(
             return Ok(Some(Means::Original { toplevel }));
         }
     }
-    let has_nix = NIX_STORE.iter().any(|path| Path::new(path).exists());
-    Ok(has_nix.then_some(Means::Nix))
+    let store_path = built::store_path(&built::place_of(path));
+    Ok(store_path
+        .filter(|path| nix::is_valid(path))
+        .map(|_| Means::Nix))
 }

@@ -112,7 +112,7 @@ fn beyond_repair(target: &TargetPath, path: &str, damaged: &Damaged) -> Conflict
         subject: format!("/etc/{target}"),
         cause,
         remedy: format!(
-            "the closure is incomplete or damaged, and there is no Nix here to mend it with `nix-store --repair-path {path}`; copy it here again"
+            "the closure is incomplete: build or copy it again; where Nix has made it, `nix-store --repair-path {path}` or `nix-store --verify --check-contents --repair` mends it"
         ),
     }
 }
