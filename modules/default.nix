@@ -11,6 +11,7 @@
   ./manifest.nix
   ./nixpkgs.nix
   ./packages.nix
+  ./provenance.nix
   ./specialisation.nix
   ./system.nix
   ./systemd/generators.nix
@@ -19,6 +20,7 @@
   ./systemd/user.nix
   ./tmpfiles.nix
   ./toplevel.nix
+  ./users-foreign.nix
   ./users-ssh.nix
   ./users.nix
 ]

@@ -240,6 +240,11 @@ let
     { name, config, ... }:
     {
       options = {
+        enable =
+          bool true "Whether the group is managed. When false, it is as if it were not declared."
+          // {
+            internal = true;
+          };
         name = mkOption {
           type = types.addCheck nameType (n: builtins.stringLength n <= 31);
           default = name;
@@ -261,7 +266,7 @@ let
   # NixOS counts an id below 1000 as a system user's.
   isSystem = u: u.isSystemUser || (u.uid != null && u.uid < 1000);
   users = lib.filter (u: u.enable) (builtins.attrValues cfg.users);
-  groups = builtins.attrValues cfg.groups;
+  groups = lib.filter (g: g.enable) (builtins.attrValues cfg.groups);
 
   byName = list: f: lib.listToAttrs (map (x: lib.nameValuePair x.name (f x)) list);
   withPackages = lib.filter (u: u.packages != [ ]) users;

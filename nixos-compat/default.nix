@@ -13,9 +13,17 @@ let
   root = builtins.unsafeDiscardStringContext (toString (nixpkgs + "/nixos/modules"));
   moduleFile = import ./module-file.nix;
   importedBy = import ./imported.nix { inherit lib root; };
-  policy = lib.mapAttrs (
-    name: paths: if name == "provided" then paths else map (path: "${root}/${path}") paths
-  ) (import ./policy.nix);
+  below = map (path: "${root}/${path}");
+  policy =
+    let
+      policy = import ./policy.nix;
+    in
+    policy
+    // {
+      importable = below policy.importable;
+      infrastructure = below policy.infrastructure;
+      replaced = below policy.replaced;
+    };
 
   setOf = names: lib.genAttrs names (_name: true);
 
@@ -130,6 +138,7 @@ let
             isListed = isInTree;
             inherit usesModules;
           })
+          ./accounts.nix
           (import ./quirks.nix { isListed = isInTree; })
           withoutEffect.module
         ]
@@ -144,7 +153,7 @@ let
           ownerOf
           isImportable
           ;
-        inherit (policy) provided;
+        inherit (policy) done provided;
         inherit (evaluation) options;
         modules = importedBy {
           args =

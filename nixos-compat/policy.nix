@@ -76,6 +76,12 @@
     "services.userdbd"
   ];
 
+  # Options whose work ours do whatever they say: setting them is no mistake.
+  done = [
+    "services.userborn.enable"
+    "systemd.sysusers.enable"
+  ];
+
   # Where the modules are that are imported by themselves when one of their options is set.
   importable = [
     "programs/"

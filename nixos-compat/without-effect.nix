@@ -10,6 +10,8 @@
   ownerOf,
   # Services that the distribution runs itself.
   provided,
+  # Options whose work is done whatever they say.
+  done,
   # All options, and the modules whose definitions count.
   options,
   modules,
@@ -33,7 +35,7 @@ let
     s: s.option != null && !(lib.any acts (filesOf s)) && lib.any saysSomething (discharge s.value)
   ) settings;
 
-  byOption = lib.groupBy (s: dotted s.path) idle;
+  byOption = removeAttrs (lib.groupBy (s: dotted s.path) idle) done;
 
   # Services that the distribution runs are not to be set up a second time.
   isProvided = name: lib.any (p: name == p || lib.hasPrefix "${p}." name) provided;

@@ -15,7 +15,7 @@ let
     else
       import systemManager.nixpkgs {
         inherit (config.nixpkgs) config;
-        inherit (config.nixpkgs.hostPlatform) system;
+        localSystem = config.nixpkgs.hostPlatform;
       };
   pkgs = systemManager.hostPackages {
     inherit (config.nixpkgs.hostPlatform) system;

@@ -131,8 +131,9 @@ in
 
   config = lib.mkIf cfg.enable (
     lib.mkMerge [
+      # The group exists in any case, so that what is in `users.groups` does not wait for who is in it.
+      { system-manager.foreignAccounts.groups.wheel = hasWheel; }
       (lib.mkIf hasWheel {
-        users.groups.wheel = { };
         security.sudo.extraRules = lib.mkOrder 600 [
           {
             groups = [ "wheel" ];

@@ -1,4 +1,8 @@
 //! Users and groups of a host: reads what is there, has the decision made, and carries it out under the locks.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "looks into the environment for who runs it"
+)]
 
 use crate::accounts::decide::AccountsReport;
 use std::path::{Path, PathBuf};

@@ -2,6 +2,7 @@
 //!
 //! Everything is below a root folder, `/` or another one. A run holds [`AccountsLock`], writes its claims first, then
 //! each file by rename, and last the claims that hold from then on; stopped anywhere, the next run makes it whole.
+#![expect(clippy::disallowed_methods, reason = "reads the account databases")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

@@ -2,6 +2,7 @@
 //!
 //! Nix keeps nothing of a text that a configuration holds but the file itself; so the toplevel has it once more. What else
 //! was built is built again, or fetched, by Nix.
+#![expect(clippy::disallowed_methods, reason = "writes to the Nix store")]
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -11,9 +12,11 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::activation::apply::CURRENT;
 use crate::files::built::{self, BUILT_TIME, Damage, Originals, STORE};
 use crate::files::decide::{Means, Mend};
 use crate::host::fs::Root;
+use crate::model::node::Node;
 use crate::nix::{self, BuildOptions};
 use crate::store::backups;
 
@@ -56,6 +59,35 @@ pub fn apply(mend: &Mend) -> Result<()> {
             mend.path
         )
     })
+}
+
+/// Puts back what the active generation's links lead to and is gone from the store: Nix builds nothing of which it finds a
+/// part missing that it takes for there. Returns how many files that were.
+///
+/// # Errors
+/// When one can't be written.
+pub fn put_back_missing(root: &Root) -> Result<usize> {
+    let Node::Link { to: toplevel } = root.node(Path::new(CURRENT))? else {
+        return Ok(0);
+    };
+    let originals = Originals::of(&toplevel);
+    let mut count = 0;
+    for target in originals.targets()? {
+        let link = Path::new(&toplevel).join("etc").join(&target);
+        let Ok(to) = fs::read_link(&link) else {
+            continue;
+        };
+        let place = built::place_of(&to.to_string_lossy());
+        if !place.starts_with(STORE) || place.exists() {
+            continue;
+        }
+        if let Some(bytes) = originals.read(&target)? {
+            tracing::info!("mending {}", place.display());
+            write_built(&place, &bytes)?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }
 
 fn write_original(mend: &Mend, toplevel: &str) -> Result<()> {

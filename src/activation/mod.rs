@@ -3,7 +3,7 @@
 pub mod apply;
 pub mod journal;
 mod lost_shells;
-mod mend;
+pub mod mend;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;
@@ -13,3 +13,4 @@ pub mod report;
 pub mod state;
 mod state_v1;
 pub mod status;
+pub mod why;

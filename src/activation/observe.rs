@@ -1,4 +1,5 @@
 //! What is there: everything that the plan is decided from, read once and never changed here.
+#![expect(clippy::disallowed_methods, reason = "reads the host")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::activation::journal::{self, Interrupted};
+use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::files;
 use crate::files::decide::{Seen, node};
@@ -169,6 +171,32 @@ fn read_family(root: &Root) -> String {
         .into_iter()
         .find(|f| like.split_whitespace().any(|w| w == *f))
         .map_or_else(|| value("ID="), str::to_owned)
+}
+
+/// Gives the bytes and files that are written at most, for the check of the free space.
+///
+/// # Errors
+/// When a source, or a file that is to be kept, can't be read.
+pub fn room(root: &Root, plan: &Plan) -> Result<(u64, u64)> {
+    let (mut bytes, mut files) = (0, 0);
+    for change in plan.files.changes() {
+        files += 1 + u64::from(change.keep.is_some());
+        if change.keep.is_some() {
+            bytes += root.size(&change.target.in_etc())?;
+        }
+        if let (Node::File { .. }, Some(source)) = (&change.after, &change.source) {
+            bytes += std::fs::metadata(source)?.len();
+        }
+    }
+    for change in &plan.blocks {
+        files += 1 + u64::from(change.keep.is_some());
+        let path = change.target.in_etc();
+        if change.before != Node::Absent {
+            bytes += 2 * root.size(&path)?;
+        }
+        bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);
+    }
+    Ok((bytes, files + plan.files.make_folders.len() as u64))
 }
 
 /// Finds what makes every change impossible: a read-only file system, or no room for what is to be written.

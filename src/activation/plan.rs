@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
 use crate::blocks::decide::{BlockChange, BlockVerb};
-use crate::files::decide::{FileChange, FilesPlan, Mend, Verb};
-use crate::files::vendor::Beside;
-use crate::host::fs::Root;
+use crate::files::decide::{Beside, FileChange, FilesPlan, Mend, Verb};
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
 use crate::model::job::Verb as Job;
@@ -316,32 +313,6 @@ impl Plan {
         summary.restart = self.units.restart.len() + stopped.intersection(&started).count();
         summary.reload = self.units.reload.len();
         summary
-    }
-
-    /// Gives the bytes and files that are written at most, for the check of the free space.
-    ///
-    /// # Errors
-    /// When a source, or a file that is to be kept, can't be read.
-    pub fn room(&self, root: &Root) -> Result<(u64, u64)> {
-        let (mut bytes, mut files) = (0, 0);
-        for change in self.files.changes() {
-            files += 1 + u64::from(change.keep.is_some());
-            if change.keep.is_some() {
-                bytes += root.size(&change.target.in_etc())?;
-            }
-            if let (Node::File { .. }, Some(source)) = (&change.after, &change.source) {
-                bytes += std::fs::metadata(source)?.len();
-            }
-        }
-        for change in &self.blocks {
-            files += 1 + u64::from(change.keep.is_some());
-            let path = change.target.in_etc();
-            if change.before != Node::Absent {
-                bytes += 2 * root.size(&path)?;
-            }
-            bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);
-        }
-        Ok((bytes, files + self.files.make_folders.len() as u64))
     }
 }
 

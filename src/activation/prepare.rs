@@ -25,6 +25,7 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
+use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::units::decide::{Seeds, UnitPlan};
 use crate::units::read::read_units;
@@ -61,7 +62,7 @@ pub struct How {
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let manifest = match &goal {
-        Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
+        Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
     let desired = manifest
@@ -239,7 +240,7 @@ fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, Str
 /// What only shows once the whole plan is there.
 fn find_obstacles(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
     let mut found = lost_shells::find(root, plan, accounts)?;
-    let (bytes, count) = plan.room(root)?;
+    let (bytes, count) = observe::room(root, plan)?;
     found.extend(observe::obstacles(root, bytes, count)?);
     Ok(found)
 }

@@ -1,5 +1,6 @@
 //! What is managed, what was changed by hand, what is unfinished.
 
+use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,12 +13,11 @@ use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe::{self, Observed};
 use crate::activation::state::State;
 use crate::files::built::Damage;
+use crate::files::decide::Beside;
 use crate::files::record::FilesRecord;
-use crate::files::vendor::Beside;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
-use crate::model::manifest::Manifest;
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
@@ -166,7 +166,7 @@ pub fn read(root: &Root) -> Result<Status> {
 fn read_accounts(root: &Root, state: &State) -> Result<Overview> {
     let manifest = state.active.as_ref().map(|active| {
         let toplevel = root.show(Path::new(active.toplevel.as_str().trim_start_matches('/')));
-        Manifest::read(&toplevel).or_else(|_| Manifest::read(Path::new(active.toplevel.as_str())))
+        read_manifest(&toplevel).or_else(|_| read_manifest(Path::new(active.toplevel.as_str())))
     });
     let (manifest, problem) = match manifest {
         None => (None, None),

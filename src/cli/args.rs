@@ -322,6 +322,21 @@ Examples:
     Generations,
     /// Show what is managed, what was changed by hand, and what is unfinished
     Status,
+    /// Show who set a file, unit, account, variable, rule or option, and whose a foreign file is
+    ///
+    /// Names the file and line of each definition behind it, its priority, and the definitions that lost. Nothing is
+    /// evaluated: the toplevel that is active carries it. A file that is not managed is looked up with the distribution.
+    #[command(after_long_help = "\
+Examples:
+  system-manager why /etc/motd
+  system-manager why nginx.service
+  system-manager why services.nginx
+  system-manager why alice")]
+    Why {
+        /// An absolute path, a unit, a user, a group, a variable, a package, or an option
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Show which modules of NixOS work here, or what a configuration would be on NixOS
     ///
     /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is

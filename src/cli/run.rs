@@ -1,4 +1,8 @@
 //! Parses the command line, runs the command, sets the exit code.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door reads what is named on the command line"
+)]
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -6,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::activation::plan::{Goal, Plan};
-use crate::activation::prepare;
+use crate::activation::{mend, prepare};
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::nixos::Action;
@@ -225,6 +229,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Rollback { to, apply } => session.rollback(to, &apply),
         Command::Generations => session.generations(),
         Command::Status => session.status(),
+        Command::Why { name } => session.why(&name),
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
         Command::Completions { shell } => {
@@ -282,7 +287,20 @@ fn print_manual(command: Option<&str>) -> Result<()> {
 
 fn build(source: &SourceArgs) -> Result<AbsolutePath> {
     let (source, options) = commands::source(source)?;
-    nix::build(&source, &options)
+    nix::build(&source, &options).or_else(|error| {
+        // What was deleted from the store through a link of ours is still there for Nix, and fails what needs it.
+        let mended =
+            Root::open(Path::new("/"), false).and_then(|root| mend::put_back_missing(&root));
+        match mended {
+            Ok(count) if count > 0 => {
+                tracing::warn!(
+                    "{count} files were missing in the store and are put back; building again"
+                );
+                nix::build(&source, &options)
+            }
+            _ => Err(error),
+        }
+    })
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {

@@ -1,6 +1,11 @@
 //! Commands on a root, from the plan to what is printed of it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door writes what is named on the command line"
+)]
 
 use crate::model::time;
+use crate::store::toplevel::read_manifest;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -9,12 +14,12 @@ use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
-use crate::activation::{journal, outcome_report, status};
+use crate::activation::state::State;
+use crate::activation::{journal, outcome_report, status, why};
 use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::systemd::Event;
-use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::generations;
@@ -48,6 +53,14 @@ struct Generations<'a> {
     generations: &'a [generations::Generation],
 }
 
+/// What `why --json` prints.
+#[derive(Serialize)]
+struct Answers<'a> {
+    /// Format version.
+    version: u32,
+    answers: &'a [why::Answer],
+}
+
 impl Session {
     pub(crate) fn plan(
         &self,
@@ -73,7 +86,7 @@ impl Session {
     }
 
     pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
-        Manifest::read(Path::new(toplevel.as_str()))?;
+        read_manifest(Path::new(toplevel.as_str()))?;
         let _lock = commands::lock(&self.root, "register")?;
         let number = generations::register(&self.root, toplevel)?.number;
         print(&format!("generation {number}: {toplevel}"))?;
@@ -130,6 +143,25 @@ impl Session {
             print_json(&status)?;
         } else {
             print(status::render(&status).trim_end())?;
+        }
+        Ok(End::Done)
+    }
+
+    pub(crate) fn why(&self, name: &str) -> Result<End, Failure> {
+        let state = State::read(&self.root)?;
+        let answers = why::read(&self.root, &state, name)?;
+        if answers.is_empty() {
+            return Err(Failure::Before(anyhow::anyhow!(
+                "{name}: nothing of what is active here has this name\nhint: a path begins with `/`, and a unit ends in .service or its kind; `system-manager status` lists what is active"
+            )));
+        }
+        if self.json {
+            print_json(&Answers {
+                version: 1,
+                answers: &answers,
+            })?;
+        } else {
+            print(why::render(&answers).trim_end())?;
         }
         Ok(End::Done)
     }

@@ -3,6 +3,10 @@
 //! Whoever writes through a link of ours changes the store itself, and with it every generation that has the file. Nix
 //! gives all that it builds the time 1 and takes the leave to write away, so one look tells what nobody has touched; the
 //! content is read only on doubt.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads the Nix store, which is no part of the root"
+)]
 
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
@@ -192,6 +196,18 @@ impl Originals {
             sha256: sha256_of(bytes.as_slice())?,
             size: bytes.len() as u64,
         }))
+    }
+
+    /// Lists the targets of which there are originals.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub fn targets(&self) -> Result<Vec<TargetPath>> {
+        let index = self.read_index()?;
+        Ok(index
+            .keys()
+            .filter_map(|target| target.parse().ok())
+            .collect())
     }
 
     fn read_index(&self) -> Result<BTreeMap<String, (u64, u64)>> {

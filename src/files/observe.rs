@@ -1,5 +1,6 @@
 //! Resolves what is wanted to what it will look like on disk, and looks at what that depends on: packages of the
 //! distribution, and the files of the store to which links lead.
+#![expect(clippy::disallowed_methods, reason = "looks at sources")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -8,9 +9,9 @@ use anyhow::{Context, Result};
 
 use crate::files::built::{self, Built, Originals, STORE};
 use crate::files::consumers;
-use crate::files::decide::{Damaged, Means, Seen, SeenVendor, Wanted, node};
+use crate::files::decide::{Beside, Damaged, Means, Seen, SeenVendor, Wanted, node};
 use crate::files::record::FilesRecord;
-use crate::files::vendor::{self, Beside, Vendors};
+use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, Want};
 use crate::host::fs::{Root, open_source};
 use crate::model::conflict::Conflict;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::files::built::Damage;
-use crate::files::decide::{FileChange, FilesPlan, KeepReason, Means, Mend, Verb};
-use crate::files::vendor::Beside;
+use crate::files::decide::{Beside, FileChange, FilesPlan, KeepReason, Means, Mend, Verb};
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::model::style::{Color, Style, heading, line, render_diff};

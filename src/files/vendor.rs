@@ -3,13 +3,13 @@
 //!
 //! A conffile is never a link of ours: dpkg follows the link, and an upgrade or a purge would change or delete what it
 //! leads to. rpm replaces a link and never follows it, so its `%config` files may be links.
+#![expect(clippy::disallowed_methods, reason = "looks for rpm")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use md5::{Digest, Md5};
-use serde::{Deserialize, Serialize};
 
 use crate::host::fs::Root;
 use crate::host::process::Command;
@@ -48,30 +48,6 @@ pub struct Vendor {
     pub is_config: bool,
     /// The digest of the content that was shipped, in hexadecimal: MD5 or SHA-256, by its length.
     pub shipped: Option<String>,
-}
-
-/// What a package manager has left beside a managed file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Beside {
-    /// The managed file.
-    pub target: TargetPath,
-    /// What lies beside it.
-    pub path: TargetPath,
-    /// The package that it came with.
-    pub package: Option<String>,
-}
-
-impl Beside {
-    /// Returns what it is, for people.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let whose = self.package.as_ref().map_or_else(
-            || "a package manager has left it there".to_owned(),
-            |package| format!("of the package `{package}`"),
-        );
-        format!("/etc/{} beside /etc/{}, {whose}", self.path, self.target)
-    }
 }
 
 /// What is known of files, by their path below `/etc`.

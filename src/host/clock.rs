@@ -1,4 +1,5 @@
 //! The clock.
+#![expect(clippy::disallowed_methods, reason = "is the clock")]
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

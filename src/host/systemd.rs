@@ -1,4 +1,5 @@
 //! The only file that speaks D-Bus: the running systemd, its units and its jobs (org.freedesktop.systemd1(5)).
+#![expect(clippy::disallowed_methods, reason = "waits for jobs")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;

@@ -1,4 +1,8 @@
 //! Evaluates and builds a host's configuration with Nix.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "writes the modules for Nix, and runs it"
+)]
 
 use std::fs;
 use std::io::IsTerminal;

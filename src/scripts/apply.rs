@@ -1,4 +1,5 @@
 //! Runs activation scripts on a host, and reads which units they want restarted or reloaded.
+#![expect(clippy::disallowed_methods, reason = "runs scripts")]
 
 use crate::scripts::decide::FailedScript;
 use std::collections::BTreeSet;

@@ -1,4 +1,8 @@
 //! Reads what the decision about tmpfiles rules needs, and does what systemd-tmpfiles would not: undoing.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads rules and what specifiers stand for"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! The managers of logged-in and lingering users: each is switched by the rules of the system's, by a child process that
 //! runs as the user.
+#![expect(clippy::disallowed_methods, reason = "looks for managers of users")]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt;

@@ -32,7 +32,8 @@ builtins.seq host.drvPath {
   required = lib.listToAttrs (
     map (r: lib.nameValuePair r.path (r.install.debian or "?")) config.system.build.hostRequirements
   );
-  users = lib.mapAttrs (_name: u: u.uid) config.users.users;
+  users = lib.mapAttrs (_name: u: u.uid) config.system.build.accounts.users;
+  groups = lib.attrNames config.system.build.accounts.groups;
   scripts = map (s: s.name) config.system.build.activationScripts;
   tmpfiles = config.systemd.tmpfiles.rules;
   noEffect = lib.listToAttrs (

@@ -1,4 +1,5 @@
 //! All integration tests, as one program.
+#![expect(clippy::disallowed_methods, reason = "tests read, write and spawn")]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod account_files;

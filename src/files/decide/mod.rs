@@ -62,6 +62,30 @@ pub struct SeenVendor {
     pub is_pristine: bool,
 }
 
+/// What a package manager has left beside a managed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Beside {
+    /// The managed file.
+    pub target: TargetPath,
+    /// What lies beside it.
+    pub path: TargetPath,
+    /// The package that it came with.
+    pub package: Option<String>,
+}
+
+impl Beside {
+    /// Returns what it is, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let whose = self.package.as_ref().map_or_else(
+            || "a package manager has left it there".to_owned(),
+            |package| format!("of the package `{package}`"),
+        );
+        format!("/etc/{} beside /etc/{}, {whose}", self.path, self.target)
+    }
+}
+
 /// What happens to a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -1,12 +1,12 @@
 # As many packages as the modules of this tree ask for.
-{ system, ... }:
+{ localSystem, ... }:
 let
   lib = import ./lib;
   package =
     name: version:
     derivation {
       name = "${name}-${version}";
-      inherit system;
+      inherit (localSystem) system;
       builder = "/none";
     }
     // {
@@ -17,6 +17,7 @@ let
 in
 {
   inherit lib;
+  platform = localSystem;
   webd = package "webd" "2.1";
   webdMinimal = package "webd-minimal" "2.1";
   storage = package "storage" "15.0" // {

@@ -18,3 +18,4 @@ mod store;
 mod story;
 mod strace;
 mod truth;
+mod why;

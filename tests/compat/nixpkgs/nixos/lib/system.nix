@@ -157,7 +157,7 @@ in
       }
     ];
     _module.args.pkgs = lib.foldl' (pkgs: overlay: pkgs // overlay pkgs pkgs) (import ../.. {
-      inherit (config.nixpkgs) system;
+      localSystem = { inherit (config.nixpkgs) system; };
     }) config.nixpkgs.overlays;
     environment.etc."nixos-release".text = "NixOS\n";
     systemd.units =

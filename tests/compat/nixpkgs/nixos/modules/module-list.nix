@@ -14,6 +14,7 @@
   ./services/misc/rotate.nix
   ./services/security/certs.nix
   ./services/system/nix-daemon.nix
+  ./services/system/userborn.nix
   ./services/today/relay.nix
   ./services/web/gate
   ./services/web/webd

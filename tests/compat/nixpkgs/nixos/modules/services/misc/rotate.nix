@@ -27,8 +27,9 @@
   };
   config = lib.mkIf config.services.rotate.enable {
     # What is a unit of NixOS alone, so that the two differ.
-    systemd.services.rotate.after =
-      lib.optional (!(options ? nixos-compat)) "syslog.target" ++ [ "local-fs.target" ];
+    systemd.services.rotate.after = lib.optional (!(options ? nixos-compat)) "syslog.target" ++ [
+      "local-fs.target"
+    ];
     systemd.timers.rotate = {
       wantedBy = [ "timers.target" ];
       timerConfig.OnCalendar = "daily";
