@@ -54,7 +54,7 @@ fn kept(t: &Test) -> Vec<String> {
 fn what_is_written_through_a_link_is_shown_kept_and_put_right() {
     let Some(t) = Test::begin() else { return };
     let toplevel = toplevel(&t, &linked(), true);
-    let script = r#"
+    let script = r"
 $run activate $toplevel
 echo edit >> $etc/app.conf
 $run status
@@ -64,7 +64,7 @@ cat $etc/app.conf
 stat -c 'mode %a time %Y' $file
 $run status
 $run plan --detailed-exitcode $toplevel
-"#;
+";
     let Some(ran) = run(&t, &toplevel, script) else {
         return;
     };
@@ -83,7 +83,7 @@ fn what_is_deleted_through_a_link_is_shown_and_put_back() {
     let Some(t) = Test::begin() else { return };
     let toplevel = toplevel(&t, &linked(), true);
     // As `dpkg -P` does, which follows the link of a conffile.
-    let script = r#"
+    let script = r"
 $run activate $toplevel
 rm -f $(readlink $etc/app.conf)
 $run status
@@ -93,7 +93,7 @@ rm -f $file
 $run deactivate
 $run activate $toplevel
 cat $etc/app.conf
-"#;
+";
     let Some(ran) = run(&t, &toplevel, script) else {
         return;
     };
@@ -108,7 +108,7 @@ cat $etc/app.conf
 fn what_nobody_can_put_right_is_refused_with_the_command_and_lost_by_no_way_back() {
     let Some(t) = Test::begin() else { return };
     let toplevel = toplevel(&t, &linked(), false);
-    let script = r#"
+    let script = r"
 $run activate $toplevel
 echo edit >> $etc/app.conf
 ! $run activate $toplevel || exit 9
@@ -116,7 +116,7 @@ test -e $etc/app.conf
 $run plan --deactivate
 $run deactivate
 test ! -e $etc/app.conf -a ! -L $etc/app.conf
-"#;
+";
     let Some(ran) = run(&t, &toplevel, script) else {
         return;
     };
@@ -143,7 +143,7 @@ fn an_edit_that_a_first_activation_finds_is_no_file_of_the_configuration() {
 fn a_look_that_shows_nothing_new_costs_no_reading() {
     let Some(t) = Test::begin() else { return };
     let toplevel = toplevel(&t, &linked(), true);
-    let script = r#"
+    let script = r"
 $run activate $toplevel
 # The same size and time: only whoever reads all of it would know.
 chmod 644 $file; printf 'other\n' > $file; as_built
@@ -151,7 +151,7 @@ $run plan --detailed-exitcode $toplevel
 # A doubt, and the content is what it was.
 chmod 644 $file; printf 'built\n' > $file
 $run plan --detailed-exitcode $toplevel
-"#;
+";
     let Some(ran) = run(&t, &toplevel, script) else {
         return;
     };
@@ -165,11 +165,11 @@ $run plan --detailed-exitcode $toplevel
 }
 
 /// What dpkg has on record of `/etc/app.conf`, with this content shipped.
-const STATUS: &str = r#"
+const STATUS: &str = r"
 mkdir -p $root/var/lib/dpkg $etc/dpkg/dpkg.cfg.d
 printf 'Package: app\nStatus: install ok installed\nConffiles:\n /etc/app.conf %s\n' \
   $(printf 'shipped\n' | md5sum | cut -c-32) > $root/var/lib/dpkg/status
-"#;
+";
 
 #[test]
 fn a_conffile_is_a_copy_and_dpkg_leaves_it_alone() {
@@ -177,7 +177,7 @@ fn a_conffile_is_a_copy_and_dpkg_leaves_it_alone() {
     t.write("etc/app.conf", "shipped\n");
     let toplevel = toplevel(&t, &linked(), true);
     let script = format!(
-        r#"{STATUS}
+        r"{STATUS}
 $run activate $toplevel
 stat -c '%F %a' $etc/app.conf
 cat $etc/dpkg/dpkg.cfg.d/system-manager
@@ -189,7 +189,7 @@ rm $etc/app.conf.dpkg-dist
 $run deactivate
 cat $etc/app.conf
 test ! -e $etc/dpkg/dpkg.cfg.d/system-manager
-"#
+"
     );
     let Some(ran) = run(&t, &toplevel, &script) else {
         return;
@@ -228,7 +228,7 @@ fn the_file_of_a_purged_package_is_not_put_back_and_kept() {
     t.write("etc/app.conf", "shipped\n");
     let toplevel = toplevel(&t, &linked(), true);
     let script = format!(
-        r#"{STATUS}
+        r"{STATUS}
 $run activate $toplevel
 : > $root/var/lib/dpkg/status
 rm $etc/app.conf
@@ -236,7 +236,7 @@ $run plan --deactivate
 $run deactivate
 test ! -e $etc/app.conf
 $run status
-"#
+"
     );
     let Some(ran) = run(&t, &toplevel, &script) else {
         return;
