@@ -177,7 +177,7 @@ fn a_password_file_that_was_not_there_is_told_and_its_password_set_once_it_is() 
         let mut manifest = t.manifest(&config);
         manifest["accounts"]["mutableUsers"] = json!(mutable);
         let toplevel = t.build_text(&manifest.to_string());
-        let why = "the password of user `ann` is not set from /run/secrets/ann: No such file or directory";
+        let why = "the password of user `ann` is not set from /run/secrets/ann: it does not exist";
         activate(&t, &toplevel)
             .exits(0)
             .says(why)
