@@ -465,7 +465,7 @@ fn read_password_files(
         let bytes = io::open_root(root)
             .and_then(|root| io::read_in_root(&root, Path::new(path)))
             .map_err(|error| format!("{error:#}"))?
-            .ok_or_else(|| "No such file or directory".to_owned())?;
+            .ok_or_else(|| "it does not exist".to_owned())?;
         // Only the first line counts, and what is no text there is no hash.
         let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
         Ok(String::from_utf8_lossy(line)
