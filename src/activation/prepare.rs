@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts::apply::Decided;
+use crate::accounts::decide::Scripts;
 use crate::activation::journal::Interrupted;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
@@ -71,8 +72,12 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .transpose()?
         .unwrap_or_default();
     let mut observed = observe::read_host(root, &desired)?;
-    let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
-    let mut accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
+    let had_accounts = observed.state.accounts;
+    let decide_accounts = |scripts| {
+        let wanted = manifest.as_ref().map(|m| &m.accounts);
+        accounts::apply::decide(root, wanted, had_accounts, scripts)
+    };
+    let mut accounts = decide_accounts(Scripts::None)?;
     let (wanted, mut conflicts) =
         look_further(root, &goal, &desired, &accounts.owners, &mut observed)?;
     conflicts.extend(reserved_files(manifest.as_ref(), &desired)?);
@@ -110,6 +115,9 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         (false, false) => Occasion::Nothing,
     };
     let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
+    if scripts.run.iter().any(|script| script.before_accounts) {
+        accounts = decide_accounts(Scripts::Will)?;
+    }
     conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
     let from = observed.state.active.clone();
     let becomes = active_after(&goal, manifest.as_ref());
@@ -120,10 +128,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         state: observed.state.identity()?,
         resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
         conflicts,
-        checks: manifest
-            .as_ref()
-            .map(|m| m.pre_activation_checks.clone())
-            .unwrap_or_default(),
+        checks: of_manifest(manifest.as_ref(), |m| &m.pre_activation_checks),
         diffs: BTreeMap::new(),
         beside: files::observe::find_beside(root, &desired, &observed.state.files)?,
         scripts,
@@ -135,10 +140,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         units: UnitPlan::default(),
         packages: packages_change(from.as_ref(), becomes.as_ref()),
         becomes,
-        no_effect: manifest
-            .as_ref()
-            .map(|m| m.no_effect.clone())
-            .unwrap_or_default(),
+        no_effect: of_manifest(manifest.as_ref(), |m| &m.no_effect),
     };
     plan.diffs = read_diffs(root, &plan.files)?;
     let mut prepared = Prepared {
@@ -202,7 +204,7 @@ fn wanted_blocks(
     manifest: Option<&Manifest>,
     observed: &Observed,
 ) -> Result<BTreeMap<TargetPath, String>> {
-    let mut blocks = manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+    let mut blocks = of_manifest(manifest, |m| &m.blocks);
     let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
     let conffiles = &observed.seen.conffiles;
     let folder = settings.in_etc();
@@ -225,6 +227,13 @@ fn reserved_files(manifest: Option<&Manifest>, desired: &Desired) -> Result<Vec<
         remedy,
     };
     Ok(found.into_iter().map(conflict).collect())
+}
+
+fn of_manifest<T: Clone + Default>(
+    manifest: Option<&Manifest>,
+    field: impl Fn(&Manifest) -> &T,
+) -> T {
+    manifest.map(field).cloned().unwrap_or_default()
 }
 
 fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
