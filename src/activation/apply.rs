@@ -1,5 +1,6 @@
 //! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
 
+use crate::store::sweep::sweep;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -74,6 +75,8 @@ pub struct Activation<'a> {
     pub user_units_before: &'a BTreeMap<TargetPath, String>,
     /// What activation scripts are told that is being done.
     pub action: Action,
+    /// Whether it goes back to an earlier generation.
+    pub goes_back: bool,
     /// How long to wait for a job, or for an activation script.
     pub unit_timeout: Duration,
 }
@@ -99,6 +102,7 @@ pub fn apply(
         a: activation,
         begun: now(),
         journal: None,
+        is_claimed: false,
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
@@ -128,7 +132,7 @@ pub fn apply(
         }
         if let Err(error) = done {
             return Err(Stopped {
-                begun: run.journal.is_some(),
+                begun: run.is_claimed,
                 error,
             });
         }
@@ -140,6 +144,8 @@ struct Run<'a> {
     a: Activation<'a>,
     begun: u64,
     journal: Option<Journal>,
+    /// Whether the state says what is about to happen, so that what happens from then on is told as begun.
+    is_claimed: bool,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
@@ -230,6 +236,8 @@ impl Run<'_> {
         };
         let begin = Record::Begin {
             purpose,
+            goal: Some(plan.goal.clone()),
+            goes_back: self.a.goes_back,
             due: plan.due(),
             tmpfiles: plan.tmpfiles.considered,
             user_units: self
@@ -249,6 +257,7 @@ impl Run<'_> {
             return Err(error);
         }
         self.journal = Some(journal);
+        self.is_claimed = true;
         if let Goal::Activate(toplevel) = &plan.goal {
             write_link_if_changed(root, CURRENT, toplevel.as_str())?;
             if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {
@@ -413,11 +422,7 @@ impl Run<'_> {
         }
         self.a.state.write(root)?;
         // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-        let used = self.a.state.used_backups();
-        let backups = plan.files.changes().filter_map(|c| c.backup.as_ref());
-        for id in backups.filter(|id| !used.contains(id)) {
-            backups::discard(root, id)?;
-        }
+        sweep(root, &self.a.state.used_backups())?;
         root.sync()?;
         match self.journal.take() {
             Some(journal) => journal.end(root),

@@ -1,5 +1,6 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
+use crate::blocks::decide::BlockChange;
 use crate::files::decide::FilesPlan;
 use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// What activation scripts are told that is being done.
     pub action: Action,
+    /// Whether it goes back to an earlier generation.
+    pub goes_back: bool,
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
@@ -70,78 +73,17 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let observed = observe::read_host(root, &desired)?;
     let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
     let mut accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
-    let (wanted, mut conflicts) =
-        observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
-    let mut files = files::decide::plan_files(
-        &wanted,
-        &observed.state.files,
-        observed.state.backups.next,
-        &observed.seen,
-    );
-    conflicts.extend(std::mem::take(&mut accounts.conflicts));
-    conflicts.append(&mut files.conflicts);
-    let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
-    conflicts.extend(more);
-    if let Some(manifest) = &manifest {
-        conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
-        if how.strict {
-            conflicts.extend(without_effect(manifest));
-        }
-    }
-    let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
-    let wanted_blocks = manifest
-        .as_ref()
-        .map(|m| m.blocks.clone())
-        .unwrap_or_default();
-    let (blocks, more) = blocks::decide::plan_blocks(
+    let sources = Sources {
         root,
-        &wanted_blocks,
-        &observed.state.blocks,
-        &observed.state.files.folders,
-        &files,
-        observed.state.backups.next + kept,
-    )?;
-    conflicts.extend(more);
-    let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-    let occasion = match (how.all_scripts, changes) {
-        (true, _) => Occasion::Asked,
-        (false, true) => Occasion::Changes,
-        (false, false) => Occasion::Nothing,
+        manifest: manifest.as_ref(),
+        desired: &desired,
+        observed: &observed,
     };
-    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
-    conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
-    let from = observed.state.active.clone();
-    let becomes = active_after(&goal, manifest.as_ref());
-    let mut plan = Plan {
-        version: plan::VERSION,
-        goal,
-        from: from.as_ref().map(|a| a.toplevel.clone()),
-        state: observed.state.identity()?,
-        resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
-        conflicts,
-        checks: manifest
-            .as_ref()
-            .map(|m| m.pre_activation_checks.clone())
-            .unwrap_or_default(),
-        diffs: BTreeMap::new(),
-        scripts,
-        tmpfiles,
-        files,
-        blocks,
-        accounts: std::mem::take(&mut accounts.report),
-        user_managers: Vec::new(),
-        units: UnitPlan::default(),
-        packages: packages_change(from.as_ref(), becomes.as_ref()),
-        becomes,
-        no_effect: manifest
-            .as_ref()
-            .map(|m| m.no_effect.clone())
-            .unwrap_or_default(),
-    };
-    plan.diffs = read_diffs(root, &plan.files)?;
+    let plan = sources.plan(goal, how, &mut accounts)?;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
+        goes_back: false,
         state: observed.state,
         accounts: manifest.map(|m| m.accounts),
         before: Live::default(),
@@ -158,6 +100,106 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         prepared.plan.conflicts.extend(found);
     }
     Ok(prepared)
+}
+
+/// What the plan is decided from.
+struct Sources<'a> {
+    root: &'a Root,
+    manifest: Option<&'a Manifest>,
+    desired: &'a Desired,
+    observed: &'a Observed,
+}
+
+impl Sources<'_> {
+    /// Has each kind decide, but for units, and puts the plan together.
+    fn plan(&self, goal: Goal, how: How, accounts: &mut Decided) -> Result<Plan> {
+        let (root, state) = (self.root, &self.observed.state);
+        let mut conflicts = std::mem::take(&mut accounts.conflicts);
+        let files = self.plan_files(&accounts.owners, &mut conflicts)?;
+        let (tmpfiles, more) =
+            plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
+        conflicts.extend(more);
+        conflicts.extend(self.refusals(how));
+        let blocks = self.plan_blocks(&files, &mut conflicts)?;
+        let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+        let occasion = match (how.all_scripts, changes) {
+            (true, _) => Occasion::Asked,
+            (false, true) => Occasion::Changes,
+            (false, false) => Occasion::Nothing,
+        };
+        let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
+        conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
+        let becomes = active_after(&goal, self.manifest);
+        let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
+        Ok(Plan {
+            version: plan::VERSION,
+            goal,
+            from: from.map(|a| a.toplevel.clone()),
+            state: state.identity()?,
+            resumes: interrupted.map(|i| i.purpose.clone()),
+            conflicts,
+            checks: self.list(|m| &m.pre_activation_checks),
+            diffs: read_diffs(root, &files)?,
+            scripts,
+            tmpfiles,
+            files,
+            blocks,
+            accounts: std::mem::take(&mut accounts.report),
+            user_managers: Vec::new(),
+            units: UnitPlan::default(),
+            packages: packages_change(from, becomes.as_ref()),
+            becomes,
+            no_effect: self.list(|m| &m.no_effect),
+        })
+    }
+
+    fn plan_files(&self, owners: &Owners, conflicts: &mut Vec<Conflict>) -> Result<FilesPlan> {
+        let state = &self.observed.state;
+        let (wanted, more) = observe::resolve_wanted(self.desired, owners, state)?;
+        let mut files = files::decide::plan_files(
+            &wanted,
+            &state.files,
+            state.backups.next,
+            &self.observed.seen,
+        );
+        conflicts.extend(more);
+        conflicts.append(&mut files.conflicts);
+        Ok(files)
+    }
+
+    fn plan_blocks(
+        &self,
+        files: &FilesPlan,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<Vec<BlockChange>> {
+        let state = &self.observed.state;
+        let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
+        let none = BTreeMap::new();
+        let (blocks, more) = blocks::decide::plan_blocks(
+            self.root,
+            self.manifest.map_or(&none, |m| &m.blocks),
+            &state.blocks,
+            &state.files.folders,
+            files,
+            state.backups.next + kept,
+        )?;
+        conflicts.extend(more);
+        Ok(blocks)
+    }
+
+    /// What of the configuration this host can't have.
+    fn refusals(&self, how: How) -> Vec<Conflict> {
+        let Some(manifest) = self.manifest else {
+            return Vec::new();
+        };
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        found.extend(without_effect(manifest).filter(|_| how.strict));
+        found
+    }
+
+    fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
+        self.manifest.map(|m| of(m).clone()).unwrap_or_default()
+    }
 }
 
 fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {

@@ -10,6 +10,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::activation::apply::Progress;
+use crate::activation::journal::Interrupted;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
@@ -23,6 +24,8 @@ use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::generations;
+use crate::store::generations::Generation;
+use crate::store::sweep::sweep;
 use crate::{compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -242,8 +245,9 @@ impl Session {
                 generations::register(&self.root, &before)?;
             }
         }
-        let prepared =
+        let mut prepared =
             prepare::prepare(&self.root, Goal::Activate(before), prepare::How::default())?;
+        prepared.goes_back = true;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
             return Err(Failure::Before(anyhow::anyhow!(
@@ -259,6 +263,7 @@ impl Session {
 
     fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<Outcome, Failure> {
         if prepared.plan.is_empty() {
+            sweep(&self.root, &prepared.state.used_backups())?;
             return Ok(Outcome::untouched(&prepared.plan));
         }
         let terminal = std::io::stderr().is_terminal();
@@ -285,12 +290,18 @@ impl Session {
     pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
         let _lock = commands::lock(&self.root, "rollback")?;
         let generations = generations::read(&self.root)?;
-        let status = status::read(&self.root)?;
-        // What an interrupted switch was going to is what one goes back from: the profile says so already.
-        let interrupted = journal::read(&self.root)?.is_some();
-        let active = status.active.filter(|_| !interrupted);
-        let target = generations::rollback_target(&generations, active.as_ref(), to)?;
-        let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
+        let interrupted = journal::read(&self.root)?;
+        let target = match interrupted {
+            Some(run) if to.is_none() => after_interruption(&generations, &run)?,
+            _ => {
+                let active = State::read(&self.root)?.active.map(|a| a.toplevel);
+                generations::rollback_target(&generations, active.as_ref(), to)?
+            }
+        };
+        tracing::info!("going to generation {}, {}", target.number, target.toplevel);
+        let mut prepared =
+            prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
+        prepared.goes_back = true;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
@@ -348,6 +359,24 @@ impl Session {
         } else {
             print(outcome_report::render_outcome(outcome, self.style).trim_end())
         }
+    }
+}
+
+/// Where `rollback` goes when a run was interrupted: where that one was going when it went back itself; otherwise it goes
+/// back from what that one was going to.
+fn after_interruption(generations: &[Generation], run: &Interrupted) -> Result<Generation> {
+    let goal = match &run.goal {
+        Some(Goal::Activate(toplevel)) => Some(toplevel),
+        // The profile says so already.
+        Some(Goal::Deactivate) | None => None,
+    };
+    let resumed = generations
+        .iter()
+        .filter(|g| run.goes_back && Some(&g.toplevel) == goal)
+        .max_by_key(|g| (g.current, g.number));
+    match resumed {
+        Some(generation) => Ok(generation.clone()),
+        None => generations::rollback_target(generations, goal, None),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::host::fs::Root;
 use crate::model::names::AbsolutePath;
 use crate::model::node::Node;
 
-const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
+pub(crate) const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";
 
 /// The profile's link, which points at the current generation.
