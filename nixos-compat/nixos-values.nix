@@ -35,7 +35,7 @@ let
     };
 
   exports = lib.concatStrings (
-    lib.mapAttrsToList (name: v: "export ${name}=\"${v}\"\n") (
+    lib.mapAttrsToList (import ../modules/variables.nix { inherit lib; }).sh (
       lib.filterAttrs (_name: v: v != null) config.environment.variables
     )
   );
@@ -46,12 +46,6 @@ in
       environment.etc = lib.genAttrs foreign (name: foreignEntry "/etc/${name}");
       # A script that modules source for the variables of login shells.
       system.build.setEnvironment = build.writeText "set-environment" exports;
-      # The same for pam_env, which modules name in their own files of PAM.
-      system.build.pamEnvironment = build.writeText "pam-environment" (
-        lib.concatStrings (
-          lib.mapAttrsToList (name: v: "${name}=\"${v}\"\n") config.environment.sessionVariables
-        )
-      );
 
       # The folder that is always there and always empty: the home of users that have none, a cage for servers.
       systemd.tmpfiles.rules = lib.optional usesModules "d /var/empty 0555 root root -";

@@ -9,6 +9,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts::apply::Decided;
+use crate::accounts::decide::Scripts;
 use crate::activation::journal::Interrupted;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
@@ -71,14 +72,13 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .transpose()?
         .unwrap_or_default();
     let observed = observe::read_host(root, &desired)?;
-    let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
-    let mut accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
     let sources = Sources {
         root,
         manifest: manifest.as_ref(),
         desired: &desired,
         observed: &observed,
     };
+    let mut accounts = sources.decide_accounts(Scripts::None)?;
     let plan = sources.plan(goal, how, &mut accounts)?;
     let mut prepared = Prepared {
         plan,
@@ -128,6 +128,9 @@ impl Sources<'_> {
             (false, false) => Occasion::Nothing,
         };
         let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
+        if scripts.run.iter().any(|script| script.before_accounts) {
+            *accounts = self.decide_accounts(Scripts::Will)?;
+        }
         conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
         let becomes = active_after(&goal, self.manifest);
         let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
@@ -151,6 +154,11 @@ impl Sources<'_> {
             becomes,
             no_effect: self.list(|m| &m.no_effect),
         })
+    }
+
+    fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
+        let wanted = self.manifest.map(|m| &m.accounts);
+        accounts::apply::decide(self.root, wanted, self.observed.state.accounts, scripts)
     }
 
     fn plan_files(&self, owners: &Owners, conflicts: &mut Vec<Conflict>) -> Result<FilesPlan> {

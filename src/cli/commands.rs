@@ -23,9 +23,9 @@ use crate::host::process::{Command, show_code};
 use crate::model::names::AbsolutePath;
 use crate::nix::{BuildOptions, Source};
 use crate::scripts::decide::{Action, FailedScript};
-use crate::store::lock::Lock;
+use crate::store::lock::{Lock, Patience};
 use crate::units::decide::UnitPlan;
-use crate::{cli, compat, scripts, store, units};
+use crate::{cli, compat, nix, scripts, store, units};
 
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,10 +50,22 @@ pub enum End {
 /// When it names none and there is no default one.
 pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
     let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
-    Ok((
-        source,
-        build_options(args.nixpkgs.as_deref(), &args.nix_option),
-    ))
+    Ok((source, build_options_of(args)?))
+}
+
+/// Returns how the configuration that the command line names is built.
+///
+/// # Errors
+/// When the nixpkgs that it names is none.
+pub fn build_options_of(args: &SourceArgs) -> Result<BuildOptions> {
+    if let Some(nixpkgs) = &args.nixpkgs {
+        nix::check_nixpkgs(nixpkgs)?;
+    }
+    Ok(BuildOptions {
+        refresh: args.refresh,
+        show_trace: args.show_trace,
+        ..build_options(args.nixpkgs.as_deref(), &args.nix_option)
+    })
 }
 
 fn find_source(file: Option<&PathBuf>, flake: Option<&String>) -> Result<Source> {
@@ -79,6 +91,7 @@ fn build_options(nixpkgs: Option<&str>, nix_option: &[String]) -> BuildOptions {
     BuildOptions {
         nixpkgs: nixpkgs.map(str::to_owned),
         nix_options: nix_option.chunks(2).filter_map(pair).collect(),
+        ..BuildOptions::default()
     }
 }
 
@@ -232,7 +245,7 @@ pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Resul
     };
     let limit = Duration::from_secs(args.unit_timeout);
     // A run under way has its own shell and lists.
-    let _lock = lock(root, "dry activation")?;
+    let _lock = lock(root, "dry activation", args.patience())?;
     scripts::apply::forget_shell(root)?;
     for script in &prepared.plan.scripts.run {
         if script.supports_dry_activation {
@@ -261,7 +274,7 @@ pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Resul
 /// # Errors
 /// When the state or the manifest can't be read.
 pub fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure> {
-    let _lock = lock(root, "the scripts of the boot")?;
+    let _lock = lock(root, "the scripts of the boot", args.patience())?;
     let state = State::read(root)?;
     if let Some(interrupted) = journal::read(root)? {
         tracing::warn!(
@@ -309,9 +322,9 @@ fn warn_of_script(failed: &FailedScript) {
 ///
 /// # Errors
 /// When another activation holds it.
-pub fn lock(root: &Root, purpose: &str) -> Result<Lock> {
-    Lock::take(root, purpose).with_context(|| {
-        if nix::unistd::geteuid().is_root() {
+pub fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
+    Lock::take(root, purpose, patience).with_context(|| {
+        if ::nix::unistd::geteuid().is_root() {
             "locking this host".to_owned()
         } else {
             "locking this host\nhint: this must run as root, for example with sudo".to_owned()

@@ -25,6 +25,7 @@ use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::generations;
 use crate::store::generations::Generation;
+use crate::store::lock::Patience;
 use crate::store::sweep::sweep;
 use crate::{compat, scripts};
 use anyhow::{Context, Result};
@@ -90,7 +91,7 @@ impl Session {
 
     pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
         read_manifest(Path::new(toplevel.as_str()))?;
-        let _lock = commands::lock(&self.root, "register")?;
+        let _lock = commands::lock(&self.root, "register", Patience::Refuse)?;
         let number = generations::register(&self.root, toplevel)?.number;
         print(&format!("generation {number}: {toplevel}"))?;
         Ok(End::Done)
@@ -176,7 +177,7 @@ impl Session {
         args: &ApplyArgs,
         how: How,
     ) -> Result<End, Failure> {
-        let _lock = commands::lock(&self.root, "switch")?;
+        let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
@@ -288,7 +289,7 @@ impl Session {
     }
 
     pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
-        let _lock = commands::lock(&self.root, "rollback")?;
+        let _lock = commands::lock(&self.root, "rollback", args.patience())?;
         let generations = generations::read(&self.root)?;
         let interrupted = journal::read(&self.root)?;
         let target = match interrupted {

@@ -24,7 +24,7 @@ const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
 
 /// The hidden command by which this program runs as a user.
-pub const COMMAND: &str = "switch-user-manager";
+pub const COMMAND: &str = "user-manager";
 
 /// What a child is asked to do.
 #[derive(Debug, Serialize, Deserialize)]

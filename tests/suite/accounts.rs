@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use similar::{ChangeTag, TextDiff};
 use system_manager::accounts::database::{AccountBytes, AccountFile};
 use system_manager::accounts::decide::{
-    AccountsPlan, Home, Inputs, Observed, Refusal, find_drift, no_accounts, plan_accounts,
+    AccountsPlan, Home, Inputs, Observed, Refusal, Scripts, find_drift, no_accounts, plan_accounts,
 };
 use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::login_defs::parse_login_defs;
@@ -70,6 +70,7 @@ impl Host {
             nss: &NoNss,
             invoker: self.invoker,
             salt: &|| [7; 12],
+            scripts: Scripts::None,
         })
     }
 
@@ -627,6 +628,90 @@ fn ids_are_never_given_twice_and_return_to_their_names() {
 }
 
 #[test]
+fn who_is_renamed_keeps_the_ids() {
+    let mut host = Host::load("debian12");
+    let fixed = |name: &str| {
+        let user = User {
+            uid: Some(1500),
+            ..service(name)
+        };
+        accounts([(name, user)], [(name, group(Some(700), &["ann"]))])
+    };
+    host.activate(&fixed("bob"));
+    let report = host.activate(&fixed("rob"));
+    expect![[r#"
+        + group rob: gid 700, members ann
+        - group bob: gid 700, members ann
+        + user rob: uid 1500, gid 700, home /var/empty, shell /usr/sbin/nologin, password locked
+        - user bob: uid 1500, gid 700, home /var/empty, shell /usr/sbin/nologin
+        warning: group `rob` gets the gid 700 that it asks for, which was group `bob`'s: files of `bob` become its
+        warning: user `rob` gets the uid 1500 that it asks for, which was user `bob`'s: files of `bob` become its
+    "#]].assert_eq(&sorted_by_action(&report));
+    host.check(&expect![[r#"
+        group: +rob:x:700:ann
+        gshadow: +rob:!::ann
+        passwd: +rob:x:1500:700::/var/empty:/usr/sbin/nologin
+        shadow: +rob:!:1::::::
+    "#]]);
+    // A kill before any database is written, then back.
+    let plan = host.plan(&fixed("bob")).unwrap();
+    host.record = plan.record.clone();
+    host.activate(&fixed("bob"));
+    assert!(
+        host.observed.files[&AccountFile::Passwd]
+            .ends_with(b"\nbob:x:1500:700::/var/empty:/usr/sbin/nologin\n")
+    );
+    // A group that somebody else's user has as its own stays, and so does its id.
+    host.file(AccountFile::Passwd)
+        .extend(b"eve:x:1002:700::/home/eve:/bin/sh\n");
+    let report = host.activate(&fixed("rob"));
+    for said in [
+        "group `rob` gets the gid 995: 700, which it asks for, belongs to group `bob` of this host",
+        "the group `bob` stays for now: it is the primary group of `eve`",
+    ] {
+        assert!(report.contains(said), "{report}");
+    }
+    // One that is not asked for is never one that another name had.
+    host.activate(&accounts([("new", person("new"))], []));
+    assert_eq!(host.record.uids["new"], [1001]);
+}
+
+/// The lines of a report in an order that does not depend on names.
+fn sorted_by_action(report: &str) -> String {
+    let (warnings, mut changes): (Vec<_>, Vec<_>) =
+        report.lines().partition(|l| l.starts_with("warning"));
+    changes.sort_by_key(|line| (line.split(' ').nth(1).unwrap_or_default(), *line));
+    let lines = changes.into_iter().chain(warnings);
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+#[test]
+fn a_gid_that_only_a_users_line_has_is_taken() {
+    let mut host = Host::load("debian12");
+    let lines = b"eve:x:1002:995::/home/eve:/bin/sh\nown:x:1003:800::/home/own:/bin/sh\n";
+    host.file(AccountFile::Passwd).extend(lines);
+    let own = User {
+        group: Some("own".to_owned()),
+        ..normal()
+    };
+    let desired = accounts(
+        [("own", own)],
+        [
+            ("any", group(None, &[])),
+            ("asks", group(Some(995), &[])),
+            ("own", group(Some(800), &[])),
+        ],
+    );
+    expect![[r#"
+        + group any: gid 994
+        + group asks: gid 993
+        + group own: gid 800
+        warning: group `asks` gets the gid 993: 995, which it asks for, is the primary group of user `eve`
+    "#]]
+    .assert_eq(&host.activate(&desired));
+}
+
+#[test]
 fn a_static_id_that_the_distribution_uses_is_not_applied() {
     let mut host = Host::load("debian12");
     let desired = accounts(
@@ -781,8 +866,8 @@ fn refuses_accounts_that_can_not_be_written() {
         [("gr:oup", group(None, &["a\nb"]))],
     );
     expect![[r#"
-        group `gr:oup`: the name "gr:oup" may only contain letters, digits and `_.-`, and must not begin with `-`
-        group `gr:oup`: the name "a\nb" may only contain letters, digits and `_.-`, and must not begin with `-`
+        group `gr:oup`: the name "gr:oup" may only contain letters, digits and `_.-`, must not begin with `-`, and may end with a `$`
+        group `gr:oup`: the name "a\nb" may only contain letters, digits and `_.-`, must not begin with `-`, and may end with a `$`
         user `..`: the name ".." is a folder's
         user `0`: the name "0" would be taken for an id
         user `bad`: its description must not contain `:`, a newline or other control characters

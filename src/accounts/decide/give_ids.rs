@@ -1,8 +1,8 @@
 //! Which id each declared name gets, or has. Pure, but for the name service; see [`crate::accounts::decide`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use crate::accounts::database::{AccountFile, Found, passwd, shadow};
+use crate::accounts::database::{AccountFile, Found, group, passwd, shadow};
 use crate::accounts::decide::planner::Planner;
 use crate::accounts::ids::{DYNAMIC_IDS, Given, IdKind, Ids, Nss, Search};
 use crate::accounts::record::{Claims, remember};
@@ -71,72 +71,97 @@ impl<'a> Planner<'a> {
         edit.is_some_and(|edit| edit.before.0 == hash && edit.after.0 != hash)
     }
 
+    /// Names of users whose entries this plan takes out.
+    fn leaving_users(&self) -> HashSet<String> {
+        let desired = self.inputs.desired;
+        self.leaving(AccountFile::Passwd, |name| {
+            !desired.users.contains_key(name)
+        })
+    }
+
+    /// Names of groups whose entries this plan takes out: those that no user keeps as the primary one.
+    fn leaving_groups(&self) -> HashSet<String> {
+        let desired = self.inputs.desired;
+        let kept: BTreeSet<u32> = self
+            .primary_groups()
+            .into_iter()
+            .filter(|(_, _, wanted)| wanted.is_none())
+            .map(|(gid, _, _)| gid)
+            .collect();
+        let named: BTreeSet<&str> = desired
+            .users
+            .values()
+            .filter_map(|u| u.group.as_deref())
+            .collect();
+        let goes = |name: &str| {
+            let gid = self.number(AccountFile::Group, name, group::GID);
+            let is_kept = gid.is_some_and(|gid| kept.contains(&gid)) || named.contains(name);
+            !desired.groups.contains_key(name) && !is_kept
+        };
+        self.leaving(AccountFile::Group, goes)
+    }
+
+    /// Entries that this tool made, that are still those, and that go.
+    fn leaving(&self, file: AccountFile, goes: impl Fn(&str) -> bool) -> HashSet<String> {
+        let rows = self.old.claims.rows.get(&file).into_iter().flatten();
+        let ours = rows.filter(|(name, owned)| {
+            let id = self.number(file, name, passwd::UID);
+            owned.created && owned.id.is_none_or(|owned| id == Some(owned))
+        });
+        ours.map(|(name, _)| name.clone())
+            .filter(|name| goes(name))
+            .collect()
+    }
+
+    /// The gid of each user's line, the user, and the group that it is to have; none where that is not ours to say.
+    fn primary_groups(&self) -> Vec<(u32, String, Option<&'a str>)> {
+        let desired = self.inputs.desired;
+        let leaving = self.leaving_users();
+        let table = self.table(AccountFile::Passwd);
+        let of = |(name, row): (&[u8], usize)| {
+            let name = String::from_utf8_lossy(name).into_owned();
+            let gid = table.number(row, passwd::GID)?;
+            let wanted = desired.users.get(&name).and_then(|u| u.group.as_deref());
+            (!leaving.contains(&name)).then_some((gid, name, wanted))
+        };
+        table.entries().filter_map(of).collect()
+    }
+
     fn give_ids(
         &mut self,
         kind: IdKind,
         wanted: &[(&'a str, Option<u32>, &Search)],
     ) -> BTreeMap<&'a str, u32> {
         let inputs = self.inputs;
-        let (file, ever, word) = match kind {
-            IdKind::User => (AccountFile::Passwd, &inputs.record.uids, "user"),
-            IdKind::Group => (AccountFile::Group, &inputs.record.gids, "group"),
+        let (file, ever, leaving) = match kind {
+            IdKind::User => (
+                AccountFile::Passwd,
+                &inputs.record.uids,
+                self.leaving_users(),
+            ),
+            IdKind::Group => (
+                AccountFile::Group,
+                &inputs.record.gids,
+                self.leaving_groups(),
+            ),
         };
-        let id_name = kind.id_name();
-        let mut given = BTreeMap::new();
-        let mut errors = Vec::new();
-        let mut ids = Ids::new(
-            kind,
-            inputs.nss,
-            &self.tables[&file],
-            ever,
-            wanted.iter().filter_map(|w| w.1),
-        );
-        for &(name, fixed, search) in wanted {
-            let table = &self.tables[&file];
-            if let Some(row) = table.row(name.as_bytes()) {
-                let Some(id) = table.number(row, passwd::UID) else {
-                    errors.push((name, format!("its {id_name} in {file} is no number"), None));
-                    continue;
-                };
-                if let Some(fixed) = fixed.filter(|&f| f != id) {
-                    self.warnings.push(format!(
-                        "{word} `{name}` keeps its {id_name} {id}: {fixed} is not applied, since files on disk belong to {id}"
-                    ));
-                }
-                given.insert(name, id);
-                continue;
-            }
-            if let Some(error) = known_elsewhere(inputs.nss, kind, name) {
-                errors.push((
-                    name,
-                    error,
-                    Some("take it out of the configuration, or out of the directory service"),
-                ));
-                continue;
-            }
-            match ids.give(name, fixed, search) {
-                Ok(Given::Fixed(id)) => {
-                    if let Some(former) = ids.former(id, name) {
-                        self.warnings.push(format!(
-                            "{word} `{name}` gets the {id_name} {id} that it asks for, which was {word} `{former}`'s: files of `{former}` become its"
-                        ));
-                    }
-                    given.insert(name, id);
-                }
-                Ok(Given::Revived(id) | Given::Fresh(id)) => {
-                    if let Some(fixed) = fixed.filter(|&f| f != id) {
-                        let holder = ids.holder(fixed).ok().flatten().unwrap_or_default();
-                        self.warnings.push(format!(
-                            "{word} `{name}` gets the {id_name} {id}: {fixed}, which it asks for, belongs to {word} `{holder}` of this host"
-                        ));
-                    }
-                    given.insert(name, id);
-                }
-                Err(error) => errors.push((name, error, None)),
+        let fixed = wanted.iter().filter_map(|w| w.1);
+        let mut ids = Ids::new(kind, inputs.nss, &self.tables[&file], ever, fixed, leaving);
+        if kind == IdKind::Group {
+            for (gid, user, wanted) in self.primary_groups() {
+                ids.note_primary(gid, user, wanted);
             }
         }
-        for (name, error, hint) in errors {
-            self.refuse(&format!("{word} `{name}`"), error, hint);
+        let mut given = BTreeMap::new();
+        for &(name, fixed, search) in wanted {
+            match self.give_id(kind, name, fixed, search, &mut ids) {
+                Ok(id) => {
+                    given.insert(name, id);
+                }
+                Err((error, hint)) => {
+                    self.refuse(&format!("{} `{name}`", kind.noun()), error, hint);
+                }
+            }
         }
         let map = match kind {
             IdKind::User => &mut self.record.uids,
@@ -146,6 +171,61 @@ impl<'a> Planner<'a> {
             remember(map, name, id);
         }
         given
+    }
+
+    /// Gives a name the id that it has or gets, and warns where that is not the one that it asks for.
+    fn give_id(
+        &mut self,
+        kind: IdKind,
+        name: &str,
+        fixed: Option<u32>,
+        search: &Search,
+        ids: &mut Ids<'a>,
+    ) -> Result<u32, (String, Option<&'static str>)> {
+        let (noun, id_name) = (kind.noun(), kind.id_name());
+        let file = match kind {
+            IdKind::User => AccountFile::Passwd,
+            IdKind::Group => AccountFile::Group,
+        };
+        let table = &self.tables[&file];
+        if let Some(row) = table.row(name.as_bytes()) {
+            let no_number = || (format!("its {id_name} in {file} is no number"), None);
+            let id = table.number(row, passwd::UID).ok_or_else(no_number)?;
+            if let Some(fixed) = fixed.filter(|&f| f != id) {
+                self.warnings.push(format!(
+                    "{noun} `{name}` keeps its {id_name} {id}: {fixed} is not applied, since files on disk belong to {id}"
+                ));
+            }
+            return Ok(id);
+        }
+        if let Some(error) = known_elsewhere(self.inputs.nss, kind, name) {
+            let hint = "take it out of the configuration, or out of the directory service";
+            return Err((error, Some(hint)));
+        }
+        match ids
+            .give(name, fixed, search)
+            .map_err(|error| (error, None))?
+        {
+            Given::Fixed(id) => {
+                if let Some(former) = ids.former(id, name) {
+                    self.warnings.push(format!(
+                        "{noun} `{name}` gets the {id_name} {id} that it asks for, which was {noun} `{former}`'s: files of `{former}` become its"
+                    ));
+                }
+                Ok(id)
+            }
+            Given::Revived(id) | Given::Fresh(id) => {
+                let asked = fixed.filter(|&f| f != id);
+                // Who can't be asked has been told of by now.
+                let holder = asked.and_then(|f| Some((f, ids.holder(f, name).ok()??)));
+                if let Some((fixed, holder)) = holder {
+                    self.warnings.push(format!(
+                        "{noun} `{name}` gets the {id_name} {id}: {fixed}, which it asks for, {holder}"
+                    ));
+                }
+                Ok(id)
+            }
+        }
     }
 }
 

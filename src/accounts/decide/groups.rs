@@ -118,6 +118,8 @@ impl<'a> Planner<'a> {
                 .collect();
             for name in gone {
                 let gid = self.number(AccountFile::Group, &name, group::GID);
+                // A group that comes in its place is theirs then.
+                let gid = gid.filter(|gid| !self.gids.values().any(|given| given == gid));
                 if let Some(user) = gid.and_then(|gid| in_use.get(&gid)) {
                     self.warnings.push(format!(
                         "the group `{name}` stays for now: it is the primary group of `{user}`"
