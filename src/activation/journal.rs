@@ -38,9 +38,6 @@ pub enum Record {
         // A journal of version 1 does not say.
         #[serde(default)]
         goal: Option<Goal>,
-        /// Whether it goes back, so that going back again means to get there.
-        #[serde(default)]
-        goes_back: bool,
         /// What is due once the files are in place.
         due: Seeds,
         /// Whether tmpfiles rules are to be applied.
@@ -51,6 +48,9 @@ pub enum Record {
         // A journal from before there were scripts has none.
         #[serde(default)]
         boot: String,
+        /// The number of the generation that a rollback goes to. A rollback that is run again goes there, not further.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        back_to: Option<u64>,
     },
     /// An activation script ended well.
     ScriptDone {
@@ -79,8 +79,6 @@ pub struct Interrupted {
     pub purpose: String,
     /// What was to be reached; not known of a program that did not write it down.
     pub goal: Option<Goal>,
-    /// Whether it was going back.
-    pub goes_back: bool,
     /// Unit actions that it still owed.
     pub due: Seeds,
     /// Whether tmpfiles rules are still to be applied.
@@ -89,6 +87,8 @@ pub struct Interrupted {
     pub user_units: Option<BTreeMap<TargetPath, String>>,
     /// The boot in which it was done.
     pub boot: String,
+    /// The generation that it was rolling back to.
+    pub back_to: Option<u64>,
     /// Activation scripts that ended well.
     pub scripts: BTreeMap<String, AbsolutePath>,
 }
@@ -152,20 +152,20 @@ fn fold(records: Vec<Record>) -> Interrupted {
             Record::Begin {
                 purpose,
                 goal,
-                goes_back,
                 due,
                 tmpfiles,
                 user_units,
                 boot,
+                back_to,
             } => {
                 left = Interrupted {
                     purpose,
                     goal,
-                    goes_back,
                     due,
                     tmpfiles,
                     user_units,
                     boot,
+                    back_to,
                     scripts: BTreeMap::new(),
                 };
                 done.clear();
@@ -252,11 +252,11 @@ mod tests {
         Record::Begin {
             purpose: "activating /x".to_owned(),
             goal: Some(Goal::Deactivate),
-            goes_back: true,
             due,
             tmpfiles: true,
             user_units: None,
             boot: String::new(),
+            back_to: None,
         }
     }
 
@@ -294,7 +294,7 @@ mod tests {
         );
         let left = parse(&std::fs::read(path).unwrap()).unwrap();
         assert_eq!(left.purpose, "activating /tmp/fixture/1");
-        assert!(left.tmpfiles && !left.goes_back, "{left:?}");
+        assert!(left.tmpfiles && left.back_to.is_none(), "{left:?}");
     }
 
     #[test]

@@ -37,8 +37,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// What activation scripts are told that is being done.
     pub action: Action,
-    /// Whether it goes back to an earlier generation.
-    pub goes_back: bool,
+    /// The generation that a rollback goes to.
+    pub back_to: Option<u64>,
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
@@ -55,6 +55,17 @@ pub struct How {
     pub strict: bool,
     /// Whether all activation scripts run, also where nothing else is to be done.
     pub all_scripts: bool,
+}
+
+impl How {
+    /// Why activation scripts run, if they do.
+    fn occasion(self, changes: bool) -> Occasion {
+        match (self.all_scripts, changes) {
+            (true, _) => Occasion::Asked,
+            (false, true) => Occasion::Changes,
+            (false, false) => Occasion::Nothing,
+        }
+    }
 }
 
 /// Reads the host and decides what reaching `goal` takes. Changes nothing.
@@ -83,7 +94,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
-        goes_back: false,
+        back_to: None,
         state: observed.state,
         accounts: manifest.map(|m| m.accounts),
         before: Live::default(),
@@ -122,11 +133,7 @@ impl Sources<'_> {
         conflicts.extend(self.refusals(how));
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-        let occasion = match (how.all_scripts, changes) {
-            (true, _) => Occasion::Asked,
-            (false, true) => Occasion::Changes,
-            (false, false) => Occasion::Nothing,
-        };
+        let occasion = how.occasion(changes);
         let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
         if scripts.run.iter().any(|script| script.before_accounts) {
             *accounts = self.decide_accounts(Scripts::Will)?;

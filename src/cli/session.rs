@@ -28,7 +28,6 @@ use crate::store::generations;
 use crate::store::generations::Generation;
 use crate::store::lock::Patience;
 use crate::store::pending::Pending;
-use crate::store::sweep::sweep;
 use crate::{closure, compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -279,9 +278,8 @@ impl Session {
                 generations::register(&self.root, &before)?;
             }
         }
-        let mut prepared =
+        let prepared =
             prepare::prepare(&self.root, Goal::Activate(before), prepare::How::default())?;
-        prepared.goes_back = true;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
             return Err(Failure::Before(anyhow::anyhow!(
@@ -297,7 +295,6 @@ impl Session {
 
     fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<Outcome, Failure> {
         if prepared.plan.is_empty() {
-            sweep(&self.root, &prepared.state.used_backups())?;
             return Ok(Outcome::untouched(&prepared.plan));
         }
         let terminal = std::io::stderr().is_terminal();
@@ -335,11 +332,11 @@ impl Session {
         tracing::info!("going to generation {}, {}", target.number, target.toplevel);
         let mut prepared =
             prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
-        prepared.goes_back = true;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
+        prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
         generations::select(&self.root, target.number)?;
         let ended = self.apply(prepared, args);
@@ -404,14 +401,7 @@ fn after_interruption(generations: &[Generation], run: &Interrupted) -> Result<G
         // The profile says so already.
         Some(Goal::Deactivate) | None => None,
     };
-    let resumed = generations
-        .iter()
-        .filter(|g| run.goes_back && Some(&g.toplevel) == goal)
-        .max_by_key(|g| (g.current, g.number));
-    match resumed {
-        Some(generation) => Ok(generation.clone()),
-        None => generations::rollback_target(generations, goal, None),
-    }
+    generations::rollback_target(generations, goal, run.back_to)
 }
 
 fn tell(progress: &Progress<'_>, terminal: bool) {

@@ -5,7 +5,6 @@ pub mod checked;
 pub mod generations;
 pub mod lock;
 pub mod pending;
-pub mod sweep;
 pub mod toplevel;
 
 use std::path::Path;

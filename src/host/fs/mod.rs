@@ -27,7 +27,7 @@ mod write;
 
 use at::kind;
 
-pub use write::{Content, NewFile, TEMPORARY, open_source};
+pub use write::{Content, NewFile, open_source};
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
 pub struct Root {
