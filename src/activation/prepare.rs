@@ -12,11 +12,12 @@ use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, PackagesChange, Plan};
 use crate::activation::state::{Active, State};
+use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
-use crate::files::decide::{FilesPlan, Wanted};
+use crate::files::decide::FilesPlan;
 use crate::files::observe::Known;
 use crate::files::record::FilesRecord;
-use crate::files::vendor;
+use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, read_desired};
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -85,73 +86,18 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .transpose()?
         .unwrap_or_default();
     let mut observed = observe::read_host(root, &desired)?;
-    let had_accounts = observed.state.accounts;
-    let decide_accounts = |scripts| {
-        let wanted = manifest.as_ref().map(|m| &m.accounts);
-        accounts::apply::decide(root, wanted, had_accounts, scripts)
-    };
-    let mut accounts = decide_accounts(Scripts::None)?;
-    let (wanted, mut conflicts) =
-        look_further(root, &goal, &desired, &accounts.owners, &mut observed)?;
-    conflicts.extend(reserved_files(manifest.as_ref(), &desired)?);
-    let mut files = files::decide::plan_files(
-        &wanted,
-        &observed.state.files,
-        observed.state.backups.next,
-        &observed.seen,
-    );
-    conflicts.extend(std::mem::take(&mut accounts.conflicts));
-    conflicts.append(&mut files.conflicts);
-    let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
-    conflicts.extend(more);
-    if let Some(manifest) = &manifest {
-        conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
-        if how.strict {
-            conflicts.extend(without_effect(manifest));
-        }
-    }
-    let kept = files.kept().count() as u64;
-    let wanted_blocks = wanted_blocks(root, manifest.as_ref(), &observed)?;
-    let (blocks, more) = blocks::decide::plan_blocks(
+    let record = &observed.state.files;
+    let vendors = files::observe::read_vendors(root, &desired, record)?;
+    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
+    let sources = Sources {
         root,
-        &wanted_blocks,
-        &observed.state.blocks,
-        &observed.state.files.folders,
-        &files,
-        observed.state.backups.next + kept,
-    )?;
-    conflicts.extend(more);
-    let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-    let occasion = how.occasion(changes);
-    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
-    if scripts.run.iter().any(|script| script.before_accounts) {
-        accounts = decide_accounts(Scripts::Will)?;
-    }
-    conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
-    let from = observed.state.active.clone();
-    let becomes = active_after(&goal, manifest.as_ref());
-    let mut plan = Plan {
-        version: plan::VERSION,
-        goal,
-        from: from.as_ref().map(|a| a.toplevel.clone()),
-        state: observed.state.identity()?,
-        resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
-        conflicts,
-        checks: of_manifest(manifest.as_ref(), |m| &m.pre_activation_checks),
-        diffs: BTreeMap::new(),
-        beside: files::observe::find_beside(root, &desired, &observed.state.files)?,
-        scripts,
-        tmpfiles,
-        files,
-        blocks,
-        accounts: std::mem::take(&mut accounts.report),
-        user_managers: Vec::new(),
-        units: UnitPlan::default(),
-        packages: packages_change(from.as_ref(), becomes.as_ref()),
-        becomes,
-        no_effect: of_manifest(manifest.as_ref(), |m| &m.no_effect),
+        manifest: manifest.as_ref(),
+        desired: &desired,
+        observed: &observed,
+        vendors: &vendors,
     };
-    plan.diffs = read_diffs(root, &plan.files)?;
+    let mut accounts = sources.decide_accounts(Scripts::None)?;
+    let plan = sources.plan(goal, how, &mut accounts)?;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -174,76 +120,150 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     Ok(prepared)
 }
 
-/// Resolves what is wanted, and looks at packages and the store for what that comes to.
-fn look_further(
-    root: &Root,
-    goal: &Goal,
-    desired: &Desired,
-    owners: &Owners,
-    observed: &mut Observed,
-) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
-    let record = &observed.state.files;
-    let vendors = files::observe::read_vendors(root, desired, record)?;
-    let wanted = match goal {
-        Goal::Activate(toplevel) => toplevel.as_str(),
-        Goal::Deactivate => "",
-    };
-    let active = observed.state.active.as_ref();
-    let active = active.map_or("", |active| active.toplevel.as_str());
-    let originals = [Originals::of(wanted), Originals::of(active)];
-    let known = Known {
-        owners,
-        record,
-        vendors: &vendors,
-        originals: &originals[0],
-    };
-    let (wanted, conflicts) = files::observe::resolve_wanted(desired, &known)?;
-    let seen = &mut observed.seen;
-    let conffiles = vendors
-        .iter()
-        .filter(|(target, vendor)| vendor.is_config && desired.contains_key(*target));
-    seen.conffiles = conffiles.map(|(target, _)| target.clone()).collect();
-    files::observe::look_at_packages(root, &wanted, record, vendors, seen)?;
-    files::observe::look_at_store(&wanted, record, &originals, seen)?;
-    Ok((wanted, conflicts))
+/// What the plan is decided from.
+struct Sources<'a> {
+    root: &'a Root,
+    manifest: Option<&'a Manifest>,
+    desired: &'a Desired,
+    observed: &'a Observed,
+    vendors: &'a Vendors,
 }
 
-/// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
-fn wanted_blocks(
-    root: &Root,
-    manifest: Option<&Manifest>,
-    observed: &Observed,
-) -> Result<BTreeMap<TargetPath, String>> {
-    let mut blocks = of_manifest(manifest, |m| &m.blocks);
-    let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
-    let conffiles = &observed.seen.conffiles;
-    let folder = settings.in_etc();
-    let has_folder = folder.parent().map(|f| root.node(f)).transpose()? == Some(Node::Folder);
-    if has_folder && !conffiles.is_empty() {
-        blocks.insert(settings, vendor::render_settings(conffiles));
+impl Sources<'_> {
+    /// Has each kind decide, but for units, and puts the plan together.
+    fn plan(&self, goal: Goal, how: How, accounts: &mut Decided) -> Result<Plan> {
+        let (root, state) = (self.root, &self.observed.state);
+        let mut conflicts = std::mem::take(&mut accounts.conflicts);
+        let files = self.plan_files(&goal, &accounts.owners, &mut conflicts)?;
+        let (tmpfiles, more) =
+            plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
+        conflicts.extend(more);
+        conflicts.extend(self.refusals(how)?);
+        let blocks = self.plan_blocks(&files, &mut conflicts)?;
+        let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+        let occasion = how.occasion(changes);
+        let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
+        if scripts.run.iter().any(|script| script.before_accounts) {
+            *accounts = self.decide_accounts(Scripts::Will)?;
+        }
+        conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
+        let becomes = active_after(&goal, self.manifest);
+        let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
+        Ok(Plan {
+            version: plan::VERSION,
+            goal,
+            from: from.map(|a| a.toplevel.clone()),
+            state: state.identity()?,
+            resumes: interrupted.map(|i| i.purpose.clone()),
+            conflicts,
+            checks: self.list(|m| &m.pre_activation_checks),
+            diffs: read_diffs(root, &files)?,
+            beside: files::observe::find_beside(root, self.desired, &state.files)?,
+            scripts,
+            tmpfiles,
+            files,
+            blocks,
+            accounts: std::mem::take(&mut accounts.report),
+            user_managers: Vec::new(),
+            units: UnitPlan::default(),
+            packages: packages_change(from, becomes.as_ref()),
+            becomes,
+            no_effect: self.list(|m| &m.no_effect),
+        })
     }
-    Ok(blocks)
-}
 
-/// What no entry replaces, and no lines are added to.
-fn reserved_files(manifest: Option<&Manifest>, desired: &Desired) -> Result<Vec<Conflict>> {
-    let blocks = manifest
-        .into_iter()
-        .flat_map(|manifest| manifest.blocks.keys());
-    let found = files::reserved::find(desired.keys().chain(blocks))?;
-    let conflict = |(target, remedy): (&TargetPath, String)| Conflict {
-        subject: format!("/etc/{target}"),
-        cause: "is never replaced by an entry".to_owned(),
-        remedy,
-    };
-    Ok(found.into_iter().map(conflict).collect())
-}
+    fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
+        let wanted = self.manifest.map(|m| &m.accounts);
+        accounts::apply::decide(self.root, wanted, self.observed.state.accounts, scripts)
+    }
 
-fn of_manifest<T: Clone + Default>(
-    manifest: Option<&Manifest>,
-    field: impl Fn(&Manifest) -> &T,
-) -> T {
-    manifest.map(field).cloned().unwrap_or_default()
+    fn plan_files(
+        &self,
+        goal: &Goal,
+        owners: &Owners,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<FilesPlan> {
+        let state = &self.observed.state;
+        let toplevel = match goal {
+            Goal::Activate(toplevel) => toplevel.as_str(),
+            Goal::Deactivate => "",
+        };
+        let active = state.active.as_ref().map_or("", |a| a.toplevel.as_str());
+        let originals = [Originals::of(toplevel), Originals::of(active)];
+        let known = Known {
+            owners,
+            record: &state.files,
+            vendors: self.vendors,
+            originals: &originals[0],
+        };
+        let (wanted, more) = files::observe::resolve_wanted(self.desired, &known)?;
+        let damaged = files::observe::look_at_store(&wanted, &state.files, &originals)?;
+        let mut files = files::decide::plan_files(
+            &wanted,
+            &state.files,
+            state.backups.next,
+            &self.observed.seen,
+            &damaged,
+        );
+        conflicts.extend(more);
+        conflicts.append(&mut files.conflicts);
+        Ok(files)
+    }
+
+    fn plan_blocks(
+        &self,
+        files: &FilesPlan,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<Vec<BlockChange>> {
+        let state = &self.observed.state;
+        let kept = files.kept().count() as u64;
+        let wanted = self.wanted_blocks()?;
+        let (blocks, more) = blocks::decide::plan_blocks(
+            self.root,
+            &wanted,
+            &state.blocks,
+            &state.files.folders,
+            files,
+            state.backups.next + kept,
+        )?;
+        conflicts.extend(more);
+        Ok(blocks)
+    }
+
+    /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
+    fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
+        let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+        let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
+        let folder = settings.in_etc();
+        let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
+        let is_conffile =
+            |target: &&TargetPath| self.vendors.get(*target).is_some_and(|v| v.is_config);
+        let mut conffiles = self.desired.keys().filter(is_conffile).peekable();
+        if folder == Some(Node::Folder) && conffiles.peek().is_some() {
+            blocks.insert(settings, vendor::render_settings(conffiles));
+        }
+        Ok(blocks)
+    }
+
+    /// What of the configuration this host can't have.
+    fn refusals(&self, how: How) -> Result<Vec<Conflict>> {
+        let Some(manifest) = self.manifest else {
+            return Ok(Vec::new());
+        };
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        found.extend(without_effect(manifest).filter(|_| how.strict));
+        let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
+        found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
+            subject: format!("/etc/{target}"),
+            cause: "is never replaced by an entry".to_owned(),
+            remedy,
+        }));
+        Ok(found)
+    }
+
+    fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
+        self.manifest.map(|m| of(m).clone()).unwrap_or_default()
+    }
 }
 
 fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
-use crate::activation::observe::{self, Observed};
+use crate::activation::observe;
 use crate::activation::state::State;
 use crate::files::built::Damage;
-use crate::files::decide::Beside;
+use crate::files::decide::{Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
@@ -100,10 +100,10 @@ pub struct Status {
 /// When the state or a managed file can't be read.
 pub fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
-    let mut observed = observe::read_host(root, &Desired::new())?;
-    let state = std::mem::take(&mut observed.state);
+    let observed = observe::read_host(root, &Desired::new())?;
+    let state = observed.state;
     let accounts = read_accounts(root, &state)?;
-    let drift = find_drift(&mut observed, &state.files)?;
+    let drift = find_drift(&observed.seen, &state.files)?;
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let block_drift = blocks::decide::read_drift(root, &state.blocks)?
         .into_iter()
@@ -186,17 +186,14 @@ fn read_accounts(root: &Root, state: &State) -> Result<Overview> {
 }
 
 /// Finds the managed files that are not as they were left, or lead to what is not as it was built.
-fn find_drift(
-    observed: &mut Observed,
-    record: &FilesRecord,
-) -> Result<BTreeMap<TargetPath, Drift>> {
-    files::observe::look_at_store(&BTreeMap::new(), record, &[], &mut observed.seen)?;
+fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, Drift>> {
+    let damaged = files::observe::look_at_store(&BTreeMap::new(), record, &[])?;
     let mut drift = BTreeMap::new();
     for (target, file) in &record.entries {
-        let found = match observed.seen.nodes.get(target) {
+        let found = match seen.nodes.get(target) {
             Some(now) if *now == file.is => {
                 let Node::Link { to } = now else { continue };
-                match observed.seen.damaged.get(to).map(|found| &found.damage) {
+                match damaged.get(to).map(|found| &found.damage) {
                     None => continue,
                     Some(Damage::Missing) => Drift::RemovedInStore,
                     Some(Damage::Changed { .. }) => Drift::ChangedInStore,

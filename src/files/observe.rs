@@ -177,25 +177,24 @@ pub fn read_vendors(root: &Root, desired: &Desired, record: &FilesRecord) -> Res
 /// When a database or a file can't be read.
 pub fn look_at_packages(
     root: &Root,
-    wanted: &BTreeMap<TargetPath, Wanted>,
+    desired: &Desired,
     record: &FilesRecord,
-    mut vendors: Vendors,
+    vendors: &Vendors,
     seen: &mut Seen,
 ) -> Result<()> {
-    let in_the_way = wanted.iter().filter(|(target, w)| {
-        let now = node(seen, target);
-        !record.entries.contains_key(*target) && matches!(now, Node::File { .. }) && *now != w.node
+    let in_the_way = desired.keys().filter(|target| {
+        let is_file = matches!(node(seen, target), Node::File { .. });
+        is_file && !record.entries.contains_key(*target)
     });
     let put_back = record.entries.iter().filter(|(target, o)| {
-        o.package.is_some() && o.backup.is_some() && !wanted.contains_key(*target)
+        o.package.is_some() && o.backup.is_some() && !desired.contains_key(*target)
     });
     let targets: BTreeSet<&TargetPath> = in_the_way
-        .map(|(target, _)| target)
         .chain(put_back.map(|(target, _)| target))
         .collect();
-    vendor::read_others(root, &targets, &mut vendors)?;
+    let others = vendor::read_others(root, &targets, vendors)?;
     for target in targets {
-        let Some(vendor) = vendors.get(target) else {
+        let Some(vendor) = vendors.get(target).or_else(|| others.get(target)) else {
             continue;
         };
         let is_pristine = vendor
@@ -220,7 +219,8 @@ pub fn find_beside(root: &Root, desired: &Desired, record: &FilesRecord) -> Resu
     let found = vendor::find_beside(root, managed)?;
     let targets: BTreeSet<&TargetPath> = found.keys().collect();
     let mut vendors = vendor::read_conffiles(root, targets.iter().copied())?;
-    vendor::read_others(root, &targets, &mut vendors)?;
+    let mut others = vendor::read_others(root, &targets, &vendors)?;
+    vendors.append(&mut others);
     let all = found.into_iter().flat_map(|(target, files)| {
         let package = vendors.get(&target).map(|vendor| vendor.package.clone());
         files.into_iter().map(move |path| Beside {
@@ -232,7 +232,7 @@ pub fn find_beside(root: &Root, desired: &Desired, record: &FilesRecord) -> Resu
     Ok(all.collect())
 }
 
-/// Adds to what was seen which files of the store are not what was built, of those to which links lead.
+/// Finds the files of the store that are not what was built, of those to which links lead, by the text of the link.
 ///
 /// # Errors
 /// When one can't be read.
@@ -240,8 +240,8 @@ pub fn look_at_store(
     wanted: &BTreeMap<TargetPath, Wanted>,
     record: &FilesRecord,
     originals: &[Originals],
-    seen: &mut Seen,
-) -> Result<()> {
+) -> Result<BTreeMap<String, Damaged>> {
+    let mut found = BTreeMap::new();
     let new = wanted.iter().map(|(target, w)| (target, &w.node, &w.built));
     let owned = record
         .entries
@@ -249,7 +249,7 @@ pub fn look_at_store(
         .map(|(target, o)| (target, &o.is, &o.built));
     for (target, is, built) in new.chain(owned) {
         let Node::Link { to } = is else { continue };
-        if !to.starts_with(STORE) || seen.damaged.contains_key(to) {
+        if !to.starts_with(STORE) || found.contains_key(to) {
             continue;
         }
         let Some(damage) = built::find_damage(to, built.as_ref())? else {
@@ -261,9 +261,9 @@ pub fn look_at_store(
             built: built.clone(),
             means,
         };
-        seen.damaged.insert(to.clone(), damaged);
+        found.insert(to.clone(), damaged);
     }
-    Ok(())
+    Ok(found)
 }
 
 fn find_means(

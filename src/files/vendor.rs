@@ -134,26 +134,27 @@ fn is_digest(text: &str) -> bool {
     matches!(text.len(), 32 | 64) && text.bytes().all(|b| b.is_ascii_hexdigit())
 }
 
-/// Adds what dpkg and rpm know of files that are no conffiles. Asks programs, so for files only that are in the way.
+/// Reads what dpkg and rpm know of files of which nothing is known yet. Asks programs, so for files only that are in the way.
 ///
 /// # Errors
 /// When a database exists and can't be read.
 pub fn read_others(
     root: &Root,
     targets: &BTreeSet<&TargetPath>,
-    vendors: &mut Vendors,
-) -> Result<()> {
+    vendors: &Vendors,
+) -> Result<Vendors> {
+    let mut found = Vendors::new();
     let unknown: BTreeMap<&str, &TargetPath> = targets
         .iter()
         .filter(|target| !vendors.contains_key(**target))
         .map(|target| (target.as_str(), *target))
         .collect();
     if unknown.is_empty() {
-        return Ok(());
+        return Ok(found);
     }
     let mut add = |path: &str, vendor: Vendor| {
         if let Some(target) = path.strip_prefix("etc/").and_then(|path| unknown.get(path)) {
-            vendors.insert((*target).clone(), vendor);
+            found.insert((*target).clone(), vendor);
         }
     };
     for name in root.list(Path::new(INFO))? {
@@ -191,7 +192,7 @@ pub fn read_others(
         // It ends with 1 when any of them belongs to no package.
         parse_rpm(&String::from_utf8_lossy(&output.stdout), &mut add);
     }
-    Ok(())
+    Ok(found)
 }
 
 /// Finds files in lines of package, path and digest. Pure.

@@ -54,7 +54,7 @@ pub struct Mend {
 }
 
 impl Planner<'_> {
-    pub(super) fn plan_mends(&mut self) {
+    pub(super) fn plan_mends(&mut self, damaged: &BTreeMap<String, Damaged>) {
         let mut links: BTreeMap<&str, Vec<&TargetPath>> = BTreeMap::new();
         let wanted = self.desired.iter().map(|(target, w)| (target, &w.node));
         let owned = self
@@ -67,13 +67,13 @@ impl Planner<'_> {
         });
         for (target, is) in wanted.chain(going) {
             if let Node::Link { to } = is
-                && self.seen.damaged.contains_key(to)
+                && damaged.contains_key(to)
             {
                 links.entry(to).or_default().push(target);
             }
         }
         for (path, targets) in links {
-            let Some(damaged) = self.seen.damaged.get(path) else {
+            let Some(damaged) = damaged.get(path) else {
                 continue;
             };
             let first = targets[0].clone();

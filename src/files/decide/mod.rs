@@ -47,10 +47,6 @@ pub struct Seen {
     pub leftovers: BTreeMap<TargetPath, String>,
     /// Packages of the distribution to which targets belong.
     pub vendors: BTreeMap<TargetPath, SeenVendor>,
-    /// Targets that dpkg treats as configuration.
-    pub conffiles: BTreeSet<TargetPath>,
-    /// What is wrong with files of the store to which links lead, by the text of the link.
-    pub damaged: BTreeMap<String, Damaged>,
 }
 
 /// What is known of a package's file.
@@ -225,13 +221,15 @@ impl FilesPlan {
 
 /// Decides about every file that is wanted or owned. Pure.
 ///
-/// `record` must be settled; `next_backup` is the number of the next backup.
+/// `record` must be settled; `next_backup` is the number of the next backup; `damaged` is what is wrong with files of the
+/// store to which links lead, by the text of the link.
 #[must_use]
 pub fn plan_files(
     desired: &BTreeMap<TargetPath, Wanted>,
     record: &FilesRecord,
     next_backup: u64,
     seen: &Seen,
+    damaged: &BTreeMap<String, Damaged>,
 ) -> FilesPlan {
     let mut planner = Planner {
         desired,
@@ -248,7 +246,7 @@ pub fn plan_files(
     };
     planner.plan_removals();
     planner.plan_folders();
-    planner.plan_mends();
+    planner.plan_mends(damaged);
     let going: BTreeSet<_> = planner.plan.remove_folders.iter().cloned().collect();
     for (target, wanted) in desired {
         planner.plan_write(target, wanted, going.contains(target));
