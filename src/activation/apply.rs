@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::activation::journal::{self, Journal, Record};
+use crate::activation::mend;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
@@ -102,7 +103,7 @@ pub fn apply(
         a: activation,
         begun: now(),
         journal: None,
-        claimed: false,
+        is_claimed: false,
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
@@ -136,7 +137,7 @@ pub fn apply(
             run.a.root.forget_last();
         }
         if let Err(error) = done {
-            let begun = run.claimed;
+            let begun = run.is_claimed;
             if !begun {
                 // What was copied is of no use. What stays is removed by the next run; the first error is the one to report.
                 let _ = State::read(run.a.root).and_then(|state| state.sweep_backups(run.a.root));
@@ -163,8 +164,8 @@ struct Run<'a> {
     a: Activation<'a>,
     begun: u64,
     journal: Option<Journal>,
-    /// Whether anything may have been changed: from then on to the end, the end of the journal included.
-    claimed: bool,
+    /// Whether the state says what is about to happen, so that what happens from then on is told as begun.
+    is_claimed: bool,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
@@ -190,6 +191,8 @@ impl Run<'_> {
                     None => Ok(()),
                 }
             }
+            Step::KeepEdit(edit) => mend::keep(root, edit),
+            Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::decide::keep(root, change),
             Step::Claim => self.claim(),
             Step::StopUnits => self.with_units(tell, |units, tell| units.stop(tell)),
@@ -258,6 +261,7 @@ impl Run<'_> {
         };
         let begin = Record::Begin {
             purpose,
+            goal: Some(plan.goal.clone()),
             due: plan.due(),
             tmpfiles: plan.tmpfiles.considered,
             user_units: self
@@ -274,7 +278,7 @@ impl Run<'_> {
             let is_new = |now: State| now.identity().ok() == self.a.state.identity().ok();
             if State::read(root).is_ok_and(is_new) {
                 // It is in place, if perhaps not yet on the disk.
-                self.claimed = true;
+                self.is_claimed = true;
             } else if plan.resumes.is_none() {
                 // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
                 journal.end(root).context("removing the journal again")?;
@@ -282,7 +286,7 @@ impl Run<'_> {
             return Err(error);
         }
         self.journal = Some(journal);
-        self.claimed = true;
+        self.is_claimed = true;
         if let Goal::Activate(toplevel) = &plan.goal {
             write_link_if_changed(root, CURRENT, toplevel.as_str())?;
             if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {
