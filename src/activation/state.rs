@@ -19,7 +19,7 @@ use crate::model::node::{Node, sha256_of};
 use crate::scripts::decide::ScriptRecord;
 use crate::store;
 use crate::store::backups::Backups;
-use crate::tmpfiles::decide::Made;
+use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::Seeds;
 
 /// The version of the format that this program reads and writes.
@@ -39,8 +39,8 @@ pub struct State {
     pub files: FilesRecord,
     /// Lines of ours in files of others.
     pub blocks: BTreeMap<TargetPath, OwnedBlock>,
-    /// What tmpfiles rules of ours made, by path.
-    pub tmpfiles: BTreeMap<String, Made>,
+    /// What tmpfiles rules of ours made, and could not do.
+    pub tmpfiles: TmpfilesRecord,
     /// What is kept of files that were replaced.
     pub backups: Backups,
     /// Whether accounts were ever managed here, so that `ids.json` must be there.

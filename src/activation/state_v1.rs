@@ -10,7 +10,7 @@ use crate::files::record::{FilesRecord, OwnedFile, OwnedFolder};
 use crate::model::names::TargetPath;
 use crate::scripts::decide::ScriptRecord;
 use crate::store::backups::{Backups, SavedEdit};
-use crate::tmpfiles::decide::Made;
+use crate::tmpfiles::record::{Made, TmpfilesRecord};
 use crate::units::decide::Seeds;
 
 /// The form in which version 1 was written.
@@ -31,6 +31,9 @@ pub(super) struct StateV1 {
     // Left out when empty, so that a state from before there was such a record keeps its checksum.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) tmpfiles: BTreeMap<String, Made>,
+    /// What tmpfiles rules could not do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) tmpfiles_failed: Vec<String>,
     /// Blocks of ours in files of others.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) blocks: BTreeMap<TargetPath, OwnedBlock>,
@@ -61,7 +64,10 @@ impl From<StateV1> for State {
                 folders: old.folders,
             },
             blocks: old.blocks,
-            tmpfiles: old.tmpfiles,
+            tmpfiles: TmpfilesRecord {
+                made: old.tmpfiles,
+                failed: old.tmpfiles_failed,
+            },
             backups: Backups {
                 saved: old.saved,
                 next: old.next_backup,
@@ -84,7 +90,8 @@ impl From<State> for StateV1 {
             active: state.active,
             files: state.files.entries,
             folders: state.files.folders,
-            tmpfiles: state.tmpfiles,
+            tmpfiles: state.tmpfiles.made,
+            tmpfiles_failed: state.tmpfiles.failed,
             blocks: state.blocks,
             saved: state.backups.saved,
             next_backup: state.backups.next,

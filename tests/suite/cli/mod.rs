@@ -16,5 +16,6 @@ mod scripts;
 mod still;
 mod story;
 mod strace;
+mod tmpfiles;
 mod truth;
 mod why;
