@@ -281,6 +281,35 @@ rec {
   makeWrapper = noProgram "makeWrapper";
   makeShellWrapper = makeWrapper;
   makeBinaryWrapper = makeWrapper;
+  lndir = noProgram "lndir";
+  xorg = beneath.xorg or { } // {
+    inherit lndir;
+  };
+
+  emptyDirectory = noProgram "empty-directory";
+  emptyFile = asPackage "empty-file" (build.writeText "empty-file" "");
+
+  # The paths that some packages need, all in all.
+  closureInfo =
+    { rootPaths }:
+    runCommand "closure-info"
+      {
+        exportReferencesGraph = lib.concatLists (
+          lib.imap0 (n: path: [
+            "graph-${toString n}"
+            path
+          ]) (lib.toList rootPaths)
+        );
+      }
+      ''
+        mkdir "$out"
+        for graph in "$NIX_BUILD_TOP"/graph-*; do
+          while read -r path && read -r _ && read -r references; do
+            echo "$path"
+            for ((n = 0; n < references; n++)); do read -r _; done
+          done <"$graph"
+        done | sort --unique >"$out/store-paths"
+      '';
 
   # Names that promise a check of what is written: that takes programs which a build has not.
   writers = beneath.writers or { } // {

@@ -9,7 +9,7 @@ use crate::host::fs::Root;
 use crate::model::names::AbsolutePath;
 use crate::model::node::Node;
 
-const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
+pub(crate) const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";
 
 /// The profile's link, which points at the current generation.
@@ -87,13 +87,13 @@ fn parse_link_name(name: &str) -> Option<u64> {
 pub struct Registered {
     /// The generation's number.
     pub number: u64,
-    /// Whether it was made; otherwise it was the current one already.
+    /// Whether it was made; otherwise it was there already.
     pub is_new: bool,
     /// The generation that was current before.
     pub before: Option<u64>,
 }
 
-/// Registers a toplevel as the newest generation, unless it is the current one.
+/// Registers a toplevel as the newest generation, unless it is the current one, or the newest already.
 ///
 /// # Errors
 /// When the links can't be written.
@@ -108,13 +108,18 @@ pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
             before,
         });
     }
-    let number = generations.last().map_or(1, |g| g.number + 1);
-    root.make_folders(Path::new(FOLDER))?;
-    root.write_link(&link_path(number), toplevel.as_str())?;
+    // As Nix does. It may be the link of a run that was killed before the profile pointed at it.
+    let newest = generations.last();
+    let same = newest.filter(|g| g.toplevel == *toplevel);
+    let number = same.map_or_else(|| newest.map_or(1, |g| g.number + 1), |g| g.number);
+    if same.is_none() {
+        root.make_folders(Path::new(FOLDER))?;
+        root.write_link(&link_path(number), toplevel.as_str())?;
+    }
     select(root, number)?;
     Ok(Registered {
         number,
-        is_new: true,
+        is_new: same.is_none(),
         before,
     })
 }
@@ -124,14 +129,13 @@ pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
 /// # Errors
 /// When the links can't be written.
 pub fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
-    if !registered.is_new {
-        return Ok(());
-    }
     match registered.before {
         Some(before) => select(root, before)?,
         None => root.remove_file(&profile_path())?,
     }
-    root.remove_file(&link_path(registered.number))?;
+    if registered.is_new {
+        root.remove_file(&link_path(registered.number))?;
+    }
     root.sync()
 }
 
@@ -141,6 +145,36 @@ pub fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
 /// When the link can't be written.
 pub fn select(root: &Root, number: u64) -> Result<()> {
     root.write_link(&profile_path(), &format!("{NAME}-{number}-link"))?;
+    root.sync()
+}
+
+/// Points the profile at no generation; the generations stay.
+///
+/// # Errors
+/// When the link can't be removed.
+pub fn deselect(root: &Root) -> Result<()> {
+    root.remove_file(&profile_path())?;
+    root.sync()
+}
+
+/// Returns the numbers of the generations before the last `keep` ones, but for the current one and what is active.
+///
+/// # Errors
+/// When the profile can't be read.
+pub fn outdated(root: &Root, keep: usize, active: Option<&AbsolutePath>) -> Result<Vec<u64>> {
+    let all = read(root)?;
+    let old = all.len().saturating_sub(keep);
+    let is_needed = |g: &&Generation| g.current || Some(&g.toplevel) == active;
+    let old = all.iter().take(old).filter(|g| !is_needed(g));
+    Ok(old.map(|g| g.number).collect())
+}
+
+/// Removes a generation's link.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn forget(root: &Root, number: u64) -> Result<()> {
+    root.remove_file(&link_path(number))?;
     root.sync()
 }
 
