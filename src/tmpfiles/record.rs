@@ -8,7 +8,8 @@ use crate::model::node::{Kind, Object};
 use crate::tmpfiles::decide::TmpfilesPlan;
 
 /// What is remembered of rules.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TmpfilesRecord {
     /// What rules of ours made, by path.
     pub made: BTreeMap<String, Made>,
