@@ -22,7 +22,6 @@ use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
-use crate::tmpfiles::decide::Made;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::Seeds;
 use crate::units::outcome::UnitOutcome;
@@ -109,8 +108,7 @@ pub fn apply(
         problems: Vec::new(),
         // What is decided again, when they are changed, may warn of something else.
         warnings,
-        tmpfiles: None,
-        not_undone: BTreeMap::new(),
+        tmpfiles: tmpfiles::record::Applied::default(),
         failed_scripts: Vec::new(),
     };
     if run.a.plan.accounts.is_due {
@@ -170,8 +168,7 @@ struct Run<'a> {
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
     warnings: Vec<String>,
-    tmpfiles: Option<String>,
-    not_undone: BTreeMap<String, Made>,
+    tmpfiles: tmpfiles::record::Applied,
     failed_scripts: Vec<FailedScript>,
 }
 
@@ -247,7 +244,7 @@ impl Run<'_> {
             &plan.blocks,
             now(),
         );
-        tmpfiles::decide::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        tmpfiles::record::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         root.make_folders(Path::new("etc"))?;
@@ -389,8 +386,7 @@ impl Run<'_> {
 
     fn apply_tmpfiles(&mut self) -> Result<()> {
         self.a.root.sync()?;
-        let applied = tmpfiles::apply::apply(self.a.root, &self.a.plan.tmpfiles)?;
-        (self.tmpfiles, self.not_undone) = (applied.problem, applied.not_undone);
+        self.tmpfiles = tmpfiles::apply::apply(self.a.root, &self.a.plan.tmpfiles)?;
         self.note(&Record::TmpfilesDone)
     }
 
@@ -435,11 +431,7 @@ impl Run<'_> {
         root.sync()?;
         files::record::commit(&mut self.a.state.files, &plan.files);
         blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
-        if plan.tmpfiles.considered {
-            self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
-            // They stay ours, for a later run.
-            self.a.state.tmpfiles.append(&mut self.not_undone);
-        }
+        tmpfiles::record::commit(&mut self.a.state.tmpfiles, &plan.tmpfiles, &self.tmpfiles);
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;
@@ -507,7 +499,7 @@ impl Run<'_> {
             users: self.users,
             problems: self.problems,
             warnings: self.warnings,
-            tmpfiles: self.tmpfiles,
+            tmpfiles: self.tmpfiles.problems,
         }
     }
 }
