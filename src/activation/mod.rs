@@ -6,6 +6,7 @@ mod lost_shells;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;
+pub mod pages;
 pub mod plan;
 pub mod prepare;
 pub mod report;

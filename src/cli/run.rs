@@ -11,7 +11,9 @@ use std::process::ExitCode;
 
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare;
-use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
+use crate::cli::args::{
+    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SourceArgs, SwitchArgs,
+};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
 use crate::cli::nixos::Action;
@@ -43,9 +45,9 @@ pub(crate) fn main() -> ExitCode {
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
         // The plan is of the host as it was before.
-        Command::Switch {
+        Command::Switch(SwitchArgs {
             given: Some(given), ..
-        } if matches!(read_given(given), Given::Built(_)) => {
+        }) if matches!(read_given(given), Given::Built(_)) => {
             "run `system-manager activate` to go on"
         }
         _ => "run the same command again to go on",
@@ -141,6 +143,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
             let how = How {
                 register: action == Action::Switch,
                 rollback_on_failure: false,
+                ask: false,
             };
             session.switch(Goal::Activate(goal), None, &args, how)
         }
@@ -205,39 +208,8 @@ fn run(cli: Cli) -> Result<End, Failure> {
             print(build(given.as_deref(), &source)?.as_str())?;
             Ok(End::Done)
         }
-        Command::Plan {
-            given,
-            source,
-            deactivate,
-            out,
-            detailed_exitcode,
-            strict,
-            all_scripts,
-        } => {
-            let how = prepare::How {
-                strict,
-                all_scripts,
-            };
-            let goal = if deactivate {
-                Goal::Deactivate
-            } else {
-                Goal::Activate(build(given.as_deref(), &source)?)
-            };
-            session.plan(goal, how, out.as_deref(), detailed_exitcode)
-        }
-        Command::Switch {
-            given,
-            source,
-            apply,
-            rollback_on_failure,
-        } => {
-            let (goal, saved) = switch_goal(given.as_deref(), &source)?;
-            let how = How {
-                register: true,
-                rollback_on_failure,
-            };
-            session.switch(goal, saved.as_ref(), &apply, how)
-        }
+        Command::Plan(args) => plan(&session, &args),
+        Command::Switch(args) => switch(&session, &args),
         Command::Register {
             given,
             store_path,
@@ -314,6 +286,34 @@ fn print_manual(command: Option<&str>) -> Result<()> {
         .render(&mut text)
         .context("rendering the manual page")?;
     print(String::from_utf8_lossy(&text).trim_end())
+}
+
+fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
+    let how = prepare::How {
+        strict: args.strict,
+        all_scripts: args.all_scripts,
+    };
+    let goal = if args.deactivate {
+        Goal::Deactivate
+    } else {
+        Goal::Activate(build(args.given.as_deref(), &args.source)?)
+    };
+    let out = args.out.as_deref();
+    session.plan(goal, how, out, args.detailed_exitcode, args.pages)
+}
+
+fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
+    let (goal, saved) = switch_goal(args.given.as_deref(), &args.source)?;
+    if args.dry_run {
+        let how = args.apply.how();
+        return session.plan(goal, how, None, false, PlanPages::default());
+    }
+    let how = How {
+        register: true,
+        rollback_on_failure: args.rollback_on_failure,
+        ask: args.ask,
+    };
+    session.switch(goal, saved.as_ref(), &args.apply, how)
 }
 
 /// Returns what a switch goes to, with the saved plan that it is given.

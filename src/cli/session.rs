@@ -11,12 +11,13 @@ use std::path::Path;
 
 use crate::activation::apply::Progress;
 use crate::activation::outcome::Outcome;
+use crate::activation::pages::{render_html, render_markdown};
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
 use crate::activation::{journal, outcome_report, status, why};
-use crate::cli::args::{ApplyArgs, CompatArgs};
+use crate::cli::args::{ApplyArgs, CompatArgs, PlanPages};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::systemd::Event;
@@ -44,6 +45,8 @@ pub(crate) struct How {
     pub(crate) register: bool,
     /// Whether a switch that fails goes back.
     pub(crate) rollback_on_failure: bool,
+    /// Whether the plan is shown, and a person on the terminal is asked.
+    pub(crate) ask: bool,
 }
 
 /// What `generations --json` prints.
@@ -69,9 +72,16 @@ impl Session {
         how: prepare::How,
         out: Option<&Path>,
         detailed: bool,
+        pages: PlanPages,
     ) -> Result<End, Failure> {
         let plan = prepare::prepare(&self.root, goal, how)?.plan;
-        self.print_plan(&plan)?;
+        if pages.markdown {
+            print(render_markdown(&plan).trim_end())?;
+        } else if pages.html {
+            print(render_html(&plan).trim_end())?;
+        } else {
+            self.print_plan(&plan)?;
+        }
         if let Some(path) = out {
             let text = serde_json::to_vec_pretty(&plan).context("serialising the plan")?;
             std::fs::write(path, text)
@@ -191,6 +201,10 @@ impl Session {
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
+        }
+        if how.ask && !prepared.plan.is_empty() {
+            self.print_plan(&prepared.plan)?;
+            ask("Apply this plan?")?;
         }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
@@ -349,6 +363,26 @@ impl Session {
         } else {
             print(outcome_report::render_outcome(outcome, self.style).trim_end())
         }
+    }
+}
+
+/// Asks a person on the terminal; anything but yes is an error.
+fn ask(question: &str) -> Result<(), Failure> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Err(Failure::Before(anyhow::anyhow!(
+            "there is no terminal to ask on\nhint: leave `--ask` out, or look at `system-manager plan` first"
+        )));
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("reading the answer")?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::Before(anyhow::anyhow!(
+            "the answer was not yes; nothing was changed"
+        ))),
     }
 }
 

@@ -12,6 +12,7 @@ mod generations;
 mod kill;
 mod obstacles;
 mod output;
+mod pages;
 mod scripts;
 mod still;
 mod story;
