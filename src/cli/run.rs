@@ -17,11 +17,12 @@ use crate::cli::args::{
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
 use crate::cli::nixos::Action;
+use crate::cli::remote_args::RemoteArgs;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
-use crate::{cli, nix, units};
+use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
@@ -58,6 +59,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(End::Failed | End::ScriptsFailed) => ExitCode::from(UNITS_FAILED),
         Ok(End::RolledBack) => ExitCode::from(ROLLED_BACK),
         Ok(End::Changes) => ExitCode::from(CHANGES),
+        Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
             print_error(&error);
             ExitCode::from(REFUSED)
@@ -105,6 +107,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         color: ColorChoice::Auto,
         verbose: 0,
         quiet: false,
+        remote: RemoteArgs::default(),
     });
     let ended = cli::nixos::parse_action(arguments.get(1..).unwrap_or_default())
         .and_then(|action| Ok((action, cli::nixos::own_toplevel(&arguments[0])?)))
@@ -115,6 +118,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         Ok(End::Refused | End::RolledBack) => ExitCode::from(REFUSED),
         Ok(End::ScriptsFailed) => ExitCode::from(ACTIVATION_FAILED),
         Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
+        Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
             print_error(&error);
             ExitCode::from(REFUSED)
@@ -194,6 +198,15 @@ fn use_color(choice: ColorChoice, terminal: bool) -> bool {
 }
 
 fn run(cli: Cli) -> Result<End, Failure> {
+    if cli.global.remote.is_given() {
+        return cli::remote::run(cli);
+    }
+    if let Some(option) = cli.global.remote.without_host() {
+        return Err(anyhow::anyhow!(
+            "{option} is for other hosts\nhint: name one with --target-host"
+        )
+        .into());
+    }
     let global = cli.global;
     let path = global.root.as_deref().unwrap_or(Path::new("/"));
     let session = Session {
@@ -203,7 +216,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
             color: use_color(global.color, std::io::stdout().is_terminal()),
         },
     };
-    match cli.command {
+    run_here(&session, cli.command)
+}
+
+fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
+    match command {
+        Command::Agent | Command::CarryOutRun { .. } | Command::AwaitConfirmation => {
+            serve_remote(&session.root, &command)?;
+            Ok(End::Done)
+        }
         Command::Build { given, source } => {
             print(build(given.as_deref(), &source)?.as_str())?;
             Ok(End::Done)
@@ -232,6 +253,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Rollback { to, apply } => session.rollback(to, &apply),
         Command::Generations => session.generations(),
         Command::Status => session.status(),
+        Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
@@ -256,6 +278,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
             print_manual(command.as_deref())?;
             Ok(End::Done)
         }
+    }
+}
+
+/// Does what this host's part is when another machine works on it.
+fn serve_remote(root: &Root, command: &Command) -> Result<()> {
+    match command {
+        Command::CarryOutRun { run } => remote::agent::carry_out(root, run),
+        Command::AwaitConfirmation => remote::confirm::await_confirmation(root),
+        _ => remote::agent::serve(root),
     }
 }
 
