@@ -229,8 +229,8 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             print(build(given.as_deref(), &source)?.as_str())?;
             Ok(End::Done)
         }
-        Command::Plan(args) => plan(&session, &args),
-        Command::Switch(args) => switch(&session, &args),
+        Command::Plan(args) => plan(session, &args),
+        Command::Switch(args) => switch(session, &args),
         Command::Register {
             given,
             store_path,
