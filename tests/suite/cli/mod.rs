@@ -15,6 +15,7 @@ mod output;
 mod pages;
 mod scripts;
 mod still;
+mod store;
 mod story;
 mod strace;
 mod truth;
