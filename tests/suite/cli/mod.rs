@@ -9,6 +9,7 @@ mod drift;
 mod etc;
 mod foreign;
 mod generations;
+mod heard;
 mod kill;
 mod obstacles;
 mod output;
