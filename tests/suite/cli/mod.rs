@@ -18,5 +18,6 @@ mod still;
 mod store;
 mod story;
 mod strace;
+mod tmpfiles;
 mod truth;
 mod why;
