@@ -29,7 +29,7 @@ use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
-use crate::cli::print::{print, print_error};
+use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
 use crate::cli::session::{How, Session};
 
 const REFUSED: u8 = 1;
@@ -68,7 +68,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Err(Failure::PartWay(error)) => {
             print_error(&error);
-            eprintln!("stopped part-way; {way_on}");
+            tell(&format!("hint: stopped part-way; {way_on}\n"));
             ExitCode::from(PART_WAY)
         }
     }
@@ -159,6 +159,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
             let plan = &prepared.plan;
             if !plan.conflicts.is_empty() {
                 session.print_plan(plan)?;
+                print_refusal(&plan.conflicts);
                 return Ok(End::Refused);
             }
             if action == Action::Check {
@@ -166,9 +167,9 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 return Ok(End::Done);
             }
             let begin = cli::nixos::render_dry_begin(&plan.units, toplevel);
-            eprintln!("{begin}");
+            tell(&format!("{begin}\n"));
             let units = commands::dry_activate(&session.root, &prepared, &args)?;
-            eprint!("{}", cli::nixos::render_dry_end(&units));
+            tell(&cli::nixos::render_dry_end(&units));
             Ok(End::Done)
         }
     }
@@ -183,7 +184,7 @@ fn log_to_stderr(global: &Global) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(level)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Told)
         .without_time()
         .with_target(false)
         .with_level(global.verbose > 0)
@@ -228,7 +229,12 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Ok(End::Done)
         }
         Command::Build { given, source } => {
-            print(build(given.as_deref(), &source)?.as_str())?;
+            let toplevel = build(given.as_deref(), &source)?;
+            if session.json {
+                print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
+            } else {
+                print(toplevel.as_str())?;
+            }
             Ok(End::Done)
         }
         Command::Plan(args) => plan(session, &args),
