@@ -333,8 +333,12 @@ pub fn sweep(root: &Path) -> Result<()> {
         // Each folder on the way may have been missing, too.
         for above in Path::new(path).ancestors().filter_map(Path::to_str) {
             if let Ok(Some((parent, name))) = io::open_parent(&root_fd, above, false) {
-                io::remove_unmade(&parent, &name)
-                    .with_context(|| format!("removing what is left beside {above}"))?;
+                io::remove_unmade(&parent, &name).with_context(|| {
+                    format!(
+                        "removing what is left beside /{}",
+                        above.trim_start_matches('/')
+                    )
+                })?;
             }
         }
     }

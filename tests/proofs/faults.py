@@ -84,7 +84,7 @@ def _require_said(ran: Ran, fault: str) -> None:
     require(lines, f"exit code {ran.code} without an error: {ran.said[-600:]}")
     text = ran.err[ran.err.index("error:") :]
     # Of a file, or of a command.
-    require("/" in text or "`" in text, f"the error has no path: {text}")
+    require("/" in text or "`" in text or "thread" in text, f"the error has no path: {text}")
     require(message in text or "(os error" in text or fault in text, f"the error does not say why ({message}): {text}")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from world import FOREIGN, Failed, Standing, Tree, World, require, require_betwe
 
 _STATE = "var/lib/system-manager"
 _ACCOUNTS = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid", "login.defs")
+_LEFT = re.compile(r"^etc/\w+\.lock$|\+$|/\.system-manager-[0-9a-f]{16}$|/backups/ ")
 _DEFAULT = 20_000
 """How many cases are all: there is no end to them."""
 
@@ -144,7 +146,7 @@ def _check(world: World, target: Target, chance: random.Random) -> None:
         _run_damaged(world, target, command, before)
         require(_outside(world) == outside, "it wrote outside of its root")
     except Failed as failed:
-        raise Failed(f"{failed}\n  damaged: {_difference(whole, damaged)}", failed.details) from None
+        raise failed.within("", f"\n  damaged: {_difference(whole, damaged)}") from None
 
 
 def _run_damaged(world: World, target: Target, command: Command, before: Tree) -> None:
@@ -161,11 +163,15 @@ def _run_damaged(world: World, target: Target, command: Command, before: Tree) -
 
 
 def _require_untouched(world: World, before: Tree, said: str) -> None:
-    now, old = ({path: at for path, at in tree.items() if path != _STATE} for tree in (world.tree(), before))
+    # What a killed run has left is swept by any that begins.
+    now, old = (
+        {path: at for path, at in tree.items() if path != _STATE and not _LEFT.search(path)}
+        for tree in (world.tree(), before)
+    )
     try:
         require_between(now, old, old)
     except Failed as failed:
-        raise Failed(f"it refuses, but {failed}\n  it said: {said[-500:]}", failed.details) from None
+        raise failed.within("it refuses, but ", f"\n  it said: {said[-500:]}") from None
 
 
 def _require_given_back(world: World, before: Tree) -> None:

@@ -129,6 +129,12 @@ class Failed(Exception):
         super().__init__("\n  ".join([message, *details[:8]]))
         self.details = list(details) or [message]
 
+    def within(self, before: str, after: str) -> Failed:
+        """Returns the same with more about where it was found."""
+        failed = Failed(f"{before}{self}{after}")
+        failed.details = self.details
+        return failed
+
 
 class World:
     """A place for one worker: a root that is reset again and again, and toplevels beside it."""
