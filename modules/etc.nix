@@ -46,7 +46,12 @@ let
           };
           default = "symlink";
           example = "0600";
-          description = "`symlink`, or the permission bits of a copy.";
+          description = ''
+            `symlink`, or the permission bits of a copy. A file that the distribution's package manager
+            watches over (a conffile of dpkg, a file of ucf), or that its program does not take as a link
+            (cron, sudo, NetworkManager), is a copy all the same, as the plan says; with
+            `direct-symlink` it is a link whatever comes of it.
+          '';
         };
         uid = mkOption {
           type = types.int;
@@ -87,7 +92,24 @@ let
       );
     };
 
-  entries = lib.filter (e: e.enable) (builtins.attrValues config.environment.etc);
+  enabled = lib.filter (e: e.enable) (builtins.attrValues config.environment.etc);
+  # A file of the distribution that is to be shown in its own place is there already.
+  isThere =
+    e: hostPathOf e == "/etc/${e.target}${if isGlob e then "/${baseNameOf "${e.source}"}" else ""}";
+  entries = lib.filter (e: !(isThere e)) enabled;
+
+  # The host's path that a source leads to through a host package, or null.
+  hostPathOf =
+    e:
+    let
+      source = builtins.unsafeDiscardStringContext "${e.source}";
+      parts = builtins.match "${builtins.storeDir}/([^/]+)/(.+)" source;
+      links = config.system-manager.hostLinks.${lib.head parts} or { };
+      path = lib.elemAt parts 1;
+      within = lib.filter (l: path == l || lib.hasPrefix "${l}/" path) (builtins.attrNames links);
+      link = lib.head within;
+    in
+    if parts == null || within == [ ] then null else links.${link} + lib.removePrefix link path;
   byTarget = lib.groupBy (e: e.target) entries;
   targets = builtins.attrNames byTarget;
 
@@ -117,6 +139,12 @@ let
     map (t: "`${target}` lies inside `${t}`") (lib.filter isFile above);
   isGlob = e: lib.hasInfix "*" (baseNameOf "${e.source}");
 
+  # What the activator refuses as well, with what to do instead.
+  reserved = builtins.fromJSON (builtins.readFile ./etc-reserved.json);
+  refused =
+    names:
+    map (t: "`${t}` (${reserved.${t}})") (lib.filter (t: reserved ? ${t}) (lib.unique names));
+
   say = what: list: {
     assertion = list == [ ];
     message = "environment.etc: ${what}: ${lib.concatStringsSep ", " list}";
@@ -135,6 +163,13 @@ in
     description = "Files and folders to place below `/etc`.";
   };
 
+  options.system-manager.hostLinks = mkOption {
+    type = types.lazyAttrsOf (types.attrsOf types.str);
+    default = { };
+    internal = true;
+    description = "What the links of host packages lead to, by the packages' names in the store.";
+  };
+
   options.system-manager.blocks = mkOption {
     type = types.attrsOf types.lines;
     default = { };
@@ -144,6 +179,16 @@ in
 
   config = {
     assertions = [
+      (say "never replaced by an entry" (
+        refused (targets ++ builtins.attrNames config.system-manager.blocks)
+      ))
+      (say "the files of a folder of the distribution are not known here, so that a glob can't take them"
+        (
+          map (e: "`${e.target}` from `${hostPathOf e}`") (
+            lib.filter (e: isGlob e && hostPathOf e != null) entries
+          )
+        )
+      )
       (say "lines are added to a file that is an entry as well" (
         map (t: "`${t}`") (lib.filter (t: config.system-manager.blocks ? ${t}) targets)
       ))
@@ -166,10 +211,14 @@ in
         e = lib.head same;
       in
       {
-        inherit (e) user group replaceExisting;
-        # NixOS's two kinds of links are one here: a link always leads to the source itself.
-        mode = lib.removePrefix "direct-" e.mode;
-        source = "${e.source}";
+        inherit (e)
+          user
+          group
+          mode
+          replaceExisting
+          ;
+        # A slash at the end says of a folder no more than its path does.
+        source = lib.removeSuffix "/" "${e.source}";
       }
     ) byTarget;
   };

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::activation::journal::{self, Journal, Record};
+use crate::activation::mend;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
@@ -74,6 +75,8 @@ pub struct Activation<'a> {
     pub user_units_before: &'a BTreeMap<TargetPath, String>,
     /// What activation scripts are told that is being done.
     pub action: Action,
+    /// The generation that a rollback goes to.
+    pub back_to: Option<u64>,
     /// How long to wait for a job, or for an activation script.
     pub unit_timeout: Duration,
 }
@@ -99,12 +102,13 @@ pub fn apply(
         a: activation,
         begun: now(),
         journal: None,
+        is_claimed: false,
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
         // What is decided again, when they are changed, may warn of something else.
         warnings,
-        tmpfiles: None,
+        tmpfiles: tmpfiles::record::Applied::default(),
         failed_scripts: Vec::new(),
     };
     if run.a.plan.accounts.is_due {
@@ -120,6 +124,10 @@ pub fn apply(
         })?;
         run.a.root.set_labels(labels);
     }
+    reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?;
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if step.is_of_others() {
@@ -127,24 +135,40 @@ pub fn apply(
             run.a.root.forget_last();
         }
         if let Err(error) = done {
-            return Err(Stopped {
-                begun: run.journal.is_some(),
-                error,
-            });
+            let begun = run.is_claimed;
+            if !begun {
+                // What was copied is of no use. What stays is removed by the next run; the first error is the one to report.
+                let _ = State::read(run.a.root).and_then(|state| state.sweep_backups(run.a.root));
+            }
+            return Err(Stopped { begun, error });
         }
     }
     Ok(run.outcome())
+}
+
+/// Writes down which numbers the copies get that are made before anything is claimed: so that the next run knows them, if
+/// this one is killed there.
+fn reserve_backups(root: &Root, settled: &State, plan: &Plan) -> Result<()> {
+    let count = plan.count_kept();
+    if count == 0 {
+        return Ok(());
+    }
+    let mut state = State::read(root)?;
+    state.backups.next = settled.backups.next + count;
+    state.write(root)
 }
 
 struct Run<'a> {
     a: Activation<'a>,
     begun: u64,
     journal: Option<Journal>,
+    /// Whether the state says what is about to happen, so that what happens from then on is told as begun.
+    is_claimed: bool,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
     warnings: Vec<String>,
-    tmpfiles: Option<String>,
+    tmpfiles: tmpfiles::record::Applied,
     failed_scripts: Vec<FailedScript>,
 }
 
@@ -164,6 +188,8 @@ impl Run<'_> {
                     None => Ok(()),
                 }
             }
+            Step::KeepEdit(edit) => mend::keep(root, edit),
+            Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::decide::keep(root, change),
             Step::Claim => self.claim(),
             Step::StopUnits => self.with_units(tell, |units, tell| units.stop(tell)),
@@ -186,7 +212,6 @@ impl Run<'_> {
                 let expected = self.a.accounts_expected;
                 let planned = &self.a.plan.accounts;
                 self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
-                self.a.state.accounts = true;
                 Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
@@ -219,17 +244,21 @@ impl Run<'_> {
             &plan.blocks,
             now(),
         );
-        tmpfiles::decide::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        tmpfiles::record::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         root.make_folders(Path::new("etc"))?;
         store::make_folder(root)?;
         let purpose = match &plan.goal {
-            Goal::Activate(toplevel) => format!("activating {toplevel}"),
+            Goal::Activate(toplevel) => match self.a.back_to {
+                Some(number) => format!("rolling back to generation {number}, {toplevel}"),
+                None => format!("activating {toplevel}"),
+            },
             Goal::Deactivate => "deactivating".to_owned(),
         };
         let begin = Record::Begin {
             purpose,
+            goal: Some(plan.goal.clone()),
             due: plan.due(),
             tmpfiles: plan.tmpfiles.considered,
             user_units: self
@@ -238,6 +267,7 @@ impl Run<'_> {
                 .is_some()
                 .then(|| self.a.user_units_before.clone()),
             boot: journal::this_boot(),
+            back_to: self.a.back_to,
         };
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin)?;
@@ -249,6 +279,7 @@ impl Run<'_> {
             return Err(error);
         }
         self.journal = Some(journal);
+        self.is_claimed = true;
         if let Goal::Activate(toplevel) = &plan.goal {
             write_link_if_changed(root, CURRENT, toplevel.as_str())?;
             if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {
@@ -396,10 +427,10 @@ impl Run<'_> {
         root.sync()?;
         files::record::commit(&mut self.a.state.files, &plan.files);
         blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
-        if plan.tmpfiles.considered {
-            self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
-        }
+        tmpfiles::record::commit(&mut self.a.state.tmpfiles, &plan.tmpfiles, &self.tmpfiles);
         self.a.state.active.clone_from(&plan.becomes);
+        // Also when it was an interrupted run that has given them.
+        self.a.state.accounts |= accounts::apply::is_recorded(root)?;
         self.a.state.units.pending = self
             .units
             .as_ref()
@@ -413,11 +444,7 @@ impl Run<'_> {
         }
         self.a.state.write(root)?;
         // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-        let used = self.a.state.used_backups();
-        let backups = plan.files.changes().filter_map(|c| c.backup.as_ref());
-        for id in backups.filter(|id| !used.contains(id)) {
-            backups::discard(root, id)?;
-        }
+        self.a.state.sweep_backups(root)?;
         root.sync()?;
         match self.journal.take() {
             Some(journal) => journal.end(root),
@@ -468,7 +495,7 @@ impl Run<'_> {
             users: self.users,
             problems: self.problems,
             warnings: self.warnings,
-            tmpfiles: self.tmpfiles,
+            tmpfiles: self.tmpfiles.problems,
         }
     }
 }

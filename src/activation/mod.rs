@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod journal;
 mod lost_shells;
+pub mod mend;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;
@@ -12,4 +13,5 @@ pub mod report;
 pub mod state;
 mod state_v1;
 pub mod status;
+pub mod sweep;
 pub mod why;

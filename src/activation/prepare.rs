@@ -1,7 +1,5 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
-use crate::files::decide::FilesPlan;
-use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -14,7 +12,12 @@ use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, PackagesChange, Plan};
 use crate::activation::state::{Active, State};
+use crate::blocks::decide::BlockChange;
+use crate::files::built::Originals;
+use crate::files::decide::FilesPlan;
+use crate::files::observe::Known;
 use crate::files::record::FilesRecord;
+use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, read_desired};
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -24,7 +27,9 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
+use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
+use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::{Seeds, UnitPlan};
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
@@ -36,6 +41,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// What activation scripts are told that is being done.
     pub action: Action,
+    /// The generation that a rollback goes to.
+    pub back_to: Option<u64>,
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
@@ -54,6 +61,17 @@ pub struct How {
     pub all_scripts: bool,
 }
 
+impl How {
+    /// Why activation scripts run, if they do.
+    fn occasion(self, changes: bool) -> Occasion {
+        match (self.all_scripts, changes) {
+            (true, _) => Occasion::Asked,
+            (false, true) => Occasion::Changes,
+            (false, false) => Occasion::Nothing,
+        }
+    }
+}
+
 /// Reads the host and decides what reaching `goal` takes. Changes nothing.
 ///
 /// # Errors
@@ -68,78 +86,23 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .map(read_desired)
         .transpose()?
         .unwrap_or_default();
-    let observed = observe::read_host(root, &desired)?;
-    let decide_accounts = |scripts| {
-        let wanted = manifest.as_ref().map(|m| &m.accounts);
-        accounts::apply::decide(root, wanted, observed.state.accounts, scripts)
-    };
-    let mut accounts = decide_accounts(Scripts::None)?;
-    let (wanted, mut conflicts) =
-        observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
-    let mut files = files::decide::plan_files(
-        &wanted,
-        &observed.state.files,
-        observed.state.backups.next,
-        &observed.seen,
-    );
-    conflicts.extend(std::mem::take(&mut accounts.conflicts));
-    conflicts.append(&mut files.conflicts);
-    let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
-    conflicts.extend(more);
-    if let Some(manifest) = &manifest {
-        conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
-        if how.strict {
-            conflicts.extend(without_effect(manifest));
-        }
-    }
-    let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
-    let wanted_blocks = of_manifest(manifest.as_ref(), |m| &m.blocks);
-    let (blocks, more) = blocks::decide::plan_blocks(
+    let mut observed = observe::read_host(root, &desired)?;
+    let record = &observed.state.files;
+    let vendors = files::observe::read_vendors(root, &desired, record)?;
+    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
+    let sources = Sources {
         root,
-        &wanted_blocks,
-        &observed.state.blocks,
-        &observed.state.files.folders,
-        &files,
-        observed.state.backups.next + kept,
-    )?;
-    conflicts.extend(more);
-    let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-    let occasion = match (how.all_scripts, changes) {
-        (true, _) => Occasion::Asked,
-        (false, true) => Occasion::Changes,
-        (false, false) => Occasion::Nothing,
+        manifest: manifest.as_ref(),
+        desired: &desired,
+        observed: &observed,
+        vendors: &vendors,
     };
-    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
-    if scripts.run.iter().any(|script| script.before_accounts) {
-        accounts = decide_accounts(Scripts::Will)?;
-    }
-    conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
-    let from = observed.state.active.clone();
-    let becomes = active_after(&goal, manifest.as_ref());
-    let mut plan = Plan {
-        version: plan::VERSION,
-        goal,
-        from: from.as_ref().map(|a| a.toplevel.clone()),
-        state: observed.state.identity()?,
-        resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
-        conflicts,
-        checks: of_manifest(manifest.as_ref(), |m| &m.pre_activation_checks),
-        diffs: BTreeMap::new(),
-        scripts,
-        tmpfiles,
-        files,
-        blocks,
-        accounts: std::mem::take(&mut accounts.report),
-        user_managers: Vec::new(),
-        units: UnitPlan::default(),
-        packages: packages_change(from.as_ref(), becomes.as_ref()),
-        becomes,
-        no_effect: of_manifest(manifest.as_ref(), |m| &m.no_effect),
-    };
-    plan.diffs = read_diffs(root, &plan.files)?;
+    let mut accounts = sources.decide_accounts(Scripts::None)?;
+    let plan = sources.plan(goal, how, &mut accounts)?;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
+        back_to: None,
         state: observed.state,
         accounts: manifest.map(|m| m.accounts),
         before: Live::default(),
@@ -158,11 +121,150 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     Ok(prepared)
 }
 
-fn of_manifest<T: Clone + Default>(
-    manifest: Option<&Manifest>,
-    field: impl Fn(&Manifest) -> &T,
-) -> T {
-    manifest.map(field).cloned().unwrap_or_default()
+/// What the plan is decided from.
+struct Sources<'a> {
+    root: &'a Root,
+    manifest: Option<&'a Manifest>,
+    desired: &'a Desired,
+    observed: &'a Observed,
+    vendors: &'a Vendors,
+}
+
+impl Sources<'_> {
+    /// Has each kind decide, but for units, and puts the plan together.
+    fn plan(&self, goal: Goal, how: How, accounts: &mut Decided) -> Result<Plan> {
+        let (root, state) = (self.root, &self.observed.state);
+        let mut conflicts = std::mem::take(&mut accounts.conflicts);
+        let files = self.plan_files(&goal, &accounts.owners, &mut conflicts)?;
+        let (tmpfiles, more) =
+            plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
+        conflicts.extend(more);
+        conflicts.extend(self.refusals(how)?);
+        let blocks = self.plan_blocks(&files, &mut conflicts)?;
+        let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+        let occasion = how.occasion(changes);
+        let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
+        if scripts.run.iter().any(|script| script.before_accounts) {
+            *accounts = self.decide_accounts(Scripts::Will)?;
+        }
+        conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
+        let becomes = active_after(&goal, self.manifest);
+        let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
+        Ok(Plan {
+            version: plan::VERSION,
+            goal,
+            from: from.map(|a| a.toplevel.clone()),
+            state: state.identity()?,
+            resumes: interrupted.map(|i| i.purpose.clone()),
+            conflicts,
+            checks: self.list(|m| &m.pre_activation_checks),
+            diffs: read_diffs(root, &files)?,
+            beside: files::observe::find_beside(root, self.desired, &state.files)?,
+            scripts,
+            tmpfiles,
+            files,
+            blocks,
+            accounts: std::mem::take(&mut accounts.report),
+            user_managers: Vec::new(),
+            units: UnitPlan::default(),
+            packages: packages_change(from, becomes.as_ref()),
+            becomes,
+            no_effect: self.list(|m| &m.no_effect),
+        })
+    }
+
+    fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
+        let wanted = self.manifest.map(|m| &m.accounts);
+        accounts::apply::decide(self.root, wanted, self.observed.state.accounts, scripts)
+    }
+
+    fn plan_files(
+        &self,
+        goal: &Goal,
+        owners: &Owners,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<FilesPlan> {
+        let state = &self.observed.state;
+        let toplevel = match goal {
+            Goal::Activate(toplevel) => toplevel.as_str(),
+            Goal::Deactivate => "",
+        };
+        let active = state.active.as_ref().map_or("", |a| a.toplevel.as_str());
+        let originals = [Originals::of(toplevel), Originals::of(active)];
+        let known = Known {
+            owners,
+            record: &state.files,
+            vendors: self.vendors,
+            originals: &originals[0],
+        };
+        let (wanted, more) = files::observe::resolve_wanted(self.desired, &known)?;
+        let damaged = files::observe::look_at_store(&wanted, &state.files, &originals)?;
+        let mut files = files::decide::plan_files(
+            &wanted,
+            &state.files,
+            state.backups.next,
+            &self.observed.seen,
+            &damaged,
+        );
+        conflicts.extend(more);
+        conflicts.append(&mut files.conflicts);
+        Ok(files)
+    }
+
+    fn plan_blocks(
+        &self,
+        files: &FilesPlan,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<Vec<BlockChange>> {
+        let state = &self.observed.state;
+        let kept = files.kept().count() as u64;
+        let wanted = self.wanted_blocks()?;
+        let (blocks, more) = blocks::decide::plan_blocks(
+            self.root,
+            &wanted,
+            &state.blocks,
+            &state.files.folders,
+            files,
+            state.backups.next + kept,
+        )?;
+        conflicts.extend(more);
+        Ok(blocks)
+    }
+
+    /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
+    fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
+        let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+        let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
+        let folder = settings.in_etc();
+        let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
+        let is_conffile =
+            |target: &&TargetPath| self.vendors.get(*target).is_some_and(|v| v.is_config);
+        let mut conffiles = self.desired.keys().filter(is_conffile).peekable();
+        if folder == Some(Node::Folder) && conffiles.peek().is_some() {
+            blocks.insert(settings, vendor::render_settings(conffiles));
+        }
+        Ok(blocks)
+    }
+
+    /// What of the configuration this host can't have.
+    fn refusals(&self, how: How) -> Result<Vec<Conflict>> {
+        let Some(manifest) = self.manifest else {
+            return Ok(Vec::new());
+        };
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        found.extend(without_effect(manifest).filter(|_| how.strict));
+        let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
+        found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
+            subject: format!("/etc/{target}"),
+            cause: "is never replaced by an entry".to_owned(),
+            remedy,
+        }));
+        Ok(found)
+    }
+
+    fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
+        self.manifest.map(|m| of(m).clone()).unwrap_or_default()
+    }
 }
 
 fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
@@ -213,7 +315,7 @@ fn missing_scripts(plan: &ScriptsPlan) -> impl Iterator<Item = Conflict> {
     plan.later.iter().map(|name| Conflict {
         subject: format!("the activation script `{name}`"),
         cause: "is not in the store".to_owned(),
-        remedy: observe::INCOMPLETE.to_owned(),
+        remedy: files::observe::INCOMPLETE.to_owned(),
     })
 }
 
@@ -323,7 +425,7 @@ fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, Stri
         .collect()
 }
 
-/// The rules are looked at when one of their files changes, and again after an interruption.
+/// The rules are looked at when one of their files changes, and again after an interruption, or when something failed.
 fn plan_tmpfiles(
     root: &Root,
     desired: &Desired,
@@ -335,11 +437,11 @@ fn plan_tmpfiles(
     let changed = files
         .changes()
         .any(|c| tmpfiles::apply::is_rules(&c.target));
-    if !changed && observed.interrupted.is_none() {
+    if !changed && observed.interrupted.is_none() && recorded.failed.is_empty() {
         return Ok(<_>::default());
     }
     let ours = tmpfiles::apply::read_ours(desired)?;
-    if ours.is_empty() && recorded.is_empty() {
+    if ours.is_empty() && *recorded == TmpfilesRecord::default() {
         return Ok(<_>::default());
     }
     tmpfiles::decide::plan_tmpfiles(&Facts {

@@ -3,11 +3,12 @@
 //! A backup is the file itself, with mode, owner, extended attributes and times.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::host::fs::Root;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 
@@ -27,7 +28,8 @@ pub struct SavedEdit {
 }
 
 /// What is remembered of backups.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Backups {
     /// Hand-made changes of managed files that were kept when the files were put right.
     pub saved: Vec<SavedEdit>,
@@ -60,6 +62,26 @@ pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
     root.copy(&target.in_etc(), &path(id))
 }
 
+/// Copies a file of any place, whose SHA-256 is this, into the backups.
+///
+/// # Errors
+/// When it can't be copied, or has another content by now.
+pub fn keep_outside(root: &Root, from: &str, sha256: &str, id: &FileName) -> Result<()> {
+    super::make_folder(root)?;
+    root.make_folder(Path::new(FOLDER), 0o700)?;
+    let content = Content::Source { path: from, sha256 };
+    let (mode, uid, gid) = (0o600, 0, 0);
+    root.write_file(
+        &path(id),
+        &NewFile {
+            content,
+            mode,
+            uid,
+            gid,
+        },
+    )
+}
+
 /// Puts a backup back over what stands at `target`. The backup stays.
 ///
 /// # Errors
@@ -74,6 +96,41 @@ pub fn restore(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
 /// When it can't be removed.
 pub fn discard(root: &Root, id: &FileName) -> Result<()> {
     root.remove_file(&path(id))
+}
+
+/// Removes the copies with numbers below `next` that are not `used`: those of runs that were killed, and of what was put
+/// back. A copy with another number is of a state that is gone, and somebody's last one perhaps.
+///
+/// # Errors
+/// When one can't be removed.
+pub fn sweep(root: &Root, used: &BTreeSet<&FileName>, next: u64) -> Result<()> {
+    for name in root.list(Path::new(FOLDER))? {
+        let (Some(number), Ok(id)) = (number(&name), name.parse::<FileName>()) else {
+            continue;
+        };
+        if number < next && !used.contains(&id) {
+            discard(root, &id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the number after those that are in use, for a host without a state.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn first_free(root: &Root) -> Result<u64> {
+    let names = root.list(Path::new(FOLDER))?;
+    Ok(names
+        .iter()
+        .filter_map(|name| number(name))
+        .max()
+        .unwrap_or(0)
+        + 1)
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.split_once('-')?.0.parse().ok()
 }
 
 /// Reads what a backup is.
