@@ -283,6 +283,11 @@ in
     "man"
     "mandb"
   ];
+  minica = {
+    files."bin/minica" = builtins.readFile ./minica.sh;
+    required = [ "/usr/bin/openssl" ];
+    install = both "openssl";
+  };
   ncurses = essential (
     tool "ncurses-bin" (
       from "/usr/bin" [
