@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod journal;
 mod lost_shells;
+pub mod mend;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;
