@@ -233,6 +233,7 @@ in
       "xargs"
     ]
   );
+  flock = essential (tool "util-linux" [ "/usr/bin/flock" ]);
   gawk = named "gawk" "gawk" [
     "/usr/bin/gawk"
     "/usr/bin/awk"
