@@ -45,8 +45,8 @@ pub struct Outcome {
     pub problems: Vec<String>,
     /// What is odd about accounts, or not as the configuration says, and why; no failure of the run.
     pub warnings: Vec<String>,
-    /// What tmpfiles rules could not do.
-    pub tmpfiles: Option<String>,
+    /// What tmpfiles rules could not do; the next run tries again.
+    pub tmpfiles: Vec<String>,
     /// What the next run does first.
     pub pending: Seeds,
 }
@@ -69,7 +69,7 @@ impl Outcome {
             users: BTreeMap::new(),
             problems: Vec::new(),
             warnings: plan.accounts.warnings.clone(),
-            tmpfiles: None,
+            tmpfiles: Vec::new(),
             pending: Seeds::default(),
         }
     }
@@ -85,7 +85,7 @@ impl Outcome {
     pub fn is_success_but_for_scripts(&self) -> bool {
         self.units.is_success()
             && self.conflicts.is_empty()
-            && self.tmpfiles.is_none()
+            && self.tmpfiles.is_empty()
             && self.problems.is_empty()
             && self.users.values().all(|u| u.units.is_success())
     }

@@ -160,7 +160,8 @@ fn render_scripts(out: &mut String, plan: &Plan, style: Style) {
 }
 
 fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Style) {
-    if plan.changes.is_empty() && plan.stays.is_empty() && plan.remarks.is_empty() {
+    let quiet = plan.changes.is_empty() && plan.stays.is_empty() && plan.remarks.is_empty();
+    if quiet && plan.again.is_empty() {
         return;
     }
     heading(out, "tmpfiles rules", style);
@@ -178,6 +179,10 @@ fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Style) {
                 style.paint(Color::Dim, &format!("({reason})"))
             ),
         );
+    }
+    for problem in &plan.again {
+        let text = format!("    tried again, since it failed before: {problem}");
+        line(out, &style.paint(Color::Yellow, &text));
     }
     for path in &plan.stays {
         let text = format!("    {path} stays: its rule is gone, but something is in it");

@@ -17,5 +17,6 @@ mod still;
 mod store;
 mod story;
 mod strace;
+mod tmpfiles;
 mod truth;
 mod why;
