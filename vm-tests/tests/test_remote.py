@@ -74,6 +74,7 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
     assert "confirmed" in output, output
     assert target.succeed("cat /etc/hello") == "one"
     assert target.get_unit_property("hello.service", "Result") == "success"
+    assert target.succeed("stat -c %a /var/lib/system-manager") == "711\n"
     target.fail("test -e /var/lib/system-manager/confirm.json", "ls /etc/systemd/system/system-manager-return.service")
 
     # Nothing is sent twice, and a second switch does nothing.
