@@ -27,6 +27,7 @@ use crate::tmpfiles;
 use crate::units;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::Verb;
+use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
@@ -66,7 +67,7 @@ pub struct Activation<'a> {
     /// The units before.
     pub before: &'a Live,
     /// The units of the new generation.
-    pub new_units: &'a UnitSet,
+    pub new_units: Layers<'a>,
     /// The accounts that are wanted.
     pub accounts: Option<&'a Accounts>,
     /// Whether accounts were managed here before.
@@ -204,6 +205,8 @@ impl Run<'_> {
         tmpfiles::decide::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.pending = crate::units::decide::Seeds::default();
+        let ran = plan.units.ran.iter().flatten().cloned();
+        self.a.state.ran_beneath.extend(ran);
         root.make_folders(Path::new("etc"))?;
         root.make_folders(Path::new("var/lib"))?;
         root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
@@ -388,6 +391,9 @@ impl Run<'_> {
             self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
         }
         self.a.state.active.clone_from(&plan.becomes);
+        if let Some(ran) = &plan.units.ran {
+            self.a.state.ran_beneath.clone_from(ran);
+        }
         self.a.state.pending = self
             .units
             .as_ref()

@@ -219,7 +219,10 @@ impl Plan {
         let mut start = names(&self.units.start);
         // Who goes back instead of on wants what was stopped for good to run again; who goes on has no such unit.
         start.extend(names(&self.units.stop));
+        let goes = |action: &&UnitAction| !self.units.start.iter().any(|a| a.unit == action.unit);
+        let stop = self.units.stop.iter().filter(goes);
         Seeds {
+            stop: stop.map(|a| a.unit.clone()).collect(),
             start,
             restart: names(&self.units.restart),
             reload: names(&self.units.reload),

@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts;
-use crate::activation::apply;
 use crate::activation::journal::Interrupted;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, PackagesChange, Plan};
 use crate::activation::state::{Active, State};
+use crate::activation::{apply, beneath};
 use crate::blocks;
 use crate::files;
 use crate::files::decide::Conflict;
@@ -25,7 +25,9 @@ use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::tmpfiles;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::units;
+use crate::units::beneath::Scope;
 use crate::units::decide::{Seeds, UnitPlan};
+use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
 
@@ -39,9 +41,21 @@ pub struct Prepared {
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
     pub(crate) new_units: UnitSet,
+    /// What the host has of the units that change.
+    pub(crate) beneath: UnitSet,
     pub(crate) systemd: Option<Systemd>,
     pub(crate) user_units: Option<(UnitSet, UnitSet)>,
     pub(crate) user_units_before: BTreeMap<TargetPath, String>,
+}
+
+impl Prepared {
+    /// Returns the units of the new generation, upon those of the host.
+    pub(crate) fn layers(&self) -> Layers<'_> {
+        Layers {
+            ours: &self.new_units,
+            beneath: &self.beneath,
+        }
+    }
 }
 
 /// How a plan is made.
@@ -62,11 +76,10 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
-    let desired = manifest
-        .as_ref()
-        .map(read_desired)
-        .transpose()?
-        .unwrap_or_default();
+    let desired = match &manifest {
+        Some(manifest) => read_desired(manifest, &*beneath::additions(root, manifest)?)?,
+        None => Desired::default(),
+    };
     let observed = observe::read_host(root, &desired)?;
     let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
     let accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
@@ -79,9 +92,9 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     conflicts.extend(more);
     if let Some(manifest) = &manifest {
         conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
-        if how.strict {
-            conflicts.extend(without_effect(manifest));
-        }
+        conflicts.extend(beneath::incomplete(manifest, &desired, &files.writes));
+        let strictly = how.strict.then(|| without_effect(manifest));
+        conflicts.extend(strictly.into_iter().flatten());
     }
     let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
     let wanted_blocks = manifest.as_ref().map(|m| m.blocks.clone());
@@ -144,12 +157,13 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         accounts: manifest.map(|m| m.accounts),
         before: Live::default(),
         new_units: UnitSet::default(),
+        beneath: UnitSet::default(),
         systemd: None,
         user_units: None,
         user_units_before: BTreeMap::new(),
     };
     if root.is_live() {
-        plan_units(&mut prepared, observed.interrupted)?;
+        plan_units(root, &mut prepared, observed.interrupted)?;
     }
     let plan = &mut prepared.plan;
     if !plan.is_empty() {
@@ -217,7 +231,11 @@ fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
 }
 
 /// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
-fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Result<()> {
+fn plan_units(
+    root: &Root,
+    prepared: &mut Prepared,
+    interrupted: Option<Interrupted>,
+) -> Result<()> {
     let changes = |folder| {
         prepared
             .plan
@@ -256,10 +274,9 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
     if !system_due {
         return Ok(());
     }
-    let old = read_units(
-        units::read::SYSTEM,
-        &unit_sources(units::read::SYSTEM, &prepared.state),
-    );
+    let mut sources = unit_sources(units::read::SYSTEM, &prepared.state);
+    sources.extend(edited_units(root, &prepared.plan.files));
+    let old = read_units(units::read::SYSTEM, &sources);
     prepared.new_units = read_units(
         units::read::SYSTEM,
         &unit_sources(units::read::SYSTEM, &after),
@@ -277,16 +294,38 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
         return Ok(());
     };
     prepared.before = units::observe::read_live(&systemd, apply::MANAGED)?;
-    prepared.plan.units = units::decide::decide(
-        &old,
-        &prepared.new_units,
-        &prepared.before,
-        &seeds,
-        units::decide::Options::default(),
-    );
+    let listing = beneath::list(root, Scope::System, &prepared.state)?;
+    let names = old.units.keys().chain(prepared.new_units.units.keys());
+    prepared.beneath = listing.read_units(&names.cloned().collect());
+    let ground = units::observe::read_ground(&systemd)?;
+    prepared.plan.units = units::decide::decide(&units::decide::Facts {
+        old: &old,
+        new: &prepared.new_units,
+        beneath: &prepared.beneath,
+        live: &prepared.before,
+        seeds: &seeds,
+        ran: &prepared.state.ran_beneath,
+        ground: &ground,
+        options: units::decide::Options::default(),
+    });
     prepared.plan.units.daemon_reload |= system_changes;
+    beneath::add_differences(&mut prepared.plan, &prepared.new_units, &prepared.beneath);
     prepared.systemd = Some(systemd);
     Ok(())
+}
+
+/// Returns the unit files that were changed by hand, as they are now: what runs may have been started from them.
+fn edited_units(root: &Root, files: &files::decide::FilesPlan) -> BTreeMap<TargetPath, String> {
+    let edited = files
+        .changes()
+        .filter(|c| c.drifted && units::read::is_below(units::read::SYSTEM, &c.target));
+    edited
+        .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }))
+        .map(|c| {
+            let path = root.show(&Path::new("etc").join(&c.target));
+            (c.target.clone(), path.to_string_lossy().into_owned())
+        })
+        .collect()
 }
 
 /// Gives the sources of a folder's unit files, as a state has them.

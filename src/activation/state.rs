@@ -65,6 +65,9 @@ pub struct State {
     pub scripts: ScriptRecord,
     /// Unit actions that a run could not finish, for the next run.
     pub pending: Seeds,
+    /// Units of the host that ran when ours took their place.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ran_beneath: BTreeSet<String>,
 }
 
 /// The generation that is in force.
@@ -157,6 +160,7 @@ impl Default for State {
             pending_user_units: None,
             scripts: ScriptRecord::default(),
             pending: Seeds::default(),
+            ran_beneath: BTreeSet::new(),
         }
     }
 }

@@ -75,6 +75,7 @@ impl Properties {
     pub fn number(&self, name: &str) -> i32 {
         match self.0.get(name).map(|v| &**v) {
             Some(Value::I32(number)) => *number,
+            Some(Value::U32(number)) => i32::try_from(*number).unwrap_or_default(),
             _ => 0,
         }
     }
@@ -274,6 +275,30 @@ impl Systemd {
                 Err(anyhow!(e).context(format!("asking for the properties of {}", unit.name)))
             }
         }
+    }
+
+    /// Returns the name of the unit that this process runs in; none when systemd does not know it.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub fn own_unit(&self) -> Result<Option<String>> {
+        let path: OwnedObjectPath = match self.call("GetUnitByPID", &(std::process::id())) {
+            Ok(reply) => reply.body().deserialize()?,
+            Err(zbus::Error::MethodError(..)) => return Ok(None),
+            Err(e) => return Err(anyhow!(e).context("asking which unit this runs in")),
+        };
+        let reply = self
+            .connection
+            .call_method(
+                Some(SERVICE),
+                &path,
+                Some("org.freedesktop.DBus.Properties"),
+                "Get",
+                &("org.freedesktop.systemd1.Unit", "Id"),
+            )
+            .context("asking which unit this runs in")?;
+        let id: OwnedValue = reply.body().deserialize()?;
+        Ok(Some(String::try_from(id)?))
     }
 
     /// Calls a method of the manager.

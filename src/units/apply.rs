@@ -9,9 +9,10 @@ use crate::host::process::Command;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
 use crate::units;
 use crate::units::decide::{UnitAction, UnitPlan, Verb, settle_reloads};
+use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome, judge};
 use crate::units::requests::Requests;
-use crate::units::set::{Live, UnitSet};
+use crate::units::set::Live;
 
 /// NixOS's target for what must happen again at each activation, before units start.
 const SYSINIT_REACTIVATION: &str = "sysinit-reactivation.target";
@@ -29,7 +30,7 @@ pub struct UnitSwitch<'a> {
     /// What to do.
     pub plan: UnitPlan,
     /// The units of the new generation.
-    pub new_units: &'a UnitSet,
+    pub new_units: Layers<'a>,
     /// The units before.
     pub before: &'a Live,
     /// How long to wait for a job.
@@ -69,7 +70,7 @@ impl UnitSwitch<'_> {
                 self.systemd.reset_failed(&action.unit)?;
             }
         }
-        if self.new_units.units.contains_key(SYSINIT_REACTIVATION) {
+        if self.new_units.ours.units.contains_key(SYSINIT_REACTIVATION) {
             let action = UnitAction {
                 unit: SYSINIT_REACTIVATION.to_owned(),
                 verb: Verb::Restart,
@@ -128,7 +129,7 @@ impl UnitSwitch<'_> {
             .iter()
             .filter(|job| job.verb == Verb::Stop && job.result == "done")
             .map(|job| job.unit.clone())
-            .filter(|unit| !touched.contains(unit) && !self.new_units.units.contains_key(unit))
+            .filter(|unit| !touched.contains(unit) && !self.new_units.ours.units.contains_key(unit))
             .collect()
     }
 

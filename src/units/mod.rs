@@ -1,8 +1,10 @@
 //! Units of systemd: what a change asks of each, and carrying it out.
 
 pub mod apply;
+pub mod beneath;
 pub mod decide;
 pub mod file;
+pub mod layers;
 pub mod observe;
 pub mod outcome;
 pub mod read;

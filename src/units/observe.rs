@@ -6,7 +6,16 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::host::systemd::{Loaded, Systemd};
+use crate::units::decide::Ground;
 use crate::units::set::{Live, LiveUnit, Origin};
+
+/// Where the bus finds the services that the use of a name starts (dbus-daemon(1)).
+const BUS_SERVICES: [&str; 4] = [
+    "/usr/local/share/dbus-1/system-services",
+    "/usr/share/dbus-1/system-services",
+    "/lib/dbus-1/system-services",
+    "/run/dbus-1/system-services",
+];
 
 /// Reads the loaded units; details only of those that are up or failed, since no other is ever touched for what it is.
 ///
@@ -14,11 +23,11 @@ use crate::units::set::{Live, LiveUnit, Origin};
 /// When systemd does not answer.
 pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
     let mut live = Live::default();
+    let on_bus = read_bus_services();
     for unit in systemd.list()? {
-        let details =
-            !matches!(unit.active_state.as_str(), "inactive") && unit.load_state != "not-found";
         // A device follows the hardware; there are many, and no unit file of one is ours.
-        let read = if details && !unit.name.ends_with(".device") {
+        let details = unit.active_state != "inactive" && !unit.name.ends_with(".device");
+        let read = if details {
             read_details(systemd, &unit, managed)?
         } else {
             LiveUnit::default()
@@ -37,11 +46,57 @@ pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
                 },
                 sub_state: unit.sub_state,
                 following: unit.following,
+                has_job: !unit.job.is_empty(),
+                bus_activated: on_bus.contains(&unit.name)
+                    || read.names.iter().any(|name| on_bus.contains(name)),
                 ..read
             },
         );
     }
     Ok(live)
+}
+
+/// Lists the units that the use of a name on the bus starts. A file that can't be read starts none.
+fn read_bus_services() -> BTreeSet<String> {
+    let folders = BUS_SERVICES
+        .iter()
+        .filter_map(|f| std::fs::read_dir(f).ok());
+    let texts = folders
+        .flatten()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    let units = |text: String| -> Vec<String> {
+        let lines = text
+            .lines()
+            .filter_map(|l| l.strip_prefix("SystemdService="));
+        lines.map(|unit| unit.trim().to_owned()).collect()
+    };
+    texts.flat_map(units).collect()
+}
+
+/// Reads which units this process is a part of, so that their stop would end it.
+///
+/// # Errors
+/// When systemd does not answer.
+pub fn read_ground(systemd: &Systemd) -> Result<Ground> {
+    let mut ground = Ground::default();
+    let Some(unit) = systemd.own_unit()? else {
+        return Ok(ground);
+    };
+    let loaded = systemd.list()?.into_iter().find(|l| l.name == unit);
+    let properties = match &loaded {
+        Some(loaded) if unit.ends_with(".service") => systemd.service_properties(loaded)?,
+        _ => None,
+    };
+    // A service that only has its main process killed does not take this one along.
+    let spared = properties.is_some_and(|p| {
+        let is_main = u32::try_from(p.number("MainPID")).ok() == Some(std::process::id());
+        matches!(p.text("KillMode").as_str(), "process" | "none") && !is_main
+    });
+    if !spared {
+        ground.part_of.insert(unit);
+    }
+    Ok(ground)
 }
 
 /// Reads how the units of `before` and those that came since are now: their states, and of the failing ones why. It takes
@@ -92,7 +147,15 @@ fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveU
         stops_with.extend(properties.list(name));
     }
     let (result, exec_main_status) = read_failure(systemd, unit)?;
+    let mut pulled_in_by = BTreeSet::new();
+    for name in ["WantedBy", "RequiredBy", "BoundBy", "UpheldBy"] {
+        pulled_in_by.extend(properties.list(name));
+    }
     Ok(LiveUnit {
+        pulled_in_by,
+        upheld: properties.list("UpheldBy").next().is_some(),
+        triggered_by: properties.list("TriggeredBy").collect(),
+        perpetual: properties.flag("Perpetual"),
         origin: Origin::of(&real_folder(&properties.text("FragmentPath")), managed),
         names: properties.list("Names").collect(),
         refuses_manual_start: properties.flag("RefuseManualStart"),
