@@ -26,7 +26,7 @@ use crate::store::backups;
 use crate::tmpfiles;
 use crate::units;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
-use crate::units::decide::Verb;
+use crate::units::decide::{Seeds, Verb};
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
@@ -95,8 +95,10 @@ pub fn apply(
         plan: activation.plan.units.clone(),
         new_units: activation.new_units,
         before: activation.before,
+        managed: MANAGED,
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
+        reloaded: 0,
     });
     let mut run = Run {
         a: activation,
@@ -121,6 +123,10 @@ pub fn apply(
     })?);
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
+        if step.lets_others_run() {
+            // They may have replaced the folder that was looked at last.
+            run.a.root.forget_last();
+        }
         if let Err(error) = done {
             return Err(Stopped {
                 begun: run.journal.is_some(),
@@ -160,7 +166,7 @@ impl Run<'_> {
             }
             Step::KeepBlock(change) => blocks::decide::keep(root, change),
             Step::Claim => self.claim(),
-            Step::StopUnits => self.with_units(tell, |units, tell| units.stop(tell)),
+            Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
                 tracing::info!("removing /etc/{}", change.target);
@@ -188,6 +194,9 @@ impl Run<'_> {
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
+                if root.is_live() {
+                    units::hold::release(root)?;
+                }
                 self.a.systemd.map_or(Ok(()), Systemd::reload)?;
                 self.note(&Record::DaemonReloadDone)
             }
@@ -243,6 +252,16 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Stops units, and holds back those that somebody could start before systemd has read their new definitions.
+    fn stop_units(&mut self, tell: &mut dyn FnMut(Progress<'_>) -> Result<()>) -> Result<()> {
+        let hold = &self.a.plan.units.hold;
+        if let (Some(systemd), false) = (self.a.systemd, hold.is_empty()) {
+            units::hold::hold(self.a.root, hold)?;
+            systemd.reload()?;
+        }
+        self.with_units(tell, |units, tell| units.stop(tell))
     }
 
     fn remove_folder(&self, folder: &TargetPath) -> Result<()> {
@@ -303,8 +322,6 @@ impl Run<'_> {
             self.a.action,
             self.a.unit_timeout,
         );
-        // It may have changed what was looked at.
-        self.a.root.forget_last();
         if let Some(failed) = failed {
             self.failed_scripts.push(failed);
             return Ok(());
@@ -394,11 +411,7 @@ impl Run<'_> {
         if let Some(ran) = &plan.units.ran {
             self.a.state.ran_beneath.clone_from(ran);
         }
-        self.a.state.pending = self
-            .units
-            .as_ref()
-            .map(|u| outcome::pending(&u.jobs))
-            .unwrap_or_default();
+        self.a.state.pending = self.pending();
         self.a.state.pending_user_units =
             self.users_left().then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
@@ -422,6 +435,34 @@ impl Run<'_> {
         }
     }
 
+    /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
+    fn pending(&self) -> Seeds {
+        let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
+        outcome::pending(jobs.unwrap_or_default(), &self.a.plan.units.after)
+    }
+
+    /// Starts the run that goes on when this one has ended, with what this one is a part of.
+    fn hand_over(&mut self) {
+        let Some(systemd) = self.a.systemd else {
+            return;
+        };
+        if self.a.plan.units.after.is_empty() {
+            return;
+        }
+        let start = || -> Result<()> {
+            let program = std::fs::read_link("/proc/self/exe").context("reading /proc/self/exe")?;
+            let mut command = vec![program.to_string_lossy().into_owned(), FINISH.to_owned()];
+            if let Goal::Activate(toplevel) = &self.a.plan.goal {
+                command.push(toplevel.to_string());
+            }
+            systemd.start_transient(FINISHER, "what a switch left to be done after it", &command)
+        };
+        if let Err(error) = start() {
+            let why = format!("what this run is a part of is left for the next one: {error:#}");
+            self.problems.push(why);
+        }
+    }
+
     /// Says whether a user manager could not be switched, or not in time.
     fn users_left(&self) -> bool {
         let timed_out = |outcome: &UserOutcome| outcome.jobs.iter().any(|j| j.result == TIMED_OUT);
@@ -439,6 +480,8 @@ impl Run<'_> {
     /// Judges what has been done; by now it is, so nothing here ends the activation.
     fn outcome(mut self) -> Outcome {
         let plan = self.a.plan;
+        let pending = self.pending();
+        self.hand_over();
         let (units, jobs, not_restarted) = match self.units {
             Some(switch) => {
                 let judged = switch.judge().unwrap_or_else(|error| {
@@ -456,7 +499,8 @@ impl Run<'_> {
             conflicts: Vec::new(),
             is_untouched: false,
             summary: plan.summary(),
-            pending: outcome::pending(&jobs),
+            pending,
+            after: plan.units.after.clone(),
             logs: read_logs(units.failed.keys(), "unit", self.begun),
             jobs,
             units,
@@ -468,6 +512,12 @@ impl Run<'_> {
         }
     }
 }
+
+/// The hidden command that waits for a run to end and does what that one could not do to itself.
+pub const FINISH: &str = "finish-switch";
+
+/// The unit in which that runs.
+const FINISHER: &str = "system-manager-finish.service";
 
 /// Where the units of the system that are ours lie.
 pub const MANAGED: &str = "/etc/systemd/system";

@@ -18,18 +18,24 @@ use crate::units::file::UnitFile;
 use crate::units::layers::{is_addition, lacks};
 use crate::units::set::UnitSet;
 
-/// Lists the units that the host has beneath those of a state.
+/// Reads what the host has of units beneath those of a state.
 ///
 /// # Errors
 /// When a folder of units can't be listed.
-pub(crate) fn list(root: &Root, scope: Scope, state: &State) -> Result<Listing> {
+pub(crate) fn read<'a>(
+    root: &Root,
+    scope: Scope,
+    state: &State,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<UnitSet> {
     let base = root.show(Path::new(""));
-    Listing::read(&base, scope, &|name| {
-        let is_ours = name
-            .parse()
-            .is_ok_and(|t: TargetPath| state.files.contains_key(&t));
-        is_ours || is_in_store(&base.join("etc").join(name))
-    })
+    let is_ours = |name: &str| {
+        let target = name.parse::<TargetPath>();
+        target.is_ok_and(|target| state.files.contains_key(&target))
+            || is_in_store(&base.join("etc").join(name))
+    };
+    let listing = Listing::read(&base, scope, &is_ours)?;
+    Ok(listing.read_units(&names.cloned().collect(), &is_ours))
 }
 
 /// Returns what tells whether a definition is an addition to a unit of the host: what could not stand alone where there is

@@ -150,6 +150,23 @@ pub enum Step<'a> {
     Commit,
 }
 
+impl Step<'_> {
+    /// Whether programs of others run meanwhile.
+    #[must_use]
+    pub fn lets_others_run(&self) -> bool {
+        matches!(
+            self,
+            Step::StopUnits
+                | Step::Accounts
+                | Step::Script(_)
+                | Step::DaemonReload
+                | Step::Tmpfiles
+                | Step::UserManagers
+                | Step::StartUnits
+        )
+    }
+}
+
 impl Plan {
     /// Says whether nothing would happen.
     #[must_use]
@@ -163,6 +180,7 @@ impl Plan {
             && self.user_managers.is_empty()
             && self.resumes.is_none()
             && self.units.actions().next().is_none()
+            && self.units.after.is_empty()
             && !self.units.daemon_reload
             && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
     }

@@ -248,6 +248,7 @@ fn plan_units(
     let pending = &prepared.state.pending;
     let mut seeds = interrupted.due;
     seeds.start.extend(pending.start.iter().cloned());
+    seeds.stop.extend(pending.stop.iter().cloned());
     seeds.restart.extend(pending.restart.iter().cloned());
     seeds.reload.extend(pending.reload.iter().cloned());
     // What scripts ask for is known only once they have run.
@@ -294,9 +295,8 @@ fn plan_units(
         return Ok(());
     };
     prepared.before = units::observe::read_live(&systemd, apply::MANAGED)?;
-    let listing = beneath::list(root, Scope::System, &prepared.state)?;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
-    prepared.beneath = listing.read_units(&names.cloned().collect());
+    prepared.beneath = beneath::read(root, Scope::System, &prepared.state, names)?;
     let ground = units::observe::read_ground(&systemd)?;
     prepared.plan.units = units::decide::decide(&units::decide::Facts {
         old: &old,

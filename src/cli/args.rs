@@ -383,6 +383,15 @@ Examples:
         /// The program
         program: PathBuf,
     },
+    /// Do what a run that has ended could not do to the units that it was a part of
+    #[command(hide = true, name = crate::activation::apply::FINISH)]
+    FinishSwitch {
+        /// The toplevel that it activated; none when it deactivated
+        toplevel: Option<PathBuf>,
+        /// How it is applied
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
     /// Switch the manager of the user who runs this, as the activation asks on standard input
     #[command(hide = true, name = crate::units::users::COMMAND)]
     SwitchUserManager,

@@ -15,6 +15,7 @@ use crate::cli::nixos::Action;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
+use crate::store::lock::Lock;
 use crate::{nix, units};
 use anyhow::{Context, Result, bail};
 use clap::{CommandFactory, Parser};
@@ -236,6 +237,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
                 &mut std::io::stdout(),
             );
             Ok(End::Done)
+        }
+        Command::FinishSwitch { toplevel, apply } => {
+            Lock::wait(&session.root)?;
+            let toplevel = toplevel
+                .as_deref()
+                .map(commands::toplevel_path)
+                .transpose()?;
+            let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
+            session.switch(goal, None, &apply, How::default())
         }
         Command::SwitchUserManager => {
             units::users::serve()?;

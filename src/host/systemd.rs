@@ -70,6 +70,15 @@ impl Properties {
         matches!(self.0.get(name).map(|v| &**v), Some(Value::Bool(true)))
     }
 
+    /// Returns a time, in microseconds; 0 where there is none.
+    #[must_use]
+    pub fn time(&self, name: &str) -> u64 {
+        match self.0.get(name).map(|v| &**v) {
+            Some(Value::U64(time)) => *time,
+            _ => 0,
+        }
+    }
+
     /// Gives a number.
     #[must_use]
     pub fn number(&self, name: &str) -> i32 {
@@ -332,6 +341,25 @@ impl Systemd {
         }
     }
 
+    /// Starts a program in a unit of its own, which outlives this process.
+    ///
+    /// # Errors
+    /// When systemd refuses.
+    pub fn start_transient(&self, unit: &str, description: &str, command: &[String]) -> Result<()> {
+        let program = command.first().cloned().unwrap_or_default();
+        let exec = vec![(program, command.to_vec(), false)];
+        let properties = vec![
+            ("Description", Value::from(description)),
+            ("Type", Value::from("oneshot")),
+            ("ExecStart", Value::from(exec)),
+        ];
+        let none: Vec<(String, Vec<(String, OwnedValue)>)> = Vec::new();
+        self.reset_failed(unit)?;
+        self.call("StartTransientUnit", &(unit, "replace", properties, none))
+            .map(drop)
+            .with_context(|| format!("starting {unit}"))
+    }
+
     /// Queues one job a unit and waits for all of them, `timeout` at most, telling how each ends; what systemd
     /// refuses has failed.
     ///
@@ -344,14 +372,16 @@ impl Systemd {
         timeout: Duration,
         tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut waiting: BTreeMap<String, String> = BTreeMap::new();
+        // A unit and its alias, or one that another has pulled in, share a job.
+        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for unit in units {
             let queued = self
                 .call(method(verb), &(unit, "replace"))
                 .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
             match queued {
                 Ok(job) => {
-                    waiting.insert(job.to_string(), unit.clone());
+                    let units = waiting.entry(job.to_string()).or_default();
+                    units.push(unit.clone());
                 }
                 Err(zbus::Error::MethodError(name, text, _)) => {
                     let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
@@ -375,7 +405,7 @@ impl Systemd {
             let left = timeout.saturating_sub(begun.elapsed());
             match self.removed.recv_timeout(left.min(Duration::from_secs(1))) {
                 Ok((job, _, result)) => {
-                    if let Some(unit) = waiting.remove(&job) {
+                    for unit in waiting.remove(&job).into_iter().flatten() {
                         tell(Event::Ended {
                             unit: &unit,
                             result: &result,
@@ -383,7 +413,7 @@ impl Systemd {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    for unit in std::mem::take(&mut waiting).into_values() {
+                    for unit in std::mem::take(&mut waiting).into_values().flatten() {
                         tell(Event::Ended {
                             unit: &unit,
                             result: TIMED_OUT,
@@ -391,7 +421,7 @@ impl Systemd {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let units = waiting.values().cloned().collect();
+                    let units = waiting.values().flatten().cloned().collect();
                     tell(Event::Waiting {
                         units: &units,
                         since: begun.elapsed(),

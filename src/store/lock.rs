@@ -44,6 +44,22 @@ fn read_holder(mut file: File) -> String {
 }
 
 impl Lock {
+    /// Waits until nobody holds the lock.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn wait(root: &Root) -> Result<()> {
+        if root.node(Path::new(FILE))? == Node::Absent {
+            return Ok(());
+        }
+        let path = root.show(Path::new(FILE));
+        let file = root.open_file(Path::new(FILE), OFlag::O_RDONLY)?;
+        Flock::lock(file, FlockArg::LockShared)
+            .map(drop)
+            .map_err(|(_, e)| e)
+            .with_context(|| format!("waiting for {}", path.display()))
+    }
+
     /// Takes the lock, or says who holds it.
     ///
     /// # Errors

@@ -62,10 +62,17 @@ pub struct Listing {
     files: BTreeMap<String, PathBuf>,
     /// Further names of units.
     aliases: BTreeMap<String, String>,
-    /// Folders such as `NAME.d` and `NAME.wants`, those that count most last.
-    folders: Vec<(String, PathBuf)>,
+    /// Folders such as `NAME.d` and `NAME.wants`, those that count most last; with their path below `/etc`.
+    folders: Vec<Folder>,
     /// Scripts of System V, for which systemd makes units where there is no unit file.
     scripts: BTreeSet<String>,
+}
+
+#[derive(Debug)]
+struct Folder {
+    name: String,
+    path: PathBuf,
+    in_etc: Option<String>,
 }
 
 impl Listing {
@@ -83,12 +90,7 @@ impl Listing {
             if folder.starts_with("lib/") && root.join("lib").is_symlink() {
                 continue;
             }
-            let ours = folder
-                .strip_prefix("etc/")
-                .map(|below| move |name: &str| is_ours(&format!("{below}/{name}")));
-            listing.add_folder(&root.join(folder), &|name| {
-                ours.as_ref().is_some_and(|ours| ours(name))
-            })?;
+            listing.add_folder(folder, is_ours)?;
         }
         // Those that were listed last count least.
         listing.folders.reverse();
@@ -101,16 +103,18 @@ impl Listing {
         Ok(listing)
     }
 
-    fn add_folder(&mut self, folder: &Path, is_ours: &dyn Fn(&str) -> bool) -> Result<()> {
-        for entry in entries(folder)? {
+    fn add_folder(&mut self, folder: &str, is_ours: &dyn Fn(&str) -> bool) -> Result<()> {
+        let below_etc = folder.strip_prefix("etc/");
+        for entry in entries(&self.root.join(folder))? {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = entry.path();
+            let in_etc = below_etc.map(|below| format!("{below}/{name}"));
             let kind = entry
                 .file_type()
                 .with_context(|| format!("reading {}", path.display()))?;
             if kind.is_dir() {
-                self.folders.push((name, path));
-            } else if is_ours(&name) || self.has(&name) {
+                self.folders.push(Folder { name, path, in_etc });
+            } else if in_etc.is_some_and(|target| is_ours(&target)) || self.has_own(&name) {
             } else if let Some(unit) = alias_of(&path, &name) {
                 self.aliases.insert(name, unit);
             } else {
@@ -120,20 +124,20 @@ impl Listing {
         Ok(())
     }
 
+    fn has_own(&self, name: &str) -> bool {
+        self.files.contains_key(name) || self.aliases.contains_key(name)
+    }
+
     /// Whether there is a unit of this name, or a template for it.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        let is_there = |name: &str| {
-            self.files.contains_key(name)
-                || self.aliases.contains_key(name)
-                || self.scripts.contains(name)
-        };
+        let is_there = |name: &str| self.has_own(name) || self.scripts.contains(name);
         is_there(name) || template_of(name).is_some_and(|template| is_there(&template))
     }
 
     /// Reads the units that `names` says anything of, their templates and their instances.
     #[must_use]
-    pub fn read_units(&self, names: &BTreeSet<String>) -> UnitSet {
+    pub fn read_units(&self, names: &BTreeSet<String>, is_ours: &dyn Fn(&str) -> bool) -> UnitSet {
         let templates: BTreeSet<String> = names.iter().filter_map(|n| template_of(n)).collect();
         let is_meant = |name: &str| {
             names.contains(name)
@@ -155,29 +159,27 @@ impl Listing {
             def.main = Some(read_body(&path.to_string_lossy()));
         }
         for name in self.scripts.iter().filter(|name| is_meant(name)) {
-            if !self.files.contains_key(name) && !self.aliases.contains_key(name) {
+            if !self.has_own(name) {
                 self.add_script(&mut set, name);
             }
         }
-        for (folder, path) in &self.folders {
+        for folder in &self.folders {
             // What can't be listed now could be a moment ago; it says nothing then.
-            for entry in entries(path).unwrap_or_default() {
+            for entry in entries(&folder.path).unwrap_or_default() {
                 let name = entry.file_name().to_string_lossy().into_owned();
-                let source = entry.path();
-                if is_in_store(&source) {
+                let in_etc = folder.in_etc.as_ref();
+                if in_etc.is_some_and(|below| is_ours(&format!("{below}/{name}"))) {
                     continue;
                 }
-                let source = source.to_string_lossy();
-                if let Some(owner) = folder.strip_suffix(".d") {
-                    let owner = self.aliases.get(owner).map_or(owner, String::as_str);
+                let source = entry.path().to_string_lossy().into_owned();
+                let true_name = |name| self.aliases.get(name).map_or(name, String::as_str);
+                if let Some(owner) = folder.name.strip_suffix(".d") {
+                    let owner = true_name(owner);
                     if is_meant(owner) {
                         add_to_folder(&mut set, &format!("{owner}.d"), &name, &source);
                     }
-                } else {
-                    let unit = self.aliases.get(&name).unwrap_or(&name);
-                    if is_meant(unit) {
-                        add_to_folder(&mut set, folder, unit, &source);
-                    }
+                } else if is_meant(true_name(&name)) {
+                    add_to_folder(&mut set, &folder.name, true_name(&name), &source);
                 }
             }
         }
@@ -285,6 +287,7 @@ mod tests {
             "etc/systemd/system/ours.service",
             "/nix/store/x/ours.service",
         );
+        link(&format!("{wants}/ours.service"), "../ours.service");
         link("etc/rc3.d/S01old", "../init.d/old");
         root
     }
@@ -292,7 +295,8 @@ mod tests {
     #[test]
     fn reads_what_stands_beneath_and_leaves_out_what_is_ours() {
         let root = host();
-        let ours = |name: &str| name == "systemd/system/ours.service";
+        let ours =
+            |name: &str| name.starts_with("systemd/system/") && name.ends_with("/ours.service");
         let listing = Listing::read(root.path(), Scope::System, &ours).unwrap();
         for (name, expected) in [
             ("ssh.service", true),
@@ -311,7 +315,7 @@ mod tests {
             "none.service",
         ];
         let names = names.iter().map(|n| (*n).to_owned()).collect();
-        let units = listing.read_units(&names).units;
+        let units = listing.read_units(&names, &ours).units;
         let known: Vec<_> = units.keys().map(String::as_str).collect();
         assert_eq!(
             known,

@@ -111,12 +111,15 @@ impl<'a> Layers<'a> {
 
     /// Returns all that is said of a unit, what counts more after what counts less.
     fn said_of(&self, name: &str, template: Option<&str>) -> Vec<&'a UnitDef> {
-        let (ours, beneath) = (&self.ours.units, &self.beneath.units);
+        let ours = &self.ours.units;
+        // That somebody wants a unit, or has another name for it, does not make it be there.
+        let is_there = |def: &&UnitDef| def.main.is_some() || !def.dropins.is_empty();
+        let beneath = |name: &str| self.beneath.units.get(name).filter(is_there);
         let mut said = Vec::new();
         if let Some(template) = template {
-            said.extend(beneath.get(template).into_iter().chain(ours.get(template)));
+            said.extend(beneath(template).into_iter().chain(ours.get(template)));
         }
-        if let Some(below) = beneath.get(name) {
+        if let Some(below) = beneath(name) {
             said.push(below);
             // systemd reads the drop-ins of all names of a unit.
             let aliases = below.aliases.iter().filter(|a| !self.ours.has_own_file(a));

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::host::systemd::{Loaded, Systemd};
 use crate::units::decide::Ground;
 use crate::units::set::{Live, LiveUnit, Origin};
+use crate::units::verify::Started;
 
 /// Where the bus finds the services that the use of a name starts (dbus-daemon(1)).
 const BUS_SERVICES: [&str; 4] = [
@@ -123,6 +124,23 @@ pub fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
         );
     }
     Ok(live)
+}
+
+/// Reads how a unit was started; none when it is not loaded any more.
+///
+/// # Errors
+/// When systemd does not answer.
+pub fn read_started(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<Option<Started>> {
+    let properties = systemd.properties(unit)?;
+    Ok(properties.map(|p| Started {
+        is_active: matches!(
+            unit.active_state.as_str(),
+            "active" | "activating" | "reloading"
+        ),
+        is_outdated: p.flag("NeedDaemonReload"),
+        origin: Origin::of(&real_folder(&p.text("FragmentPath")), managed),
+        since: p.time("InactiveExitTimestampMonotonic"),
+    }))
 }
 
 /// Reads a service's result and exit status, which only matter where it fails.

@@ -160,11 +160,10 @@ pub fn serve() -> Result<()> {
     let begun = crate::activation::apply::now();
     let before = units::observe::read_live(&systemd, MANAGED)?;
     // What is ours of `/etc` has changed already; the rest of it is beneath.
-    let listing = Listing::read(Path::new("/"), Scope::User, &|name| {
-        units::beneath::is_in_store(&Path::new("/etc").join(name))
-    })?;
+    let is_ours = |name: &str| units::beneath::is_in_store(&Path::new("/etc").join(name));
+    let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
     let names = request.old.units.keys().chain(request.new.units.keys());
-    let beneath = listing.read_units(&names.cloned().collect());
+    let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
     let mut plan = units::decide::decide(&Facts {
         old: &request.old,
         new: &request.new,
@@ -184,8 +183,10 @@ pub fn serve() -> Result<()> {
             beneath: &beneath,
         },
         before: &before,
+        managed: MANAGED,
         timeout: Duration::from_secs(request.unit_timeout),
         jobs: Vec::new(),
+        reloaded: 0,
     };
     switch.stop(&mut |_, _| Ok(()))?;
     // The files are in place already, whatever the definitions say.

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::units::decide::{Decision, UnitAction, Verb};
 use crate::units::file::UnitFile;
-use crate::units::layers::Definition;
 
 /// The units of the bus, by which systemd is asked for all that is done.
 const BUS: [&str; 3] = ["dbus.service", "dbus-broker.service", "dbus.socket"];
@@ -51,12 +50,12 @@ impl Decision<'_> {
 
     /// Its restart keeps the sessions, where its stop would lose them; it comes last.
     fn spare_logins(&mut self) {
-        let starts = self.start.contains_key(LOGINS);
+        let comes_back = self.start.contains_key(LOGINS) || self.restart.contains_key(LOGINS);
         let Some(why) = self.spare(LOGINS) else {
             return;
         };
         let name = LOGINS.to_owned();
-        if starts || matches!(self.new.definition(LOGINS), Definition::File(_)) {
+        if comes_back {
             self.restart.insert(name, (why, true));
         } else {
             let why = format!("{why}; it is left running until the next boot, for those logged in");

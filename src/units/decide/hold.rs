@@ -46,12 +46,14 @@ impl Decision<'_> {
             let on_bus = |file: &UnitFile| file.last("Service", "BusName").is_some();
             let on_bus = self.old.definition(unit).file().is_some_and(on_bus);
             let upheld = live.upheld || live.bus_activated || on_bus;
-            let pulled = live
-                .pulled_in_by
-                .iter()
-                .any(|puller| suffix_of(puller) != "target" || !self.live.is_active(puller));
-            let dragged = live.pulled_in_by.iter().all(stops);
-            suffix_of(unit) == "service" && (upheld || (pulled && !dragged))
+            // systemd forgets who is down and not wanted itself; the generation does not.
+            let pullers = self.old_edges.get(*unit).into_iter().flatten();
+            let mut pullers = pullers.chain(&live.pulled_in_by);
+            let pulled = pullers.any(|puller| {
+                let is_up = suffix_of(puller) == "target" && self.live.is_active(puller);
+                !is_up && !stops(puller)
+            });
+            suffix_of(unit) == "service" && (upheld || pulled)
         });
         held.cloned().collect()
     }

@@ -150,6 +150,7 @@ fn what_holds_others_is_never_stopped() {
         ("a slice of the host is masked", &[("user.slice", "[Slice]\n")], &[], &[("user.slice", "/dev/null")], "user.slice:active:below", "nothing"),
         ("a slice in which somebody is goes", &[], &[("app.slice", slice)], &[], "app.slice x.service:active:below>app.slice", "nothing"),
         ("a slice in a slice of which somebody is goes", &[], &[("app.slice", slice)], &[], "app.slice x.service:active:below>app-web.slice", "nothing"),
+        ("what somebody only wants is nobody's", &[("a.service < multi-user.target", "")], &[("a.service", OURS)], &[], "a.service", "stop a.service"),
         ("a slice of which all goes", &[], &[("app.slice", slice), ("a.service", OURS)], &[], "app.slice a.service:active:ours>app.slice", "stop a.service, stop app.slice"),
         ("an empty slice goes", &[], &[("app.slice", slice)], &[], "app.slice", "stop app.slice"),
         ("a target of the host, replaced, goes", &[("graphical.target", target)], &[("graphical.target", more)], &[], "graphical.target", "nothing"),
@@ -184,6 +185,7 @@ fn what_the_program_stands_on_is_not_stopped_half_way() {
         ("the bus is replaced", &[("dbus.service", bus)], &[], &[("dbus.service", THEIRS)], "dbus.service:active:below", "reload dbus.service", ""),
         ("the bus is masked", &[("dbus.service", bus)], &[], &[("dbus.service", "/dev/null")], "dbus.service:active:below", "nothing", ""),
         ("the logins are restarted", &[("systemd-logind.service", OURS)], &[], &[("systemd-logind.service", THEIRS)], "systemd-logind.service:active:below", "restart systemd-logind.service", ""),
+        ("the logins get a drop-in", &[("systemd-logind.service", OURS)], &[], &[("systemd-logind.service.d/o.conf", "[Service]\nNice=5")], "systemd-logind.service:active:below", "restart systemd-logind.service", ""),
         ("the logins are masked", &[("systemd-logind.service", OURS)], &[], &[("systemd-logind.service", "/dev/null")], "systemd-logind.service:active:below", "nothing", ""),
         ("the run's own oneshot changes", &[], &[(own, once)], &[(own, once2)], "own.service:activating", "nothing", ""),
         ("the run's own oneshot goes", &[], &[(own, once)], &[], "own.service:activating", "nothing", ""),
@@ -260,6 +262,8 @@ fn who_could_be_started_by_others_is_held_back() {
         live.units.get_mut("a.service").unwrap().pulled_in_by = by("b.service");
     });
     assert!(decide_live(old, new, &live).hold.is_empty(), "who stops along starts nothing");
+    let wants: Files = &[("a.service", OURS), ("job.service", "[Unit]\nWants=a.service\n")];
+    assert!(decide_live(wants, new, &with("a.service", |_| {})).hold.contains("a.service"), "a service that is not loaded");
     let on_bus: Files = &[("a.service", "[Service]\nExecStart=o\nBusName=a.b\n")];
     assert!(decide_live(on_bus, new, &with("a.service", |_| {})).hold.contains("a.service"));
 }
