@@ -1,4 +1,8 @@
 //! Embeds the Nix files, so that the program alone can evaluate a host.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a build script reads and writes files"
+)]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -23,6 +23,9 @@
   activator ? null,
   # The static busybox that builds files, likewise; by default the host's.
   busybox ? null,
+  # Packages with the programs that scripts of modules run in a build, bash and coreutils among them, or a function
+  # that gives them for a system; by default copies of the host's programs.
+  buildTools ? null,
   # The interpreter of scripts on the target.
   shell ? "/bin/bash",
   # The host's configuration for `toplevel` and `manifest`.
@@ -90,6 +93,7 @@ let
         nixpkgs = source;
         lib = libOf source;
         activatorFor = inStore "system-manager" activator;
+        buildToolsFor = system: if isFunction buildTools then buildTools system else buildTools;
         busyboxFor =
           system:
           import ./modules/busybox.nix {

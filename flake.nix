@@ -18,15 +18,47 @@
         # A flake is pure: nothing of this machine, so that the target's system builds with nixpkgs's busybox.
         system = null;
         busybox = system: nixpkgs.legacyPackages.${system}.busybox;
+        buildTools =
+          system: with nixpkgs.legacyPackages.${system}; [
+            bash
+            coreutils
+            diffutils
+            findutils
+            gawk
+            gnugrep
+            gnused
+            gnutar
+            gzip
+            jq
+          ];
         activator = system: self.packages.${system}.default;
       };
 
+      # What the program is made from, so that a change of anything else does not build it anew.
+      parts = [
+        "Cargo.lock"
+        "Cargo.toml"
+        "benches"
+        "build.rs"
+        "default.nix"
+        "examples"
+        "modules"
+        "nixos-compat"
+        "src"
+      ];
       package =
         pkgs:
-        pkgs.rustPlatform.buildRustPackage {
+        # With musl, and static: a toplevel's activator uses no C library of its target.
+        pkgs.pkgsStatic.rustPlatform.buildRustPackage {
           pname = "system-manager";
           inherit (api) version;
-          src = lib.cleanSource ./.;
+          src = lib.cleanSourceWith {
+            src = ./.;
+            name = "system-manager-source";
+            filter =
+              path: _type:
+              lib.elem (lib.head (lib.splitString "/" (lib.removePrefix "${toString ./.}/" path))) parts;
+          };
           cargoLock.lockFile = ./Cargo.lock;
           # The other tests want a Nix, a root of their own or machines: see CONTRIBUTING.md.
           cargoTestFlags = [ "--lib" ];
@@ -114,31 +146,63 @@
         inherit runNixOSTest;
       };
 
+      # The program needs no wrapper, and has both names that numtide/system-manager gives its own.
       packages = forEachSystem (pkgs: rec {
         system-manager = package pkgs;
+        system-manager-unwrapped = system-manager;
         default = system-manager;
       });
 
       # The same configuration on NixOS: the options that only system-manager has.
-      nixosModules.default = ./nixos-compat/nixos.nix;
-
-      overlays.default = final: _prev: { system-manager = package final; };
-
-      # The machine tests are `machines-ubuntu-24-04` and so on: for each stock image, all tests that run on one.
-      checks = lib.genAttrs systems exampleChecks // {
-        ${machineSystem} =
-          exampleChecks machineSystem
-          // lib.mapAttrs' (
-            distro: image:
-            lib.nameValuePair "machines-${lib.replaceStrings [ "." ] [ "-" ] distro}" (
-              machines.tests { inherit distro image; }
-            )
-          ) images;
+      nixosModules = rec {
+        system-manager = ./nixos-compat/nixos.nix;
+        default = system-manager;
       };
 
-      templates.default = {
-        path = ./examples/flake;
-        description = "A host that system-manager manages";
+      overlays.default = final: _prev: rec {
+        system-manager = package final;
+        system-manager-unwrapped = system-manager;
+      };
+
+      formatter = forEachSystem (pkgs: pkgs.nixfmt-rfc-style);
+
+      devShells = forEachSystem (pkgs: {
+        default = pkgs.mkShellNoCC {
+          packages = [
+            pkgs.cargo
+            pkgs.clippy
+            pkgs.nix
+            pkgs.nixfmt-rfc-style
+            pkgs.python3
+            pkgs.rustc
+            pkgs.rustfmt
+            pkgs.shellcheck
+            pkgs.stdenv.cc
+          ];
+        };
+      });
+
+      # The machine tests are `machines-ubuntu-24-04` and so on: for each stock image, all tests that run on one. They boot
+      # machines, so that `nix flake check` leaves them alone: `nix build .#machines-ubuntu-24-04`.
+      legacyPackages.${machineSystem} = lib.mapAttrs' (
+        distro: image:
+        lib.nameValuePair "machines-${lib.replaceStrings [ "." ] [ "-" ] distro}" (
+          machines.tests { inherit distro image; }
+        )
+      ) images;
+
+      checks = lib.genAttrs systems exampleChecks;
+
+      templates = rec {
+        standalone = {
+          path = ./examples/flake;
+          description = "A host that system-manager manages";
+        };
+        nixos = {
+          path = ./examples/flake-nixos;
+          description = "One configuration for a host of a distribution and for one of NixOS";
+        };
+        default = standalone;
       };
     };
 }

@@ -1,6 +1,7 @@
 //! How long the decision about accounts takes on a host with many: `cargo bench --bench accounts`.
 //!
 //! The time per account must not grow with their number.
+#![expect(clippy::disallowed_methods, reason = "a benchmark looks at the clock")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

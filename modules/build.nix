@@ -7,6 +7,8 @@
   system,
   # A folder that holds an executable `busybox`.
   busybox,
+  # bash and what its scripts take for granted, see build-tools.nix.
+  tools,
   # The interpreter of the scripts that units run, a path on the target.
   shell ? "/bin/bash",
 }:
@@ -63,12 +65,49 @@ let
         allowSubstitutes = false;
       }
     );
+
+  # Runs a script of bash, with coreutils and the functions of nixpkgs's builders.
+  runBash =
+    {
+      name,
+      script,
+      env ? { },
+      passAsFile ? [ ],
+    }:
+    derivation (
+      {
+        preferLocalBuild = true;
+        allowSubstitutes = false;
+        nativeBuildInputs = [ ];
+        buildInputs = [ ];
+      }
+      // env
+      // {
+        inherit system shell;
+        name = storeName name;
+        builder = tools.bash;
+        args = [ "${setupFolder}/setup.sh" ];
+        buildCommand = script;
+        PATH = tools.path;
+        tools = tools.path;
+        # An environment value of more than 128 KiB is refused by execve(2).
+        passAsFile = [ "buildCommand" ] ++ passAsFile;
+        __ignoreNulls = true;
+      }
+    );
+  setupFolder = builtins.path {
+    path = ./builder;
+    name = "builder";
+  };
+
   # Lets a path carry what its text refers to, so that the manifest can tell whose packages it uses.
   carrying = text: path: path + substring 0 0 text;
 in
 {
   inherit
     run
+    runBash
+    tools
     carrying
     shell
     storeName

@@ -3,6 +3,7 @@
   ./activation
   ./activation/user.nix
   ./assertions.nix
+  ./auto-upgrade.nix
   ./checks.nix
   ./environment.nix
   ./etc.nix
@@ -10,13 +11,16 @@
   ./manifest.nix
   ./nixpkgs.nix
   ./packages.nix
+  ./provenance.nix
   ./specialisation.nix
   ./system.nix
+  ./systemd/generators.nix
   ./systemd/packages.nix
   ./systemd/services.nix
   ./systemd/user.nix
   ./tmpfiles.nix
   ./toplevel.nix
+  ./users-foreign.nix
   ./users-ssh.nix
   ./users.nix
 ]

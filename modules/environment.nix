@@ -15,7 +15,10 @@ let
   variables = lib.filterAttrs (_name: value: value != null) config.environment.variables;
   hasPackages = config.system.build.sw != null;
 
-  export = name: value: "export ${name}=\"${value}\"\n";
+  format = import ./variables.nix { inherit lib; };
+  names = builtins.attrNames config.environment.variables;
+  badNames = lib.filter (name: !format.isName name) names;
+  readOnly = lib.filter (name: lib.elem name format.readOnly) names;
 in
 {
   options.environment.variables = mkOption {
@@ -29,17 +32,28 @@ in
       if value == null then null else lib.concatMapStringsSep ":" toString (lib.toList value)
     );
     description = ''
-      Variables of login shells. A list is joined with `:`; `null` leaves a variable out. `$NAME` is
-      expanded by the shell.
+      Variables of login shells. A list is joined with `:`; `null` leaves a variable out. `$NAME`, `''${NAME:-text}` and
+      `$(command)` are expanded by the shell, `\$` is a dollar sign, and all else is taken as it is.
     '';
   };
 
+  config.assertions = [
+    {
+      assertion = badNames == [ ];
+      message = "environment.variables: ${lib.concatStringsSep ", " (map builtins.toJSON badNames)}: a variable's name has letters, digits and `_` only, and does not begin with a digit";
+    }
+    {
+      assertion = readOnly == [ ];
+      message = "environment.variables.${lib.concatStringsSep ", " readOnly}: bash keeps it for itself, and setting it would end each login shell with an error";
+    }
+  ];
+
   config.environment.etc = lib.mkIf (variables != { } || hasPackages) {
     "profile.d/system-manager.sh".text =
-      lib.concatStrings (lib.mapAttrsToList export variables)
+      lib.concatStrings (lib.mapAttrsToList format.sh variables)
       + lib.optionalString hasPackages (
-        export "PATH" "/run/system-manager/sw/bin:/run/system-manager/sw/sbin:$PATH"
-        + export "XDG_DATA_DIRS" "/run/system-manager/sw/share:\${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
+        format.sh "PATH" "/run/system-manager/sw/bin:/run/system-manager/sw/sbin:$PATH"
+        + format.sh "XDG_DATA_DIRS" "/run/system-manager/sw/share:\${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
       );
   };
 

@@ -4,8 +4,10 @@
   nixpkgs,
   # The system that builds, or null for the target's own.
   system,
-  # Functions that give, for a system, the folder of a busybox and the activator in the store.
+  # Functions that give, for a system, the folder of a busybox, packages with bash and its like or null, and the
+  # activator in the store.
   busyboxFor,
+  buildToolsFor,
   activatorFor,
   shell,
   version,
@@ -19,35 +21,35 @@ let
 
   hasModules = nixpkgs != null && builtins.pathExists (nixpkgs + "/nixos/modules/module-list.nix");
 
-  # What modules for NixOS are checked against, and may ask for as `_class`, where the library knows of it.
-  class = lib.optionalAttrs ((lib.functionArgs lib.evalModules) ? class) { class = "nixos"; };
-
-  # With NixOS's modules at hand, they can be imported, and their options set.
-  evaluateModules =
+  evaluateAlone =
     {
       core,
       modules,
       specialArgs,
     }:
-    if !hasModules then
-      lib.evalModules (
-        {
-          modules = core ++ modules;
-          inherit specialArgs;
-        }
-        // class
-      )
-    else
+    lib.evalModules {
+      modules = core ++ modules;
+      class = "nixos";
+      inherit specialArgs;
+    };
+
+  # Whether a host wants the options of NixOS. Those that it sets are not there yet.
+  wantsNixos =
+    args:
+    (evaluateAlone (args // { core = args.core ++ [ { _module.check = lib.mkOverride 10 false; } ]; }))
+    .config.nixos-compat.enable;
+
+  # With NixOS's modules at hand, they can be imported, and their options set.
+  evaluateModules =
+    { modules, ... }@args:
+    if hasModules && wantsNixos args then
       (import ../nixos-compat {
-        inherit
-          lib
-          nixpkgs
-          core
-          class
-          specialArgs
-          ;
+        inherit lib nixpkgs;
+        inherit (args) core specialArgs;
       }).evaluate
-        modules;
+        modules
+    else
+      evaluateAlone args;
 
   evaluate =
     {
@@ -77,10 +79,15 @@ let
       target = evaluation.config.nixpkgs.hostPlatform.system;
       builder = if system != null then system else target;
 
+      busybox = busyboxFor builder;
       build = import ./build.nix {
-        inherit lib shell;
+        inherit lib shell busybox;
         system = builder;
-        busybox = busyboxFor builder;
+        tools = import ./build-tools.nix {
+          inherit busybox;
+          system = builder;
+          packages = buildToolsFor builder;
+        };
       };
       hostPackage = import ../nixos-compat/host-packages/host-package.nix { inherit lib build; };
       hostPackages = import ../nixos-compat/host-packages { inherit lib build hostPackage; };

@@ -7,21 +7,33 @@
   ...
 }:
 let
-  inherit (lib) mkOption types;
+  inherit (lib) mkOption systems types;
   cfg = config.nixpkgs;
   isSet = options.nixpkgs.pkgs.isDefined;
 
   inherit (cfg.hostPlatform) system;
-  isPlain = cfg.config == { } && cfg.overlays == [ ];
+  isNative = systems.equals cfg.buildPlatform cfg.hostPlatform;
+  isPlain =
+    cfg.config == { }
+    && cfg.overlays == [ ]
+    && isNative
+    && systems.equals cfg.hostPlatform (systems.elaborate system);
   fromNixpkgs =
     # What a flake has evaluated already need not be evaluated again.
     if isPlain && systemManager.nixpkgs ? legacyPackages then
       systemManager.nixpkgs.legacyPackages.${system}
-    else
+    else if isNative then
       import systemManager.nixpkgs {
         inherit (cfg) config overlays;
-        inherit system;
-      };
+        localSystem = cfg.hostPlatform;
+      }
+    else
+      # What runs in builds is the builder's, of packages by the same names.
+      (import systemManager.nixpkgs {
+        inherit (cfg) config overlays;
+        localSystem = cfg.buildPlatform;
+        crossSystem = cfg.hostPlatform;
+      }).__splicedPackages;
   given = if cfg.overlays == [ ] then cfg.pkgs else cfg.pkgs.appendOverlays cfg.overlays;
   pkgs =
     if isSet then
@@ -33,11 +45,33 @@ let
         inherit (cfg) overlays;
         inherit system;
       };
+
+  # Settings of several modules are one; functions that override packages are applied one after another.
+  called = f: argument: if lib.isFunction f then f argument else f;
+  overriding =
+    name: older: newer:
+    lib.optionalAttrs (older ? ${name} && newer ? ${name}) {
+      ${name} = pkgs: called older.${name} pkgs // called newer.${name} pkgs;
+    };
+  joined =
+    older: newer:
+    lib.recursiveUpdate older newer
+    // overriding "packageOverrides" older newer
+    // overriding "perlPackageOverrides" older newer;
+  settings = lib.mkOptionType {
+    name = "nixpkgs-config";
+    description = "nixpkgs config";
+    check = value: builtins.isAttrs value || lib.isFunction value;
+    merge =
+      _loc: definitions:
+      lib.foldr (definition: joined (called definition.value { inherit pkgs; })) { } definitions;
+  };
+  platform = types.either types.str types.attrs;
 in
 {
   options.nixpkgs = {
     hostPlatform = mkOption {
-      type = types.either types.str types.attrs;
+      type = platform;
       default =
         if systemManager.system != null then
           systemManager.system
@@ -45,8 +79,22 @@ in
           throw "a pure evaluation does not know the system\nhint: set nixpkgs.hostPlatform = \"x86_64-linux\"";
       defaultText = lib.literalMD "the system that evaluates";
       example = "aarch64-linux";
-      apply = p: if builtins.isString p then { system = p; } else p;
-      description = "The system of the target.";
+      apply = systems.elaborate;
+      description = "The system of the target: its name, or a set with `system` and what is particular about it.";
+    };
+    buildPlatform = mkOption {
+      type = platform;
+      default = cfg.hostPlatform;
+      defaultText = lib.literalExpression "config.nixpkgs.hostPlatform";
+      example = "x86_64-linux";
+      # The same platform is the same value, so that it is equal to the other one.
+      apply =
+        given:
+        let
+          elaborated = systems.elaborate given;
+        in
+        if systems.equals elaborated cfg.hostPlatform then cfg.hostPlatform else elaborated;
+      description = "The system on which packages of nixpkgs are built. Another one than the target's makes them be cross-compiled.";
     };
     pkgs = mkOption {
       type = types.unspecified;
@@ -54,7 +102,7 @@ in
       description = "A ready set of packages, instead of one that is made from a nixpkgs.";
     };
     config = mkOption {
-      type = types.attrs;
+      type = settings;
       default = { };
       example = {
         allowUnfree = true;

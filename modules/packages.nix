@@ -3,32 +3,41 @@
   config,
   lib,
   build,
+  pkgs,
   ...
 }:
 let
   inherit (lib) mkOption types;
 
-  # The outputs that a package wants to be installed, unless one was chosen.
+  # The outputs that a package wants to be installed, unless one was chosen, and those that are asked for besides.
   outputs =
     p:
     if p.outputSpecified or false then
       [ p ]
     else
-      map (o: p.${o} or p) (p.meta.outputsToInstall or [ "out" ]);
+      map (o: p.${o} or p) (p.meta.outputsToInstall or [ "out" ])
+      ++ map (o: p.${o}) (lib.filter (o: p ? ${o}) config.environment.extraOutputsToInstall);
 
   # nixpkgs's convention: the lower number wins, 5 when there is none.
   byPriority = builtins.sort (a: b: (a.meta.priority or 5) < (b.meta.priority or 5));
 
   packages = lib.unique config.environment.systemPackages;
+  joined = build.join {
+    name = "system-manager-sw";
+    paths = lib.unique (lib.concatMap outputs (byPriority packages));
+    inherit (config.environment) pathsToLink;
+  };
   sw =
     if packages == [ ] then
       null
+    else if config.environment.extraSetup == "" then
+      joined
     else
-      build.join {
-        name = "system-manager-sw";
-        paths = lib.concatMap outputs (byPriority packages);
-        inherit (config.environment) pathsToLink;
-      };
+      pkgs.runCommand "system-manager-sw" { } ''
+        cp -R ${joined} $out
+        chmod -R u+w $out
+        ${config.environment.extraSetup}
+      '';
 in
 {
   options.environment = {
@@ -40,6 +49,24 @@ in
         Packages whose programs are in the `PATH` of login shells, by `/run/system-manager/sw`.
       '';
     };
+    corePackages = mkOption {
+      type = types.listOf types.package;
+      default = [ ];
+      example = lib.literalExpression "[ pkgs.coreutils ]";
+      description = "Packages as in `systemPackages`, in an option of their own so that they can be replaced together.";
+    };
+    extraOutputsToInstall = mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "doc" ];
+      description = "Outputs of packages that are linked, besides those that a package names itself.";
+    };
+    extraSetup = mkOption {
+      type = types.lines;
+      default = "";
+      example = "rm -f $out/bin/unwanted";
+      description = "Shell commands that change the folder of links, which is `$out`, before it is installed.";
+    };
     pathsToLink = mkOption {
       type = types.listOf types.str;
       default = [ ];
@@ -49,6 +76,7 @@ in
   };
 
   config = {
+    environment.systemPackages = config.environment.corePackages;
     # A definition, as in NixOS: modules that add a folder must not take these away.
     environment.pathsToLink = [
       "/bin"
@@ -69,7 +97,9 @@ in
     systemd.tmpfiles.settings = lib.mkIf (sw != null) {
       system-manager = {
         "/run/system-manager/sw"."L+".argument = "${sw}";
-        "/run/current-system".L.argument = "/var/lib/system-manager/current";
+        "/run/current-system" = lib.mkIf config.system-manager.linkCurrentSystem {
+          L.argument = "/var/lib/system-manager/current";
+        };
       };
     };
   };

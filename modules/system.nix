@@ -36,6 +36,15 @@ in
     '';
   };
 
+  options.system-manager.linkCurrentSystem = mkOption {
+    type = types.bool;
+    default = true;
+    description = ''
+      Whether `/run/current-system` leads to what is active, with the packages' folder `sw`: NixOS modules name
+      programs below it. A link that is there already is left alone.
+    '';
+  };
+
   options.system-manager.noEffect = mkOption {
     type = types.listOf (
       types.submodule {

@@ -83,6 +83,7 @@ let
     script = builtins.readFile ./toplevel.sh;
     env = {
       manifest = builtins.toJSON manifest;
+      inherit (config.system.build) provenance;
       tree = file (
         packageLines
         ++ etcLines
@@ -108,6 +109,7 @@ let
     };
     passAsFile = [
       "manifest"
+      "provenance"
       "tree"
       "specialisations"
       "checks"

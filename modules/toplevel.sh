@@ -2,6 +2,7 @@
 # Writes a toplevel into `$out`; `$treePath` says what its etc/ holds, in the order of its lines.
 mkdir -p "$out/etc"
 cp "$manifestPath" "$out/manifest.json"
+cp "$provenancePath" "$out/provenance.json"
 etc=$out/etc
 
 refuse_links_above() { # PATH: what lies behind a link is another store path, never ours to write to

@@ -15,8 +15,9 @@ let
     name = "passwdEntry";
     description = "text without `:` and control characters";
   };
-  nameType = types.strMatching "[a-zA-Z0-9_.][a-zA-Z0-9_.-]*" // {
-    description = "a name of letters, digits and `_.-`";
+  # A `$` at the end, as useradd takes it for the accounts of machines in a domain.
+  nameType = types.strMatching "[a-zA-Z0-9_.][a-zA-Z0-9_.-]*[$]?" // {
+    description = "a name of letters, digits and `_.-`, not beginning with `-`, perhaps with a `$` at its end";
   };
   path = types.addCheck field (lib.hasPrefix "/") // {
     description = "an absolute path";
@@ -70,7 +71,7 @@ let
       options = {
         enable = bool true "Whether the user is managed. When false, it is as if it were not declared.";
         name = mkOption {
-          type = types.addCheck nameType (n: builtins.stringLength n <= 31);
+          type = nameType;
           default = name;
           defaultText = lib.literalMD "the attribute's name";
           description = "The user's name, of at most 31 characters.";
@@ -240,8 +241,13 @@ let
     { name, config, ... }:
     {
       options = {
+        enable =
+          bool true "Whether the group is managed. When false, it is as if it were not declared."
+          // {
+            internal = true;
+          };
         name = mkOption {
-          type = types.addCheck nameType (n: builtins.stringLength n <= 31);
+          type = nameType;
           default = name;
           defaultText = lib.literalMD "the attribute's name";
           description = "The group's name.";
@@ -261,16 +267,26 @@ let
   # NixOS counts an id below 1000 as a system user's.
   isSystem = u: u.isSystemUser || (u.uid != null && u.uid < 1000);
   users = lib.filter (u: u.enable) (builtins.attrValues cfg.users);
-  groups = builtins.attrValues cfg.groups;
+  groups = lib.filter (g: g.enable) (builtins.attrValues cfg.groups);
 
   byName = list: f: lib.listToAttrs (map (x: lib.nameValuePair x.name (f x)) list);
   withPackages = lib.filter (u: u.packages != [ ]) users;
 
   # -- checks --
   check = assertion: message: { inherit assertion message; };
+  # utmp(5), where logins are listed, has room for no more.
+  lengthCheck =
+    option: name:
+    let
+      length = builtins.stringLength name;
+    in
+    check (
+      length <= 31
+    ) "${option}.${name}: the name has ${toString length} characters, and no more than 31 are possible";
   userChecks =
     u:
     [
+      (lengthCheck "users.users" u.name)
       (check (isSystem u != u.isNormalUser)
         "users.users.${u.name}: exactly one of isSystemUser and isNormalUser must be set (a uid below 1000 counts as the former)"
       )
@@ -417,6 +433,7 @@ in
   config = {
     assertions =
       lib.concatMap userChecks users
+      ++ map (g: lengthCheck "users.groups" g.name) groups
       ++ [
         (unique "the names of users" (twice users (u: u.name)))
         (unique "the names of groups" (twice groups (g: g.name)))

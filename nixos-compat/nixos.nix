@@ -106,6 +106,7 @@ in
       blocks = set "Lines in files of the distribution.";
       hostPackages = list "Host packages that must be there.";
       hostRequirements = list "Programs that must exist on the target.";
+      linkCurrentSystem = flag true "Whether `/run/current-system` is there, as it is on NixOS.";
       preActivationAssertions = set "Scripts that run before an activation.";
     };
     systemd.maskedUnits = units;

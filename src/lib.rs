@@ -1,4 +1,8 @@
 //! The parts of `system-manager`. Data flows downwards; see CONTRIBUTING.md for the map.
+#![cfg_attr(
+    test,
+    expect(clippy::disallowed_methods, reason = "tests read and write")
+)]
 
 pub mod accounts;
 pub mod activation;
@@ -8,6 +12,7 @@ pub mod compat;
 pub mod files;
 pub mod host;
 pub mod model;
+pub mod nar;
 pub mod nix;
 pub mod scripts;
 pub mod store;

@@ -1,7 +1,7 @@
 # A host that system-manager manages, as a flake.
 #
 #   system-manager switch --flake .
-#   nix flake check                    # boots a stock Ubuntu, switches it, and looks
+#   nix build .#test-on-ubuntu         # boots a stock Ubuntu, switches it, and looks
 {
   inputs = {
     # Where you have system-manager from.
@@ -17,7 +17,8 @@
         modules = [ ./system.nix ];
       };
 
-      checks.x86_64-linux.default = system-manager.lib.runNixOSTest {
+      # A test that boots a machine, which `nix flake check` therefore leaves alone.
+      legacyPackages.x86_64-linux.test-on-ubuntu = system-manager.lib.runNixOSTest {
         distro = "ubuntu-24.04";
         test = {
           name = "host";

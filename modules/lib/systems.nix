@@ -103,6 +103,7 @@ let
 in
 {
   inherit doubles elaborate;
+  equals = a: b: elaborate a == elaborate b;
   systemEqual = a: b: (elaborate a).system == (elaborate b).system;
   flakeExposed = of [
     "x86_64"

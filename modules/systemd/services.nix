@@ -12,6 +12,17 @@ let
   units = import ./units.nix { inherit lib build; } {
     inherit (cfg) enableStrictShellChecks;
   };
+
+  # Targets that a configuration may name without declaring them. They are there where a unit does.
+  targets = {
+    "system-manager.target" = {
+      text = "[Unit]\nDescription=All that this configuration starts\n";
+      wantedBy = [ "default.target" ];
+    };
+    # It is restarted by each activation, before other units are.
+    "sysinit-reactivation.target".text = "[Unit]\nDescription=What each activation runs again\n";
+  };
+  named = lib.genAttrs (units.named cfg) (_name: true);
 in
 {
   options.systemd = units.options // {
@@ -45,10 +56,15 @@ in
   };
 
   config = {
-    systemd.units = units.toUnits {
-      scope = cfg;
-      inherit (cfg) globalEnvironment;
-    };
+    systemd.units = lib.mkMerge [
+      (units.toUnits {
+        scope = cfg;
+        inherit (cfg) globalEnvironment;
+      })
+      (lib.mapAttrs (_name: target: target // { text = lib.mkDefault target.text; }) (
+        builtins.intersectAttrs named targets
+      ))
+    ];
     systemd.timers = units.startAtTimers cfg.services;
 
     environment.etc = lib.mkIf (cfg.defaultUnit != null) {

@@ -259,6 +259,37 @@ in
       ++ map (name: { ${name}.enable = lib.mkForce false; }) scope.maskedUnits
     );
 
+  # Gives the names of the units that the typed units of a scope name.
+  named =
+    scope:
+    lib.concatMap
+      (
+        unit:
+        lib.optionals unit.enable (
+          unit.wantedBy
+          ++ unit.requiredBy
+          ++ unit.upheldBy
+          ++ unit.wants
+          ++ unit.requires
+          ++ unit.bindsTo
+          ++ unit.partOf
+          ++ unit.after
+          ++ unit.before
+        )
+      )
+      (
+        lib.concatMap builtins.attrValues [
+          scope.services
+          scope.sockets
+          scope.timers
+          scope.paths
+          scope.slices
+          scope.targets
+        ]
+        ++ scope.mounts
+        ++ scope.automounts
+      );
+
   # Gives the timers that `startAt` of services asks for.
   startAtTimers =
     services:

@@ -4,8 +4,13 @@
   build,
   # A set of packages for what is not done here, which may be empty.
   beneath ? { },
+  # The whole set, of which what is here is a part.
+  final,
 }:
 let
+  # What we write ourselves needs no more than the shell of busybox.
+  plainly = build.run;
+
   # A string that is a store path, with the attributes that make modules take it for a package.
   asPackage = name: path: {
     type = "derivation";
@@ -16,22 +21,38 @@ let
     meta = { };
   };
 
+  # Whether a script of a module calls a program of the distribution, by its path or as one of its inputs.
+  callsHost =
+    script: inputs:
+    let
+      calls = builtins.split "(^|[\n;&|(!]|then|else|do)[ \t]*\"?${builtins.storeDir}/[0-9a-z]{32}-host-[a-zA-Z0-9+._?=-]+/s?bin/([a-zA-Z0-9+._-]+)" script;
+      called = lib.concatMap (c: if builtins.isList c then [ (lib.elemAt c 1) ] else [ ]) calls;
+      programsOf =
+        p: if builtins.isAttrs p then map (r: baseNameOf r.path) (p.hostRequirements or [ ]) else [ ];
+    in
+    lib.any (name: !(build.tools.has name)) (called ++ lib.concatMap programsOf inputs);
+
+  # Runs a script that is written for nixpkgs's bash.
   runCommand =
     name: env: script:
     let
+      inputs = lib.toList (env.nativeBuildInputs or [ ]) ++ lib.toList (env.buildInputs or [ ]);
       plain = removeAttrs env [
         "meta"
-        "nativeBuildInputs"
-        "buildInputs"
+        "env"
         "passAsFile"
         "passthru"
         "preferLocalBuild"
         "allowSubstitutes"
+        "derivationArgs"
       ];
+      # The hash before it is as little a part of the name that programs go by.
+      named = lib.optionalString (callsHost script inputs) "unchecked-" + name;
     in
-    build.run {
-      inherit name script;
-      env = plain;
+    build.runBash {
+      name = named;
+      inherit script;
+      env = plain // env.env or { };
       passAsFile = env.passAsFile or [ ];
     }
     // {
@@ -54,19 +75,34 @@ let
       meta ? { },
       ...
     }:
-    runCommand name
-      {
-        inherit text meta destination;
-        passAsFile = [ "text" ];
+    let
+      env = {
+        inherit text destination;
         mode = if executable then "0555" else "0444";
-      }
-      ''
+      };
+      passAsFile = [ "text" ];
+      script = ''
         target=$out$destination
         mkdir -p "''${target%/*}"
         cp "$textPath" "$target"
         chmod "$mode" "$target"
         ${checkPhase}
       '';
+    in
+    if checkPhase == "" then
+      plainly {
+        inherit
+          name
+          script
+          env
+          passAsFile
+          ;
+      }
+      // {
+        inherit meta;
+      }
+    else
+      runCommand name (env // { inherit meta passAsFile; }) script;
 
   bin =
     name: text:
@@ -96,14 +132,70 @@ let
     }@args:
     build.join { inherit name paths pathsToLink; } // { inherit meta; } // passthru;
 
-  # What runs after the links are made is written for the tools of nixpkgs.
+  # What runs after the links are made may change the folder: its links become files where it says so.
   joined =
-    kind: args:
-    if args.postBuild or "" == "" then
+    args@{
+      name ? "${args.pname}-${args.version}",
+      paths,
+      pathsToLink ? [ "/" ],
+      postBuild ? "",
+      nativeBuildInputs ? [ ],
+      buildInputs ? [ ],
+      meta ? { },
+      passthru ? { },
+      ...
+    }:
+    if postBuild == "" then
       join args
     else
-      (beneath.${kind} or (throw "`${kind}` with `postBuild` needs a nixpkgs\nhint: pass --nixpkgs PATH"))
-        args;
+      runCommand name {
+        inherit
+          nativeBuildInputs
+          buildInputs
+          meta
+          passthru
+          ;
+        paths = lib.concatMapStringsSep "\n" (p: "${p}") paths;
+        links = lib.concatStringsSep "\n" pathsToLink;
+        passAsFile = [
+          "paths"
+          "links"
+        ];
+      } "${builtins.readFile ../../modules/join.sh}\n${postBuild}";
+
+  # nixpkgs has more formats, with more to each; those which it makes with a program, we write ourselves.
+  joinFormats =
+    ours:
+    let
+      theirs =
+        if beneath ? path then
+          (import (beneath.path + "/pkgs/pkgs-lib") {
+            inherit lib;
+            pkgs = final;
+          }).formats
+        else
+          beneath.formats or { };
+      written = builtins.intersectAttrs (lib.genAttrs [
+        "json"
+        "toml"
+        "yaml"
+        "yaml_1_1"
+        "yaml_1_2"
+      ] (_: null)) (builtins.intersectAttrs theirs ours);
+    in
+    ours
+    // theirs
+    // lib.mapAttrs (
+      name: format: args:
+      theirs.${name} args // { inherit (format args) generate; }
+    ) written;
+
+  noProgram =
+    name:
+    plainly {
+      inherit name;
+      script = "mkdir \"$out\"";
+    };
 
   # The text of a file in which each `@name@` is replaced.
   substituted =
@@ -149,8 +241,8 @@ rec {
       ${text}
     '';
 
-  buildEnv = joined "buildEnv";
-  symlinkJoin = joined "symlinkJoin";
+  buildEnv = joined;
+  symlinkJoin = joined;
 
   linkFarm =
     name: entries:
@@ -161,27 +253,34 @@ rec {
         else
           entries;
     in
-    runCommand name
-      {
-        links = lib.concatMapStrings (e: "${e.name}\t${e.path}\n") list;
-        passAsFile = [ "links" ];
-      }
-      ''
+    plainly {
+      inherit name;
+      env.links = lib.concatMapStrings (e: "${e.name}\t${e.path}\n") list;
+      passAsFile = [ "links" ];
+      script = ''
         mkdir -p "$out"
         while IFS="$(printf '\t')" read -r path target; do
           mkdir -p "$out/$(dirname "$path")"
           ln -s "$target" "$out/$path"
         done <"$linksPath"
       '';
+    };
 
   concatText =
     name: files:
-    runCommand name {
-      files = map (f: "${f}") files;
+    plainly {
+      inherit name;
+      env.files = map (f: "${f}") files;
       passAsFile = [ "files" ];
-    } "cat $(cat \"$filesPath\") > \"$out\"";
+      script = "cat $(cat \"$filesPath\") > \"$out\"";
+    };
 
-  formats = beneath.formats or { } // import ./formats.nix { inherit lib writeText; };
+  formats = joinFormats (import ./formats.nix { inherit lib writeText; });
+
+  # Their functions are there in every build.
+  makeWrapper = noProgram "makeWrapper";
+  makeShellWrapper = makeWrapper;
+  makeBinaryWrapper = makeWrapper;
 
   # Names that promise a check of what is written: that takes programs which a build has not.
   writers = beneath.writers or { } // {

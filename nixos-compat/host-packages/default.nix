@@ -53,9 +53,18 @@ let
     final:
     (if beneath == { } then own final else beneath)
     // programs
-    // import ./builders.nix { inherit lib build beneath; }
+    // import ./builders.nix {
+      inherit
+        lib
+        build
+        beneath
+        final
+        ;
+    }
     // {
       inherit lib hostPackage hostPrograms;
+      # What runs in a build is no other than what runs on the target.
+      buildPackages = final;
       # Files are called with what is here, and not with what is beneath.
       callPackage = lib.callPackageWith final;
       callPackages = lib.callPackagesWith final;

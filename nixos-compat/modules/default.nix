@@ -6,6 +6,7 @@
   ./firewall.nix
   ./host-packages.nix
   ./hosts.nix
+  ./ipv6.nix
   ./kernel.nix
   ./logrotate.nix
   ./nix.nix

@@ -15,7 +15,7 @@ let
     else
       import systemManager.nixpkgs {
         inherit (config.nixpkgs) config;
-        inherit (config.nixpkgs.hostPlatform) system;
+        localSystem = config.nixpkgs.hostPlatform;
       };
   pkgs = systemManager.hostPackages {
     inherit (config.nixpkgs.hostPlatform) system;
@@ -36,10 +36,21 @@ let
     s.postStop
   ]) services;
   units = builtins.attrValues config.systemd.units ++ builtins.attrValues config.systemd.user.units;
-  files = lib.filter (t: t != null) (
-    map (e: e.text) (units ++ builtins.attrValues config.environment.etc)
+  textOrSource = e: if e.text != null then e.text else toString e.source;
+  entries = lib.filter (e: e.enable) (builtins.attrValues config.environment.etc);
+  files = lib.filter (t: t != null) (map (e: e.text) units) ++ map textOrSource entries;
+  context = builtins.getContext (
+    lib.concatStrings (scripts ++ files ++ map toString config.system.checks)
   );
-  context = builtins.getContext (lib.concatStrings (scripts ++ files));
+
+  # What the build does not check, because the program that would is the distribution's: see modules/builder.
+  unchecked = lib.concatMap (
+    drv:
+    let
+      name = builtins.match "${builtins.storeDir}/[^-]*-unchecked-(.*)[.]drv" drv;
+    in
+    if name == null then [ ] else name
+  ) (builtins.attrNames context);
   isUsed = p: context ? ${builtins.unsafeDiscardStringContext p.drvPath};
 in
 {
@@ -66,6 +77,9 @@ in
   config = lib.mkIf cfg.enable {
     nixpkgs.pkgs = lib.mkDefault pkgs;
     # A program is often named by nothing but its path in a text.
+    warnings =
+      lib.optional (unchecked != [ ])
+        "Not checked in the build, since the programs that would do it are the distribution's: ${lib.concatStringsSep ", " unchecked}";
     system-manager.hostPackages = lib.filter isUsed (builtins.attrValues pkgs.hostPrograms);
   };
 }

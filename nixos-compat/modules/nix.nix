@@ -50,6 +50,11 @@ let
 in
 {
   options.nix = {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Whether the settings here are written. Nix itself is installed by other means.";
+    };
     settings = mkOption {
       type = types.attrsOf (types.either atom (types.listOf atom));
       default = { };
@@ -73,5 +78,5 @@ in
     };
   };
 
-  config.environment.etc = lib.mkIf (text != "") { "nix/nix.conf".text = text; };
+  config.environment.etc = lib.mkIf (cfg.enable && text != "") { "nix/nix.conf".text = text; };
 }

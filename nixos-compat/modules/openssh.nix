@@ -10,7 +10,7 @@
 }:
 let
   inherit (lib) mkOption types;
-  inherit (import ../definitions.nix { inherit lib; }) discharge;
+  inherit (import ../settings.nix { inherit lib; }) discharge;
   inherit (import ../text.nix { inherit lib; }) terminated;
   cfg = config.services.openssh;
   opts = options.services.openssh;

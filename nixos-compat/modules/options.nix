@@ -8,11 +8,10 @@ in
   options.nixos-compat = {
     enable = mkOption {
       type = types.bool;
-      default = false;
-      example = true;
+      default = true;
+      example = false;
       description = ''
-        Whether all options of NixOS are declared. This happens by itself as soon as a NixOS module is
-        imported, or an option set that only NixOS has.
+        Whether all options of NixOS are declared, and its modules can be imported, where a nixpkgs is at hand.
       '';
     };
     distribution = mkOption {
@@ -30,8 +29,8 @@ in
     };
     autoImport = mkOption {
       type = types.bool;
-      default = false;
-      example = true;
+      default = true;
+      example = false;
       description = ''
         Whether the NixOS module of a service is imported as soon as an option of it is set, by the host or by a
         module that is imported. Without it, enabling such a service is an error that names the import.

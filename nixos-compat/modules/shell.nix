@@ -16,9 +16,18 @@ let
   # The values as the variables' own option shows them.
   session = builtins.intersectAttrs cfg.sessionVariables cfg.variables;
   present = lib.filterAttrs (_name: v: v != null) session;
-  environmentFile = lib.concatStrings (
-    lib.mapAttrsToList (name: v: "${name}=${builtins.toJSON v}\n") present
-  );
+  format = import ../../modules/variables.nix { inherit lib; };
+  textOf =
+    line:
+    lib.concatStrings (
+      lib.mapAttrsToList (
+        name: v:
+        let
+          text = line name v;
+        in
+        if text == null then "# ${name} has a value that this file can't hold.\n" else text
+      ) present
+    );
 
   aliases = lib.filterAttrs (_name: v: v != null) cfg.shellAliases;
   interactive =
@@ -49,8 +58,9 @@ in
         EDITOR = "vim";
       };
       description = ''
-        Variables of login shells, and of the services that a user's service manager starts, see
-        environment.d(5).
+        Variables of login shells, of the services that a user's service manager starts (environment.d(5)), and of sessions
+        whose file of PAM names `/etc/pam/environment`. The second file can't hold control characters, the third no newline,
+        `"`, backslash or `#`: a variable with such a value is left out there.
       '';
     };
     extraInit = lines "Shell commands of login shells, before all others." "umask 027";
@@ -70,7 +80,13 @@ in
   config = {
     environment.variables = cfg.sessionVariables;
     environment.etc = {
-      "environment.d/60-nixos.conf" = lib.mkIf (present != { }) { text = environmentFile; };
+      "environment.d/60-nixos.conf" = lib.mkIf (present != { }) {
+        text = textOf format.environmentD;
+      };
+      # Display managers of NixOS name it in their own files of PAM.
+      "pam/environment" = lib.mkIf (present != { }) {
+        text = textOf format.pamEnv;
+      };
       "profile.d/system-manager-shell.sh" = lib.mkIf (profile != "") { text = profile; };
     };
   };

@@ -91,6 +91,13 @@ let
 in
 {
   options.programs.ssh = {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether the other options here are written. Nothing of the distribution's is touched without one of them.
+      '';
+    };
     extraConfig = mkOption {
       type = types.lines;
       default = "";
@@ -129,7 +136,7 @@ in
     macs = algorithms "message authentication codes" [ "hmac-sha2-512-etm@openssh.com" ];
   };
 
-  config = {
+  config = lib.mkIf cfg.enable {
     assertions = lib.mapAttrsToList (name: h: {
       assertion = (h.publicKey == null) != (h.publicKeyFile == null) && h.hostNames != [ ];
       message = "programs.ssh.knownHosts.${name} needs names, and either a publicKey or a publicKeyFile";

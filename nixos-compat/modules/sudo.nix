@@ -90,6 +90,13 @@ let
 in
 {
   options.security.sudo = {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        Whether the other options here are written. The distribution's sudo and its rules stay as they are.
+      '';
+    };
     extraRules = mkOption {
       type = types.listOf (types.submodule rule);
       default = [ ];
@@ -122,33 +129,36 @@ in
     };
   };
 
-  config = lib.mkMerge [
-    (lib.mkIf hasWheel {
-      users.groups.wheel = { };
-      security.sudo.extraRules = lib.mkOrder 600 [
-        {
-          groups = [ "wheel" ];
-          commands = [
-            {
-              command = "ALL";
-              options = lib.optional (!cfg.wheelNeedsPassword) "NOPASSWD" ++ [ "SETENV" ];
-            }
-          ];
-        }
-      ];
-    })
-    (lib.mkIf (text != "") {
-      # A name with a dot would be ignored, and sudo refuses files that others may write.
-      environment.etc."sudoers.d/nixos" = {
-        inherit text;
-        mode = "0440";
-      };
-      # A mistake in any file locks everybody out of sudo.
-      system-manager.preActivationAssertions.sudoers.script = ''
-        if command -v visudo >/dev/null; then
-          visudo --check --quiet --file=${build.writeText "sudoers" text}
-        fi
-      '';
-    })
-  ];
+  config = lib.mkIf cfg.enable (
+    lib.mkMerge [
+      # The group exists in any case, so that what is in `users.groups` does not wait for who is in it.
+      { system-manager.foreignAccounts.groups.wheel = hasWheel; }
+      (lib.mkIf hasWheel {
+        security.sudo.extraRules = lib.mkOrder 600 [
+          {
+            groups = [ "wheel" ];
+            commands = [
+              {
+                command = "ALL";
+                options = lib.optional (!cfg.wheelNeedsPassword) "NOPASSWD" ++ [ "SETENV" ];
+              }
+            ];
+          }
+        ];
+      })
+      (lib.mkIf (text != "") {
+        # A name with a dot would be ignored, and sudo refuses files that others may write.
+        environment.etc."sudoers.d/nixos" = {
+          inherit text;
+          mode = "0440";
+        };
+        # A mistake in any file locks everybody out of sudo.
+        system-manager.preActivationAssertions.sudoers.script = ''
+          if command -v visudo >/dev/null; then
+            visudo --check --quiet --file=${build.writeText "sudoers" text}
+          fi
+        '';
+      })
+    ]
+  );
 }

@@ -1,40 +1,27 @@
 //! Users and groups of a host: reads what is there, has the decision made, and carries it out under the locks.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "looks into the environment for who runs it"
+)]
 
-use std::collections::BTreeMap;
+use crate::accounts::decide::AccountsReport;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
-use serde::{Deserialize, Serialize};
 
 use crate::accounts;
 use crate::accounts::database::AccountFile;
 use crate::accounts::decide::{
-    AccountChange, AccountsPlan, Drift, HomeStep, Inputs, Observed, find_drift, no_accounts,
-    plan_accounts,
+    AccountsPlan, Drift, Inputs, Observed, Refusal, find_drift, no_accounts, plan_accounts,
 };
 use crate::accounts::ids::{Getent, NoNss, Nss};
 use crate::accounts::observe::Linger;
-use crate::files::decide::Conflict;
 use crate::host::fs::Root;
+use crate::host::getent;
 use crate::host::process::Command;
+use crate::model::conflict::Conflict;
 use crate::model::manifest::Accounts;
 use crate::model::owners::Owners;
-
-/// What happens to accounts, as far as everyone may know it: the part of it that is in a plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct AccountsReport {
-    /// Accounts that come, change or go.
-    pub changes: Vec<AccountChange>,
-    /// Homes that are made or put right.
-    pub homes: Vec<HomeStep>,
-    /// Users whose lingering changes.
-    pub linger: BTreeMap<String, bool>,
-    /// What is odd, or not done as asked, and why.
-    pub warnings: Vec<String>,
-    /// Whether anything has to be done or remembered.
-    pub is_due: bool,
-}
 
 /// A decision about accounts, with what it says of owners.
 pub struct Decided {
@@ -44,7 +31,18 @@ pub struct Decided {
     pub conflicts: Vec<Conflict>,
     /// The ids as they will be.
     pub owners: Owners,
+    /// The passwd file as it is and as it will be; none where it was not looked at.
+    pub passwd: Option<(Vec<u8>, Vec<u8>)>,
     plan: AccountsPlan,
+}
+
+/// Reads the ids that a root's passwd and group files give to names.
+///
+/// # Errors
+/// When a file is there and can't be read.
+pub fn read_owners(root: &Root) -> Result<Owners> {
+    let read = |file: &str| root.read(Path::new(file)).map(Option::unwrap_or_default);
+    Ok(Owners::parse(&read("etc/passwd")?, &read("etc/group")?))
 }
 
 /// Decides what the accounts of a host become. Reads only.
@@ -67,14 +65,15 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
         return Ok(Decided {
             report,
             conflicts: Vec::new(),
-            owners: Owners::read(root)?,
+            owners: read_owners(root)?,
+            passwd: None,
             plan: AccountsPlan::default(),
         });
     }
     let observed = accounts::observe::observe_accounts(&path, desired, &record)
         .with_context(|| privilege_hint("reading the account databases"))?;
     let nss: Box<dyn Nss> = if root.is_live() {
-        Box::new(Getent(getent))
+        Box::new(Getent(getent::look_up))
     } else {
         Box::new(NoNss)
     };
@@ -97,32 +96,39 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
             report.is_due = !plan.is_empty();
             let content = |file| plan.content(file, &observed).unwrap_or_default();
             let owners = Owners::parse(content(AccountFile::Passwd), content(AccountFile::Group));
+            let before = observed.files.get(&AccountFile::Passwd);
+            let passwd = before.map(|b| (b.clone(), content(AccountFile::Passwd).to_vec()));
             Ok(Decided {
                 report,
                 conflicts: Vec::new(),
                 owners,
+                passwd,
                 plan,
             })
         }
         Err(refusals) => Ok(Decided {
             report,
-            conflicts: refusals
-                .into_iter()
-                .map(|r| Conflict {
-                    subject: r.subject,
-                    cause: r.reason,
-                    remedy: r
-                        .hint
-                        .unwrap_or_else(|| "change the configuration".to_owned()),
-                })
-                .collect(),
-            owners: Owners::read(root)?,
+            conflicts: refusals.into_iter().map(conflict).collect(),
+            owners: read_owners(root)?,
+            passwd: None,
             plan: AccountsPlan::default(),
         }),
     }
 }
 
-/// Carries out what was decided: under the locks, decides again, and goes on only if that comes to the same.
+/// Turns a refusal into a conflict of the plan.
+#[must_use]
+pub fn conflict(refusal: Refusal) -> Conflict {
+    let change = || "change the configuration".to_owned();
+    Conflict {
+        subject: refusal.subject,
+        cause: refusal.reason,
+        remedy: refusal.hint.unwrap_or_else(change),
+    }
+}
+
+/// Carries out what was decided: under the locks, decides again, and goes on only if that comes to the same. Returns what
+/// is odd, or not done as asked.
 ///
 /// # Errors
 /// When the accounts changed meanwhile, are locked by another program, or can't be written.
@@ -131,11 +137,14 @@ pub fn apply(
     desired: Option<&Accounts>,
     expected: bool,
     report: &AccountsReport,
-) -> Result<()> {
+) -> Result<Vec<String>> {
     let path = path_of(root);
     let lock = accounts::observe::lock_accounts(&path)?;
     let decided = decide(root, desired, expected)?;
-    if !decided.conflicts.is_empty() || decided.report.changes != report.changes {
+    let now = &decided.report;
+    let is_same =
+        now.changes == report.changes && now.homes == report.homes && now.linger == report.linger;
+    if !decided.conflicts.is_empty() || !is_same {
         bail!("the accounts have changed since the plan was made\nhint: run this again");
     }
     for change in &report.changes {
@@ -160,7 +169,7 @@ pub fn apply(
             }
         }
     }
-    Ok(())
+    Ok(decided.report.warnings)
 }
 
 /// Makes sure that no other program holds the account databases, before anything that depends on them is begun.
@@ -171,19 +180,41 @@ pub fn check_unlocked(root: &Root) -> Result<()> {
     accounts::observe::lock_accounts(&path_of(root)).map(drop)
 }
 
-/// Lists what somebody else changed in entries of this tool.
+/// What `status` says of accounts.
+#[derive(Debug, Clone, Default)]
+pub struct Overview {
+    /// How many users and groups are ours, or have fields that are.
+    pub managed: usize,
+    /// What somebody else changed in entries of this tool.
+    pub drift: Vec<Drift>,
+    /// What is not as the configuration says, and why.
+    pub warnings: Vec<String>,
+}
+
+/// Reads what became of the accounts that a configuration wants.
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_drift(root: &Root, expected: bool) -> Result<Vec<Drift>> {
+pub fn read_overview(root: &Root, wanted: Option<&Accounts>, expected: bool) -> Result<Overview> {
     let path = path_of(root);
     let (record, _) = accounts::observe::read_record(&path, expected)?;
-    if record.owns_nothing() {
-        return Ok(Vec::new());
-    }
-    let observed: Observed = accounts::observe::observe_accounts(&path, &no_accounts(), &record)
-        .with_context(|| privilege_hint("reading the account databases"))?;
-    Ok(find_drift(&record, &observed))
+    let drift = if record.owns_nothing() {
+        Vec::new()
+    } else {
+        let observed: Observed =
+            accounts::observe::observe_accounts(&path, &no_accounts(), &record)
+                .with_context(|| privilege_hint("reading the account databases"))?;
+        find_drift(&record, &observed)
+    };
+    let decided = decide(root, wanted, expected)?;
+    let mut warnings = decided.report.warnings;
+    let refused = decided.conflicts.iter();
+    warnings.extend(refused.map(|c| format!("{}: {}", c.subject, c.cause)));
+    Ok(Overview {
+        managed: record.count(),
+        drift,
+        warnings,
+    })
 }
 
 fn path_of(root: &Root) -> PathBuf {
@@ -195,21 +226,6 @@ fn privilege_hint(what: &str) -> String {
         what.to_owned()
     } else {
         format!("{what}\nhint: this must run as root, for example with sudo")
-    }
-}
-
-fn getent(database: &str, key: &str) -> Result<Option<String>, String> {
-    let output = Command::new("getent")
-        .args([database, key])
-        .output()
-        .map_err(|e| format!("{e:#}"))?;
-    match output.code {
-        Some(0) => Ok(Some(String::from_utf8_lossy(&output.stdout).into_owned())),
-        Some(2) => Ok(None),
-        code => Err(format!(
-            "`getent {database} {key}`: {}",
-            crate::host::process::show_code(code)
-        )),
     }
 }
 

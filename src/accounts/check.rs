@@ -5,7 +5,7 @@ use crate::accounts::password::days_of_date;
 use crate::model::manifest::{Accounts, User};
 use crate::model::names::AbsolutePath;
 
-/// The longest name that utmp(5), and so shadow-utils, can hold.
+/// The longest name that utmp(5), and so shadow-utils, can hold; a configuration's own end at 31, as on NixOS.
 const LONGEST_NAME: usize = 32;
 
 /// Gives every reason why the declared accounts can't be written.
@@ -120,16 +120,17 @@ fn check_name(name: &str) -> Option<String> {
         "is a folder's"
     } else if name.bytes().all(|b| b.is_ascii_digit()) {
         "would be taken for an id"
-    } else if first == Some(b'-') || !name.bytes().all(is_name_byte) {
-        "may only contain letters, digits and `_.-`, and must not begin with `-`"
+    } else if first == Some(b'-') || !is_plain(name.strip_suffix('$').unwrap_or(name)) {
+        "may only contain letters, digits and `_.-`, must not begin with `-`, and may end with a `$`"
     } else {
         return None;
     };
     Some(format!("the name {name:?} {why}"))
 }
 
-fn is_name_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"_.-".contains(&b)
+fn is_plain(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    !name.is_empty() && name.bytes().all(plain)
 }
 
 #[cfg(test)]
@@ -151,11 +152,23 @@ mod tests {
             "a/b",
             "+",
             "a,b",
+            "$",
+            "pc$01",
+            "pc01$$",
         ] {
             assert!(check_name(name).is_some(), "{name:?}");
         }
-        assert!(check_name(&"a".repeat(33)).is_some());
-        for name in ["a", "_apt", ".hidden", "systemd-network", "A.b", "9p"] {
+        assert!(check_name(&"a".repeat(33)).is_some_and(|why| why.contains("longer than 32")));
+        assert_eq!(check_name(&"a".repeat(32)), None);
+        for name in [
+            "a",
+            "_apt",
+            ".hidden",
+            "systemd-network",
+            "A.b",
+            "9p",
+            "pc01$",
+        ] {
             assert_eq!(check_name(name), None);
         }
     }

@@ -1,6 +1,7 @@
 //! Ids of users and groups: which are taken, and which one a name gets. Pure, but for the name service that it asks.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
 use std::ops::RangeInclusive;
 
 use crate::accounts::database::{Table, passwd};
@@ -21,6 +22,15 @@ impl IdKind {
         match self {
             Self::User => "uid",
             Self::Group => "gid",
+        }
+    }
+
+    /// Gives the word for who has it: `user` or `group`.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Group => "group",
         }
     }
 
@@ -120,12 +130,35 @@ pub enum Given {
     Fresh(u32),
 }
 
+/// Who has an id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// An entry of that database with this name.
+    Name(IdKind, String),
+    /// It is the primary group of this user, and no group's entry has it.
+    PrimaryOf(String),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(IdKind::User, name) => write!(f, "belongs to user `{name}` of this host"),
+            Self::Name(IdKind::Group, name) => write!(f, "belongs to group `{name}` of this host"),
+            Self::PrimaryOf(user) => write!(f, "is the primary group of user `{user}`"),
+        }
+    }
+}
+
 /// Gives ids to names.
 pub struct Ids<'a> {
     kind: IdKind,
     nss: &'a dyn Nss,
-    /// Ids in the files, with the first name that has each.
+    /// Ids in the file, with the first name that has each and stays.
     in_file: HashMap<u32, Vec<u8>>,
+    /// Names whose entries go in this run: their ids are free for those who come.
+    leavers: HashSet<String>,
+    /// Gids that lines of users have: the users, and the group that each is to have.
+    primary: HashMap<u32, Vec<(String, Option<&'a str>)>>,
     /// Ids that were ever given, that are declared as fixed, or that were given just now.
     spoken_for: HashSet<u32>,
     /// Ids that are declared as fixed.
@@ -145,9 +178,11 @@ impl<'a> Ids<'a> {
         table: &Table<'_>,
         ever: &'a BTreeMap<String, Vec<u32>>,
         fixed: impl Iterator<Item = u32>,
+        leavers: HashSet<String>,
     ) -> Self {
         let mut in_file = HashMap::new();
-        for (name, row) in table.entries() {
+        let goes = |name: &[u8]| std::str::from_utf8(name).is_ok_and(|n| leavers.contains(n));
+        for (name, row) in table.entries().filter(|(name, _)| !goes(name)) {
             // The id stands in the same field of passwd and group.
             if let Some(id) = table.number(row, passwd::UID) {
                 in_file.entry(id).or_insert_with(|| name.to_vec());
@@ -165,6 +200,8 @@ impl<'a> Ids<'a> {
             kind,
             nss,
             in_file,
+            leavers,
+            primary: HashMap::new(),
             spoken_for,
             fixed,
             had_by,
@@ -173,15 +210,28 @@ impl<'a> Ids<'a> {
         }
     }
 
-    /// Says who has an id now: in the file, or elsewhere.
+    /// Takes into account a gid that a user's line has, and the group that this user is to have.
+    pub fn note_primary(&mut self, gid: u32, user: String, wanted: Option<&'a str>) {
+        self.primary.entry(gid).or_default().push((user, wanted));
+    }
+
+    /// Says who else than `name` has an id now: in the files, or elsewhere.
     ///
     /// # Errors
     /// When the name service can't tell.
-    pub fn holder(&self, id: u32) -> Result<Option<String>, String> {
+    pub fn holder(&self, id: u32, name: &str) -> Result<Option<Holder>, String> {
+        let other = |holder: String| (holder != name).then_some(Holder::Name(self.kind, holder));
         if let Some(name) = self.in_file.get(&id) {
-            return Ok(Some(String::from_utf8_lossy(name).into_owned()));
+            return Ok(other(String::from_utf8_lossy(name).into_owned()));
         }
-        self.nss.name_of(self.kind, id)
+        // The name service still knows those who go.
+        let known = self.nss.name_of(self.kind, id)?;
+        if let Some(holder) = known.filter(|known| !self.leavers.contains(known)) {
+            return Ok(other(holder));
+        }
+        let users = self.primary.get(&id).into_iter().flatten();
+        let stays = users.clone().find(|(_, wanted)| *wanted != Some(name));
+        Ok(stays.map(|(user, _)| Holder::PrimaryOf(user.clone())))
     }
 
     /// Says which other name was given an id before.
@@ -201,14 +251,15 @@ impl<'a> Ids<'a> {
         search: &Search,
     ) -> Result<Given, String> {
         if let Some(id) = fixed
-            && self.holder(id)?.is_none_or(|holder| holder == name)
+            && self.holder(id, name)?.is_none()
         {
+            self.in_file.insert(id, name.as_bytes().to_vec());
             return Ok(Given::Fixed(id));
         }
         if let Some(id) = self.revivable(name, search)? {
             return Ok(Given::Revived(id));
         }
-        self.fresh(search).map(Given::Fresh)
+        self.fresh(name, search).map(Given::Fresh)
     }
 
     fn revivable(&self, name: &str, search: &Search) -> Result<Option<u32>, String> {
@@ -217,14 +268,14 @@ impl<'a> Ids<'a> {
             // NixOS revives group ids from anywhere, uids only where such a user belongs.
             let fits = self.kind == IdKind::Group || range.contains(&id);
             let free = id != 0 && !self.fixed.contains(&id);
-            if fits && free && self.former(id, name).is_none() && self.holder(id)?.is_none() {
+            if fits && free && self.former(id, name).is_none() && self.holder(id, name)?.is_none() {
                 return Ok(Some(id));
             }
         }
         Ok(None)
     }
 
-    fn fresh(&mut self, search: &Search) -> Result<u32, String> {
+    fn fresh(&mut self, name: &str, search: &Search) -> Result<u32, String> {
         let range = search.range().clone();
         let mut next = match (self.cursors.get(&range), search) {
             (Some(&at), _) => Some(at),
@@ -236,7 +287,7 @@ impl<'a> Ids<'a> {
                 Search::Down(_) => id.checked_sub(1),
                 Search::Up(_) => id.checked_add(1),
             };
-            if !self.spoken_for.contains(&id) && self.holder(id)?.is_none() {
+            if !self.spoken_for.contains(&id) && self.holder(id, name)?.is_none() {
                 self.spoken_for.insert(id);
                 self.cursors.insert(range, id);
                 return Ok(id);
@@ -277,7 +328,14 @@ mod tests {
             b"root:x:0:0:::\nd:x:999:1:::\nold:x:1000:1:::\n",
         );
         let ever = BTreeMap::from([("gone".to_owned(), vec![1001, 997])]);
-        let mut ids = Ids::new(IdKind::User, &Sssd, &table, &ever, [1002].into_iter());
+        let mut ids = Ids::new(
+            IdKind::User,
+            &Sssd,
+            &table,
+            &ever,
+            [1002].into_iter(),
+            HashSet::new(),
+        );
         let down = Search::Down(100..=999);
         let up = Search::Up(1000..=1004);
         assert_eq!(

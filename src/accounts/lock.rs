@@ -2,6 +2,7 @@
 //!
 //! lckpwdf(3) is what every tool that is built against glibc takes first. `useradd --prefix` takes it in `/` though, and
 //! locks the files themselves only by `NAME.lock`, a link to a file with the holder's pid: so those are taken too.
+#![expect(clippy::disallowed_methods, reason = "reads and makes locks")]
 
 use std::fs::File;
 use std::io::Write;
@@ -16,7 +17,7 @@ use nix::sys::signal::kill;
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, UnlinkatFlags, getpid, linkat, unlinkat};
 
-use crate::accounts::io::read_at;
+use crate::host::fs::at::read_at;
 
 /// How long shadow-utils and lckpwdf(3) wait.
 const PATIENCE: Duration = Duration::from_secs(15);

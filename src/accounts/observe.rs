@@ -2,27 +2,29 @@
 //!
 //! Everything is below a root folder, `/` or another one. A run holds [`AccountsLock`], writes its claims first, then
 //! each file by rename, and last the claims that hold from then on; stopped anywhere, the next run makes it whole.
+#![expect(clippy::disallowed_methods, reason = "reads the account databases")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::AtFlags;
+use nix::sys::stat::SFlag;
 use nix::unistd::linkat;
 use sha2::{Digest, Sha256};
 
 use crate::accounts::database::{AccountBytes, AccountFile, Bytes, Table, passwd};
 use crate::accounts::decide::{AccountsPlan, Home, Observed};
-use crate::accounts::io::{self as io, NewMode};
 use crate::accounts::lock::AccountsLock;
 use crate::accounts::login_defs::parse_login_defs;
 use crate::accounts::password::SALT_BYTES;
 use crate::accounts::record::AccountsRecord;
+use crate::host::fs::at::{self as io, NewMode};
 use crate::model::manifest::Accounts;
 
 /// Where the record lies, below the root.
@@ -365,7 +367,7 @@ fn open_etc(root: &Path) -> Result<OwnedFd> {
 
 fn is_link(etc: &OwnedFd, name: &str) -> Result<bool> {
     let stat = io::stat_at(etc, name)?;
-    Ok(stat.is_some_and(|s| io::kind(&s) == nix::sys::stat::SFlag::S_IFLNK))
+    Ok(stat.is_some_and(|s| io::kind(&s) == SFlag::S_IFLNK))
 }
 
 fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
@@ -395,15 +397,15 @@ fn shells_in_play(desired: &Accounts, record: &AccountsRecord) -> BTreeSet<Strin
 
 /// Says whether a program exists; store paths are also looked for in the store of the running system.
 fn is_program(root: &Path, path: &str) -> bool {
-    let below = root.join(path.trim_start_matches('/'));
-    let mut places = vec![below];
-    if path.starts_with("/nix/store/") {
-        places.push(PathBuf::from(path));
-    }
-    places.iter().any(|place| {
-        // What can't be looked at can't be run either.
-        std::fs::metadata(place).is_ok_and(|m| m.is_file() && m.mode() & 0o111 != 0)
-    })
+    let is_program = |m: &std::fs::Metadata| m.is_file() && m.mode() & 0o111 != 0;
+    // What can't be looked at can't be run either.
+    let below = io::open_root(root)
+        .and_then(|root| io::stat_in_root(&root, Path::new(path)))
+        .is_ok_and(|found| {
+            found.is_some_and(|s| io::kind(&s) == SFlag::S_IFREG && s.st_mode & 0o111 != 0)
+        });
+    let in_store = || std::fs::metadata(path).is_ok_and(|m| is_program(&m));
+    below || path.starts_with("/nix/store/") && in_store()
 }
 
 fn observe_homes(
@@ -438,7 +440,7 @@ fn observe_homes(
             None => Home::Missing,
             Some((parent, last)) => match io::stat_at(&parent, &last)? {
                 None => Home::Missing,
-                Some(s) if io::kind(&s) == nix::sys::stat::SFlag::S_IFDIR => Home::Folder {
+                Some(s) if io::kind(&s) == SFlag::S_IFDIR => Home::Folder {
                     uid: s.st_uid,
                     gid: s.st_gid,
                     mode: s.st_mode & 0o7777,
@@ -459,9 +461,16 @@ fn read_password_files(
         .users
         .values()
         .filter_map(|u| u.hashed_password_file.as_ref());
-    let read = |path: &str| match std::fs::read_to_string(root.join(path.trim_start_matches('/'))) {
-        Ok(text) => Ok(text.lines().next().unwrap_or_default().to_owned()),
-        Err(error) => Err(error.to_string()),
+    let read = |path: &str| -> Result<String, String> {
+        let bytes = io::open_root(root)
+            .and_then(|root| io::read_in_root(&root, Path::new(path)))
+            .map_err(|error| format!("{error:#}"))?
+            .ok_or_else(|| "it does not exist".to_owned())?;
+        // Only the first line counts, and what is no text there is no hash.
+        let line = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
+        Ok(String::from_utf8_lossy(line)
+            .trim_end_matches('\r')
+            .to_owned())
     };
     paths
         .map(|path| (path.as_str().to_owned(), read(path.as_str())))

@@ -29,6 +29,10 @@ pub struct AccountsRecord {
     pub claims: Claims,
     /// Homes that this tool made, by user.
     pub homes: BTreeMap<String, String>,
+    /// Users that were made locked, since the file with their password could not be used.
+    // Left out when empty, so that a record from before there was such a list keeps its checksum.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub without_password: BTreeSet<String>,
     /// The claims before the run that wrote this, for as long as that run is not over.
     pub unfinished: Option<Claims>,
 }
@@ -139,6 +143,19 @@ impl AccountsRecord {
     #[must_use]
     pub fn owns_nothing(&self) -> bool {
         self.claims.is_empty() && self.unfinished.is_none()
+    }
+
+    /// Counts the users and groups of which there is anything to be put back.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        use AccountFile::{Group, Gshadow, Passwd, Shadow};
+        let names = |files: [AccountFile; 2]| {
+            let rows = files
+                .into_iter()
+                .filter_map(|file| self.claims.rows.get(&file));
+            rows.flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().len()
+        };
+        names([Passwd, Shadow]) + names([Group, Gshadow])
     }
 
     /// Gives the record that holds once the run that wrote this one is over. Pure.

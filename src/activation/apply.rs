@@ -2,39 +2,36 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::accounts;
 use crate::activation::journal::{self, Journal, Record};
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
-use crate::activation::state::{self, State};
-use crate::blocks;
-use crate::files;
+use crate::activation::state::State;
 use crate::files::decide::FileChange;
-use crate::host::fs::{NewFile, Node, Root};
+use crate::host::clock::now;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::model::job::Verb;
 use crate::model::manifest::Accounts;
 use crate::model::names::TargetPath;
-use crate::scripts;
-use crate::scripts::apply::FailedScript;
-use crate::scripts::decide::{Action, ScriptAction};
+use crate::model::node::Node;
+use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
-use crate::tmpfiles;
-use crate::units;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
-use crate::units::decide::{Seeds, Verb};
+use crate::units::decide::Seeds;
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
+use crate::{accounts, blocks, files, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
-const CURRENT: &str = "var/lib/system-manager/current";
+pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
 const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.
@@ -95,11 +92,12 @@ pub fn apply(
         plan: activation.plan.units.clone(),
         new_units: activation.new_units,
         before: activation.before,
-        managed: MANAGED,
+        managed: units::observe::MANAGED,
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
         reloaded: 0,
     });
+    let warnings = activation.plan.accounts.warnings.clone();
     let mut run = Run {
         a: activation,
         begun: now(),
@@ -107,6 +105,8 @@ pub fn apply(
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
+        // What is decided again, when they are changed, may warn of something else.
+        warnings,
         tmpfiles: None,
         failed_scripts: Vec::new(),
     };
@@ -116,15 +116,17 @@ pub fn apply(
             error,
         })?;
     }
-    let labels = selinux::read_labels(run.a.root, run.a.plan);
-    run.a.root.set_labels(labels.map_err(|error| Stopped {
-        begun: false,
-        error,
-    })?);
+    if run.a.root.is_live() {
+        let labels = selinux::read_labels(&run.a.plan.made()).map_err(|error| Stopped {
+            begun: false,
+            error,
+        })?;
+        run.a.root.set_labels(labels);
+    }
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
-        if step.lets_others_run() {
-            // They may have replaced the folder that was looked at last.
+        if step.is_of_others() {
+            // They may have replaced the folder that was opened last.
             run.a.root.forget_last();
         }
         if let Err(error) = done {
@@ -144,6 +146,7 @@ struct Run<'a> {
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
+    warnings: Vec<String>,
     tmpfiles: Option<String>,
     failed_scripts: Vec<FailedScript>,
 }
@@ -156,7 +159,7 @@ impl Run<'_> {
     ) -> Result<()> {
         let root = self.a.root;
         match step {
-            Step::RemoveLeftover(target) => root.remove_leftover(&in_etc(target)),
+            Step::RemoveLeftover(target) => root.remove_leftover(&target.in_etc()),
             Step::Keep(change) => {
                 check_unchanged(root, change)?;
                 match &change.keep {
@@ -170,7 +173,7 @@ impl Run<'_> {
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
                 tracing::info!("removing /etc/{}", change.target);
-                root.remove_file(&in_etc(&change.target))
+                root.remove_file(&change.target.in_etc())
             }
             Step::RemoveFolder(folder) => self.remove_folder(folder),
             Step::Restore(change) => {
@@ -184,11 +187,12 @@ impl Run<'_> {
             Step::Accounts => {
                 root.sync()?;
                 let expected = self.a.accounts_expected;
-                accounts::apply::apply(root, self.a.accounts, expected, &self.a.plan.accounts)?;
+                let planned = &self.a.plan.accounts;
+                self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
                 self.a.state.accounts = true;
                 Ok(())
             }
-            Step::MakeFolder(folder) => root.make_folder(&in_etc(folder), 0o755),
+            Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::decide::apply(root, change),
             Step::Script(script) => self.run_script(script),
@@ -209,16 +213,25 @@ impl Run<'_> {
 
     fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
-        files::record::claim(&mut self.a.state, &plan.files, now());
-        blocks::decide::claim(&mut self.a.state, &plan.blocks, now());
+        files::record::claim(
+            &mut self.a.state.files,
+            &mut self.a.state.backups,
+            &plan.files,
+            now(),
+        );
+        blocks::decide::claim(
+            &mut self.a.state.blocks,
+            &mut self.a.state.backups,
+            &plan.blocks,
+            now(),
+        );
         tmpfiles::decide::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.scripts.clone_from(&plan.scripts.record);
-        self.a.state.pending = crate::units::decide::Seeds::default();
+        self.a.state.units.pending = Seeds::default();
         let ran = plan.units.ran.iter().flatten().cloned();
-        self.a.state.ran_beneath.extend(ran);
+        self.a.state.units.ran_beneath.extend(ran);
         root.make_folders(Path::new("etc"))?;
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+        store::make_folder(root)?;
         let purpose = match &plan.goal {
             Goal::Activate(toplevel) => format!("activating {toplevel}"),
             Goal::Deactivate => "deactivating".to_owned(),
@@ -265,7 +278,7 @@ impl Run<'_> {
     }
 
     fn remove_folder(&self, folder: &TargetPath) -> Result<()> {
-        if !self.a.root.remove_folder(&in_etc(folder))? {
+        if !self.a.root.remove_folder(&folder.in_etc())? {
             bail!(
                 "/etc/{folder} is not empty any more\nhint: run this again; what came into it meanwhile will be respected"
             );
@@ -276,7 +289,7 @@ impl Run<'_> {
     fn write(&self, change: &FileChange) -> Result<()> {
         check_unchanged(self.a.root, change)?;
         tracing::info!("writing /etc/{}", change.target);
-        let path = in_etc(&change.target);
+        let path = change.target.in_etc();
         match (&change.after, &change.source) {
             (Node::Link { to }, _) => self.a.root.write_link(&path, to),
             (
@@ -287,21 +300,18 @@ impl Run<'_> {
                     gid,
                 },
                 Some(source),
-            ) => {
-                let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
-                if crate::host::fs::sha256_of(content.as_slice())? != *sha256 {
-                    bail!("{source} has changed since the plan was made");
-                }
-                self.a.root.write_file(
-                    &path,
-                    &NewFile {
-                        content: &content,
-                        mode: *mode,
-                        uid: *uid,
-                        gid: *gid,
+            ) => self.a.root.write_file(
+                &path,
+                &NewFile {
+                    content: Content::Source {
+                        path: source,
+                        sha256,
                     },
-                )
-            }
+                    mode: *mode,
+                    uid: *uid,
+                    gid: *gid,
+                },
+            ),
             _ => bail!("/etc/{} has nothing to be written", change.target),
         }
     }
@@ -402,31 +412,28 @@ impl Run<'_> {
     fn commit(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
         root.sync()?;
-        files::record::commit(&mut self.a.state, &plan.files);
-        blocks::decide::commit(&mut self.a.state, &plan.blocks);
+        files::record::commit(&mut self.a.state.files, &plan.files);
+        blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
         if plan.tmpfiles.considered {
             self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
         }
         self.a.state.active.clone_from(&plan.becomes);
         if let Some(ran) = &plan.units.ran {
-            self.a.state.ran_beneath.clone_from(ran);
+            self.a.state.units.ran_beneath.clone_from(ran);
         }
-        self.a.state.pending = self.pending();
-        self.a.state.pending_user_units =
+        self.a.state.units.pending = self.pending();
+        self.a.state.units.pending_users =
             self.users_left().then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
             root.remove_file(Path::new(CURRENT))?;
             root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
         }
         self.a.state.write(root)?;
-        for change in plan.files.changes() {
-            // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-            if let (Some(id), false) = (
-                &change.backup,
-                self.a.state.uses_backup(change.backup.as_ref()),
-            ) {
-                backups::discard(root, id)?;
-            }
+        // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
+        let used = self.a.state.used_backups();
+        let backups = plan.files.changes().filter_map(|c| c.backup.as_ref());
+        for id in backups.filter(|id| !used.contains(id)) {
+            backups::discard(root, id)?;
         }
         root.sync()?;
         match self.journal.take() {
@@ -450,7 +457,7 @@ impl Run<'_> {
             return;
         }
         let start = || -> Result<()> {
-            let program = std::fs::read_link("/proc/self/exe").context("reading /proc/self/exe")?;
+            let program = std::env::current_exe().context("finding this program")?;
             let mut command = vec![program.to_string_lossy().into_owned(), FINISH.to_owned()];
             if let Goal::Activate(toplevel) = &self.a.plan.goal {
                 command.push(toplevel.to_string());
@@ -508,6 +515,7 @@ impl Run<'_> {
             failed_scripts: self.failed_scripts,
             users: self.users,
             problems: self.problems,
+            warnings: self.warnings,
             tmpfiles: self.tmpfiles,
         }
     }
@@ -519,16 +527,9 @@ pub const FINISH: &str = "finish-switch";
 /// The unit in which that runs.
 const FINISHER: &str = "system-manager-finish.service";
 
-/// Where the units of the system that are ours lie.
-pub const MANAGED: &str = "/etc/systemd/system";
-
-fn in_etc(target: &TargetPath) -> std::path::PathBuf {
-    Path::new("etc").join(target)
-}
-
 /// Own twice: what is replaced or removed must still be what the plan was made from.
 fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {
-    let now = root.node(&in_etc(&change.target))?;
+    let now = root.node(&change.target.in_etc())?;
     let expected = match &change.before {
         // What stood there or in the way is gone by now.
         Node::Folder | Node::Blocked { .. } => &Node::Absent,
@@ -540,7 +541,7 @@ fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {
             change.target
         );
     }
-    root.remove_leftover(&in_etc(&change.target))
+    root.remove_leftover(&change.target.in_etc())
 }
 
 fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
@@ -549,12 +550,4 @@ fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
         return Ok(());
     }
     root.write_link(path, to)
-}
-
-/// The time in seconds since 1970.
-pub(crate) fn now() -> u64 {
-    // A clock before 1970 only spoils a time stamp.
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |d| d.as_secs())
 }

@@ -1,4 +1,5 @@
 //! How the units of a configuration meet those that the host has.
+#![expect(clippy::disallowed_methods, reason = "reads unit files")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -6,13 +7,14 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::activation::plan::Plan;
-use crate::activation::state::State;
-use crate::files;
-use crate::files::decide::{Conflict, FileChange, Verb};
+use crate::files::decide::{FileChange, Verb};
+use crate::files::record::FilesRecord;
 use crate::files::wanted::{Desired, IsAddition};
 use crate::host::fs::Root;
+use crate::model::conflict::Conflict;
 use crate::model::manifest::{Manifest, Unit};
 use crate::model::names::{AbsolutePath, TargetPath, UnitName};
+use crate::model::text_diff;
 use crate::units::beneath::{Listing, Scope, is_in_store};
 use crate::units::file::UnitFile;
 use crate::units::layers::{is_addition, lacks};
@@ -25,13 +27,13 @@ use crate::units::set::UnitSet;
 pub(crate) fn read<'a>(
     root: &Root,
     scope: Scope,
-    state: &State,
+    record: &FilesRecord,
     names: impl Iterator<Item = &'a String>,
 ) -> Result<UnitSet> {
     let base = root.show(Path::new(""));
     let is_ours = |name: &str| {
         let target = name.parse::<TargetPath>();
-        target.is_ok_and(|target| state.files.contains_key(&target))
+        target.is_ok_and(|target| record.entries.contains_key(&target))
             || is_in_store(&base.join("etc").join(name))
     };
     let listing = Listing::read(&base, scope, &is_ours)?;
@@ -124,7 +126,7 @@ pub(crate) fn add_differences(plan: &mut Plan, new: &UnitSet, beneath: &UnitSet)
             main.text().map(<[u8]>::to_vec)
         };
         if let (Some(before), Some(after)) = (text(beneath), text(new)) {
-            diffs.insert(change.target.clone(), files::diff::render(&before, &after));
+            diffs.insert(change.target.clone(), text_diff::render(&before, &after));
         }
     }
     plan.diffs.extend(diffs);

@@ -3,6 +3,7 @@
 pub mod apply;
 pub(crate) mod beneath;
 pub mod journal;
+mod lost_shells;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;
@@ -10,4 +11,6 @@ pub mod plan;
 pub mod prepare;
 pub mod report;
 pub mod state;
+mod state_v1;
 pub mod status;
+pub mod why;

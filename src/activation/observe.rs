@@ -1,19 +1,22 @@
 //! What is there: everything that the plan is decided from, read once and never changed here.
+#![expect(clippy::disallowed_methods, reason = "reads the host")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
 use crate::activation::journal::{self, Interrupted};
+use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::files;
-use crate::files::decide::{Conflict, Seen, Wanted};
+use crate::files::decide::{Seen, Wanted, node};
 use crate::files::wanted::{Desired, Want};
-use crate::host::fs::{Node, Root, sha256_of};
+use crate::host::fs::{Root, open_source};
+use crate::model::conflict::Conflict;
 use crate::model::manifest::{EtcMode, HostRequirement, Manifest};
 use crate::model::names::TargetPath;
+use crate::model::node::{Node, sha256_of};
 use crate::model::owners::Owners;
 use crate::store::backups;
 
@@ -35,44 +38,52 @@ pub struct Observed {
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
 pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
-    let state = State::read(root)?;
+    let mut state = State::read(root)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
         .keys()
-        .chain(state.files.keys())
-        .chain(state.folders.keys())
+        .chain(state.files.entries.keys())
+        .chain(state.files.folders.keys())
         .collect();
     for target in targets {
         for parent in target.parents() {
             if !seen.nodes.contains_key(&parent) {
                 seen.nodes
-                    .insert(parent.clone(), root.node(&in_etc(&parent))?);
+                    .insert(parent.clone(), root.node(&parent.in_etc())?);
             }
         }
         if !seen.nodes.contains_key(target) {
             seen.nodes
-                .insert(target.clone(), root.node(&in_etc(target))?);
+                .insert(target.clone(), root.node(&target.in_etc())?);
         }
     }
-    for folder in state.folders.keys() {
+    let needed: BTreeSet<TargetPath> = desired.keys().flat_map(TargetPath::parents).collect();
+    for folder in state.files.folders.keys().filter(|f| !needed.contains(*f)) {
         seen.listings
-            .insert(folder.clone(), root.list(&in_etc(folder))?);
+            .insert(folder.clone(), root.list(&folder.in_etc())?);
     }
-    let ids = state.files.values().filter_map(|f| f.backup.as_ref());
-    for id in ids.chain(state.folders.values().filter_map(|f| f.backup.as_ref())) {
+    let ids = state
+        .files
+        .entries
+        .values()
+        .filter_map(|f| f.backup.as_ref());
+    for id in ids.chain(
+        state
+            .files
+            .folders
+            .values()
+            .filter_map(|f| f.backup.as_ref()),
+    ) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
-    let begun = state.files.iter().filter(|(_, f)| f.becoming.is_some());
-    let carrying = state.folders.iter().filter(|(_, f)| f.backup.is_some());
-    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
-    let files = begun.map(|(t, _)| t).chain(carrying.map(|(t, _)| t));
-    for target in files.chain(blocks.map(|(t, _)| t)) {
-        if let Some(name) = root.find_leftover(&in_etc(target))? {
-            seen.leftovers.insert(target.clone(), name);
-        }
+    seen.leftovers = find_leftovers(root, &state, &seen)?;
+    let settled = files::record::settle(&state.files, &seen);
+    if settled != state.files {
+        state.files = settled;
+        // It is not what was read any more.
+        state.checksum.clear();
     }
-    let mut state = files::record::settle(&state, &seen);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -86,8 +97,31 @@ pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     })
 }
 
-fn in_etc(target: &TargetPath) -> std::path::PathBuf {
-    Path::new("etc").join(target)
+/// Finds what an interrupted activation has left beside what it was making.
+fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<TargetPath, String>> {
+    let begun = state
+        .files
+        .entries
+        .iter()
+        .filter(|(_, f)| f.becoming.is_some());
+    let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
+    let folders = state
+        .files
+        .folders
+        .iter()
+        .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
+    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let targets = begun
+        .map(|(t, _)| t)
+        .chain(folders.map(|(t, _)| t))
+        .chain(blocks.map(|(t, _)| t));
+    let mut leftovers = BTreeMap::new();
+    for target in targets {
+        if let Some(name) = root.find_leftover(&target.in_etc())? {
+            leftovers.insert(target.clone(), name);
+        }
+    }
+    Ok(leftovers)
 }
 
 /// The remedy for what is missing in the store.
@@ -134,6 +168,7 @@ fn resolve_one(
     let in_store = source.starts_with("/nix/store");
     let known = state
         .files
+        .entries
         .get(target)
         .filter(|f| in_store && f.source == want.source)
         .map(|f| &f.is);
@@ -164,14 +199,16 @@ fn resolve_one(
     };
     let sha256 = match known {
         Some(Node::File { sha256, .. }) => sha256.clone(),
-        _ => File::open(source).and_then(sha256_of).with_context(|| {
-            let hint = if in_store {
-                INCOMPLETE
-            } else {
-                "the source of an entry must be there when it is activated"
-            };
-            format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
-        })?,
+        _ => open_source(&want.source)
+            .and_then(|file| Ok(sha256_of(file)?))
+            .with_context(|| {
+                let hint = if in_store {
+                    INCOMPLETE
+                } else {
+                    "the source of an entry must be there when it is activated"
+                };
+                format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
+            })?,
     };
     Ok(Ok(Node::File {
         sha256,
@@ -188,9 +225,9 @@ pub fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<C
         .host_requirements
         .iter()
         .filter(|r| {
-            let path = root.show(Path::new(r.path.as_str().trim_start_matches('/')));
-            // A link counts below another root, where its absolute target can't be followed.
-            !path.exists() && (root.is_live() || path.symlink_metadata().is_err())
+            // What can't be looked at can't be run either.
+            let found = root.stat_in_root(Path::new(r.path.as_str()));
+            !found.is_ok_and(|found| found.is_some())
         })
         .map(|r| Conflict {
             subject: r.path.to_string(),
@@ -215,8 +252,9 @@ fn install_command(requirement: &HostRequirement, family: &str) -> String {
 fn read_family(root: &Root) -> String {
     let text = ["etc/os-release", "usr/lib/os-release"]
         .iter()
-        .find_map(|p| std::fs::read_to_string(root.show(Path::new(p))).ok())
+        .find_map(|p| root.read_in_root(Path::new(p)).ok().flatten())
         .unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     let value = |key: &str| {
         text.lines()
             .find_map(|l| l.strip_prefix(key))
@@ -228,6 +266,32 @@ fn read_family(root: &Root) -> String {
         .into_iter()
         .find(|f| like.split_whitespace().any(|w| w == *f))
         .map_or_else(|| value("ID="), str::to_owned)
+}
+
+/// Gives the bytes and files that are written at most, for the check of the free space.
+///
+/// # Errors
+/// When a source, or a file that is to be kept, can't be read.
+pub fn room(root: &Root, plan: &Plan) -> Result<(u64, u64)> {
+    let (mut bytes, mut files) = (0, 0);
+    for change in plan.files.changes() {
+        files += 1 + u64::from(change.keep.is_some());
+        if change.keep.is_some() {
+            bytes += root.size(&change.target.in_etc())?;
+        }
+        if let (Node::File { .. }, Some(source)) = (&change.after, &change.source) {
+            bytes += std::fs::metadata(source)?.len();
+        }
+    }
+    for change in &plan.blocks {
+        files += 1 + u64::from(change.keep.is_some());
+        let path = change.target.in_etc();
+        if change.before != Node::Absent {
+            bytes += 2 * root.size(&path)?;
+        }
+        bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);
+    }
+    Ok((bytes, files + plan.files.make_folders.len() as u64))
 }
 
 /// Finds what makes every change impossible: a read-only file system, or no room for what is to be written.

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::activation::plan::{Goal, Plan, Summary};
-use crate::files::decide::Conflict;
-use crate::scripts::apply::FailedScript;
-use crate::units::decide::{Seeds, UnitAction, UnitNote, Verb};
+use crate::model::conflict::Conflict;
+use crate::model::job::Verb;
+use crate::scripts::decide::FailedScript;
+use crate::units::decide::{Seeds, UnitAction, UnitNote};
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::users::UserOutcome;
 
@@ -42,6 +43,8 @@ pub struct Outcome {
     pub users: BTreeMap<String, UserOutcome>,
     /// Other things that went wrong.
     pub problems: Vec<String>,
+    /// What is odd about accounts, or not as the configuration says, and why; no failure of the run.
+    pub warnings: Vec<String>,
     /// What tmpfiles rules could not do.
     pub tmpfiles: Option<String>,
     /// What the next run does first.
@@ -67,6 +70,7 @@ impl Outcome {
             logs: BTreeMap::new(),
             users: BTreeMap::new(),
             problems: Vec::new(),
+            warnings: plan.accounts.warnings.clone(),
             tmpfiles: None,
             pending: Seeds::default(),
             after: Vec::new(),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::Goal;
-use crate::activation::report::{Color, Style, line};
+use crate::activation::report::{no_changes, render_warnings};
+use crate::model::style::{Color, Style, line};
 
 /// Renders what an activation came to. Pure.
 #[must_use]
@@ -73,23 +74,30 @@ pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
         left.into_iter().flatten().filter(|u| !later.contains(u)),
     );
     if outcome.is_untouched {
-        line(
-            &mut out,
-            "No changes: the host is as the configuration says.",
-        );
+        line(&mut out, no_changes(&outcome.warnings));
+        render_warnings(&mut out, &outcome.warnings, style);
         return out;
     }
+    render_warnings(&mut out, &outcome.warnings, style);
+    line(&mut out, &style.paint(Color::Bold, &summary_line(outcome)));
+    out
+}
+
+fn summary_line(outcome: &Outcome) -> String {
     let s = &outcome.summary;
     let done = match outcome.goal {
         Goal::Activate(_) => "Activated",
         Goal::Deactivate => "Deactivated",
     };
-    let text = format!(
-        "{done}: {} added, {} changed, {} removed.",
+    let accounts = match s.accounts {
+        0 => String::new(),
+        1 => ", 1 account changed".to_owned(),
+        n => format!(", {n} accounts changed"),
+    };
+    format!(
+        "{done}: {} added, {} changed, {} removed{accounts}.",
         s.add, s.change, s.remove
-    );
-    line(&mut out, &style.paint(Color::Bold, &text));
-    out
+    )
 }
 
 fn list<'a>(out: &mut String, label: &str, units: impl IntoIterator<Item = &'a String>) {

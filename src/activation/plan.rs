@@ -1,18 +1,19 @@
 //! The decision: everything that an activation will do, as data. Printing it is the dry run; applying it is the switch.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
-use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::accounts::apply::AccountsReport;
+use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
 use crate::blocks::decide::{BlockChange, BlockVerb};
-use crate::files::decide::{Conflict, FileChange, FilesPlan, Verb};
-use crate::host::fs::Root;
+use crate::files::decide::{FileChange, FilesPlan, Verb};
+use crate::host::selinux::Paths;
+use crate::model::conflict::Conflict;
+use crate::model::job::Verb as Job;
 use crate::model::manifest::{NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
+use crate::model::node::Node;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
@@ -151,19 +152,29 @@ pub enum Step<'a> {
 }
 
 impl Step<'_> {
-    /// Whether programs of others run meanwhile.
+    /// Whether other programs than this one act in it.
     #[must_use]
-    pub fn lets_others_run(&self) -> bool {
-        matches!(
-            self,
-            Step::StopUnits
-                | Step::Accounts
-                | Step::Script(_)
-                | Step::DaemonReload
-                | Step::Tmpfiles
-                | Step::UserManagers
-                | Step::StartUnits
-        )
+    pub fn is_of_others(&self) -> bool {
+        match self {
+            Self::StopUnits
+            | Self::Accounts
+            | Self::Script(_)
+            | Self::DaemonReload
+            | Self::Tmpfiles
+            | Self::UserManagers
+            | Self::StartUnits => true,
+            Self::RemoveLeftover(_)
+            | Self::Keep(_)
+            | Self::KeepBlock(_)
+            | Self::Claim
+            | Self::Remove(_)
+            | Self::RemoveFolder(_)
+            | Self::Restore(_)
+            | Self::MakeFolder(_)
+            | Self::Write(_)
+            | Self::Block(_)
+            | Self::Commit => false,
+        }
     }
 }
 
@@ -218,7 +229,7 @@ impl Plan {
         if !self.user_managers.is_empty() {
             steps.push(Step::UserManagers);
         }
-        let starts = |a: &UnitAction| a.verb != crate::units::decide::Verb::Stop;
+        let starts = |a: &UnitAction| a.verb != Job::Stop;
         // What scripts ask for is known only then; an interrupted run may have left that.
         let may_be_asked = !self.scripts.run.is_empty() || self.resumes.is_some();
         if may_be_asked || self.units.actions().any(starts) {
@@ -248,12 +259,30 @@ impl Plan {
         }
     }
 
+    /// Lists what it makes, for the labels of a security policy.
+    #[must_use]
+    pub fn made(&self) -> Paths {
+        let mut paths = Paths::default();
+        for change in self.files.changes() {
+            match &change.after {
+                Node::File { .. } => paths.files.push(change.target.in_etc()),
+                Node::Link { .. } => paths.links.push(change.target.in_etc()),
+                _ => {}
+            }
+        }
+        let blocks = self.blocks.iter().map(|block| block.target.in_etc());
+        paths.files.extend(blocks);
+        let folders = self.files.make_folders.iter().map(TargetPath::in_etc);
+        paths.folders.extend(folders);
+        paths
+    }
+
     /// Counts what it does.
     #[must_use]
     pub fn summary(&self) -> Summary {
         let mut summary = Summary {
             conflicts: self.conflicts.len(),
-            accounts: self.accounts.changes.len(),
+            accounts: self.accounts.count(),
             scripts: self.scripts.run.len(),
             ..Summary::default()
         };
@@ -274,34 +303,6 @@ impl Plan {
         summary.restart = self.units.restart.len() + stopped.intersection(&started).count();
         summary.reload = self.units.reload.len();
         summary
-    }
-
-    /// Gives the bytes and files that are written at most, for the check of the free space.
-    ///
-    /// # Errors
-    /// When a source, or a file that is to be kept, can't be read.
-    pub fn room(&self, root: &Root) -> Result<(u64, u64)> {
-        let (mut bytes, mut files) = (0, 0);
-        for change in self.files.changes() {
-            files += 1 + u64::from(change.keep.is_some());
-            if change.keep.is_some() {
-                bytes += root.size(&Path::new("etc").join(&change.target))?;
-            }
-            if let (crate::host::fs::Node::File { .. }, Some(source)) =
-                (&change.after, &change.source)
-            {
-                bytes += std::fs::metadata(source)?.len();
-            }
-        }
-        for change in &self.blocks {
-            files += 1 + u64::from(change.keep.is_some());
-            let path = Path::new("etc").join(&change.target);
-            if change.before != crate::host::fs::Node::Absent {
-                bytes += 2 * root.size(&path)?;
-            }
-            bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);
-        }
-        Ok((bytes, files + self.files.make_folders.len() as u64))
     }
 }
 

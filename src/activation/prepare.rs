@@ -1,35 +1,36 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
+use crate::files::decide::FilesPlan;
+use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
 
-use crate::accounts;
+use crate::accounts::apply::Decided;
+use crate::activation::beneath;
 use crate::activation::journal::Interrupted;
+use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, PackagesChange, Plan};
 use crate::activation::state::{Active, State};
-use crate::activation::{apply, beneath};
-use crate::blocks;
-use crate::files;
-use crate::files::decide::Conflict;
+use crate::files::record::FilesRecord;
 use crate::files::wanted::{Desired, read_desired};
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
+use crate::model::conflict::Conflict;
 use crate::model::manifest::{Accounts, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
+use crate::model::node::Node;
 use crate::model::owners::Owners;
-use crate::scripts;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
-use crate::tmpfiles;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
-use crate::units;
 use crate::units::beneath::Scope;
 use crate::units::decide::{Seeds, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
+use crate::{accounts, blocks, files, scripts, tmpfiles, units};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -73,7 +74,7 @@ pub struct How {
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let manifest = match &goal {
-        Goal::Activate(toplevel) => Some(Manifest::read(Path::new(toplevel.as_str()))?),
+        Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
     let desired = match &manifest {
@@ -82,11 +83,16 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     };
     let observed = observe::read_host(root, &desired)?;
     let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
-    let accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
+    let mut accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
     let (wanted, mut conflicts) =
         observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
-    let mut files = files::decide::plan_files(&wanted, &observed.state, &observed.seen);
-    conflicts.extend(accounts.conflicts);
+    let mut files = files::decide::plan_files(
+        &wanted,
+        &observed.state.files,
+        observed.state.backups.next,
+        &observed.seen,
+    );
+    conflicts.extend(std::mem::take(&mut accounts.conflicts));
     conflicts.append(&mut files.conflicts);
     let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
     conflicts.extend(more);
@@ -97,26 +103,27 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         conflicts.extend(strictly.into_iter().flatten());
     }
     let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
-    let wanted_blocks = manifest.as_ref().map(|m| m.blocks.clone());
+    let wanted_blocks = manifest
+        .as_ref()
+        .map(|m| m.blocks.clone())
+        .unwrap_or_default();
     let (blocks, more) = blocks::decide::plan_blocks(
         root,
-        &wanted_blocks.unwrap_or_default(),
-        &observed.state,
+        &wanted_blocks,
+        &observed.state.blocks,
+        &observed.state.files.folders,
         &files,
-        observed.state.next_backup + kept,
+        observed.state.backups.next + kept,
     )?;
     conflicts.extend(more);
-    let occasion = if how.all_scripts {
-        Occasion::Asked
-    } else if !files.is_empty() || !blocks.is_empty() || accounts.report.is_due {
-        Occasion::Changes
-    } else {
-        Occasion::Nothing
+    let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+    let occasion = match (how.all_scripts, changes) {
+        (true, _) => Occasion::Asked,
+        (false, true) => Occasion::Changes,
+        (false, false) => Occasion::Nothing,
     };
     let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
-    if root.is_live() {
-        conflicts.extend(missing_scripts(&scripts));
-    }
+    conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
     let from = observed.state.active.clone();
     let becomes = active_after(&goal, manifest.as_ref());
     let mut plan = Plan {
@@ -135,7 +142,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         tmpfiles,
         files,
         blocks,
-        accounts: accounts.report,
+        accounts: std::mem::take(&mut accounts.report),
         user_managers: Vec::new(),
         units: UnitPlan::default(),
         packages: packages_change(from.as_ref(), becomes.as_ref()),
@@ -145,11 +152,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
             .map(|m| m.no_effect.clone())
             .unwrap_or_default(),
     };
-    for change in plan.files.changes() {
-        if let Some(diff) = files::diff::read_diff(root, change)? {
-            plan.diffs.insert(change.target.clone(), diff);
-        }
-    }
+    plan.diffs = read_diffs(root, &plan.files)?;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -165,13 +168,29 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units(root, &mut prepared, observed.interrupted)?;
     }
-    let plan = &mut prepared.plan;
-    if !plan.is_empty() {
-        let (bytes, count) = plan.room(root)?;
-        plan.conflicts
-            .extend(observe::obstacles(root, bytes, count)?);
+    if !prepared.plan.is_empty() {
+        let found = find_obstacles(root, &prepared.plan, &accounts)?;
+        prepared.plan.conflicts.extend(found);
     }
     Ok(prepared)
+}
+
+fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
+    let mut diffs = BTreeMap::new();
+    for change in files.changes() {
+        if let Some(diff) = files::diff::read_diff(root, change)? {
+            diffs.insert(change.target.clone(), diff);
+        }
+    }
+    Ok(diffs)
+}
+
+/// What only shows once the whole plan is there.
+fn find_obstacles(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
+    let mut found = lost_shells::find(root, plan, accounts)?;
+    let (bytes, count) = observe::room(root, plan)?;
+    found.extend(observe::obstacles(root, bytes, count)?);
+    Ok(found)
 }
 
 /// A script that is not below this root can't be run there.
@@ -245,7 +264,7 @@ fn plan_units(
     };
     let (system_changes, user_changes) = (changes(units::read::SYSTEM), changes(units::read::USER));
     let interrupted = interrupted.unwrap_or_default();
-    let pending = &prepared.state.pending;
+    let pending = &prepared.state.units.pending;
     let mut seeds = interrupted.due;
     seeds.start.extend(pending.start.iter().cloned());
     seeds.stop.extend(pending.stop.iter().cloned());
@@ -257,16 +276,16 @@ fn plan_units(
     let system_due = units_due || may_be_asked;
     let user_units_left = interrupted
         .user_units
-        .or_else(|| prepared.state.pending_user_units.clone());
+        .or_else(|| prepared.state.units.pending_users.clone());
     let user_due = user_changes || user_units_left.is_some();
     if !system_due && !user_due {
         return Ok(());
     }
-    let mut after = prepared.state.clone();
+    let mut after = prepared.state.files.clone();
     files::record::commit(&mut after, &prepared.plan.files);
     if user_due {
-        let before =
-            user_units_left.unwrap_or_else(|| unit_sources(units::read::USER, &prepared.state));
+        let before = user_units_left
+            .unwrap_or_else(|| unit_sources(units::read::USER, &prepared.state.files));
         let new = read_units(units::read::USER, &unit_sources(units::read::USER, &after));
         prepared.user_units = Some((read_units(units::read::USER, &before), new));
         prepared.user_units_before = before;
@@ -275,7 +294,7 @@ fn plan_units(
     if !system_due {
         return Ok(());
     }
-    let mut sources = unit_sources(units::read::SYSTEM, &prepared.state);
+    let mut sources = unit_sources(units::read::SYSTEM, &prepared.state.files);
     sources.extend(edited_units(root, &prepared.plan.files));
     let old = read_units(units::read::SYSTEM, &sources);
     prepared.new_units = read_units(
@@ -294,9 +313,9 @@ fn plan_units(
         });
         return Ok(());
     };
-    prepared.before = units::observe::read_live(&systemd, apply::MANAGED)?;
+    prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED)?;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
-    prepared.beneath = beneath::read(root, Scope::System, &prepared.state, names)?;
+    prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
     let ground = units::observe::read_ground(&systemd)?;
     prepared.plan.units = units::decide::decide(&units::decide::Facts {
         old: &old,
@@ -304,7 +323,7 @@ fn plan_units(
         beneath: &prepared.beneath,
         live: &prepared.before,
         seeds: &seeds,
-        ran: &prepared.state.ran_beneath,
+        ran: &prepared.state.units.ran_beneath,
         ground: &ground,
         options: units::decide::Options::default(),
     });
@@ -329,9 +348,9 @@ fn edited_units(root: &Root, files: &files::decide::FilesPlan) -> BTreeMap<Targe
 }
 
 /// Gives the sources of a folder's unit files, as a state has them.
-fn unit_sources(folder: &str, state: &State) -> BTreeMap<TargetPath, String> {
-    let units = state
-        .files
+fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, String> {
+    let units = record
+        .entries
         .iter()
         .filter(|(target, _)| units::read::is_below(folder, target));
     units
@@ -343,7 +362,7 @@ fn unit_sources(folder: &str, state: &State) -> BTreeMap<TargetPath, String> {
 fn plan_tmpfiles(
     root: &Root,
     desired: &Desired,
-    files: &files::decide::FilesPlan,
+    files: &FilesPlan,
     observed: &Observed,
     owners: &Owners,
 ) -> Result<(TmpfilesPlan, Vec<Conflict>)> {
@@ -360,7 +379,7 @@ fn plan_tmpfiles(
     }
     tmpfiles::decide::plan_tmpfiles(&Facts {
         ours: &ours,
-        foreign: &tmpfiles::apply::read_foreign(root, desired, &observed.state)?,
+        foreign: &tmpfiles::apply::read_foreign(root, desired, &observed.state.files)?,
         recorded,
         specifiers: &tmpfiles::apply::read_specifiers(root)?,
         owners,

@@ -1,49 +1,15 @@
 //! Plans and outcomes as text for people.
 
+use crate::model::style::{Color, Style, heading, line, render_diff};
 use std::fmt::Write as _;
 
 use crate::accounts::decide::Action;
 use crate::activation::plan::{Goal, Plan};
 use crate::blocks;
 use crate::files::decide::{FileChange, KeepReason, Verb};
-use crate::host::fs::Node;
+use crate::model::node::{Kind, Node, Object};
 use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
-use crate::tmpfiles::tree::{Kind, Object};
 use crate::units::decide::{UnitAction, UnitNote};
-
-/// How a text is rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
-    /// Whether escape sequences for colours are used.
-    pub color: bool,
-}
-
-/// What a colour says.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Color {
-    Green,
-    Yellow,
-    Red,
-    Dim,
-    Bold,
-}
-
-impl Style {
-    pub(crate) fn paint(self, color: Color, text: &str) -> String {
-        let code = match color {
-            Color::Green => "32",
-            Color::Yellow => "33",
-            Color::Red => "31",
-            Color::Dim => "2",
-            Color::Bold => "1",
-        };
-        if self.color && !text.is_empty() {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    }
-}
 
 /// Renders a plan. Pure.
 #[must_use]
@@ -59,10 +25,11 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
         line(
             &mut out,
             match plan.goal {
-                Goal::Activate(_) => "No changes: the host is as the configuration says.",
+                Goal::Activate(_) => no_changes(&plan.accounts.warnings),
                 Goal::Deactivate => "No changes: nothing is managed here.",
             },
         );
+        render_warnings(&mut out, &plan.accounts.warnings, style);
         render_no_effect(&mut out, plan, style);
         return out;
     }
@@ -95,6 +62,24 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
     out
+}
+
+/// Says that nothing is done; what is not as the configuration says all the same is told after it.
+pub(crate) fn no_changes(warnings: &[String]) -> &'static str {
+    if warnings.is_empty() {
+        "No changes: the host is as the configuration says."
+    } else {
+        "No changes. Not all is as the configuration says:"
+    }
+}
+
+pub(crate) fn render_warnings(out: &mut String, warnings: &[String], style: Style) {
+    for warning in warnings {
+        line(
+            out,
+            &style.paint(Color::Yellow, &format!("warning: {warning}")),
+        );
+    }
 }
 
 /// Gives the line that sums a plan up.
@@ -135,16 +120,6 @@ pub fn summary_line(plan: &Plan) -> String {
         let _ = write!(text, "; {} in the way", s.conflicts);
     }
     text + "."
-}
-
-pub(crate) fn line(out: &mut String, text: &str) {
-    out.push_str(text);
-    out.push('\n');
-}
-
-pub(crate) fn heading(out: &mut String, text: &str, style: Style) {
-    out.push('\n');
-    line(out, &style.paint(Color::Bold, text));
 }
 
 fn render_checks(out: &mut String, plan: &Plan, style: Style) {
@@ -194,17 +169,6 @@ fn render_files(out: &mut String, plan: &Plan, style: Style) {
                 &format!("    /etc/{} is gone already", change.target),
             ),
         );
-    }
-}
-
-pub(crate) fn render_diff(out: &mut String, diff: Option<&String>, style: Style) {
-    for row in diff.map(|d| d.lines()).into_iter().flatten() {
-        let color = match row.as_bytes().first() {
-            Some(b'+') => Color::Green,
-            Some(b'-') => Color::Red,
-            _ => Color::Dim,
-        };
-        line(out, &style.paint(color, &format!("      {row}")));
     }
 }
 
@@ -477,10 +441,8 @@ fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
         line(out, &format!("  ~ the user manager of {user} {text}"));
     }
     for warning in &accounts.warnings {
-        line(
-            out,
-            &style.paint(Color::Yellow, &format!("    warning: {warning}")),
-        );
+        let text = format!("    warning: {warning}");
+        line(out, &style.paint(Color::Yellow, &text));
     }
 }
 
@@ -515,46 +477,5 @@ fn render_no_effect(out: &mut String, plan: &Plan, style: Style) {
                 )
             ),
         );
-    }
-}
-
-/// Renders seconds since 1970 as a date and time in UTC. Pure.
-#[must_use]
-pub fn render_time(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    // Civil date of a day count, with years that begin in March so that the leap day comes last.
-    let shifted = days + 719_468;
-    let (era, day) = (shifted / 146_097, shifted % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let (month, carry) = if month < 10 {
-        (month + 3, 0)
-    } else {
-        (month - 9, 1)
-    };
-    format!(
-        "{:04}-{month:02}-{date:02} {:02}:{:02}",
-        era * 400 + year + carry,
-        rest / 3600,
-        rest / 60 % 60
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_civil() {
-        for (seconds, expected) in [
-            (0, "1970-01-01 00:00"),
-            (951_782_400, "2000-02-29 00:00"),
-            (1_709_251_199, "2024-02-29 23:59"),
-            (1_795_305_600, "2026-11-22 00:00"),
-        ] {
-            assert_eq!(render_time(seconds), expected);
-        }
     }
 }

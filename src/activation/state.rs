@@ -10,64 +10,56 @@ use std::path::Path;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::decide::Origin;
-use crate::host::fs::{NewFile, Node, Root, sha256_of};
+use crate::activation::state_v1::StateV1;
+use crate::blocks::record::OwnedBlock;
+use crate::files::record::FilesRecord;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
+use crate::model::node::{Node, sha256_of};
 use crate::scripts::decide::ScriptRecord;
+use crate::store;
+use crate::store::backups::Backups;
 use crate::tmpfiles::decide::Made;
 use crate::units::decide::Seeds;
 
 /// The version of the format that this program reads and writes.
 pub const VERSION: u32 = 1;
 
-/// The folder that holds everything the activator remembers, relative to the root.
-pub const FOLDER: &str = "var/lib/system-manager";
-
-/// Its permission bits: everybody may follow `/run/current-system` through it, and nobody may look around.
-pub const FOLDER_MODE: u32 = 0o711;
-
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
 
 /// Everything that is owned.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct State {
-    /// Format version.
-    pub version: u32,
-    /// SHA-256 of this structure with an empty checksum.
+    /// The checksum that it was read with; empty once it is not what was read any more.
     pub checksum: String,
     /// What is active; none before the first activation and after `deactivate`.
     pub active: Option<Active>,
-    /// Files below `/etc` that are ours.
-    pub files: BTreeMap<TargetPath, OwnedFile>,
-    /// Folders below `/etc` that are ours.
-    pub folders: BTreeMap<TargetPath, OwnedFolder>,
-    /// What tmpfiles rules of ours made, by path.
-    // Left out when empty, so that a state from before there was such a record keeps its checksum.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub tmpfiles: BTreeMap<String, Made>,
-    /// Blocks of ours in files of others.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    /// Files and folders below `/etc`.
+    pub files: FilesRecord,
+    /// Lines of ours in files of others.
     pub blocks: BTreeMap<TargetPath, OwnedBlock>,
-    /// Hand-made changes of managed files that were kept when the files were put right.
-    pub saved: Vec<SavedEdit>,
-    /// The number of the next backup.
-    pub next_backup: u64,
+    /// What tmpfiles rules of ours made, by path.
+    pub tmpfiles: BTreeMap<String, Made>,
+    /// What is kept of files that were replaced.
+    pub backups: Backups,
     /// Whether accounts were ever managed here, so that `ids.json` must be there.
-    #[serde(default)]
     pub accounts: bool,
-    /// The sources of the user managers' units before a switch of those that has to be done again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pending_user_units: Option<BTreeMap<TargetPath, String>>,
     /// Which activation scripts have run.
-    #[serde(default, skip_serializing_if = "ScriptRecord::is_empty")]
     pub scripts: ScriptRecord,
-    /// Unit actions that a run could not finish, for the next run.
+    /// What of units a run could not finish.
+    pub units: UnitsRecord,
+}
+
+/// What of units a run could not finish, for the next run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UnitsRecord {
+    /// Unit actions.
     pub pending: Seeds,
     /// Units of the host that ran when ours took their place.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ran_beneath: BTreeSet<String>,
+    /// The sources of the user managers' units before a switch of those that has to be done again.
+    pub pending_users: Option<BTreeMap<TargetPath, String>>,
 }
 
 /// The generation that is in force.
@@ -80,91 +72,6 @@ pub struct Active {
     pub packages: BTreeSet<String>,
 }
 
-/// A file or link that is ours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct OwnedFile {
-    /// What we put there; `Absent` while it is being made.
-    pub is: Node,
-    /// What an activation that has begun makes of it.
-    pub becoming: Option<Becoming>,
-    /// The path whose content it has, or the text of the link.
-    pub source: String,
-    /// The foreign file that stood there.
-    pub backup: Option<FileName>,
-}
-
-/// What an activation that has begun makes of a file, and what stood there when it began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub enum Becoming {
-    /// A file of ours.
-    Ours {
-        /// What stood there.
-        from: Node,
-        /// What it becomes.
-        to: Node,
-        /// The path whose content it gets, or the text of the link.
-        source: String,
-    },
-    /// No file of ours: it is removed, or its backup put back.
-    Gone {
-        /// What stood there.
-        from: Node,
-    },
-}
-
-/// Lines that are ours in a file of others.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct OwnedBlock {
-    /// What the lines are, or none; more than one while an activation changes them.
-    pub texts: Vec<Option<String>>,
-    /// How they came into the file.
-    pub origin: Origin,
-}
-
-/// A folder that is ours: it goes when it is empty.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct OwnedFolder {
-    /// The foreign file that stood there before a file of ours, which this folder replaced.
-    pub backup: Option<FileName>,
-}
-
-/// A kept hand-made change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct SavedEdit {
-    /// Where it stood.
-    pub target: TargetPath,
-    /// Its name in the folder of backups.
-    pub backup: FileName,
-    /// When it was saved, in seconds since 1970.
-    pub time: u64,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            version: VERSION,
-            checksum: String::new(),
-            active: None,
-            files: BTreeMap::new(),
-            folders: BTreeMap::new(),
-            tmpfiles: BTreeMap::new(),
-            blocks: BTreeMap::new(),
-            saved: Vec::new(),
-            next_backup: 1,
-            accounts: false,
-            pending_user_units: None,
-            scripts: ScriptRecord::default(),
-            pending: Seeds::default(),
-            ran_beneath: BTreeSet::new(),
-        }
-    }
-}
-
 impl State {
     /// Parses and checks a state's text. Pure.
     ///
@@ -174,14 +81,14 @@ impl State {
         if bytes.is_empty() {
             bail!("the state is empty");
         }
-        let state: Self = serde_json::from_slice(bytes).map_err(|e| explain(bytes, e))?;
+        let state: StateV1 = serde_json::from_slice(bytes).map_err(|e| explain(bytes, e))?;
         if state.version > VERSION {
             return Err(from_newer(state.version));
         }
         if checksum_of(bytes)? != state.checksum {
             bail!("the state's checksum is wrong: it was cut or altered");
         }
-        Ok(state)
+        Ok(state.into())
     }
 
     /// Gives the checksum of the content: equal states have equal digests. Pure.
@@ -189,7 +96,7 @@ impl State {
     /// # Errors
     /// When it can't be serialised.
     pub fn digest(&self) -> Result<String> {
-        checksum_of(&serde_json::to_vec(self)?)
+        checksum_of(&serde_json::to_vec(&StateV1::from(self.clone()))?)
     }
 
     /// Gives what tells this state from others: the checksum that it was read with, or its digest. Pure.
@@ -207,15 +114,14 @@ impl State {
     /// Gives the text that is written, with its checksum, which is taken over the text without it. Pure.
     fn render(&mut self) -> Result<Vec<u8>> {
         self.checksum = self.digest()?;
-        Ok(serde_json::to_vec(self)?)
+        Ok(serde_json::to_vec(&StateV1::from(self.clone()))?)
     }
 
-    /// Says whether a backup still belongs to anything.
+    /// Returns the backups that still belong to anything.
     #[must_use]
-    pub fn uses_backup(&self, id: Option<&FileName>) -> bool {
-        self.files.values().any(|f| f.backup.as_ref() == id)
-            || self.folders.values().any(|f| f.backup.as_ref() == id)
-            || self.saved.iter().any(|s| Some(&s.backup) == id)
+    pub fn used_backups(&self) -> BTreeSet<&FileName> {
+        let edits = self.backups.saved.iter().map(|s| &s.backup);
+        self.files.backups().chain(edits).collect()
     }
 
     /// Reads the state of a host; the default when there is none.
@@ -256,8 +162,7 @@ impl State {
         if before == self.checksum {
             return Ok(());
         }
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(FOLDER), FOLDER_MODE)?;
+        store::make_folder(root)?;
         let path = Path::new(FILE);
         if root.node(path)? != Node::Absent {
             root.copy(path, Path::new(PREDECESSOR))?;
@@ -265,7 +170,7 @@ impl State {
         root.write_file(
             path,
             &NewFile {
-                content: &content,
+                content: Content::Bytes(&content),
                 mode: 0o600,
                 uid: 0,
                 gid: 0,
@@ -331,7 +236,10 @@ mod tests {
     #[test]
     fn refuses_states_that_cannot_be_trusted() {
         let mut state = State {
-            next_backup: 7,
+            backups: Backups {
+                next: 7,
+                ..Backups::default()
+            },
             ..State::default()
         };
         let good = String::from_utf8(state.render().unwrap()).unwrap();

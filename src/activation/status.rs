@@ -1,23 +1,25 @@
 //! What is managed, what was changed by hand, what is unfinished.
 
+use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::accounts;
+use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe;
-use crate::activation::state::SavedEdit;
-use crate::blocks;
+use crate::activation::state::State;
 use crate::files::wanted::Desired;
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
 use crate::model::names::{AbsolutePath, TargetPath};
-use crate::store;
+use crate::model::node::Node;
+use crate::store::backups::SavedEdit;
 use crate::store::lock;
-use crate::units;
+use crate::{accounts, blocks, store, units};
 
 /// The version of the format of `status --json`.
 pub const VERSION: u32 = 1;
@@ -61,6 +63,10 @@ pub struct Status {
     pub drift: BTreeMap<TargetPath, Drift>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
+    /// How many users and groups are managed.
+    pub accounts: usize,
+    /// What is not as the configuration says, and why.
+    pub warnings: Vec<String>,
     /// Fields of accounts that were changed by hand.
     pub account_drift: Vec<AccountDrift>,
     /// Foreign files that are backed up, by target.
@@ -85,9 +91,9 @@ pub fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
     let observed = observe::read_host(root, &Desired::new())?;
     let state = observed.state;
-    let managed = state.accounts;
+    let accounts = read_accounts(root, &state)?;
     let mut drift = BTreeMap::new();
-    for (target, file) in &state.files {
+    for (target, file) in &state.files.entries {
         match observed.seen.nodes.get(target) {
             Some(now) if *now == file.is => {}
             Some(Node::Absent) | None => {
@@ -98,7 +104,7 @@ pub fn read(root: &Root) -> Result<Status> {
             }
         }
     }
-    let block_drift = blocks::decide::read_drift(root, &state)?
+    let block_drift = blocks::decide::read_drift(root, &state.blocks)?
         .into_iter()
         .map(|(target, is_gone)| {
             let drift = if is_gone {
@@ -109,7 +115,7 @@ pub fn read(root: &Root) -> Result<Status> {
             (target, drift)
         })
         .collect();
-    let units: BTreeSet<&str> = state.files.keys().filter_map(unit_name).collect();
+    let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let active = state.active.map(|a| a.toplevel);
     let generation = store::generations::read(root)?
         .into_iter()
@@ -121,7 +127,7 @@ pub fn read(root: &Root) -> Result<Status> {
         .as_ref()
         .map(|i| i.due.clone())
         .unwrap_or_default();
-    let pending: BTreeSet<String> = [due, state.pending]
+    let pending: BTreeSet<String> = [due, state.units.pending]
         .into_iter()
         .flat_map(|s| {
             s.start
@@ -135,18 +141,21 @@ pub fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
-        files: state.files.len(),
+        files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &units),
-        account_drift: accounts::apply::read_drift(root, managed)?,
+        accounts: accounts.managed,
+        warnings: accounts.warnings,
+        account_drift: accounts.drift,
         block_drift,
         drift,
         backups: state
             .files
+            .entries
             .iter()
             .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
             .collect(),
-        saved: state.saved,
+        saved: state.backups.saved,
         interrupted: observed
             .interrupted
             .map(|i| i.purpose)
@@ -155,6 +164,29 @@ pub fn read(root: &Root) -> Result<Status> {
         pending: pending.into_iter().collect(),
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+/// What the active configuration wants is read again, so that what is told is what holds now.
+fn read_accounts(root: &Root, state: &State) -> Result<Overview> {
+    let manifest = state.active.as_ref().map(|active| {
+        let toplevel = root.show(Path::new(active.toplevel.as_str().trim_start_matches('/')));
+        read_manifest(&toplevel).or_else(|_| read_manifest(Path::new(active.toplevel.as_str())))
+    });
+    let (manifest, problem) = match manifest {
+        None => (None, None),
+        Some(Ok(manifest)) => (Some(manifest), None),
+        // What is managed is known without it.
+        Some(Err(error)) => (
+            None,
+            Some(format!(
+                "what the configuration wants is not known: {error:#}"
+            )),
+        ),
+    };
+    let wanted = manifest.as_ref().map(|m| &m.accounts);
+    let mut overview = accounts::apply::read_overview(root, wanted, state.accounts)?;
+    overview.warnings.extend(problem);
+    Ok(overview)
 }
 
 /// Gives the name of the unit whose file a target is.
@@ -206,8 +238,14 @@ pub fn render(status: &Status) -> String {
     if status.active.is_some() || status.files > 0 {
         let _ = writeln!(
             out,
-            "managed: {} files below /etc, {} of them units",
-            status.files, status.units
+            "managed: {} files below /etc, {} of them units{}",
+            status.files,
+            status.units,
+            match status.accounts {
+                0 => String::new(),
+                1 => ", and 1 account".to_owned(),
+                n => format!(", and {n} accounts"),
+            }
         );
     }
     if let Some(holder) = &status.running {
@@ -225,6 +263,9 @@ pub fn render(status: &Status) -> String {
             "activation scripts that have not ended well, and run again next time: {}",
             status.unfinished_scripts.join(", ")
         );
+    }
+    for warning in &status.warnings {
+        let _ = writeln!(out, "warning: {warning}");
     }
     for unit in &status.failed {
         let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");

@@ -1,7 +1,7 @@
 //! Changes of blocks for people.
 
-use crate::activation::report::{Color, Style, heading, line, render_diff};
 use crate::blocks::decide::{BlockChange, BlockVerb};
+use crate::model::style::{Color, Style, heading, line, render_diff};
 
 /// Renders what happens to the blocks, as a section of the plan. Pure.
 pub(crate) fn render_blocks(out: &mut String, blocks: &[BlockChange], style: Style) {

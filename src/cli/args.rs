@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::activation::prepare::How;
+use crate::store::lock::Patience;
 
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
 ///
@@ -81,7 +82,7 @@ pub enum ColorChoice {
 pub struct SourceArgs {
     /// A file with a module, or with a function that gives a toplevel [default: ./flake.nix, ./system.nix, then the
     /// same in ~/.config/system-manager]
-    #[arg(long, value_name = "PATH", conflicts_with = "flake")]
+    #[arg(short, long, value_name = "PATH", conflicts_with = "flake")]
     pub file: Option<PathBuf>,
 
     /// A flake; without an attribute, systemConfigs.<system>.<hostname>, .<hostname> and .default are tried
@@ -96,6 +97,14 @@ pub struct SourceArgs {
     /// A setting for Nix, as in nix.conf(5); may be repeated
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
     pub nix_option: Vec<String>,
+
+    /// Fetch the flake and its inputs anew
+    #[arg(long)]
+    pub refresh: bool,
+
+    /// When the configuration does not evaluate, show where Nix was
+    #[arg(long)]
+    pub show_trace: bool,
 }
 
 /// Which modules are looked at, and how.
@@ -180,6 +189,10 @@ pub struct ApplyArgs {
     /// Run all activation scripts, also where nothing else is to be done
     #[arg(long)]
     pub all_scripts: bool,
+
+    /// Wait for another activation to end, instead of refusing
+    #[arg(long)]
+    pub wait: bool,
 }
 
 /// How long to wait for a unit by default, in seconds: long enough for a database.
@@ -191,11 +204,22 @@ impl Default for ApplyArgs {
             unit_timeout: UNIT_TIMEOUT,
             strict: false,
             all_scripts: false,
+            wait: false,
         }
     }
 }
 
 impl ApplyArgs {
+    /// Returns what is done when another activation is running.
+    #[must_use]
+    pub fn patience(&self) -> Patience {
+        if self.wait {
+            Patience::Wait
+        } else {
+            Patience::Refuse
+        }
+    }
+
     /// Gives how the plan is made.
     #[must_use]
     pub fn how(&self) -> How {
@@ -212,9 +236,12 @@ pub enum Command {
     /// Build the configuration and print its toplevel
     #[command(after_long_help = "\
 Examples:
-  system-manager build --file system.nix
+  system-manager build system.nix
   system-manager build --flake .   # tries systemConfigs.<system>.<hostname> and so on")]
     Build {
+        /// The configuration's file, or a flake
+        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
+        given: Option<PathBuf>,
         /// Where the configuration comes from.
         #[command(flatten)]
         source: SourceArgs,
@@ -225,18 +252,18 @@ Examples:
     /// resolved first. Then come the unit actions with their reasons, and one line that sums up.
     #[command(after_long_help = "\
 Examples:
-  system-manager plan --file system.nix
-  system-manager plan --file system.nix --out plan.json && system-manager switch plan.json
+  system-manager plan system.nix
+  system-manager plan system.nix --out plan.json && system-manager switch plan.json
   system-manager plan --deactivate")]
     Plan {
-        /// A toplevel that is built already
-        #[arg(value_name = "TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
-        toplevel: Option<PathBuf>,
+        /// The configuration's file, a flake, or a toplevel that is built already
+        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
+        given: Option<PathBuf>,
         /// Where the configuration comes from.
         #[command(flatten)]
         source: SourceArgs,
         /// Show what `deactivate` will do
-        #[arg(long, conflicts_with_all = ["toplevel", "file", "flake", "nixpkgs"])]
+        #[arg(long, conflicts_with_all = ["given", "file", "flake", "nixpkgs"])]
         deactivate: bool,
         /// Save the plan; `switch FILE` applies exactly that, or refuses it as stale
         #[arg(long, value_name = "FILE")]
@@ -254,13 +281,13 @@ Examples:
     /// Build the configuration, register it as a generation and activate it
     #[command(after_long_help = "\
 Examples:
-  system-manager switch --file system.nix
-  system-manager switch --file system.nix --rollback-on-failure
-  system-manager switch --file system.nix --root /mnt   # the files only, for a later boot")]
+  system-manager switch system.nix
+  system-manager switch system.nix --rollback-on-failure
+  system-manager switch system.nix --root /mnt   # the files only, for a later boot")]
     Switch {
-        /// A plan that `plan --out` saved
-        #[arg(value_name = "PLAN", conflicts_with_all = ["file", "flake", "nixpkgs"])]
-        plan: Option<PathBuf>,
+        /// The configuration's file, a flake, or a plan that `plan --out` saved
+        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
+        given: Option<PathBuf>,
         /// Where the configuration comes from.
         #[command(flatten)]
         source: SourceArgs,
@@ -277,9 +304,12 @@ Examples:
   system-manager register /nix/store/...-system-manager-web && system-manager activate")]
     #[command(alias = "generate")]
     Register {
-        /// A toplevel that is built already
-        #[arg(value_name = "TOPLEVEL", conflicts_with_all = ["file", "flake", "nixpkgs"])]
-        toplevel: Option<PathBuf>,
+        /// The configuration's file, a flake, or a toplevel that is built already
+        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake", "store_path"])]
+        given: Option<PathBuf>,
+        /// A toplevel that is built already, by the name that numtide/system-manager gives the option
+        #[arg(long, value_name = "TOPLEVEL", hide = true)]
+        store_path: Option<PathBuf>,
         /// Where the configuration comes from.
         #[command(flatten)]
         source: SourceArgs,
@@ -289,8 +319,11 @@ Examples:
     /// The toplevel is not registered. What a `rollback` would go back to stays what it was.
     Activate {
         /// The toplevel
-        #[arg(value_name = "TOPLEVEL")]
+        #[arg(value_name = "TOPLEVEL", conflicts_with = "store_path")]
         toplevel: Option<PathBuf>,
+        /// The same, by the name that numtide/system-manager gives the option
+        #[arg(long, value_name = "TOPLEVEL", hide = true)]
+        store_path: Option<PathBuf>,
         /// How the activation is done.
         #[command(flatten)]
         apply: ApplyArgs,
@@ -322,6 +355,21 @@ Examples:
     Generations,
     /// Show what is managed, what was changed by hand, and what is unfinished
     Status,
+    /// Show who set a file, unit, account, variable, rule or option, and whose a foreign file is
+    ///
+    /// Names the file and line of each definition behind it, its priority, and the definitions that lost. Nothing is
+    /// evaluated: the toplevel that is active carries it. A file that is not managed is looked up with the distribution.
+    #[command(after_long_help = "\
+Examples:
+  system-manager why /etc/motd
+  system-manager why nginx.service
+  system-manager why services.nginx
+  system-manager why alice")]
+    Why {
+        /// An absolute path, a unit, a user, a group, a variable, a package, or an option
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
     /// Show which modules of NixOS work here, or what a configuration would be on NixOS
     ///
     /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is

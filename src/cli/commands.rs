@@ -1,5 +1,10 @@
 //! What each command does around the plan: finds the configuration, checks, locks, applies.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door reads and writes what is named on the command line"
+)]
 
+use crate::store::toplevel::read_manifest;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,23 +16,17 @@ use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
-use crate::cli;
 use crate::cli::args::{ApplyArgs, CompatArgs, SourceArgs};
-use crate::compat;
 use crate::compat::both_ways::{self, BothWays};
 use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
-use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
 use crate::nix::{BuildOptions, Source};
-use crate::scripts;
-use crate::scripts::apply::FailedScript;
-use crate::scripts::decide::Action;
-use crate::store;
-use crate::store::lock::Lock;
-use crate::units;
+use crate::scripts::decide::{Action, FailedScript};
+use crate::store::lock::{Lock, Patience};
 use crate::units::decide::UnitPlan;
 use crate::units::layers::Layers;
+use crate::{cli, compat, nix, scripts, store, units};
 
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +51,22 @@ pub enum End {
 /// When it names none and there is no default one.
 pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
     let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
-    Ok((
-        source,
-        build_options(args.nixpkgs.as_deref(), &args.nix_option),
-    ))
+    Ok((source, build_options_of(args)?))
+}
+
+/// Returns how the configuration that the command line names is built.
+///
+/// # Errors
+/// When the nixpkgs that it names is none.
+pub fn build_options_of(args: &SourceArgs) -> Result<BuildOptions> {
+    if let Some(nixpkgs) = &args.nixpkgs {
+        nix::check_nixpkgs(nixpkgs)?;
+    }
+    Ok(BuildOptions {
+        refresh: args.refresh,
+        show_trace: args.show_trace,
+        ..build_options(args.nixpkgs.as_deref(), &args.nix_option)
+    })
 }
 
 fn find_source(file: Option<&PathBuf>, flake: Option<&String>) -> Result<Source> {
@@ -81,6 +92,7 @@ fn build_options(nixpkgs: Option<&str>, nix_option: &[String]) -> BuildOptions {
     BuildOptions {
         nixpkgs: nixpkgs.map(str::to_owned),
         nix_options: nix_option.chunks(2).filter_map(pair).collect(),
+        ..BuildOptions::default()
     }
 }
 
@@ -269,7 +281,7 @@ pub fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure
     let Some(active) = state.active else {
         return Ok(End::Done);
     };
-    let manifest = Manifest::read(Path::new(active.toplevel.as_str()))?;
+    let manifest = read_manifest(Path::new(active.toplevel.as_str()))?;
     let limit = Duration::from_secs(args.unit_timeout);
     let mut failed = false;
     scripts::apply::forget_shell(root)?;
@@ -306,9 +318,9 @@ fn warn_of_script(failed: &FailedScript) {
 ///
 /// # Errors
 /// When another activation holds it.
-pub fn lock(root: &Root, purpose: &str) -> Result<Lock> {
-    Lock::take(root, purpose).with_context(|| {
-        if nix::unistd::geteuid().is_root() {
+pub fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
+    Lock::take(root, purpose, patience).with_context(|| {
+        if ::nix::unistd::geteuid().is_root() {
             "locking this host".to_owned()
         } else {
             "locking this host\nhint: this must run as root, for example with sudo".to_owned()

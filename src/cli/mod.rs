@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod commands;
+mod given;
 pub mod nixos;
 pub(crate) mod print;
 mod run;

@@ -1,4 +1,8 @@
 //! Parses the command line, runs the command, sets the exit code.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door reads what is named on the command line"
+)]
 
 use std::ffi::OsString;
 use std::io::IsTerminal;
@@ -7,23 +11,24 @@ use std::process::ExitCode;
 
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare;
-use crate::activation::report::Style;
-use crate::cli;
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
+use crate::cli::given::{Given, read_given};
 use crate::cli::nixos::Action;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
-use crate::store::lock::Lock;
-use crate::{nix, units};
+use crate::model::style::Style;
+use crate::{cli, nix, units};
 use anyhow::{Context, Result, bail};
+use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
 use crate::cli::print::{print, print_error};
 use crate::cli::session::{How, Session};
 
 const REFUSED: u8 = 1;
+const USAGE: i32 = 2;
 const PART_WAY: u8 = 3;
 const UNITS_FAILED: u8 = 4;
 const ROLLED_BACK: u8 = 5;
@@ -34,11 +39,15 @@ pub(crate) fn main() -> ExitCode {
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
     }
-    let cli = Cli::parse();
+    let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
         // The plan is of the host as it was before.
-        Command::Switch { plan: Some(_), .. } => "run `system-manager activate` to go on",
+        Command::Switch {
+            given: Some(given), ..
+        } if matches!(read_given(given), Given::Built(_)) => {
+            "run `system-manager activate` to go on"
+        }
         _ => "run the same command again to go on",
     };
     match run(cli) {
@@ -57,6 +66,32 @@ pub(crate) fn main() -> ExitCode {
             ExitCode::from(PART_WAY)
         }
     }
+}
+
+/// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
+fn refuse(error: &clap::Error) -> ! {
+    const ELSEWHERE: [(&str, &str); 9] = [
+        ("apply", "switch"),
+        ("boot", "register"),
+        ("diff", "plan"),
+        ("dry-activate", "plan"),
+        ("dry-run", "plan"),
+        ("edit", "init"),
+        ("list-generations", "generations"),
+        ("test", "activate"),
+        ("uninstall", "deactivate"),
+    ];
+    let word = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word)) => word.as_str(),
+        _ => "",
+    };
+    let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word) else {
+        error.exit()
+    };
+    print_error(&anyhow::anyhow!(
+        "there is no command `{word}`\nhint: `system-manager {ours}` is the one; `system-manager --help` lists all"
+    ));
+    std::process::exit(USAGE)
 }
 
 /// Behaves as the `bin/switch-to-configuration` of a NixOS toplevel.
@@ -166,12 +201,12 @@ fn run(cli: Cli) -> Result<End, Failure> {
         },
     };
     match cli.command {
-        Command::Build { source } => {
-            print(build(&source)?.as_str())?;
+        Command::Build { given, source } => {
+            print(build(given.as_deref(), &source)?.as_str())?;
             Ok(End::Done)
         }
         Command::Plan {
-            toplevel,
+            given,
             source,
             deactivate,
             out,
@@ -183,39 +218,37 @@ fn run(cli: Cli) -> Result<End, Failure> {
                 strict,
                 all_scripts,
             };
-            let goal = match (deactivate, toplevel) {
-                (true, _) => Goal::Deactivate,
-                (_, Some(path)) => Goal::Activate(commands::toplevel_path(&path)?),
-                _ => Goal::Activate(build(&source)?),
+            let goal = if deactivate {
+                Goal::Deactivate
+            } else {
+                Goal::Activate(build(given.as_deref(), &source)?)
             };
             session.plan(goal, how, out.as_deref(), detailed_exitcode)
         }
         Command::Switch {
-            plan,
+            given,
             source,
             apply,
             rollback_on_failure,
         } => {
-            let saved = plan.as_deref().map(read_plan).transpose()?;
-            let goal = match &saved {
-                Some(plan) => plan.goal.clone(),
-                None => Goal::Activate(build(&source)?),
-            };
+            let (goal, saved) = switch_goal(given.as_deref(), &source)?;
             let how = How {
                 register: true,
                 rollback_on_failure,
             };
             session.switch(goal, saved.as_ref(), &apply, how)
         }
-        Command::Register { toplevel, source } => {
-            let toplevel = match toplevel {
-                Some(path) => commands::toplevel_path(&path)?,
-                None => build(&source)?,
-            };
-            session.register(&toplevel)
-        }
-        Command::Activate { toplevel, apply } => {
-            let toplevel = match toplevel {
+        Command::Register {
+            given,
+            store_path,
+            source,
+        } => session.register(&build(given.or(store_path).as_deref(), &source)?),
+        Command::Activate {
+            toplevel,
+            store_path,
+            apply,
+        } => {
+            let toplevel = match toplevel.or(store_path) {
                 Some(path) => commands::toplevel_path(&path)?,
                 None => commands::current_toplevel(&session.root)?,
             };
@@ -227,6 +260,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Rollback { to, apply } => session.rollback(to, &apply),
         Command::Generations => session.generations(),
         Command::Status => session.status(),
+        Command::Why { name } => session.why(&name),
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
         Command::Completions { shell } => {
@@ -238,15 +272,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
             );
             Ok(End::Done)
         }
-        Command::FinishSwitch { toplevel, apply } => {
-            Lock::wait(&session.root)?;
-            let toplevel = toplevel
-                .as_deref()
-                .map(commands::toplevel_path)
-                .transpose()?;
-            let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
-            session.switch(goal, None, &apply, How::default())
-        }
+        Command::FinishSwitch { toplevel, apply } => finish(&session, toplevel.as_deref(), apply),
         Command::SwitchUserManager => {
             units::users::serve()?;
             Ok(End::Done)
@@ -260,6 +286,18 @@ fn run(cli: Cli) -> Result<End, Failure> {
             Ok(End::Done)
         }
     }
+}
+
+/// Goes on with what a run could not do to the unit that it was a part of; that run is about to end.
+fn finish(
+    session: &Session,
+    toplevel: Option<&Path>,
+    mut apply: ApplyArgs,
+) -> Result<End, Failure> {
+    apply.wait = true;
+    let toplevel = toplevel.map(commands::toplevel_path).transpose()?;
+    let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
+    session.switch(goal, None, &apply, How::default())
 }
 
 fn init(folder: &Path) -> Result<End, Failure> {
@@ -291,9 +329,35 @@ fn print_manual(command: Option<&str>) -> Result<()> {
     print(String::from_utf8_lossy(&text).trim_end())
 }
 
-fn build(source: &SourceArgs) -> Result<AbsolutePath> {
-    let (source, options) = commands::source(source)?;
-    nix::build(&source, &options)
+/// Returns what a switch goes to, with the saved plan that it is given.
+fn switch_goal(given: Option<&Path>, args: &SourceArgs) -> Result<(Goal, Option<Plan>)> {
+    if let Some(Given::Built(path)) = given.map(read_given)
+        && !path.is_dir()
+    {
+        let saved = read_plan(&path)?;
+        return Ok((saved.goal.clone(), Some(saved)));
+    }
+    Ok((Goal::Activate(build(given, args)?), None))
+}
+
+/// Returns the toplevel that is given, or builds the configuration that is given or named by the flags.
+fn build(given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
+    match given.map(read_given) {
+        Some(Given::Built(path)) => {
+            if args.nixpkgs.is_some() {
+                bail!(
+                    "{} is built already, and `--nixpkgs` would have no effect\nhint: leave it out, or name the configuration's file",
+                    path.display()
+                );
+            }
+            commands::toplevel_path(&path)
+        }
+        Some(Given::Source(source)) => nix::build(&source, &commands::build_options_of(args)?),
+        None => {
+            let (source, options) = commands::source(args)?;
+            nix::build(&source, &options)
+        }
+    }
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {

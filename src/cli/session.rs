@@ -1,5 +1,11 @@
 //! Commands on a root, from the plan to what is printed of it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door writes what is named on the command line"
+)]
 
+use crate::model::time;
+use crate::store::toplevel::read_manifest;
 use std::io::IsTerminal;
 use std::path::Path;
 
@@ -7,16 +13,17 @@ use crate::activation::apply::Progress;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
-use crate::activation::report::{self, Style};
-use crate::activation::{journal, outcome_report, status};
+use crate::activation::report;
+use crate::activation::state::State;
+use crate::activation::{journal, outcome_report, status, why};
 use crate::cli::args::{ApplyArgs, CompatArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::systemd::Event;
-use crate::model::manifest::Manifest;
 use crate::model::names::AbsolutePath;
+use crate::model::style::Style;
 use crate::store::generations;
-use crate::units::apply::progressive;
+use crate::store::lock::Patience;
 use crate::{compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -47,6 +54,14 @@ struct Generations<'a> {
     generations: &'a [generations::Generation],
 }
 
+/// What `why --json` prints.
+#[derive(Serialize)]
+struct Answers<'a> {
+    /// Format version.
+    version: u32,
+    answers: &'a [why::Answer],
+}
+
 impl Session {
     pub(crate) fn plan(
         &self,
@@ -72,8 +87,8 @@ impl Session {
     }
 
     pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
-        Manifest::read(Path::new(toplevel.as_str()))?;
-        let _lock = commands::lock(&self.root, "register")?;
+        read_manifest(Path::new(toplevel.as_str()))?;
+        let _lock = commands::lock(&self.root, "register", Patience::Refuse)?;
         let number = generations::register(&self.root, toplevel)?.number;
         print(&format!("generation {number}: {toplevel}"))?;
         Ok(End::Done)
@@ -133,6 +148,25 @@ impl Session {
         Ok(End::Done)
     }
 
+    pub(crate) fn why(&self, name: &str) -> Result<End, Failure> {
+        let state = State::read(&self.root)?;
+        let answers = why::read(&self.root, &state, name)?;
+        if answers.is_empty() {
+            return Err(Failure::Before(anyhow::anyhow!(
+                "{name}: nothing of what is active here has this name\nhint: a path begins with `/`, and a unit ends in .service or its kind; `system-manager status` lists what is active"
+            )));
+        }
+        if self.json {
+            print_json(&Answers {
+                version: 1,
+                answers: &answers,
+            })?;
+        } else {
+            print(why::render(&answers).trim_end())?;
+        }
+        Ok(End::Done)
+    }
+
     pub(crate) fn switch(
         &self,
         goal: Goal,
@@ -140,7 +174,7 @@ impl Session {
         args: &ApplyArgs,
         how: How,
     ) -> Result<End, Failure> {
-        let _lock = commands::lock(&self.root, "switch")?;
+        let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
@@ -250,7 +284,7 @@ impl Session {
     }
 
     pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
-        let _lock = commands::lock(&self.root, "rollback")?;
+        let _lock = commands::lock(&self.root, "rollback", args.patience())?;
         let generations = generations::read(&self.root)?;
         let status = status::read(&self.root)?;
         // What an interrupted switch was going to is what one goes back from: the profile says so already.
@@ -285,7 +319,7 @@ impl Session {
             print(&format!(
                 "{mark} {:>4}  {}  {}",
                 g.number,
-                report::render_time(g.time),
+                time::render_time(g.time),
                 g.toplevel
             ))?;
         }
@@ -325,7 +359,7 @@ fn tell(progress: &Progress<'_>, terminal: bool) {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         eprint!(
             "\r\x1b[K{} {}, {} s",
-            progressive(*verb),
+            verb.progressive(),
             names.join(", "),
             since.as_secs()
         );

@@ -163,6 +163,7 @@ fn read_nix_version() -> Result<String> {
 }
 
 /// Gives the modules that were asked for.
+#[expect(clippy::disallowed_methods, reason = "looks which file a name means")]
 fn choose(index: &Index, request: &Request, nixpkgs: &Path) -> Result<Vec<String>> {
     if request.modules.is_empty() {
         let all = index.modules.iter();

@@ -1,4 +1,5 @@
 //! Which nixpkgs is looked at, and what tells it from another one.
+#![expect(clippy::disallowed_methods, reason = "reads a nixpkgs")]
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::verdict::{Enabled, Module, Step, Summary, Survey, Verdict};
-use crate::activation::report::{Color, Style};
+use crate::model::style::{Color, Style};
 
 /// How many options without effect a line of text names.
 const NAMED: usize = 3;

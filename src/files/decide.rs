@@ -3,14 +3,15 @@
 //! Pure. Own twice or don't touch: a file is replaced or removed only when the state says that it is ours; when the
 //! disk shows something else than what we put there, that is kept first.
 
+use crate::model::conflict::Conflict;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::activation::state::State;
-use crate::host::fs::Node;
+use crate::files::record::FilesRecord;
 use crate::model::names::{FileName, TargetPath};
+use crate::model::node::Node;
 
 const STORE: &str = "/nix/store/";
 
@@ -100,18 +101,6 @@ pub struct FileChange {
     pub drifted: bool,
 }
 
-/// Something that an activation must not or can not overwrite.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Conflict {
-    /// What it is about: a path, an account, an option.
-    pub subject: String,
-    /// What is wrong.
-    pub cause: String,
-    /// What to do about it.
-    pub remedy: String,
-}
-
 /// All changes of files, in the order in which they are made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -147,15 +136,22 @@ impl FilesPlan {
 
 /// Decides about every file that is wanted or owned. Pure.
 ///
-/// `state` must be settled.
+/// `record` must be settled; `next_backup` is the number of the next backup.
 #[must_use]
-pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &Seen) -> FilesPlan {
+pub fn plan_files(
+    desired: &BTreeMap<TargetPath, Wanted>,
+    record: &FilesRecord,
+    next_backup: u64,
+    seen: &Seen,
+) -> FilesPlan {
     let mut planner = Planner {
         desired,
-        state,
+        record,
         seen,
         needed: desired.keys().flat_map(TargetPath::parents).collect(),
-        next_backup: state.next_backup,
+        next_backup,
+        removed: BTreeSet::new(),
+        half_written: half_written(seen),
         plan: FilesPlan {
             leftovers: seen.leftovers.keys().cloned().collect(),
             ..FilesPlan::default()
@@ -163,8 +159,9 @@ pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &
     };
     planner.plan_removals();
     planner.plan_folders();
+    let going: BTreeSet<_> = planner.plan.remove_folders.iter().cloned().collect();
     for (target, wanted) in desired {
-        planner.plan_write(target, wanted);
+        planner.plan_write(target, wanted, going.contains(target));
     }
     let mut plan = planner.plan;
     plan.conflicts.sort();
@@ -174,17 +171,29 @@ pub fn plan_files(desired: &BTreeMap<TargetPath, Wanted>, state: &State, seen: &
 
 struct Planner<'a> {
     desired: &'a BTreeMap<TargetPath, Wanted>,
-    state: &'a State,
+    record: &'a FilesRecord,
     seen: &'a Seen,
     needed: BTreeSet<TargetPath>,
     next_backup: u64,
+    /// The files of ours that are removed, with nothing put back.
+    removed: BTreeSet<TargetPath>,
+    /// What an interrupted activation has left beside its targets.
+    half_written: BTreeSet<TargetPath>,
     plan: FilesPlan,
+}
+
+fn half_written(seen: &Seen) -> BTreeSet<TargetPath> {
+    let beside = |(target, name): (&TargetPath, &String)| match target.parents().last() {
+        Some(folder) => folder.join(name).ok(),
+        None => name.parse().ok(),
+    };
+    seen.leftovers.iter().filter_map(beside).collect()
 }
 
 impl Planner<'_> {
     fn plan_removals(&mut self) {
         let mut restores = Vec::new();
-        for (target, file) in self.state.files.iter().rev() {
+        for (target, file) in self.record.entries.iter().rev() {
             if self.desired.contains_key(target) {
                 continue;
             }
@@ -236,6 +245,9 @@ impl Planner<'_> {
                 }
                 restores.push(change);
             } else {
+                if change.verb == Verb::Remove {
+                    self.removed.insert(target.clone());
+                }
                 self.plan.removals.push(change);
             }
         }
@@ -254,11 +266,12 @@ impl Planner<'_> {
             .filter(|c| c.verb == Verb::Restore)
             .flat_map(|c| c.target.parents())
             .collect();
-        for (folder, owned) in self.state.folders.iter().rev() {
+        for (folder, owned) in self.record.folders.iter().rev() {
             if self.needed.contains(folder) {
                 continue;
             }
-            let taken = self.desired.contains_key(folder) || self.state.files.contains_key(folder);
+            let taken =
+                self.desired.contains_key(folder) || self.record.entries.contains_key(folder);
             let backup = owned.backup.as_ref().filter(|_| !taken);
             let before = node(self.seen, folder).clone();
             if before == Node::Folder {
@@ -299,6 +312,7 @@ impl Planner<'_> {
     }
 
     fn plan_needed_folders(&mut self, receiving: &BTreeSet<TargetPath>) {
+        let released: BTreeSet<_> = self.plan.released_folders.iter().cloned().collect();
         for folder in &self.needed.union(receiving).cloned().collect::<Vec<_>>() {
             match node(self.seen, folder) {
                 Node::Folder => {}
@@ -306,7 +320,7 @@ impl Planner<'_> {
                 Node::Blocked { at } if self.goes(at) => self.plan.make_folders.push(folder.clone()),
                 // Reported for the folder that is in the way.
                 Node::Blocked { .. } => {}
-                _ if self.goes(&Path::new("etc").join(folder)) => self.plan.make_folders.push(folder.clone()),
+                _ if self.goes(&folder.in_etc()) => self.plan.make_folders.push(folder.clone()),
                 Node::Link { .. } => self.conflict(
                     folder,
                     "is a symbolic link where a folder must be; links are not followed",
@@ -316,8 +330,7 @@ impl Planner<'_> {
             }
             // What is only made for someone else's file is not ours.
             let made = self.plan.make_folders.last() == Some(folder);
-            if made && !self.needed.contains(folder) && !self.plan.released_folders.contains(folder)
-            {
+            if made && !self.needed.contains(folder) && !released.contains(folder) {
                 self.plan.released_folders.push(folder.clone());
             }
         }
@@ -362,26 +375,19 @@ impl Planner<'_> {
             .map_or(&[][..], Vec::as_slice);
         let foreign = names.iter().filter(|name| match folder.join(name) {
             Ok(path) => {
-                let goes = self
-                    .plan
-                    .removals
-                    .iter()
-                    .any(|c| c.target == path && matches!(c.verb, Verb::Remove));
-                let leftover = self.seen.leftovers.iter().any(|(target, half)| {
-                    half == *name && target.parents().last().as_ref() == Some(folder)
-                });
-                !goes && !leftover && !going.contains(&path)
+                !self.removed.contains(&path)
+                    && !self.half_written.contains(&path)
+                    && !going.contains(&path)
             }
             Err(_) => true,
         });
         foreign.cloned().collect()
     }
 
-    fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted) {
-        let owned = self.state.files.get(target);
-        let folder_goes = self.plan.remove_folders.contains(target);
+    fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted, folder_goes: bool) {
+        let owned = self.record.entries.get(target);
         let carried = self
-            .state
+            .record
             .folders
             .get(target)
             .and_then(|f| f.backup.clone());
@@ -464,10 +470,8 @@ impl Planner<'_> {
 
     /// Says whether the path (relative to the root) is a file of ours that is removed.
     fn goes(&self, at: &Path) -> bool {
-        self.plan
-            .removals
-            .iter()
-            .any(|c| Path::new("etc").join(&c.target) == at && c.verb == Verb::Remove)
+        let target = at.strip_prefix("etc").ok().and_then(Path::to_str);
+        target.is_some_and(|target| self.removed.contains(target))
     }
 
     fn keep(&mut self, target: &TargetPath, reason: KeepReason) -> Keep {

@@ -1,18 +1,14 @@
 //! How the content of text files changes, for the plan. What not everyone may read is not shown.
+#![expect(clippy::disallowed_methods, reason = "reads what the store has")]
 
+use std::io::Read;
 use std::path::Path;
 
-use anyhow::Result;
-use similar::TextDiff;
-
 use crate::files::decide::{FileChange, Verb};
-use crate::host::fs::{Node, Root};
-
-/// Longer contents are not compared: the plan is for reading.
-const LIMIT: usize = 256 * 1024;
-
-/// What stands in place of a difference that not everyone may read.
-pub(crate) const HIDDEN: &str = "(content not shown: not everyone may read it)\n";
+use crate::host::fs::{Root, open_source};
+use crate::model::node::Node;
+use crate::model::text_diff::{HIDDEN, LIMIT, render};
+use anyhow::{Context, Result};
 
 /// Gives the difference that a change makes to a text, or a remark on why it is not shown; none when there is none.
 ///
@@ -28,14 +24,14 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
     {
         return Ok(Some(HIDDEN.to_owned()));
     }
-    let target = Path::new("etc").join(&change.target);
+    let target = change.target.in_etc();
     let before = match &change.before {
         Node::File { .. } => root.read(&target)?,
         other => read_link_content(other),
     };
     let after = match (&change.after, &change.backup, &change.source) {
         (Node::File { .. }, Some(id), None) => root.read(&crate::store::backups::path(id))?,
-        (Node::File { .. }, _, Some(source)) => Some(std::fs::read(source)?),
+        (Node::File { .. }, _, Some(source)) => read_source(source)?,
         (other, ..) => read_link_content(other),
     };
     let (Some(before), Some(after)) = (before, after) else {
@@ -44,52 +40,22 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
     Ok(Some(render(&before, &after)).filter(|d| !d.is_empty()))
 }
 
+/// Reads as much of a file as it takes to see that it is too long.
+fn read_source(path: &str) -> Result<Option<Vec<u8>>> {
+    let mut bytes = Vec::new();
+    open_source(path)
+        .and_then(|file| Ok(file.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?))
+        .with_context(|| format!("reading {path}"))?;
+    Ok(Some(bytes))
+}
+
 /// Only what the store has is sure to be public; any other link is shown by its target alone.
 fn read_link_content(node: &Node) -> Option<Vec<u8>> {
     match node {
         Node::Link { to } if to.starts_with("/nix/store/") && Path::new(to).is_file() => {
-            std::fs::read(to).ok()
+            // What can't be read is not shown; that it is missing is told elsewhere.
+            read_source(to).ok().flatten()
         }
         _ => None,
-    }
-}
-
-pub(crate) fn render(before: &[u8], after: &[u8]) -> String {
-    if before.len().max(after.len()) > LIMIT {
-        return "(content not shown: it is large)\n".to_owned();
-    }
-    let (Ok(before), Ok(after)) = (std::str::from_utf8(before), std::str::from_utf8(after)) else {
-        return "(content not shown: it is not text)\n".to_owned();
-    };
-    let text = TextDiff::from_lines(before, after)
-        .unified_diff()
-        .context_radius(2)
-        .to_string();
-    // The plan names the file already.
-    text.lines()
-        .filter(|l| !l.starts_with("--- ") && !l.starts_with("+++ "))
-        .map(|l| format!("{l}\n"))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use expect_test::expect;
-
-    #[test]
-    fn shows_changed_lines_with_context() {
-        expect![[r"
-            @@ -1,3 +1,3 @@
-             a
-            -b
-            +B
-             c
-        "]]
-        .assert_eq(&render(b"a\nb\nc\n", b"a\nB\nc\n"));
-        assert_eq!(
-            render(b"\xff", b"a"),
-            "(content not shown: it is not text)\n"
-        );
     }
 }

@@ -2,35 +2,95 @@
 //!
 //! Pure. Every prefix of an activation leaves a claim from which `settle` tells what is ours.
 
-use crate::activation::state::{Becoming, OwnedFile, OwnedFolder, SavedEdit, State};
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
 use crate::files::decide::{FileChange, FilesPlan, KeepReason, Seen, Verb, node};
-use crate::host::fs::Node;
-use crate::model::names::TargetPath;
+use crate::model::names::{FileName, TargetPath};
+use crate::model::node::Node;
+use crate::store::backups::{Backups, SavedEdit};
+
+/// What is owned of files below `/etc`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FilesRecord {
+    /// Files that are ours.
+    pub entries: BTreeMap<TargetPath, OwnedFile>,
+    /// Folders that are ours.
+    pub folders: BTreeMap<TargetPath, OwnedFolder>,
+}
+
+/// A file or link that is ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OwnedFile {
+    /// What we put there; `Absent` while it is being made.
+    pub is: Node,
+    /// What an activation that has begun makes of it.
+    pub becoming: Option<Becoming>,
+    /// The path whose content it has, or the text of the link.
+    pub source: String,
+    /// The foreign file that stood there.
+    pub backup: Option<FileName>,
+}
+
+/// What an activation that has begun makes of a file, and what stood there when it began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub enum Becoming {
+    /// A file of ours.
+    Ours {
+        /// What stood there.
+        from: Node,
+        /// What it becomes.
+        to: Node,
+        /// The path whose content it gets, or the text of the link.
+        source: String,
+    },
+    /// No file of ours: it is removed, or its backup put back.
+    Gone {
+        /// What stood there.
+        from: Node,
+    },
+}
+
+/// A folder that is ours: it goes when it is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct OwnedFolder {
+    /// The foreign file that stood there before a file of ours, which this folder replaced.
+    pub backup: Option<FileName>,
+}
+
+impl FilesRecord {
+    /// Returns the backups that belong to files and folders that are owned.
+    pub fn backups(&self) -> impl Iterator<Item = &FileName> {
+        let files = self.entries.values().filter_map(|f| f.backup.as_ref());
+        let folders = self.folders.values().filter_map(|f| f.backup.as_ref());
+        files.chain(folders)
+    }
+}
 
 /// Resolves what an interrupted activation left open, by what the disk shows.
 #[must_use]
-pub fn settle(state: &State, seen: &Seen) -> State {
-    if state.files.values().all(|file| file.becoming.is_none()) {
-        return state.clone();
+pub fn settle(record: &FilesRecord, seen: &Seen) -> FilesRecord {
+    FilesRecord {
+        entries: record
+            .entries
+            .iter()
+            .filter_map(|(target, file)| {
+                Some((target.clone(), settle_file(target, file, record, seen)?))
+            })
+            .collect(),
+        folders: record.folders.clone(),
     }
-    let mut settled = state.clone();
-    // It is not what was read any more.
-    settled.checksum.clear();
-    settled.files = state
-        .files
-        .iter()
-        .filter_map(|(target, file)| {
-            Some((target.clone(), settle_file(target, file, state, seen)?))
-        })
-        .collect();
-    settled
 }
 
 /// Gives the settled record of a file, or none when it is not ours.
 fn settle_file(
     target: &TargetPath,
     file: &OwnedFile,
-    state: &State,
+    record: &FilesRecord,
     seen: &Seen,
 ) -> Option<OwnedFile> {
     let now = node(seen, target);
@@ -51,7 +111,7 @@ fn settle_file(
         None | Some(Becoming::Ours { .. }) => Some(kept),
         Some(Becoming::Gone { from }) if now == from => Some(kept),
         // A folder of ours took its place, and carries its backup.
-        Some(Becoming::Gone { .. }) if state.folders.contains_key(target) => None,
+        Some(Becoming::Gone { .. }) if record.folders.contains_key(target) => None,
         Some(Becoming::Gone { .. }) => {
             let backup = file.backup.as_ref()?;
             (seen.backups.get(backup) != Some(now)).then_some(kept)
@@ -59,25 +119,25 @@ fn settle_file(
     }
 }
 
-/// Records what an activation is about to do with files. `state` must be settled.
-pub fn claim(state: &mut State, plan: &FilesPlan, now: u64) {
+/// Records what an activation is about to do with files. `record` must be settled.
+pub fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan, now: u64) {
     for change in plan.changes() {
         if let Some(keep) = &change.keep {
-            state.next_backup += 1;
+            backups.next += 1;
             if keep.reason == KeepReason::Drift {
-                state.saved.push(SavedEdit {
+                backups.saved.push(SavedEdit {
                     target: change.target.clone(),
                     backup: keep.backup.clone(),
                     time: now,
                 });
             }
         }
-        claim_file(state, change);
+        claim_file(record, change);
     }
     for folder in &plan.make_folders {
         // A file of ours that this folder replaces leaves its backup to it.
-        let carried = state.files.get(folder).and_then(|f| f.backup.clone());
-        state
+        let carried = record.entries.get(folder).and_then(|f| f.backup.clone());
+        record
             .folders
             .entry(folder.clone())
             .and_modify(|f| f.backup = f.backup.take().or_else(|| carried.clone()))
@@ -87,7 +147,7 @@ pub fn claim(state: &mut State, plan: &FilesPlan, now: u64) {
     }
 }
 
-fn claim_file(state: &mut State, change: &FileChange) {
+fn claim_file(record: &mut FilesRecord, change: &FileChange) {
     let from = change.before.clone();
     match (change.verb, &change.source) {
         (Verb::Add | Verb::Change | Verb::Adopt, Some(source)) => {
@@ -96,8 +156,8 @@ fn claim_file(state: &mut State, change: &FileChange) {
                 to: change.after.clone(),
                 source: source.clone(),
             };
-            let file = state
-                .files
+            let file = record
+                .entries
                 .entry(change.target.clone())
                 .or_insert_with(|| OwnedFile {
                     is: Node::Absent,
@@ -109,7 +169,7 @@ fn claim_file(state: &mut State, change: &FileChange) {
             file.backup.clone_from(&change.backup);
         }
         _ => {
-            if let Some(file) = state.files.get_mut(&change.target) {
+            if let Some(file) = record.entries.get_mut(&change.target) {
                 file.becoming = Some(Becoming::Gone { from });
             }
         }
@@ -117,11 +177,11 @@ fn claim_file(state: &mut State, change: &FileChange) {
 }
 
 /// Records that everything of the plan has been done.
-pub fn commit(state: &mut State, plan: &FilesPlan) {
+pub fn commit(record: &mut FilesRecord, plan: &FilesPlan) {
     for change in plan.changes() {
         match (change.verb, &change.source) {
             (Verb::Add | Verb::Change | Verb::Adopt, Some(source)) => {
-                state.files.insert(
+                record.entries.insert(
                     change.target.clone(),
                     OwnedFile {
                         is: change.after.clone(),
@@ -132,11 +192,11 @@ pub fn commit(state: &mut State, plan: &FilesPlan) {
                 );
             }
             _ => {
-                state.files.remove(&change.target);
+                record.entries.remove(&change.target);
             }
         }
     }
     for folder in plan.remove_folders.iter().chain(&plan.released_folders) {
-        state.folders.remove(folder);
+        record.folders.remove(folder);
     }
 }

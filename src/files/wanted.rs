@@ -1,6 +1,7 @@
 //! Every file that a manifest wants below `/etc`: its entries, and what its units and tmpfiles files come to.
 //!
 //! Packages and globs are listed here, on the target, so that the manifest stays data that Nix knows at evaluation.
+#![expect(clippy::disallowed_methods, reason = "lists packages and globs")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

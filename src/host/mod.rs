@@ -1,6 +1,8 @@
 //! The machine: its file system, its service manager, its processes. The only rooms with effects of their own.
 
+pub mod clock;
 pub mod fs;
+pub mod getent;
 pub mod process;
 pub mod selinux;
 pub mod systemd;

@@ -1,4 +1,5 @@
 //! The only file that spawns processes.
+#![expect(clippy::disallowed_methods, reason = "spawns")]
 
 use std::ffi::OsString;
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! Asks the host's security policy which label belongs to what is written, and has the kernel create it with that label.
+#![expect(clippy::disallowed_methods, reason = "asks the kernel and the policy")]
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,10 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::activation::plan::Plan;
-use crate::host::fs::{Node, Root};
 use crate::host::process::Command;
-use crate::model::names::TargetPath;
 
 /// Are there where a policy is loaded, enforced or not. A kernel alone may have the first, and then does nothing.
 const LOADED: [&str; 2] = ["/sys/fs/selinux/enforce", "/etc/selinux/config"];
@@ -35,13 +33,24 @@ pub struct Labels {
     pub targets: BTreeMap<PathBuf, String>,
 }
 
-/// Asks the policy for the labels of all that a plan makes below `/etc`. None where there is no policy.
+/// What a run makes, by what it is; paths below the root.
+#[derive(Debug, Default)]
+pub struct Paths {
+    /// Regular files.
+    pub files: Vec<PathBuf>,
+    /// Symbolic links.
+    pub links: Vec<PathBuf>,
+    /// Folders.
+    pub folders: Vec<PathBuf>,
+}
+
+/// Asks the policy for the labels of all that a run makes on the running system. None where there is no policy.
 ///
 /// # Errors
 /// When the policy can't be asked.
-pub fn read_labels(root: &Root, plan: &Plan) -> Result<Labels> {
+pub fn read_labels(paths: &Paths) -> Result<Labels> {
     let mut labels = Labels::default();
-    if !root.is_live() || !LOADED.iter().all(|path| Path::new(path).exists()) {
+    if !LOADED.iter().all(|path| Path::new(path).exists()) {
         return Ok(labels);
     }
     let Some(teller) = TELLER.into_iter().find(|path| Path::new(path).exists()) else {
@@ -50,21 +59,14 @@ pub fn read_labels(root: &Root, plan: &Plan) -> Result<Labels> {
         );
         return Ok(labels);
     };
-    let etc = |target: &TargetPath| Path::new("etc").join(target.as_str());
-    let (mut files, mut links) = (Vec::new(), Vec::new());
-    for change in plan.files.changes() {
-        match &change.after {
-            Node::File { .. } => files.push(etc(&change.target)),
-            Node::Link { .. } => links.push(etc(&change.target)),
-            _ => {}
-        }
-    }
-    files.extend(plan.blocks.iter().map(|block| etc(&block.target)));
-    let folders: Vec<_> = plan.files.make_folders.iter().map(etc).collect();
-    for (kind, paths) in [("file", &files), ("lnk_file", &links), ("dir", &folders)] {
+    for (kind, paths) in [
+        ("file", &paths.files),
+        ("lnk_file", &paths.links),
+        ("dir", &paths.folders),
+    ] {
         labels.own.append(&mut ask(teller, kind, paths)?);
     }
-    labels.targets = ask(teller, "file", &links)?;
+    labels.targets = ask(teller, "file", &paths.links)?;
     Ok(labels)
 }
 

@@ -1,4 +1,5 @@
 //! The only file that speaks D-Bus: the running systemd, its units and its jobs (org.freedesktop.systemd1(5)).
+#![expect(clippy::disallowed_methods, reason = "waits for jobs")]
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -11,8 +12,7 @@ use zbus::blocking::{Connection, MessageIterator};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{MatchRule, Message, message};
 
-use crate::units::apply::progressive;
-use crate::units::decide::Verb;
+use crate::model::job::Verb;
 
 const SERVICE: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -388,7 +388,7 @@ impl Systemd {
                     if !gone {
                         tracing::warn!(
                             "{} {unit}: {}",
-                            progressive(verb),
+                            verb.progressive(),
                             text.as_deref().unwrap_or(&name)
                         );
                     }
@@ -397,7 +397,7 @@ impl Systemd {
                         result: if gone { "done" } else { "failed" },
                     })?;
                 }
-                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", progressive(verb)))),
+                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", verb.progressive()))),
             }
         }
         let begun = Instant::now();
@@ -430,7 +430,7 @@ impl Systemd {
                 Err(RecvTimeoutError::Disconnected) => {
                     return Err(anyhow!(
                         "the connection to systemd was lost while {} units",
-                        progressive(verb)
+                        verb.progressive()
                     ));
                 }
             }

@@ -3,6 +3,7 @@
 //! A child of ours starts the program in a process group of its own, and holds one end of a pipe. When the other end
 //! goes, because this process has ended in whatever way or because the time is over, it kills the group. What the
 //! program left running when it ended by itself stays.
+#![expect(clippy::disallowed_methods, reason = "spawns")]
 
 use std::fs::File;
 use std::io::Read;

@@ -4,7 +4,6 @@
 //! The JSON schema in `docs/manifest.schema.json` is generated from these types.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
@@ -318,29 +317,6 @@ impl Manifest {
             let path = e.path().to_string();
             anyhow::Error::new(e.into_inner())
                 .context(format!("the manifest's field `{path}` is wrong"))
-        })
-    }
-
-    /// Reads the manifest of a toplevel.
-    ///
-    /// # Errors
-    /// When the file is missing or malformed; the message names it.
-    pub fn read(toplevel: &Path) -> Result<Self> {
-        let path = toplevel.join("manifest.json");
-        let text = std::fs::read_to_string(&path).with_context(|| {
-            format!(
-                "reading {}\nhint: is {} a toplevel that `system-manager build` made?",
-                path.display(),
-                toplevel.display()
-            )
-        })?;
-        Self::parse(&text).map_err(|error| {
-            let hint = if error.to_string().contains("hint: ") {
-                ""
-            } else {
-                "\nhint: build it again with `system-manager build`, of this program's version"
-            };
-            error.context(format!("reading {}{hint}", path.display()))
         })
     }
 }

@@ -96,6 +96,12 @@ name_type! {
 }
 
 impl TargetPath {
+    /// Returns the path, relative to the root.
+    #[must_use]
+    pub fn in_etc(&self) -> std::path::PathBuf {
+        std::path::Path::new("etc").join(&self.0)
+    }
+
     /// Gives the target of `name` below this one.
     ///
     /// # Errors

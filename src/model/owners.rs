@@ -1,11 +1,6 @@
 //! Who a file belongs to: names of users and groups resolved to ids, those that the same activation creates included.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-
-use anyhow::Result;
-
-use crate::host::fs::Root;
 
 /// The ids by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,20 +12,6 @@ pub struct Owners {
 }
 
 impl Owners {
-    /// Reads the names of a root's passwd and group files.
-    ///
-    /// # Errors
-    /// When a file is there and can't be read.
-    pub fn read(root: &Root) -> Result<Self> {
-        let ids = |file: &str| -> Result<BTreeMap<String, u32>> {
-            Ok(parse_ids(&root.read(Path::new(file))?.unwrap_or_default()))
-        };
-        Ok(Self {
-            users: ids("etc/passwd")?,
-            groups: ids("etc/group")?,
-        })
-    }
-
     /// Takes the names from the content of a passwd and a group file. Pure.
     #[must_use]
     pub fn parse(passwd: &[u8], group: &[u8]) -> Self {

@@ -1,4 +1,8 @@
 //! Evaluates and builds a host's configuration with Nix.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "writes the modules for Nix, and runs it"
+)]
 
 use std::fs;
 use std::io::IsTerminal;
@@ -7,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
 
+use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
 
@@ -30,6 +35,10 @@ pub struct BuildOptions {
     pub nixpkgs: Option<String>,
     /// Settings for Nix, as in nix.conf(5).
     pub nix_options: Vec<(String, String)>,
+    /// Whether a flake and its inputs are fetched anew.
+    pub refresh: bool,
+    /// Whether an error shows where Nix was.
+    pub show_trace: bool,
 }
 
 /// The value of `--nixpkgs` that means none at all.
@@ -105,6 +114,7 @@ fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {
             "--no-link",
             "--json",
         ])
+        .args(options.refresh.then_some("--refresh"))
         .arg(&installable)
         .stdout()
         .with_context(|| format!("building the flake's configuration {installable}"))?;
@@ -216,6 +226,7 @@ fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
             "eval",
             "--json",
         ])
+        .args(options.refresh.then_some("--refresh"))
         .arg(format!("{flake}#systemConfigs"))
         .args(["--apply".to_owned(), format!("c: [ {} ]", tests.join(" "))])
         .stdout()
@@ -233,6 +244,30 @@ fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
             names.join(", ")
         )
     })
+}
+
+/// Checks what `--nixpkgs` names, before Nix stumbles over it with an error that doesn't name the flag.
+///
+/// # Errors
+/// When it is no folder with a nixpkgs in it.
+pub(crate) fn check_nixpkgs(named: &str) -> Result<()> {
+    let path = Path::new(named);
+    if named == EMBEDDED || path.join("lib/default.nix").exists() {
+        return Ok(());
+    }
+    if named.contains(':') && !path.exists() {
+        bail!(
+            "`--nixpkgs {named}`: an address is not taken, only a folder\nhint: write a flake with this input, or fetch it and name the folder"
+        );
+    }
+    if !path.exists() {
+        bail!(
+            "`--nixpkgs {named}`: there is no such folder\nhint: name a checkout of nixpkgs, or `embedded` for none"
+        );
+    }
+    bail!(
+        "`--nixpkgs {named}`: no nixpkgs is there, as `lib/default.nix` is missing\nhint: name the folder that has `lib`, `nixos` and `pkgs`"
+    )
 }
 
 /// Gives the nixpkgs that was named, or that `NIX_PATH` has.
@@ -257,10 +292,7 @@ pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Comma
     let mut settings = String::new();
     let single_user = nix::unistd::geteuid().is_root()
         && !Path::new("/nix/var/nix/daemon-socket/socket").exists()
-        && nix::unistd::Group::from_name("nixbld")
-            .ok()
-            .flatten()
-            .is_none();
+        && !matches!(getent::look_up("group", "nixbld"), Ok(Some(_)));
     if single_user {
         settings.push_str("build-users-group =\n");
     }
@@ -277,7 +309,8 @@ pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Comma
     }
     let command = Command::new(program)
         .env("NIX_CONFIG", settings)
-        .hint("apt-get install nix-bin");
+        .hint("apt-get install nix-bin")
+        .args(options.show_trace.then_some("--show-trace"));
     if std::io::stderr().is_terminal() {
         command
     } else {

@@ -1,11 +1,12 @@
 //! Runs activation scripts on a host, and reads which units they want restarted or reloaded.
+#![expect(clippy::disallowed_methods, reason = "runs scripts")]
 
+use crate::scripts::decide::FailedScript;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde::Serialize;
 
 use crate::host;
 use crate::host::fs::Root;
@@ -24,18 +25,6 @@ const SHELL: &str = "/run/nixos/activation-shell";
 
 /// How many lines of a script that failed are told.
 const LINES: usize = 10;
-
-/// A script that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct FailedScript {
-    /// Its name.
-    pub name: String,
-    /// Why.
-    pub why: String,
-    /// The last lines that it printed.
-    pub log: Vec<String>,
-}
 
 /// Runs a script, and tells what it prints; gives its failure, if it fails.
 #[must_use]

@@ -224,6 +224,18 @@ pub fn decide(
     plan
 }
 
+/// A script that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FailedScript {
+    /// Its name.
+    pub name: String,
+    /// Why.
+    pub why: String,
+    /// The last lines that it printed.
+    pub log: Vec<String>,
+}
+
 #[cfg(test)]
 #[rustfmt::skip] // a row of a table is one line
 mod tests {

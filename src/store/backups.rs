@@ -2,15 +2,47 @@
 //!
 //! A backup is the file itself, with mode, owner, extended attributes and times.
 
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::model::names::{FileName, TargetPath};
+use crate::model::node::Node;
 
 /// Where the backups are, relative to the root.
 pub const FOLDER: &str = "var/lib/system-manager/backups";
+
+/// A kept hand-made change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct SavedEdit {
+    /// Where it stood.
+    pub target: TargetPath,
+    /// Its name in the folder of backups.
+    pub backup: FileName,
+    /// When it was saved, in seconds since 1970.
+    pub time: u64,
+}
+
+/// What is remembered of backups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backups {
+    /// Hand-made changes of managed files that were kept when the files were put right.
+    pub saved: Vec<SavedEdit>,
+    /// The number of the next backup.
+    pub next: u64,
+}
+
+impl Default for Backups {
+    fn default() -> Self {
+        Self {
+            saved: Vec::new(),
+            next: 1,
+        }
+    }
+}
 
 /// Gives the path of a backup, relative to the root.
 #[must_use]
@@ -23,17 +55,9 @@ pub fn path(id: &FileName) -> PathBuf {
 /// # Errors
 /// When it can't be copied.
 pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
-    root.make_folders(
-        Path::new(crate::activation::state::FOLDER)
-            .parent()
-            .unwrap_or(Path::new("")),
-    )?;
-    root.make_folder(
-        Path::new(crate::activation::state::FOLDER),
-        crate::activation::state::FOLDER_MODE,
-    )?;
+    super::make_folder(root)?;
     root.make_folder(Path::new(FOLDER), 0o700)?;
-    root.copy(&Path::new("etc").join(target), &path(id))
+    root.copy(&target.in_etc(), &path(id))
 }
 
 /// Puts a backup back over what stands at `target`. The backup stays.
@@ -41,7 +65,7 @@ pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
 /// # Errors
 /// When it can't be copied.
 pub fn restore(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
-    root.copy(&path(id), &Path::new("etc").join(target))
+    root.copy(&path(id), &target.in_etc())
 }
 
 /// Removes a backup that is of no use any more.

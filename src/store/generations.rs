@@ -5,11 +5,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow};
 use serde::Serialize;
 
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::model::names::AbsolutePath;
+use crate::model::node::Node;
 
 const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";
+
+/// The profile's link, which points at the current generation.
+pub(crate) const PROFILE: &str = "nix/var/nix/profiles/system-manager-profiles/system-manager";
 
 /// A numbered toplevel of the profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -8,10 +8,20 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg, OFlag};
 
-use crate::activation::state;
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
+use crate::model::node::Node;
+use crate::store;
 
 const FILE: &str = "var/lib/system-manager/lock";
+
+/// What is done when another process holds the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It is waited for.
+    Wait,
+    /// It is an error.
+    Refuse,
+}
 
 /// Holds the lock until it is dropped; the kernel releases it when the process ends, however it ends.
 pub struct Lock(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
@@ -27,7 +37,7 @@ pub fn holder(root: &Root) -> Result<Option<String>> {
     let file = root.open_file(Path::new(FILE), OFlag::O_RDONLY)?;
     match Flock::lock(file, FlockArg::LockSharedNonblock) {
         Ok(_) => Ok(None),
-        Err((file, Errno::EWOULDBLOCK)) => Ok(Some(read_holder(file))),
+        Err((mut file, Errno::EWOULDBLOCK)) => Ok(Some(read_holder(&mut file))),
         Err((_, e)) => {
             Err(e).with_context(|| format!("reading {}", root.show(Path::new(FILE)).display()))
         }
@@ -35,7 +45,7 @@ pub fn holder(root: &Root) -> Result<Option<String>> {
 }
 
 /// Only for messages: the lock itself is the kernel's.
-fn read_holder(mut file: File) -> String {
+fn read_holder(file: &mut File) -> String {
     let mut holder = String::new();
     match file.read_to_string(&mut holder) {
         Ok(_) if !holder.trim().is_empty() => holder.trim().to_owned(),
@@ -44,32 +54,22 @@ fn read_holder(mut file: File) -> String {
 }
 
 impl Lock {
-    /// Waits until nobody holds the lock.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub fn wait(root: &Root) -> Result<()> {
-        if root.node(Path::new(FILE))? == Node::Absent {
-            return Ok(());
-        }
-        let path = root.show(Path::new(FILE));
-        let file = root.open_file(Path::new(FILE), OFlag::O_RDONLY)?;
-        Flock::lock(file, FlockArg::LockShared)
-            .map(drop)
-            .map_err(|(_, e)| e)
-            .with_context(|| format!("waiting for {}", path.display()))
-    }
-
-    /// Takes the lock, or says who holds it.
+    /// Takes the lock, or says who holds it; with patience, waits until it is free.
     ///
     /// # Errors
     /// When it is held by another process, or can't be made.
-    pub fn take(root: &Root, purpose: &str) -> Result<Self> {
-        root.make_folders(Path::new("var/lib"))?;
-        root.make_folder(Path::new(state::FOLDER), state::FOLDER_MODE)?;
+    pub fn take(root: &Root, purpose: &str, patience: Patience) -> Result<Self> {
+        store::make_folder(root)?;
         let path = root.show(Path::new(FILE));
         let file = root.open_file(Path::new(FILE), OFlag::O_RDWR | OFlag::O_CREAT)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let taken = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Err((mut file, Errno::EWOULDBLOCK)) if patience == Patience::Wait => {
+                tracing::info!("waiting for {}", read_holder(&mut file));
+                Flock::lock(file, FlockArg::LockExclusive)
+            }
+            other => other,
+        };
+        match taken {
             Ok(mut held) => {
                 let holder = format!("{purpose}, process {}\n", std::process::id());
                 held.set_len(0)
@@ -78,10 +78,10 @@ impl Lock {
                     .with_context(|| format!("writing {}", path.display()))?;
                 Ok(Self(held))
             }
-            Err((file, Errno::EWOULDBLOCK)) => {
-                let holder = read_holder(file);
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                let holder = read_holder(&mut file);
                 bail!(
-                    "another activation is running: {} holds {}\nhint: wait for it to end, then run this again",
+                    "another activation is running: {} holds {}\nhint: wait for it to end, then run this again, or use `--wait`",
                     holder,
                     path.display()
                 )

@@ -1,17 +1,22 @@
 //! Reads what the decision about tmpfiles rules needs, and does what systemd-tmpfiles would not: undoing.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads rules and what specifiers stand for"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
 
-use crate::activation::state::State;
+use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
-use crate::host::fs::{Node, Root};
+use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
 use crate::model::names::{AbsolutePath, TargetPath};
-use crate::tmpfiles::decide::{EMPTY, RulesFile, TmpfilesPlan, Undo, verify};
-use crate::tmpfiles::tree::{Host, Kind, Object};
+use crate::model::node::{EMPTY, Kind, Node, Object};
+use crate::tmpfiles::decide::{RulesFile, TmpfilesPlan, Undo, verify};
+use crate::tmpfiles::tree::Host;
 use crate::tmpfiles::words::Specifiers;
 
 const FOLDER: &str = "tmpfiles.d";
@@ -53,7 +58,11 @@ pub fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
 ///
 /// # Errors
 /// When one can't be read.
-pub fn read_foreign(root: &Root, desired: &Desired, state: &State) -> Result<Vec<RulesFile>> {
+pub fn read_foreign(
+    root: &Root,
+    desired: &Desired,
+    record: &FilesRecord,
+) -> Result<Vec<RulesFile>> {
     let mut files = BTreeMap::new();
     for place in ["etc", "run", "usr/local/lib", "usr/lib"] {
         let folder = Path::new(place).join(FOLDER);
@@ -63,7 +72,7 @@ pub fn read_foreign(root: &Root, desired: &Desired, state: &State) -> Result<Vec
             }
             let target: TargetPath = format!("{FOLDER}/{name}").parse()?;
             if place == "etc"
-                && (desired.contains_key(&target) || state.files.contains_key(&target))
+                && (desired.contains_key(&target) || record.entries.contains_key(&target))
             {
                 continue;
             }

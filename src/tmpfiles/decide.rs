@@ -4,24 +4,22 @@
 //! empties it, `r` and `R` lines do nothing. systemd leaves behind what a rule has made when the rule goes; links,
 //! empty folders, empty files, pipes and devices that rules of ours made are removed then. Content is never removed.
 
+use crate::model::node::EMPTY;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 
-use crate::files::decide::Conflict;
-use crate::host::fs::sha256_of;
+use crate::model::conflict::Conflict;
 use crate::model::names::AbsolutePath;
+use crate::model::node::{Id, Kind, Object, sha256_of};
 use crate::model::owners::Owners;
 use crate::tmpfiles::line::{Parsed, Rule, parse_line};
 use crate::tmpfiles::order::{Item, arrange, overrides};
 use crate::tmpfiles::rules::{Player, wanted_kind};
-use crate::tmpfiles::tree::{Host, Id, Kind, Last, Object, Walk, World, parents};
+use crate::tmpfiles::tree::{Host, Last, Walk, World, parents};
 use crate::tmpfiles::words::{Specifiers, Unread};
-
-/// SHA-256 of nothing.
-pub const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// A file of rules.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 
-use crate::files::decide::Conflict;
-use crate::host::fs::sha256_of;
+use crate::model::conflict::Conflict;
+use crate::model::node::{Id, Kind, Object, sha256_of};
 use crate::model::owners::Owners;
 use crate::tmpfiles::decide::{Made, Remark, Source};
 use crate::tmpfiles::line::{Rule, RuleOwner};
-use crate::tmpfiles::tree::{Id, Kind, Last, Object, Walk, World, join, parent, parents};
+use crate::tmpfiles::tree::{Last, Walk, World, join, parent, parents};
 
 /// Applies rules to a tree and keeps what there is to say about it.
 pub(crate) struct Player<'h> {

@@ -1,97 +1,11 @@
 //! A file tree that rules are tried on: what the host shows, under what they would change. Pure, given the host.
 
+use crate::model::node::{Id, Kind, Object};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 
 use anyhow::Result;
-use serde::{Deserialize, Serialize};
 
 use crate::tmpfiles::glob::{expand_braces, is_pattern, matches};
-
-/// What stands at a path, as far as rules are about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Object {
-    /// What it is.
-    pub kind: Kind,
-    /// Permission bits; 0777 for a link.
-    pub mode: u32,
-    /// User.
-    pub user: Id,
-    /// Group.
-    pub group: Id,
-}
-
-/// What an object is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Kind {
-    /// A folder.
-    Folder,
-    /// A regular file.
-    File {
-        /// SHA-256 of the content, where a rule is about it; that of an empty file is always there.
-        content: Option<String>,
-    },
-    /// A symbolic link.
-    Link {
-        /// Where it points.
-        to: String,
-    },
-    /// A named pipe.
-    Pipe,
-    /// A socket, which no rule makes.
-    Socket,
-    /// A device.
-    Device {
-        /// Whether it is a block device, not a character device.
-        block: bool,
-        /// Major number.
-        major: u32,
-        /// Minor number.
-        minor: u32,
-    },
-}
-
-/// A user or group.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(untagged)]
-pub enum Id {
-    /// By number.
-    Number(u32),
-    /// One that does not exist yet.
-    Name(String),
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Number(id) => id.fmt(f),
-            Self::Name(name) => name.fmt(f),
-        }
-    }
-}
-
-impl Kind {
-    /// Says whether both are of one type, whatever they hold.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        std::mem::discriminant(self) == std::mem::discriminant(other)
-    }
-
-    /// Names it, for people.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Folder => "a folder",
-            Self::File { .. } => "a file",
-            Self::Link { .. } => "a symbolic link",
-            Self::Pipe => "a pipe",
-            Self::Socket => "a socket",
-            Self::Device { .. } => "a device",
-        }
-    }
-}
 
 /// Where objects are read from; paths are absolute and without links above their last part.
 pub trait Host {

@@ -8,8 +8,9 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::host::process::Command;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::model::job::Verb;
 use crate::units;
-use crate::units::decide::{UnitAction, UnitPlan, Verb, settle_reloads};
+use crate::units::decide::{UnitAction, UnitPlan, settle_reloads};
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome, judge};
 use crate::units::requests::Requests;
@@ -207,7 +208,7 @@ impl UnitSwitch<'_> {
         }
         let shown = list_visible(actions);
         if !shown.is_empty() {
-            tracing::info!("{} the following units: {shown}", progressive(verb));
+            tracing::info!("{} the following units: {shown}", verb.progressive());
         }
         let names: Vec<String> = actions.iter().map(|a| a.unit.clone()).collect();
         let jobs = &mut self.jobs;
@@ -229,17 +230,6 @@ fn monotonic() -> Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("reading the monotonic clock")?;
     let now = Duration::from(now).as_micros();
     u64::try_from(now).context("reading the monotonic clock")
-}
-
-/// Gives the words for a job that is under way.
-#[must_use]
-pub fn progressive(verb: Verb) -> &'static str {
-    match verb {
-        Verb::Stop => "stopping",
-        Verb::Start => "starting",
-        Verb::Restart => "restarting",
-        Verb::Reload => "reloading",
-    }
 }
 
 /// Lists the units that reports show, as NixOS sorts them: without regard to case.

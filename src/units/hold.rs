@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::host::fs::{NewFile, Root};
+use crate::host::fs::{Content, NewFile, Root};
 
 /// systemd reads it before all other folders, and it does not outlive the boot.
 const FOLDER: &str = "run/systemd/system.control";
@@ -29,7 +29,7 @@ pub fn hold<'a>(root: &Root, units: impl IntoIterator<Item = &'a String>) -> Res
         root.write_file(
             &folder.join(FILE),
             &NewFile {
-                content: TEXT.as_bytes(),
+                content: Content::Bytes(TEXT.as_bytes()),
                 mode: 0o644,
                 uid: 0,
                 gid: 0,

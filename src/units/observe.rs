@@ -1,4 +1,8 @@
 //! Reads from the running systemd what the decision about units needs.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads what is activated by the bus"
+)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,6 +21,9 @@ const BUS_SERVICES: [&str; 4] = [
     "/lib/dbus-1/system-services",
     "/run/dbus-1/system-services",
 ];
+
+/// Where the units of the system that are ours lie.
+pub const MANAGED: &str = "/etc/systemd/system";
 
 /// Reads the loaded units; details only of those that are up or failed, since no other is ever touched for what it is.
 ///

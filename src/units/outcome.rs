@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::decide::Verb;
+use crate::model::job::Verb;
 use crate::units::set::{Live, LiveUnit, suffix_of};
 
 /// How systemd ended one job that this run asked for.

@@ -13,7 +13,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::units::decide::{UnitAction, UnitNote, UnitPlan, Verb};
+use crate::model::job::Verb;
+use crate::units::decide::{UnitAction, UnitNote, UnitPlan};
 use crate::units::file::{SwitchMethod, UnitFile};
 use crate::units::layers::{Definition, Layers};
 use crate::units::set::{Live, suffix_of};

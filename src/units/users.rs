@@ -1,5 +1,6 @@
 //! The managers of logged-in and lingering users: each is switched by the rules of the system's, by a child process that
 //! runs as the user.
+#![expect(clippy::disallowed_methods, reason = "looks for managers of users")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileTypeExt;
@@ -9,12 +10,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::host::getent;
 use crate::host::process::Command;
 use crate::host::systemd::Systemd;
+use crate::model::job::Verb;
 use crate::units;
 use crate::units::apply::UnitSwitch;
 use crate::units::beneath::{Listing, Scope};
-use crate::units::decide::{Facts, Seeds, UnitAction, UnitNote, UnitPlan, Verb};
+use crate::units::decide::{Facts, Seeds, UnitAction, UnitNote, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::set::UnitSet;
@@ -23,7 +26,7 @@ const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
 
 /// The hidden command by which this program runs as a user.
-pub const COMMAND: &str = "switch-user-manager";
+pub const COMMAND: &str = "user-manager";
 
 /// What a child is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -76,13 +79,11 @@ pub fn running() -> Result<Vec<UserManager>> {
         let (Some(uid), true) = (uid, is_socket(&private_socket(&path))) else {
             continue;
         };
-        let user = nix::unistd::User::from_uid(nix::unistd::Uid::from_raw(uid))
-            .with_context(|| format!("looking up the user {uid}"))?;
-        if let Some(user) = user {
+        if let Some(user) = getent::user(uid)? {
             managers.push(UserManager {
                 name: user.name,
                 uid,
-                gid: user.gid.as_raw(),
+                gid: user.gid,
             });
         }
     }
@@ -157,7 +158,7 @@ pub fn serve() -> Result<()> {
     let runtime =
         std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
-    let begun = crate::activation::apply::now();
+    let begun = crate::host::clock::now();
     let before = units::observe::read_live(&systemd, MANAGED)?;
     // What is ours of `/etc` has changed already; the rest of it is beneath.
     let is_ours = |name: &str| units::beneath::is_in_store(&Path::new("/etc").join(name));

@@ -27,11 +27,13 @@ in
 builtins.seq host.drvPath {
   etc = lib.mapAttrs (_name: textOf) (lib.filterAttrs (_name: e: e.enable) config.environment.etc);
   inherit (config.system-manager) blocks;
+  warnings = map shown config.warnings;
   units = lib.mapAttrs (_name: textOf) config.systemd.units;
   required = lib.listToAttrs (
     map (r: lib.nameValuePair r.path (r.install.debian or "?")) config.system.build.hostRequirements
   );
-  users = lib.mapAttrs (_name: u: u.uid) config.users.users;
+  users = lib.mapAttrs (_name: u: u.uid) config.system.build.accounts.users;
+  groups = lib.attrNames config.system.build.accounts.groups;
   scripts = map (s: s.name) config.system.build.activationScripts;
   tmpfiles = config.systemd.tmpfiles.rules;
   noEffect = lib.listToAttrs (

@@ -20,6 +20,9 @@ in
   # It adds to the folders that every configuration has.
   environment.pathsToLink = [ "/libexec" ];
   environment.variables = {
+    # What has a meaning to a shell, and must stay what it is.
+    ODD = "a \"quote\", `id`, 5$, a tab\t, two\nlines, it's; \\";
+    EXPANDED = "$HOME/x:\${XDG_STATE_HOME:-$HOME/.state}:$(id -un):\\$HOME";
     EDITOR = "vim";
     LIST = [
       "$HOME/a"

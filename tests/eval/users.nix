@@ -52,6 +52,13 @@ in
         shell = "/bin/sh";
       };
       root.initialPassword = "root";
+      # A machine of a domain, as useradd takes it.
+      "pc01$" = {
+        isSystemUser = true;
+        group = "shop";
+        packages = [ tool ];
+        openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA pc01" ];
+      };
       gone = {
         enable = false;
       };

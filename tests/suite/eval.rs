@@ -10,6 +10,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use system_manager::store::toplevel::read_manifest;
 
 use anyhow::{Context, Result, bail, ensure};
 use system_manager::model::manifest::Manifest;
@@ -218,16 +219,61 @@ fn both_module_libraries_give_the_same_toplevel() -> Result<()> {
         return Ok(());
     };
     for file in fixtures()? {
-        let embedded = fs::read(build_toplevel(&file, None)?.join("manifest.json"))?;
-        let nixpkgs = fs::read(build_toplevel(&file, Some(&checkout))?.join("manifest.json"))?;
-        ensure!(
-            embedded == nixpkgs,
-            "{}: the libraries disagree\nembedded: {}\nnixpkgs:  {}",
-            file.display(),
-            String::from_utf8_lossy(&embedded),
-            String::from_utf8_lossy(&nixpkgs)
-        );
+        let embedded = build_toplevel(&file, None)?;
+        let nixpkgs = build_toplevel(&file, Some(&checkout))?;
+        for part in ["manifest.json", "provenance.json"] {
+            let [embedded, nixpkgs] = [&embedded, &nixpkgs].map(|t| fs::read(t.join(part)));
+            let (embedded, nixpkgs) = (embedded?, nixpkgs?);
+            ensure!(
+                embedded == nixpkgs,
+                "{}: the libraries disagree\nembedded: {}\nnixpkgs:  {}",
+                file.display(),
+                String::from_utf8_lossy(&embedded),
+                String::from_utf8_lossy(&nixpkgs)
+            );
+        }
     }
+    Ok(())
+}
+
+#[test]
+fn a_toplevel_says_who_set_what() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let read = |fixture: &str| -> Result<serde_json::Value> {
+        let toplevel = build_toplevel(&project().join("tests/eval").join(fixture), None)?;
+        let text = fs::read_to_string(toplevel.join("provenance.json"))?;
+        Ok(serde_json::from_str(&text)?)
+    };
+    let file = &read("etc.nix")?["files"]["plain"][0];
+    let source = fs::read_to_string(project().join("tests/eval/etc.nix"))?;
+    let written = source.lines().position(|l| l.contains("\"plain\".text"));
+    let line = file["line"].as_u64().context("a line")?;
+    ensure!(
+        Some(usize::try_from(line)?) == written.map(|n| n + 1),
+        "{file}"
+    );
+    ensure!(file["option"] == "environment.etc.plain.text", "{file}");
+    ensure!(
+        file["file"]
+            .as_str()
+            .is_some_and(|f| f.ends_with("tests/eval/etc.nix")),
+        "{file}"
+    );
+    let unit = &read("moving-over.nix")?["units"];
+    ensure!(
+        unit["once.service"]
+            .to_string()
+            .contains("systemd.services.once.script"),
+        "{unit}"
+    );
+    ensure!(
+        unit["system-manager-upgrade.service"]
+            .to_string()
+            .contains("system-manager/modules/auto-upgrade.nix"),
+        "{unit}"
+    );
     Ok(())
 }
 
@@ -322,7 +368,7 @@ fn a_file_may_hold_modules_a_toplevel_or_a_function() -> Result<()> {
     ] {
         let path = project().join("tests/eval/forms").join(file);
         let toplevel = build_toplevel(&path, None)?;
-        let manifest = Manifest::read(&toplevel)?;
+        let manifest = read_manifest(&toplevel)?;
         ensure!(
             manifest.made_from.name == name,
             "{file}: it is called {:?}",

@@ -34,9 +34,26 @@ const STAND_IN: &str = r#"
         {
           inherit lib;
           busybox = named "busybox";
+          nixfmt-rfc-style = named "nixfmt";
+          mkShellNoCC = args: named "shell";
+          cargo = null;
+          clippy = null;
+          rustc = null;
+          rustfmt = null;
+          shellcheck = null;
+          stdenv.cc = null;
           hello = named "hello";
-          rustPlatform.buildRustPackage =
-            args: named "${args.pname}-${args.version}" // { inherit (args) meta; };
+          pkgsStatic.rustPlatform.buildRustPackage =
+            args:
+            derivation {
+              name = "${args.pname}-${args.version}";
+              inherit system;
+              inherit (args) src;
+              builder = "/none";
+            }
+            // {
+              inherit (args) meta;
+            };
 
           # What runs machine tests.
           cdrkit = named "cdrkit";
@@ -113,11 +130,11 @@ impl Flakes {
         )
     }
 
-    /// The same for the template's flake, whose inputs are the project's.
-    fn template(&self, args: &[&str]) -> Result<String> {
+    /// The same for a template's flake, whose inputs are the project's.
+    fn template(&self, name: &str, args: &[&str]) -> Result<String> {
         self.nix(
             args,
-            &self.url("system-manager/examples/flake"),
+            &self.url(&format!("system-manager/{name}")),
             &[
                 ("system-manager", self.url("system-manager")),
                 ("system-manager/nixpkgs", self.url("nixpkgs")),
@@ -169,9 +186,10 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
     let flakes = Flakes::copy()?;
     let shown = flakes.own(&["flake", "show", "FLAKE"])?;
     for name in [
-        "machines-debian-12",
-        "machines-fedora-43",
-        "machines-ubuntu-24-04",
+        "formatter",
+        "devShells",
+        "system-manager-unwrapped",
+        "One configuration for a host of a distribution and for one of NixOS",
         "example-hello",
         "example-nginx",
         "system-manager",
@@ -187,6 +205,29 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
         "FLAKE#checks.aarch64-linux.example-nginx.drvPath",
     ])?;
     ensure!(check.contains("-system-manager-nginx.drv"), "{check}");
+    Ok(())
+}
+
+#[test]
+fn the_program_is_built_anew_for_its_own_sources_only() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let own = flakes.path("system-manager");
+    let program = || {
+        let installable = "FLAKE#packages.x86_64-linux.default.drvPath";
+        flakes.own(&["eval", "--raw", installable])
+    };
+    let derivation = |shown: String| shown.lines().next().map(str::to_owned);
+    let before = derivation(program()?);
+    fs::create_dir(own.join("docs"))?;
+    fs::write(own.join("docs/guide.md"), "A guide.\n")?;
+    let with_a_guide = derivation(program()?);
+    ensure!(before == with_a_guide, "{before:?} {with_a_guide:?}");
+    fs::write(own.join("modules/new.nix"), "{ }\n")?;
+    let with_a_module = derivation(program()?);
+    ensure!(before != with_a_module, "{before:?}");
     Ok(())
 }
 
@@ -208,7 +249,7 @@ fn machine_tests_are_derivations_with_the_pinned_images() -> Result<()> {
         .as_str()
         .context("a hash")?;
     let check = eval(
-        "checks.x86_64-linux.machines-ubuntu-24-04",
+        "legacyPackages.x86_64-linux.machines-ubuntu-24-04",
         "check: builtins.seq check.drvPath check.script",
     )?;
     for part in ["--kind qemu", "-k \"qemu\"", "ubuntu-24.04=/", sha256] {
@@ -247,7 +288,7 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     let flakes = Flakes::copy()?;
     let eval = |attribute: &str| {
         let installable = format!("FLAKE#systemConfigs.default.{attribute}");
-        flakes.template(&["eval", "--json", &installable])
+        flakes.template("examples/flake", &["eval", "--json", &installable])
     };
     let derivation = eval("drvPath")?;
     ensure!(
@@ -258,10 +299,29 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     ensure!(names.contains(r#"["hello"]"#), "{names}");
     let activator = eval("activator")?;
     ensure!(activator.contains("-system-manager-"), "{activator}");
-    let check = flakes.template(&["eval", "--raw", "FLAKE#checks.x86_64-linux.default.drvPath"])?;
+    let check = flakes.template(
+        "flake",
+        &[
+            "eval",
+            "--raw",
+            "FLAKE#legacyPackages.x86_64-linux.test-on-ubuntu.drvPath",
+        ],
+    )?;
     ensure!(
         check.contains("-nixos-test-host-ubuntu-24.04.drv"),
         "{check}"
     );
+    Ok(())
+}
+
+#[test]
+fn the_template_for_two_hosts_gives_a_toplevel() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let installable = "FLAKE#systemConfigs.default.config.system.build.manifest.units";
+    let units = flakes.template("examples/flake-nixos", &["eval", "--json", installable])?;
+    ensure!(units.contains("greeting.service"), "{units}");
     Ok(())
 }

@@ -1,14 +1,18 @@
 //! All integration tests, as one program.
+#![expect(clippy::disallowed_methods, reason = "tests read, write and spawn")]
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
 
 mod account_files;
 mod accounts;
+mod builders;
 mod cli;
 mod compat;
 mod docs;
 mod eval;
 mod flake;
 mod guides;
+mod layers;
+mod nar;
 mod needs;
 mod nix_fixture;
 mod properties;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use system_manager::activation::plan::{Plan, Step as PlanStep};
 use system_manager::cli::commands::Failure;
 use system_manager::files::decide::{KeepReason, Verb};
-use system_manager::host::fs::Node;
+use system_manager::model::node::Node;
 
 fn config() -> ProptestConfig {
     let given = ProptestConfig::default();
@@ -250,6 +250,7 @@ fn settled(host: &Host) -> Settled {
     let state = host.state();
     let files = state
         .files
+        .entries
         .iter()
         .map(|(t, f)| {
             assert_eq!(
@@ -262,7 +263,12 @@ fn settled(host: &Host) -> Settled {
     (
         tree,
         files,
-        state.folders.keys().map(ToString::to_string).collect(),
+        state
+            .files
+            .folders
+            .keys()
+            .map(ToString::to_string)
+            .collect(),
     )
 }
 

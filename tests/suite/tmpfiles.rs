@@ -11,13 +11,14 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use system_manager::host::fs::{Root, sha256_of};
-use system_manager::model::owners::Owners;
+use system_manager::accounts::apply::read_owners;
+use system_manager::host::fs::Root;
+use system_manager::model::node::{Kind, Object, sha256_of};
 use system_manager::tmpfiles;
 use system_manager::tmpfiles::decide::{
     Facts, Made, RulesFile, TmpfilesPlan, plan_tmpfiles, verify,
 };
-use system_manager::tmpfiles::tree::{Host, Kind, Object};
+use system_manager::tmpfiles::tree::Host;
 use system_manager::tmpfiles::words::Specifiers;
 
 use crate::needs::is_root;
@@ -183,7 +184,7 @@ fn plan(root: &Root, rules: &str, recorded: &BTreeMap<String, Made>) -> Tmpfiles
         foreign: &[],
         recorded,
         specifiers: &Specifiers::default(),
-        owners: &Owners::read(root).unwrap(),
+        owners: &read_owners(root).unwrap(),
         host: root,
     })
     .unwrap();

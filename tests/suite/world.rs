@@ -15,7 +15,8 @@ use system_manager::activation::prepare::How;
 use system_manager::activation::state::State;
 use system_manager::cli::args::ApplyArgs;
 use system_manager::cli::commands::{self, Failure};
-use system_manager::host::fs::{Node, Root};
+use system_manager::host::fs::Root;
+use system_manager::model::node::Node;
 use tempfile::TempDir;
 
 /// The targets that configurations want; some lie below others, so that files become folders and back.
@@ -275,7 +276,7 @@ impl Host {
             })
             .collect();
         let text = manifest(&json!(etc)).to_string();
-        let name = system_manager::host::fs::sha256_of(text.as_bytes()).unwrap();
+        let name = system_manager::model::node::sha256_of(text.as_bytes()).unwrap();
         let toplevel = shared.join(&name[..32]);
         let file = toplevel.join("manifest.json");
         if !file.exists() {
@@ -342,7 +343,7 @@ impl Host {
         };
         entries
             .map(|e| e.unwrap().file_name().into_string().unwrap())
-            .filter(|name| !state.uses_backup(Some(&name.parse().unwrap())))
+            .filter(|name| !state.used_backups().iter().any(|id| id.as_str() == name))
             .collect()
     }
 
@@ -379,7 +380,7 @@ fn read_entry(path: &Path) -> Entry {
         Stuff::Special
     } else {
         Stuff::File {
-            sha256: system_manager::host::fs::sha256_of(fs::File::open(path).unwrap()).unwrap(),
+            sha256: system_manager::model::node::sha256_of(fs::File::open(path).unwrap()).unwrap(),
             mode: meta.mode() & 0o7777,
             uid: meta.uid(),
             gid: meta.gid(),

@@ -16,9 +16,43 @@ use crate::accounts::password::SALT_BYTES;
 use crate::accounts::record::AccountsRecord;
 use crate::model::manifest::Accounts;
 
+mod give_ids;
+mod groups;
 pub(crate) mod homes;
+mod lock_out;
 pub(crate) mod planner;
+mod sub_ids;
 pub(crate) mod users;
+
+/// What happens to accounts, as far as everyone may know it: the part of it that is in a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AccountsReport {
+    /// Accounts that come, change or go.
+    pub changes: Vec<AccountChange>,
+    /// Homes that are made or put right.
+    pub homes: Vec<HomeStep>,
+    /// Users whose lingering changes.
+    pub linger: BTreeMap<String, bool>,
+    /// What is odd, or not done as asked, and why.
+    pub warnings: Vec<String>,
+    /// Whether anything has to be done or remembered.
+    pub is_due: bool,
+}
+
+impl AccountsReport {
+    /// Counts the users and groups that come, change or go, also by their home or lingering alone.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let changed = self.changes.iter().map(|c| (c.subject, c.name.as_str()));
+        let others = self.homes.iter().map(|home| &home.user);
+        let others = others.chain(self.linger.keys());
+        let users = others.map(|name| (Subject::User, name.as_str()));
+        let all: BTreeSet<_> = changed.chain(users).collect();
+        let accounts = all.iter().filter(|(subject, _)| *subject != Subject::Shell);
+        accounts.count()
+    }
+}
 
 /// What was found on the host.
 #[derive(Clone, PartialEq, Eq, Default)]

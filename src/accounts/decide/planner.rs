@@ -1,20 +1,13 @@
-//! The steps of the decision about accounts: ids, entries, memberships, and what goes. Pure; see [`crate::accounts::decide`].
+//! The steps of the decision about accounts, and one entry there and back. Pure; see [`crate::accounts::decide`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::accounts::changes::Report;
 use crate::accounts::check::check_accounts;
-use crate::accounts::database::{AccountFile, Bytes, Found, Table, group, passwd, shadow};
-use crate::accounts::decide::{AccountsPlan, Inputs, Refusal};
-use crate::accounts::entry::{
-    RowChange, WantedMembers, WantedRow, apply_row, drop_row, purge_members,
-};
-use crate::accounts::ids::{DYNAMIC_IDS, Given, IdKind, Ids, Nss, Search};
-use crate::accounts::record::{AccountsRecord, Claims, OwnedRow, remember};
-use crate::model::manifest::User;
-
-/// The group of a new account that is in none: `nogroup` on Debian, `nobody` on Fedora.
-const NO_GROUP: u32 = 65534;
+use crate::accounts::database::{AccountFile, Found, Table, passwd};
+use crate::accounts::decide::{AccountsPlan, FileChange, HomeStep, Inputs, Refusal};
+use crate::accounts::entry::{RowChange, WantedRow, apply_row, drop_row};
+use crate::accounts::record::{AccountsRecord, OwnedRow};
 
 /// The decision while it is being made.
 pub(crate) struct Planner<'a> {
@@ -84,6 +77,10 @@ impl<'a> Planner<'a> {
             return Err(self.refusals);
         }
         self.forget_replaced();
+        let users = &self.inputs.desired.users;
+        self.record
+            .without_password
+            .retain(|name| users.contains_key(name));
         self.apply_users();
         self.drop_users();
         self.apply_groups();
@@ -150,146 +147,6 @@ impl<'a> Planner<'a> {
                 }
             }
         }
-    }
-
-    fn give_gids(&mut self) {
-        let desired = self.inputs.desired;
-        let system = Search::Down(self.inputs.observed.ranges.system_gid.clone());
-        let wanted: Vec<_> = desired
-            .groups
-            .iter()
-            .map(|(name, g)| (name.as_str(), g.gid, &system))
-            .collect();
-        self.gids = self.give_ids(IdKind::Group, &wanted);
-    }
-
-    fn give_uids(&mut self) {
-        let desired = self.inputs.desired;
-        let ranges = &self.inputs.observed.ranges;
-        let system = Search::Down(ranges.system_uid.clone());
-        let normal = Search::Up(ranges.uid.clone());
-        let wanted: Vec<_> = desired
-            .users
-            .iter()
-            .map(|(name, u)| {
-                let search = if u.is_system_user { &system } else { &normal };
-                (name.as_str(), u.uid, search)
-            })
-            .collect();
-        self.uids = self.give_ids(IdKind::User, &wanted);
-        let new = |name: &&str| {
-            self.table(AccountFile::Passwd).find(name.as_bytes()) == Found::Missing
-                || self.is_half_made(name)
-        };
-        self.new_users = desired
-            .users
-            .keys()
-            .map(String::as_str)
-            .filter(new)
-            .collect();
-    }
-
-    /// Says whether a run that was stopped made a user's passwd line, but did not come to its shadow line.
-    fn is_half_made(&self, name: &str) -> bool {
-        let record = self.inputs.record;
-        let Some(before) = &record.unfinished else {
-            return false;
-        };
-        let made = |claims: &Claims| {
-            let rows = claims.rows.get(&AccountFile::Passwd);
-            rows.and_then(|rows| rows.get(name))
-                .is_some_and(|row| row.created)
-        };
-        if !made(&record.claims) || made(before) {
-            return false;
-        }
-        let table = self.table(AccountFile::Shadow);
-        let Some(row) = table.row(name.as_bytes()) else {
-            return true;
-        };
-        // A line that was there before, of an account that is long gone, still has the old password.
-        let edit = record
-            .row(AccountFile::Shadow, name)
-            .and_then(|row| row.cells.get(&shadow::HASH));
-        let hash = table.field(row, shadow::HASH);
-        edit.is_some_and(|edit| edit.before.0 == hash && edit.after.0 != hash)
-    }
-
-    fn give_ids(
-        &mut self,
-        kind: IdKind,
-        wanted: &[(&'a str, Option<u32>, &Search)],
-    ) -> BTreeMap<&'a str, u32> {
-        let inputs = self.inputs;
-        let (file, ever, word) = match kind {
-            IdKind::User => (AccountFile::Passwd, &inputs.record.uids, "user"),
-            IdKind::Group => (AccountFile::Group, &inputs.record.gids, "group"),
-        };
-        let id_name = kind.id_name();
-        let mut given = BTreeMap::new();
-        let mut errors = Vec::new();
-        let mut ids = Ids::new(
-            kind,
-            inputs.nss,
-            &self.tables[&file],
-            ever,
-            wanted.iter().filter_map(|w| w.1),
-        );
-        for &(name, fixed, search) in wanted {
-            let table = &self.tables[&file];
-            if let Some(row) = table.row(name.as_bytes()) {
-                let Some(id) = table.number(row, passwd::UID) else {
-                    errors.push((name, format!("its {id_name} in {file} is no number"), None));
-                    continue;
-                };
-                if let Some(fixed) = fixed.filter(|&f| f != id) {
-                    self.warnings.push(format!(
-                        "{word} `{name}` keeps its {id_name} {id}: {fixed} is not applied, since files on disk belong to {id}"
-                    ));
-                }
-                given.insert(name, id);
-                continue;
-            }
-            if let Some(error) = known_elsewhere(inputs.nss, kind, name) {
-                errors.push((
-                    name,
-                    error,
-                    Some("take it out of the configuration, or out of the directory service"),
-                ));
-                continue;
-            }
-            match ids.give(name, fixed, search) {
-                Ok(Given::Fixed(id)) => {
-                    if let Some(former) = ids.former(id, name) {
-                        self.warnings.push(format!(
-                            "{word} `{name}` gets the {id_name} {id} that it asks for, which was {word} `{former}`'s: files of `{former}` become its"
-                        ));
-                    }
-                    given.insert(name, id);
-                }
-                Ok(Given::Revived(id) | Given::Fresh(id)) => {
-                    if let Some(fixed) = fixed.filter(|&f| f != id) {
-                        let holder = ids.holder(fixed).ok().flatten().unwrap_or_default();
-                        self.warnings.push(format!(
-                            "{word} `{name}` gets the {id_name} {id}: {fixed}, which it asks for, belongs to {word} `{holder}` of this host"
-                        ));
-                    }
-                    given.insert(name, id);
-                }
-                Err(error) => errors.push((name, error, None)),
-            }
-        }
-        for (name, error, hint) in errors {
-            self.refuse(&format!("{word} `{name}`"), error, hint);
-        }
-        let map = match kind {
-            IdKind::User => &mut self.record.uids,
-            IdKind::Group => &mut self.record.gids,
-        };
-        for (name, &id) in &given {
-            remember(map, name, id);
-        }
-        given
     }
 
     /// Gives up what is recorded about entries that somebody else deleted and made anew: those are not ours.
@@ -384,7 +241,7 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn names_of(&self, file: AccountFile, keep: impl Fn(&str) -> bool) -> Vec<String> {
+    pub(crate) fn names_of(&self, file: AccountFile, keep: impl Fn(&str) -> bool) -> Vec<String> {
         self.record
             .claims
             .rows
@@ -396,198 +253,59 @@ impl<'a> Planner<'a> {
             .collect()
     }
 
-    fn apply_groups(&mut self) {
-        let wanted = self.wanted_groups();
-        for (name, (members, declared)) in &wanted {
-            let exists = self
-                .table(AccountFile::Group)
-                .row(name.as_bytes())
-                .is_some();
-            let has_gshadow = self.tables.contains_key(&AccountFile::Gshadow);
-            let in_gshadow = self
-                .tables
-                .get(&AccountFile::Gshadow)
-                .is_some_and(|t| t.row(name.as_bytes()).is_some());
-            if !exists && !declared {
-                self.warn_no_group(name, members);
-                continue;
-            }
-            let gid = match self.gids.get(name) {
-                Some(&gid) => Some(gid),
-                None => self.number(AccountFile::Group, name, group::GID),
-            };
-            let Some(id) = gid else { continue };
-            let row = |template: [&str; 4], id| WantedRow {
-                template: template.map(Bytes::from).to_vec(),
-                cells: BTreeMap::new(),
-                members: members.clone(),
-                id,
-            };
-            // With a gshadow the password is there; without, `!` says that there is none.
-            let password = if has_gshadow { "x" } else { "!" };
-            self.apply(
-                AccountFile::Group,
-                name,
-                &row([name, password, &id.to_string(), ""], Some(id)),
-            );
-            // A group that this tool made has its twin, also when a run was stopped between the two.
-            let made = self
-                .owned(AccountFile::Group, name)
-                .is_some_and(|row| row.created);
-            if in_gshadow || made {
-                self.apply(AccountFile::Gshadow, name, &row([name, "!", "", ""], None));
-            }
-        }
-        for file in [AccountFile::Group, AccountFile::Gshadow] {
-            // Groups that are only joined go back to what they were once nobody joins them.
-            for name in self.names_of(file, |n| !wanted.contains_key(n)) {
-                if self.record.row(file, &name).is_some_and(|row| !row.created) {
-                    self.drop(file, &name);
-                }
-            }
-        }
-    }
-
-    /// Gives the members of every group that is declared or joined, and whether it is declared.
-    fn wanted_groups(&self) -> BTreeMap<&'a str, (WantedMembers, bool)> {
-        let desired = self.inputs.desired;
-        let mut wanted: BTreeMap<&str, (WantedMembers, bool)> = BTreeMap::new();
-        for (name, group) in &desired.groups {
-            let members = WantedMembers {
-                names: group.members.clone(),
-                exact: !desired.mutable_users,
-            };
-            wanted.insert(name, (members, true));
-        }
-        for (name, user) in &desired.users {
-            for group in &user.extra_groups {
-                wanted
-                    .entry(group)
-                    .or_default()
-                    .0
-                    .names
-                    .insert(name.clone());
-            }
-        }
-        wanted
-    }
-
-    fn warn_no_group(&mut self, name: &str, members: &WantedMembers) {
-        let members: Vec<&str> = members.names.iter().map(String::as_str).collect();
-        self.warnings.push(format!(
-            "{} can't join the group `{name}`: /etc/group has no such group and none is declared",
-            members.join(", ")
-        ));
-    }
-
-    fn drop_groups(&mut self) {
-        let desired = self.inputs.desired;
-        let gone = self.names_of(AccountFile::Group, |n| !desired.groups.contains_key(n));
-        let gone: Vec<String> = gone
-            .into_iter()
-            .filter(|n| {
-                self.record
-                    .row(AccountFile::Group, n)
-                    .is_some_and(|row| row.created)
-            })
-            .collect();
-        if !gone.is_empty() {
-            let table = self.table(AccountFile::Passwd);
-            let in_use: BTreeMap<u32, String> = table
-                .entries()
-                .filter_map(|(name, row)| {
-                    let gid = table.number(row, passwd::GID)?;
-                    Some((gid, String::from_utf8_lossy(name).into_owned()))
-                })
-                .collect();
-            for name in gone {
-                let gid = self.number(AccountFile::Group, &name, group::GID);
-                if let Some(user) = gid.and_then(|gid| in_use.get(&gid)) {
-                    self.warnings.push(format!(
-                        "the group `{name}` stays for now: it is the primary group of `{user}`"
-                    ));
-                    continue;
-                }
-                self.drop(AccountFile::Group, &name);
-                self.drop(AccountFile::Gshadow, &name);
-            }
-        }
-        // What is left in gshadow alone belongs to a group that somebody else took away.
-        let orphans = self.names_of(AccountFile::Gshadow, |n| {
-            !desired.groups.contains_key(n) && self.record.row(AccountFile::Group, n).is_none()
-        });
-        for name in orphans {
-            if self
-                .record
-                .row(AccountFile::Gshadow, &name)
-                .is_some_and(|row| row.created)
-            {
-                self.drop(AccountFile::Gshadow, &name);
-            }
-        }
-    }
-
-    /// Takes users that go out of every group, so that a later account of that name inherits nothing.
-    fn purge_gone(&mut self) {
-        for (file, fields) in [
-            (AccountFile::Group, &[group::MEMBERS][..]),
-            (AccountFile::Gshadow, &[group::ADMINS, group::MEMBERS][..]),
-        ] {
-            if let Some(table) = self.tables.get_mut(&file) {
-                let owned = self.record.claims.rows.entry(file).or_default();
-                for (name, before, after) in purge_members(table, fields, &self.gone_users, owned) {
-                    self.report.members(file, &name, &before, &after);
-                }
-            }
-        }
-    }
-
     pub(crate) fn number(&self, file: AccountFile, name: &str, field: usize) -> Option<u32> {
         let table = self.tables.get(&file)?;
         table.number(table.row(name.as_bytes())?, field)
     }
 
-    /// Gives the gid of a user's primary group: declared, of the host, or of the name service; for a user that is to be
-    /// in none, what a new account gets.
-    pub(crate) fn primary_gid(&mut self, name: &str, user: &User) -> Option<u32> {
-        let Some(wanted) = user.group.as_deref() else {
-            return Some(NO_GROUP);
-        };
-        if let Some(&gid) = self.gids.get(wanted) {
-            return Some(gid);
-        }
-        if let Some(gid) = self.number(AccountFile::Group, wanted, group::GID) {
-            return Some(gid);
-        }
-        let subject = format!("user `{name}`");
-        match self.inputs.nss.id_of(IdKind::Group, wanted) {
-            Ok(Some(gid)) => return Some(gid),
-            Ok(None) => {
-                let reason = format!("its group `{wanted}` does not exist and is not declared");
-                let hint = format!("declare `users.groups.{wanted}`");
-                self.refuse(&subject, reason, Some(&hint));
-            }
-            Err(error) => self.refuse(&subject, error, None),
-        }
-        None
-    }
-
     pub(crate) fn owned(&self, file: AccountFile, name: &str) -> Option<&OwnedRow> {
         self.record.row(file, name)
     }
-}
 
-/// Says why a name that the files don't have is not free: another source of accounts has it.
-fn known_elsewhere(nss: &dyn Nss, kind: IdKind, name: &str) -> Option<String> {
-    match nss.id_of(kind, name) {
-        Ok(None) => None,
-        Ok(Some(id)) if DYNAMIC_IDS.contains(&id) => None,
-        Ok(Some(id)) => Some(format!(
-            "the name service knows it already, with the {} {id}, but not from /etc/{}",
-            kind.id_name(),
-            kind.database()
-        )),
-        Err(error) => Some(error),
+    pub(crate) fn finish(
+        mut self,
+        homes: Vec<HomeStep>,
+        linger: BTreeMap<String, bool>,
+    ) -> AccountsPlan {
+        let observed = self.inputs.observed;
+        let mut files = BTreeMap::new();
+        for (&file, table) in self.tables.iter().filter(|(_, t)| t.is_changed()) {
+            let before = observed.files.get(&file);
+            let after = table.render();
+            if before.map_or(&[][..], Vec::as_slice) == after {
+                continue;
+            }
+            // A file that we made goes when nothing is left in it.
+            let goes = after.is_empty() && self.record.claims.created_files.contains(&file);
+            if goes {
+                self.record.claims.created_files.remove(&file);
+            } else if before.is_none() {
+                self.record.claims.created_files.insert(file);
+            }
+            let change = FileChange {
+                before: before.cloned(),
+                after: (!goes).then_some(after),
+            };
+            files.insert(file, change);
+        }
+        self.record.claims.rows.retain(|_, rows| !rows.is_empty());
+        self.record
+            .claims
+            .lines
+            .retain(|_, lines| !lines.is_empty());
+        let record_changed = self.record != *self.inputs.record;
+        if !files.is_empty() || !linger.is_empty() {
+            self.record.unfinished = Some(self.old.claims);
+        }
+        AccountsPlan {
+            changes: self.report.finish(),
+            warnings: self.warnings,
+            files,
+            homes,
+            linger,
+            record_changed,
+            record: self.record,
+        }
     }
 }
 

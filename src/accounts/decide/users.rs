@@ -144,7 +144,9 @@ impl Planner<'_> {
     fn hash_cell(&mut self, name: &str, user: &User) -> Option<Cell> {
         let mutable = self.inputs.desired.mutable_users;
         let is_new = self.new_users.contains(name);
-        if mutable && !is_new {
+        let waits = self.waits_for_password(name);
+        self.record.without_password.remove(name);
+        if mutable && !is_new && !waits {
             return None;
         }
         let set = |hash: String| {
@@ -174,7 +176,12 @@ impl Planner<'_> {
                     }
                 }
             }
-            Source::Unusable => is_new.then(|| Cell::Initial("!".into())),
+            Source::Unusable => {
+                if is_new || waits {
+                    self.record.without_password.insert(name.to_owned());
+                }
+                is_new.then(|| Cell::Initial("!".into()))
+            }
             Source::None => {
                 let locked = current.filter(|hash| !is_new && is_locked(hash));
                 Some(match locked {
@@ -184,6 +191,22 @@ impl Planner<'_> {
                 })
             }
         }
+    }
+
+    /// Whether a user is still locked since the file with its password could not be used when it was made.
+    fn waits_for_password(&self, name: &str) -> bool {
+        let table = self.table(AccountFile::Shadow);
+        let row = table.row(name.as_bytes());
+        self.record.without_password.contains(name)
+            && row.is_some_and(|row| table.field(row, shadow::HASH) == b"!")
+    }
+
+    /// Whether nobody gets in with a password of this user, once this plan is carried out.
+    fn will_be_locked(&self, name: &str) -> bool {
+        let table = self.table(AccountFile::Shadow);
+        let row = table.row(name.as_bytes());
+        self.new_users.contains(name)
+            || row.is_none_or(|row| is_locked(table.field(row, shadow::HASH)))
     }
 
     /// Picks the password that counts; NixOS's order, in which a later one wins.
@@ -200,9 +223,13 @@ impl Planner<'_> {
                         Some(Ok(_)) => "its first line is no hash",
                         None => "it was not read",
                     };
+                    let so = if self.will_be_locked(name) {
+                        "the account is locked until a switch finds one there"
+                    } else {
+                        "the account keeps the one that it has"
+                    };
                     self.warnings.push(format!(
-                        "the password of user `{name}` is not set from {}: {why}",
-                        path.as_str()
+                        "the password of user `{name}` is not set from {path}: {why}; {so}"
                     ));
                     return Source::Unusable;
                 }

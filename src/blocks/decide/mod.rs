@@ -4,17 +4,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::activation::state::{OwnedBlock, SavedEdit, State};
-use crate::files;
-use crate::files::decide::{Conflict, FilesPlan, Keep, KeepReason};
-use crate::host::fs::{NewFile, Node, Root};
+use crate::blocks::record::{Origin, OwnedBlock};
+use crate::files::decide::{FilesPlan, Keep, KeepReason};
+use crate::files::record::OwnedFolder;
+use crate::host::fs::{Content, NewFile, Root};
+use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
-use crate::store::backups;
+use crate::model::node::Node;
+use crate::model::text_diff;
+use crate::store::backups::{self, Backups, SavedEdit};
 
 #[cfg(test)]
 mod tests;
@@ -63,16 +65,6 @@ pub struct BlockChange {
     pub diff: Option<String>,
 }
 
-/// What it takes to give a file back as it was.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Origin {
-    /// There was no such file.
-    pub made: bool,
-    /// Its last line had no end.
-    pub joined: bool,
-}
-
 /// What is there of a file that has, or is to have, a block.
 struct Seen {
     node: Node,
@@ -88,15 +80,16 @@ struct Seen {
 pub fn plan_blocks(
     root: &Root,
     wanted: &BTreeMap<TargetPath, String>,
-    state: &State,
+    record: &BTreeMap<TargetPath, OwnedBlock>,
+    owned_folders: &BTreeMap<TargetPath, OwnedFolder>,
     files: &FilesPlan,
     mut next_backup: u64,
 ) -> Result<(Vec<BlockChange>, Vec<Conflict>)> {
-    let targets: BTreeSet<&TargetPath> = wanted.keys().chain(state.blocks.keys()).collect();
+    let targets: BTreeSet<&TargetPath> = wanted.keys().chain(record.keys()).collect();
     let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
     for target in targets {
         let seen = read(root, target)?;
-        let owned = state.blocks.get(target);
+        let owned = record.get(target);
         let is_entry = files.changes().any(|c| c.target == *target);
         match plan_block(target, wanted.get(target), owned, &seen) {
             Err(_) if is_entry => conflicts.push(one_step(target)),
@@ -107,7 +100,7 @@ pub fn plan_blocks(
                 if writes && is_entry {
                     conflicts.push(one_step(target));
                 } else if writes && change.before == Node::Absent {
-                    conflicts.extend(check_folder(root, target, state)?);
+                    conflicts.extend(check_folder(root, target, owned_folders)?);
                 }
                 if let Some(keep) = &mut change.keep {
                     keep.backup = FileName::numbered(next_backup, target);
@@ -122,7 +115,7 @@ pub fn plan_blocks(
 }
 
 fn read(root: &Root, target: &TargetPath) -> Result<Seen> {
-    let path = in_etc(target);
+    let path = target.in_etc();
     let node = root.node(&path)?;
     let content = match node {
         Node::File { .. } => root.read(&path)?,
@@ -143,11 +136,15 @@ fn one_step(target: &TargetPath) -> Conflict {
 }
 
 /// A file can be made in a folder of others only: one of ours goes before the lines do, and only when it is empty.
-fn check_folder(root: &Root, target: &TargetPath, state: &State) -> Result<Option<Conflict>> {
+fn check_folder(
+    root: &Root,
+    target: &TargetPath,
+    owned: &BTreeMap<TargetPath, OwnedFolder>,
+) -> Result<Option<Conflict>> {
     let Some(folder) = target.parents().last() else {
         return Ok(None);
     };
-    if !state.folders.contains_key(&folder) && root.node(&in_etc(&folder))? == Node::Folder {
+    if !owned.contains_key(&folder) && root.node(&folder.in_etc())? == Node::Folder {
         return Ok(None);
     }
     Ok(Some(Conflict {
@@ -173,7 +170,7 @@ fn plan_block(
         (Node::File { .. } | Node::Absent, _) | (_, None) => {}
         _ => {
             return Err(conflict(
-                "is no regular file, and lines are to be added to it",
+                "is not a regular file, and lines are to be added to it",
                 "make it one, or drop the lines from the configuration",
             ));
         }
@@ -289,26 +286,30 @@ fn diff(seen: &Seen, change: &BlockChange) -> Option<String> {
         return None;
     }
     if matches!(seen.node, Node::File { mode, .. } if mode & 0o004 == 0) {
-        return Some(files::diff::HIDDEN.to_owned());
+        return Some(text_diff::HIDDEN.to_owned());
     }
     let after = render(seen.content.as_deref(), change).unwrap_or_default();
     let before = seen.content.as_deref().unwrap_or_default();
-    Some(files::diff::render(before, &after))
+    Some(text_diff::render(before, &after))
 }
 
 /// Records what an activation is about to do with blocks.
-pub fn claim(state: &mut State, changes: &[BlockChange], now: u64) {
+pub fn claim(
+    record: &mut BTreeMap<TargetPath, OwnedBlock>,
+    backups: &mut Backups,
+    changes: &[BlockChange],
+    now: u64,
+) {
     for change in changes {
         if let Some(keep) = &change.keep {
-            state.next_backup += 1;
-            state.saved.push(SavedEdit {
+            backups.next += 1;
+            backups.saved.push(SavedEdit {
                 target: change.target.clone(),
                 backup: keep.backup.clone(),
                 time: now,
             });
         }
-        let owned = state
-            .blocks
+        let owned = record
             .entry(change.target.clone())
             .or_insert_with(|| OwnedBlock {
                 texts: vec![None],
@@ -323,11 +324,11 @@ pub fn claim(state: &mut State, changes: &[BlockChange], now: u64) {
 }
 
 /// Records that everything of the plan has been done.
-pub fn commit(state: &mut State, changes: &[BlockChange]) {
+pub fn commit(record: &mut BTreeMap<TargetPath, OwnedBlock>, changes: &[BlockChange]) {
     for change in changes {
         if change.text.is_none() {
-            state.blocks.remove(&change.target);
-        } else if let Some(owned) = state.blocks.get_mut(&change.target) {
+            record.remove(&change.target);
+        } else if let Some(owned) = record.get_mut(&change.target) {
             owned.texts = vec![change.text.clone()];
         }
     }
@@ -354,7 +355,7 @@ pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
         return Ok(());
     }
     check_unchanged(root, change)?;
-    let path = in_etc(&change.target);
+    let path = change.target.in_etc();
     let content = root.read(&path)?;
     match (render(content.as_deref(), change), content) {
         (None, _) => {
@@ -368,7 +369,7 @@ pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
         (Some(new), None) => {
             tracing::info!("writing /etc/{}", change.target);
             let (mode, uid, gid) = (0o644, 0, 0);
-            let content = &new;
+            let content = Content::Bytes(&new);
             root.write_file(
                 &path,
                 &NewFile {
@@ -384,7 +385,7 @@ pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
 }
 
 fn check_unchanged(root: &Root, change: &BlockChange) -> Result<()> {
-    if root.node(&in_etc(&change.target))? != change.before {
+    if root.node(&change.target.in_etc())? != change.before {
         bail!(
             "/etc/{} has changed since the plan was made\nhint: run this again",
             change.target
@@ -397,9 +398,12 @@ fn check_unchanged(root: &Root, change: &BlockChange) -> Result<()> {
 ///
 /// # Errors
 /// When a file can't be read.
-pub fn read_drift(root: &Root, state: &State) -> Result<BTreeMap<TargetPath, bool>> {
+pub fn read_drift(
+    root: &Root,
+    record: &BTreeMap<TargetPath, OwnedBlock>,
+) -> Result<BTreeMap<TargetPath, bool>> {
     let mut drift = BTreeMap::new();
-    for (target, owned) in &state.blocks {
+    for (target, owned) in record {
         let content = read(root, target)?.content.unwrap_or_default();
         let now = match find(&content) {
             Ok(block) => block.map(|b| lines_of(&content, &b)),
@@ -410,8 +414,4 @@ pub fn read_drift(root: &Root, state: &State) -> Result<BTreeMap<TargetPath, boo
         }
     }
     Ok(drift)
-}
-
-fn in_etc(target: &TargetPath) -> PathBuf {
-    Path::new("etc").join(target)
 }

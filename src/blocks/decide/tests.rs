@@ -4,13 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Record = BTreeMap<TargetPath, OwnedBlock>;
+
 fn target() -> TargetPath {
     "hosts".parse().unwrap()
 }
 
 fn seen(content: Option<&str>) -> Seen {
     let file = |text: &str| Node::File {
-        sha256: crate::host::fs::sha256_of(text.as_bytes()).unwrap(),
+        sha256: crate::model::node::sha256_of(text.as_bytes()).unwrap(),
         mode: 0o644,
         uid: 0,
         gid: 0,
@@ -27,16 +29,16 @@ fn with_block(before: &str, text: &str, after: &str) -> String {
 
 /// Decides and applies; gives the verb, whether the file is kept, and what it becomes.
 fn step(
-    state: &mut State,
+    state: &mut Record,
     wanted: Option<&str>,
     content: Option<&str>,
 ) -> Option<(BlockVerb, bool, Option<String>)> {
     let seen = seen(content);
     let wanted = wanted.map(str::to_owned);
-    let owned = state.blocks.get(&target());
+    let owned = state.get(&target());
     let change = plan_block(&target(), wanted.as_ref(), owned, &seen).unwrap()?;
     let changes = [change];
-    claim(state, &changes, 0);
+    claim(state, &mut Backups::default(), &changes, 0);
     commit(state, &changes);
     let [change] = changes;
     let after = match change.verb {
@@ -55,7 +57,7 @@ fn gives_back_what_was_there() {
         (Some("\n\n"), "nothing but line ends"),
         (None, "no file"),
     ] {
-        let mut state = State::default();
+        let mut state = Record::default();
         let (verb, kept, with) = step(&mut state, Some("a\n"), before).unwrap();
         assert_eq!((verb, kept), (BlockVerb::Add, false), "{why}");
         assert_eq!(
@@ -69,13 +71,13 @@ fn gives_back_what_was_there() {
         let (verb, kept, after) = step(&mut state, None, with.as_deref()).unwrap();
         assert_eq!((verb, kept), (BlockVerb::Remove, false), "{why}");
         assert_eq!(after.as_deref(), before, "{why}");
-        assert_eq!(state.blocks.len(), 0, "{why}");
+        assert_eq!(state.len(), 0, "{why}");
     }
 }
 
 #[test]
 fn keeps_what_others_write_around_it() {
-    let mut state = State::default();
+    let mut state = Record::default();
     step(&mut state, Some("a\n"), Some("old")).unwrap();
     let edited = with_block("new\n", "a\n", "more");
     assert_eq!(step(&mut state, Some("a\n"), Some(&edited)), None);
@@ -92,7 +94,7 @@ fn keeps_what_others_write_around_it() {
 #[test]
 fn knows_what_was_changed_by_hand() {
     let ours = || {
-        let mut state = State::default();
+        let mut state = Record::default();
         step(&mut state, Some("a\n"), Some("x\n")).unwrap();
         state
     };
@@ -137,12 +139,17 @@ fn knows_what_was_changed_by_hand() {
 
 #[test]
 fn both_texts_are_ours_while_a_change_is_under_way() {
-    let mut state = State::default();
+    let mut state = Record::default();
     step(&mut state, Some("a\n"), Some("x\n")).unwrap();
     let (old, new) = (with_block("x\n", "a\n", ""), with_block("x\n", "b\n", ""));
-    let owned = state.blocks.get(&target());
+    let owned = state.get(&target());
     let change = plan_block(&target(), Some(&"b\n".to_owned()), owned, &seen(Some(&old)));
-    claim(&mut state, &[change.unwrap().unwrap()], 0);
+    claim(
+        &mut state,
+        &mut Backups::default(),
+        &[change.unwrap().unwrap()],
+        0,
+    );
     for (content, verb) in [(&old, BlockVerb::Change), (&new, BlockVerb::Adopt)] {
         let (found, kept, _) = step(&mut state.clone(), Some("b\n"), Some(content)).unwrap();
         assert_eq!((found, kept), (verb, false));
@@ -161,7 +168,7 @@ fn refuses_what_it_cannot_tell() {
     let twice = with_block(&with_block("", "a\n", ""), "b\n", "");
     let marked = format!("{END}\n");
     for (wanted, seen, cause) in [
-        ("a\n", link, "is no regular file"),
+        ("a\n", link, "is not a regular file"),
         ("a\n", seen(Some(&twice)), "are not one pair"),
         ("a\n", seen(Some(BEGIN)), "are not one pair"),
         (
@@ -185,13 +192,13 @@ fn refuses_what_it_cannot_tell() {
 #[test]
 fn leaves_a_block_that_nobody_knows_of() {
     let block = with_block("", "a\n", "");
-    assert_eq!(step(&mut State::default(), None, Some(&block)), None);
+    assert_eq!(step(&mut Record::default(), None, Some(&block)), None);
 }
 
 proptest! {
     #[test]
     fn removal_is_the_inverse_of_adding(before in "[a\n#]{0,12}", first in "(b{0,3}\n){0,3}", second in "(c{0,3}\n){0,3}") {
-        let mut state = State::default();
+        let mut state = Record::default();
         let (_, _, with) = step(&mut state, Some(&first), Some(&before)).unwrap();
         let with = match step(&mut state, Some(&second), with.as_deref()) {
             Some((_, _, changed)) => changed,

@@ -1,14 +1,14 @@
-//! The only file that touches the managed file system: a handle on a root directory, and what may be done below it.
+//! The only room that touches the managed file system: a handle on a root directory, and what may be done below it.
 //!
-//! Paths are relative to the root and are walked one component at a time without following symbolic links, so that no
-//! link can lead a read or a write out of the tree. Replacing is by rename, with mode, owner and extended attributes
-//! set before the file becomes visible.
+//! Paths are relative to the root, and no symbolic link in them is followed, so that none can lead a read or a write out
+//! of the tree. Replacing is by rename, with mode, owner and extended attributes set before the file becomes visible.
 
+use crate::model::node::{Node, sha256_of};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -17,49 +17,17 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::host::selinux::Labels;
-use crate::tmpfiles::decide::EMPTY;
-use crate::tmpfiles::tree::{Id, Kind, Object};
+use crate::model::node::{EMPTY, Id, Kind, Object};
 
+pub(crate) mod at;
+mod resolve;
 mod write;
 
-pub use write::NewFile;
+use at::kind;
 
-/// What stands at a path, as far as it matters for telling ours from foreign.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Node {
-    /// Nothing.
-    Absent,
-    /// A symbolic link; a target that is not UTF-8 is shown with replacement characters.
-    Link {
-        /// Where it points.
-        to: String,
-    },
-    /// A regular file.
-    File {
-        /// SHA-256 of the content, in hexadecimal.
-        sha256: String,
-        /// Permission bits.
-        mode: u32,
-        /// Owner.
-        uid: u32,
-        /// Group.
-        gid: u32,
-    },
-    /// A folder.
-    Folder,
-    /// A device, socket or pipe.
-    Special,
-    /// Nothing can stand here: `at` above it is not a folder.
-    Blocked {
-        /// The path, relative to the root, that is in the way.
-        at: PathBuf,
-    },
-}
+pub use write::{Content, NewFile, open_source};
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
 pub struct Root {
@@ -139,9 +107,14 @@ impl Root {
             },
             SFlag::S_IFDIR => Node::Folder,
             SFlag::S_IFREG => {
-                let file = File::from(openat(&*folder, name, READ_FLAGS, Mode::empty())?);
+                let file = openat(&*folder, name, READ_FLAGS, Mode::empty())?;
+                // Of the file that is read, which may be another one by now.
+                let st = stat::fstat(&file)?;
+                if kind(&st) != SFlag::S_IFREG {
+                    bail!("it was replaced while it was read");
+                }
                 Node::File {
-                    sha256: sha256_of(file)?,
+                    sha256: sha256_of(File::from(file))?,
                     mode: st.st_mode & 0o7777,
                     uid: st.st_uid,
                     gid: st.st_gid,
@@ -202,12 +175,7 @@ impl Root {
                 Err(Errno::ENOENT) => return Ok(None),
                 other => File::from(other?),
             };
-            if !file.metadata()?.is_file() {
-                bail!("it is not a regular file");
-            }
-            let mut bytes = Vec::new();
-            (&file).read_to_end(&mut bytes)?;
-            Ok(Some(bytes))
+            read_regular(&file).map(Some)
         };
         inner().with_context(|| format!("reading {}", self.show(relative).display()))
     }
@@ -235,6 +203,29 @@ impl Root {
             Ok(names)
         };
         inner().with_context(|| format!("listing {}", self.show(relative).display()))
+    }
+
+    /// Reads a regular file as a process of that root would: links are followed, and never out of it. None when there is
+    /// none.
+    ///
+    /// # Errors
+    /// When it exists and can't be read, or is not a regular file.
+    pub fn read_in_root(&self, path: &Path) -> Result<Option<Vec<u8>>> {
+        at::read_in_root(&self.fd, path)
+            .with_context(|| format!("reading {}", self.show_absolute(path).display()))
+    }
+
+    /// Returns what `path` leads to for a process of that root; none for nothing.
+    ///
+    /// # Errors
+    /// When it can't be looked at.
+    pub fn stat_in_root(&self, path: &Path) -> Result<Option<FileStat>> {
+        at::stat_in_root(&self.fd, path)
+            .with_context(|| format!("looking at {}", self.show_absolute(path).display()))
+    }
+
+    fn show_absolute(&self, path: &Path) -> PathBuf {
+        self.show(path.strip_prefix("/").unwrap_or(path))
     }
 
     /// Gives when a link was last changed, in seconds since 1970.
@@ -353,22 +344,17 @@ impl Root {
         {
             return Ok(Folder::Open(fd.clone()));
         }
-        let mut fd = self.fd.clone();
-        let mut at = PathBuf::new();
-        for part in relative.components() {
-            let std::path::Component::Normal(name) = part else {
-                bail!("{} is not a plain relative path", relative.display());
-            };
-            at.push(name);
-            fd = match openat(&*fd, name, FOLDER_FLAGS, Mode::empty()) {
-                Ok(next) => Rc::new(next),
-                Err(Errno::ENOENT) => return Ok(Folder::Missing),
-                Err(Errno::ENOTDIR | Errno::ELOOP) => return Ok(Folder::Blocked(at)),
-                Err(e) => {
-                    return Err(e).with_context(|| format!("opening {}", self.show(&at).display()));
-                }
-            };
-        }
+        let fd = match resolve::beneath(&self.fd, relative) {
+            Ok(fd) => Rc::new(fd),
+            Err(Errno::ENOENT) => return Ok(Folder::Missing),
+            Err(Errno::ENOTDIR) => {
+                return Ok(Folder::Blocked(resolve::find_blocked(&self.fd, relative)));
+            }
+            Err(e) => {
+                return Err(e)
+                    .with_context(|| format!("opening {}", self.show(relative).display()));
+            }
+        };
         *self.last.borrow_mut() = Some((relative.to_owned(), fd.clone()));
         Ok(Folder::Open(fd))
     }
@@ -389,35 +375,13 @@ const READ_FLAGS: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NONBLOCK);
 
-/// Hashes what a reader gives, in hexadecimal.
-///
-/// # Errors
-/// When reading fails.
-pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let n = reader.read(&mut buffer)?;
-        if n == 0 {
-            return Ok(hex(&hasher.finalize()));
-        }
-        hasher.update(&buffer[..n]);
+fn read_regular(mut file: &File) -> Result<Vec<u8>> {
+    if !file.metadata()?.is_file() {
+        bail!("it is not a regular file");
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut s, b| {
-            // Writing to a String can't fail.
-            let _ = write!(s, "{b:02x}");
-            s
-        })
-}
-
-fn kind(st: &FileStat) -> SFlag {
-    SFlag::from_bits_truncate(st.st_mode) & SFlag::S_IFMT
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn object_of(st: &FileStat, kind: Kind) -> Object {

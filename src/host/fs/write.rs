@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,37 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
-use nix::sys::stat::{self, FchmodatFlags, FileStat, Mode, SFlag};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, readlinkat, renameat, renameat2};
+use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use sha2::{Digest, Sha256};
 
-use super::{Folder, READ_FLAGS, Root, hex, kind, lstat};
+use super::{FOLDER_FLAGS, Folder, READ_FLAGS, Root, kind, lstat};
 use crate::host::selinux;
+use crate::model::node::{hex, sha256_of};
+
+/// How many folders wait for `sync` at most; each holds a file descriptor.
+const MOST_UNSYNCED: usize = 64;
+
+/// Where the content of a file comes from.
+#[derive(Clone, Copy)]
+pub enum Content<'a> {
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// A file of any place, which is copied piece by piece.
+    Source {
+        /// Its path; links are followed.
+        path: &'a str,
+        /// The SHA-256 that it must have, in hexadecimal.
+        sha256: &'a str,
+    },
+}
 
 /// A regular file that is to be written.
 pub struct NewFile<'a> {
     /// Its content.
-    pub content: &'a [u8],
+    pub content: Content<'a>,
     /// Permission bits.
     pub mode: u32,
     /// Owner.
@@ -38,29 +56,29 @@ impl Root {
     /// When something else stands there, or it can't be made.
     pub fn make_folder(&self, relative: &Path, mode: u32) -> Result<()> {
         let inner = || -> Result<()> {
-            let (folder, name) = self.open_parent(relative)?;
-            let outcome = self.labelled(relative, || {
-                Ok(stat::mkdirat(
-                    &*folder,
-                    name,
-                    Mode::from_bits_truncate(mode),
-                ))
-            })?;
-            match outcome {
-                Ok(()) => {
-                    // mkdir is subject to the umask.
-                    stat::fchmodat(
-                        &*folder,
-                        name,
-                        Mode::from_bits_truncate(mode),
-                        FchmodatFlags::FollowSymlink,
-                    )?;
-                    self.changed(&folder)?;
-                }
-                Err(Errno::EEXIST) if matches!(self.folder(relative)?, Folder::Open(_)) => {}
-                Err(e) => return Err(e.into()),
+            if matches!(self.folder(relative)?, Folder::Open(_)) {
+                return Ok(());
             }
-            Ok(())
+            let (folder, name) = self.open_parent(relative)?;
+            // Beside its place, so that it is never seen with another mode than this; mkdir is subject to the umask.
+            let temporary = temporary_name(name);
+            remove_at(&folder, &temporary)?;
+            self.labelled(relative, || {
+                Ok(stat::mkdirat(&*folder, temporary.as_str(), Mode::S_IRWXU)?)
+            })?;
+            let placed = openat(&*folder, temporary.as_str(), FOLDER_FLAGS, Mode::empty())
+                .and_then(|made| stat::fchmod(made, Mode::from_bits_truncate(mode)))
+                .and_then(|()| place_folder(&folder, &temporary, name));
+            if placed.is_err() {
+                // The first error is the one to report.
+                let _ = remove_at(&folder, &temporary);
+            }
+            match placed {
+                Ok(()) => self.changed(&folder),
+                // Someone else was faster; theirs is left as it is.
+                Err(Errno::EEXIST) if matches!(self.folder(relative)?, Folder::Open(_)) => Ok(()),
+                Err(e) => Err(e.into()),
+            }
         };
         inner().with_context(|| format!("creating the folder {}", self.show(relative).display()))
     }
@@ -145,7 +163,7 @@ impl Root {
     pub fn write_file(&self, relative: &Path, new: &NewFile<'_>) -> Result<()> {
         self.replace(relative, |folder, temporary| {
             let mut file = create(folder, temporary)?;
-            file.write_all(new.content)?;
+            fill(&mut file, new.content)?;
             std::os::unix::fs::fchown(&file, Some(new.uid), Some(new.gid))?;
             // After the owner, since chown clears setuid and setgid.
             stat::fchmod(&file, Mode::from_bits_truncate(new.mode))?;
@@ -158,13 +176,13 @@ impl Root {
     /// Replaces the content of a regular file in one step; mode, owner and extended attributes stay.
     ///
     /// # Errors
-    /// When it is no regular file, or can't be written.
+    /// When it is not a regular file, or can't be written.
     pub fn rewrite_file(&self, relative: &Path, content: &[u8]) -> Result<()> {
         let inner = || -> Result<()> {
             let (source, name) = self.open_parent(relative)?;
             let st = lstat(&source, name)?.ok_or_else(|| anyhow!("it does not exist"))?;
             if kind(&st) != SFlag::S_IFREG {
-                bail!("it is no regular file");
+                bail!("it is not a regular file");
             }
             self.replace(relative, |folder, temporary| {
                 let mut file = create(folder, temporary)?;
@@ -244,21 +262,12 @@ impl Root {
     /// When it is there and can't be removed.
     pub fn remove_leftover(&self, relative: &Path) -> Result<()> {
         if let (Folder::Open(folder), name) = self.parent(relative)? {
-            match unlinkat(
-                &*folder,
-                temporary_name(name).as_str(),
-                UnlinkatFlags::NoRemoveDir,
-            ) {
-                Ok(()) | Err(Errno::ENOENT) => {}
-                Err(e) => {
-                    return Err(e).with_context(|| {
-                        format!(
-                            "removing a leftover beside {}",
-                            self.show(relative).display()
-                        )
-                    });
-                }
-            }
+            remove_at(&folder, &temporary_name(name)).with_context(|| {
+                format!(
+                    "removing a leftover beside {}",
+                    self.show(relative).display()
+                )
+            })?;
         }
         Ok(())
     }
@@ -284,10 +293,15 @@ impl Root {
 
     fn changed(&self, folder: &Rc<OwnedFd>) -> Result<()> {
         let st = stat::fstat(&**folder)?;
-        self.unsynced
-            .borrow_mut()
-            .insert((st.st_dev, st.st_ino), folder.clone());
-        Ok(())
+        let waiting = {
+            let mut unsynced = self.unsynced.borrow_mut();
+            unsynced.insert((st.st_dev, st.st_ino), folder.clone());
+            unsynced.len()
+        };
+        if waiting < MOST_UNSYNCED {
+            return Ok(());
+        }
+        self.sync()
     }
 
     fn replace(
@@ -297,16 +311,13 @@ impl Root {
     ) -> Result<()> {
         let (folder, name) = self.open_parent(relative)?;
         let temporary = temporary_name(name);
-        match unlinkat(&*folder, temporary.as_str(), UnlinkatFlags::NoRemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(e) => return Err(e.into()),
-        }
+        remove_at(&folder, &temporary)?;
         let placed = self
             .labelled(relative, || make(&folder, &temporary))
             .and_then(|()| Ok(renameat(&*folder, temporary.as_str(), &*folder, name)?));
         if let Err(e) = placed {
             // The first error is the one to report; the leftover is removed by the next run at the latest.
-            let _ = unlinkat(&*folder, temporary.as_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = remove_at(&folder, &temporary);
             return Err(e);
         }
         self.changed(&folder)
@@ -317,6 +328,90 @@ impl Root {
 fn temporary_name(name: &OsStr) -> String {
     let digest = hex(&Sha256::digest(name.as_bytes()));
     format!(".system-manager-{}", &digest[..16])
+}
+
+/// Opens a file that is a source; links are followed, and what would block or never end is refused.
+///
+/// # Errors
+/// When it can't be opened, or is not a regular file.
+pub fn open_source(path: &str) -> Result<File> {
+    let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
+    let file = File::from(openat(AT_FDCWD, path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        bail!("it is not a regular file");
+    }
+    Ok(file)
+}
+
+fn fill(file: &mut File, content: Content<'_>) -> Result<()> {
+    match content {
+        Content::Bytes(bytes) => Ok(file.write_all(bytes)?),
+        Content::Source { path, sha256 } => {
+            let source = open_source(path).with_context(|| format!("reading {path}"))?;
+            let mut copied = Copied {
+                source,
+                file,
+                error: None,
+            };
+            let found = sha256_of(&mut copied);
+            if let Some(error) = copied.error {
+                return Err(error.into());
+            }
+            if found.with_context(|| format!("reading {path}"))? != sha256 {
+                bail!("{path} has changed since the plan was made");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A reader that writes what is read through it.
+struct Copied<'a> {
+    source: File,
+    file: &'a mut File,
+    error: Option<io::Error>,
+}
+
+impl Read for Copied<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read(buffer)?;
+        if let Err(error) = self.file.write_all(&buffer[..n]) {
+            // Told apart from an error of the source.
+            self.error = Some(error);
+            return Ok(0);
+        }
+        Ok(n)
+    }
+}
+
+/// Puts a folder into its place where nothing is.
+fn place_folder(folder: &Rc<OwnedFd>, temporary: &str, name: &OsStr) -> Result<(), Errno> {
+    match renameat2(
+        &**folder,
+        temporary,
+        &**folder,
+        name,
+        RenameFlags::RENAME_NOREPLACE,
+    ) {
+        // Not every file system can do that; a folder that replaces another one only does so when that is empty.
+        Err(Errno::EINVAL | Errno::ENOSYS) => {
+            match stat::fstatat(&**folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Ok(_) => Err(Errno::EEXIST),
+                Err(Errno::ENOENT) => renameat(&**folder, temporary, &**folder, name),
+                Err(e) => Err(e),
+            }
+        }
+        other => other,
+    }
+}
+
+/// Removes what an interrupted run has left: a file, a link, or an empty folder.
+fn remove_at(folder: &Rc<OwnedFd>, name: &str) -> Result<(), Errno> {
+    match unlinkat(&**folder, name, UnlinkatFlags::NoRemoveDir) {
+        Err(Errno::EISDIR) => unlinkat(&**folder, name, UnlinkatFlags::RemoveDir),
+        Err(Errno::ENOENT) => Ok(()),
+        other => other,
+    }
 }
 
 fn create(folder: &Rc<OwnedFd>, name: &str) -> Result<File> {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::units::decide::{Decision, UnitAction, Verb};
+use crate::model::job::Verb;
+use crate::units::decide::{Decision, UnitAction};
 use crate::units::file::UnitFile;
 
 /// The units of the bus, by which systemd is asked for all that is done.

@@ -45,6 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::job::Verb;
 use crate::units::layers::{Definition, Layers};
 use crate::units::set::{Live, Origin, UnitSet, suffix_of};
 
@@ -62,33 +63,6 @@ mod tests;
 #[cfg(test)]
 #[rustfmt::skip]
 mod tests_of_hosts;
-
-/// What is done to a unit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Verb {
-    /// `StopUnit`, before anything is replaced: the old `ExecStop=` runs.
-    Stop,
-    /// `ReloadUnit`, after the daemon-reload.
-    Reload,
-    /// `RestartUnit`, after the daemon-reload.
-    Restart,
-    /// `StartUnit`, after the daemon-reload.
-    Start,
-}
-
-impl Verb {
-    /// Gives its name, as in `systemctl restart`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Stop => "stop",
-            Self::Reload => "reload",
-            Self::Restart => "restart",
-            Self::Start => "start",
-        }
-    }
-}
 
 /// One step on one unit, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,6 +3,7 @@
 { modulesPath, ... }:
 {
   imports = [ "${modulesPath}/services/web/webd" ];
+  nixos-compat.autoImport = false;
   services.webd = {
     enable = true;
     database = true;

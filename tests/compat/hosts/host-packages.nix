@@ -39,6 +39,19 @@ in
   };
   systemd.services.check.script = "${pkgs.postgresql_16.withPackages (_: [ ])}/bin/psql --list";
 
+  # What they would check in the build is not checked, and a warning says so.
+  system.checks = [
+    (pkgs.runCommand "storage-check" { } ''
+      ${pkgs.storage}/bin/storage --check
+      touch $out
+    '')
+  ];
+  environment.etc."relay.conf".source = pkgs.runCommand "relay.conf" { } ''
+    echo ${pkgs.storage}/bin/storage >$out
+    ${lib.getExe pkgs.unbound} --check $out
+  '';
+  # The nixpkgs's own formats, written with our builders.
+  environment.etc."atom".text = (pkgs.formats.ini { }).lib.types.atom.name;
   environment.etc."all.toml".text = toToml {
     title = "a \"quoted\" text";
     number = 1.5;

@@ -1,5 +1,6 @@
-# No NixOS module, and none of its options: the layer stays out of the way.
+# A host that wants none of NixOS's options does not have them.
 { options, ... }:
 {
-  environment.etc."layer".text = if options ? services then "there" else "not there";
+  nixos-compat.enable = false;
+  environment.etc."layer".text = if options ? networking.hostName then "there" else "not there";
 }

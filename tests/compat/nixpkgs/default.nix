@@ -1,12 +1,12 @@
 # As many packages as the modules of this tree ask for.
-{ system, ... }:
+{ localSystem, ... }:
 let
   lib = import ./lib;
   package =
     name: version:
     derivation {
       name = "${name}-${version}";
-      inherit system;
+      inherit (localSystem) system;
       builder = "/none";
     }
     // {
@@ -17,6 +17,7 @@ let
 in
 {
   inherit lib;
+  platform = localSystem;
   webd = package "webd" "2.1";
   webdMinimal = package "webd-minimal" "2.1";
   storage = package "storage" "15.0" // {
@@ -26,22 +27,12 @@ in
   servers.relay = package "relay" "0.9" // {
     withPackages = _choose: package "relay-with-extensions" "0.9" // { meta.mainProgram = "relay"; };
   };
-  formats.json = _args: {
-    type = lib.types.attrsOf lib.types.anything;
-    generate = name: value: builtins.toFile name (builtins.toJSON value);
-  };
-  formats.ini = args: {
-    type =
-      with lib.types;
-      attrsOf (
-        attrsOf (
-          nullOr (oneOf [
-            bool
-            int
-            str
-          ])
-        )
-      );
-    generate = name: value: builtins.toFile name (lib.generators.toINI args value);
-  };
+  path = ./.;
+  inherit
+    (import ./pkgs/pkgs-lib {
+      inherit lib;
+      pkgs.writeText = builtins.toFile;
+    })
+    formats
+    ;
 }

@@ -6,6 +6,8 @@
 # error: users.groups.<name>.gid must be unique: 400 (g1, g2)
 # error: the names of users must be unique: same (same, same)
 # error: no declared administrator (root) can log in
+# error: users.users.aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa: the name has 32 characters, and no more than 31 are possible
+# error: users.groups.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb: the name has 32 characters
 # error: users.users.null.shell must not be null
 {
   users = {
@@ -42,8 +44,10 @@
         shell = null;
       };
       root.hashedPassword = "!";
+      aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.isNormalUser = true;
     };
     groups.g1.gid = 400;
     groups.g2.gid = 400;
+    groups.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb = { };
   };
 }

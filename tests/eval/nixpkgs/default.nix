@@ -1,6 +1,6 @@
 # A stand-in for nixpkgs, with one package that is never built.
 {
-  system,
+  localSystem,
   config ? { },
   overlays ? [ ],
 }:
@@ -9,6 +9,6 @@
   hello = derivation {
     name = "hello-2.12";
     builder = "/none";
-    inherit system;
+    inherit (localSystem) system;
   };
 }

@@ -151,7 +151,7 @@ fn a_link_and_broken_marks_are_refused() {
     std::os::unix::fs::symlink("/somewhere", t.path("etc/hosts")).unwrap();
     t.refuses_config(
         &hosts("10.0.0.2 two\n"),
-        &["/etc/hosts", "is no regular file"],
+        &["/etc/hosts", "is not a regular file"],
     );
 }
 

@@ -187,7 +187,8 @@ fn each_module_gets_a_verdict_and_failures_a_reason() {
     for wanted in [
         "services/database/storage.nix evaluates",
         "services/misc/folder/default.nix has no switch",
-        "services/web/webd/default.nix evaluates no effect: systemd.services.webd.confinement.enable",
+        "services/web/webd/default.nix evaluates",
+        "services/today/relay.nix evaluates no effect: networking.firewall.allowedTCPPorts",
         "services/broken/throws.nix fails when enabled: there is no x",
         "services/broken/wants.nix needs a setting set services.wants.name",
         "1 an option has to be set, and has no case yet",
@@ -227,9 +228,11 @@ fn verdicts_are_data_and_a_table_for_documents_as_well() {
     let webd = module(&survey, "services/web/webd/default.nix");
     assert_eq!(webd["verdict"], "evaluates");
     assert_eq!(webd["enabled"]["units"], json!(["webd.service"]));
+    assert_eq!(webd["enabled"]["noEffect"], json!([]));
+    let relay = module(&survey, "services/today/relay.nix");
     assert_eq!(
-        webd["enabled"]["noEffect"],
-        json!(["systemd.services.webd.confinement.enable"])
+        relay["enabled"]["noEffect"],
+        json!(["networking.firewall.allowedTCPPorts"])
     );
     let wants = module(&survey, "services/broken/wants.nix");
     assert_eq!(wants["verdict"], "needs-setting");

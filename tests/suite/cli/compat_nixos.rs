@@ -160,7 +160,7 @@ fn units_of_modules_are_compared_with_those_of_nixos() {
         compared(1)["different"]["rotate.service"],
         json!({
             "ours": ["[Unit] After=local-fs.target"],
-            "theirs": ["[Unit] After=syslog local-fs.target"],
+            "theirs": ["[Unit] After=syslog.target local-fs.target"],
         })
     );
     assert_eq!(survey["summary"]["compared"], json!(2));
@@ -169,7 +169,7 @@ fn units_of_modules_are_compared_with_those_of_nixos() {
         .exits(0)
         .says("units are equal to those of NixOS")
         .says("as on NixOS     storage.service")
-        .says("- on NixOS [Unit] After=syslog local-fs.target");
+        .says("- on NixOS [Unit] After=syslog.target local-fs.target");
 }
 
 #[test]

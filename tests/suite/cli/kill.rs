@@ -9,9 +9,10 @@ use crate::cli::story::{Config, Test, Tree, assert_same};
 use crate::cli::strace::{Whose, has_strace, killed_at};
 
 /// The system calls between which a kill makes a difference.
-const WRITES: [&str; 6] = [
+const WRITES: [&str; 7] = [
     "write",
     "renameat",
+    "renameat2",
     "unlinkat",
     "symlinkat",
     "mkdirat",

@@ -1,8 +1,10 @@
 //! The real program on a temporary root, as a stranger meets it.
+mod accounts;
 mod bad_input;
 mod blocks;
 mod compat;
 mod compat_nixos;
+mod door;
 mod drift;
 mod etc;
 mod foreign;
@@ -15,3 +17,4 @@ mod still;
 mod story;
 mod strace;
 mod truth;
+mod why;

@@ -1,7 +1,9 @@
 //! A host that can't be changed just now: read-only, full, or busy.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::cli::story::{Config, Test, assert_same};
 
@@ -112,8 +114,20 @@ fn two_runs_at_once() {
     // Looking is free.
     t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
     t.run(&["status"]).exits(0);
+    // Who has time waits.
+    let mut waiting = t
+        .command(&["activate".as_ref(), "--wait".as_ref(), toplevel.as_os_str()])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(waiting.stderr.take().unwrap()).lines();
+    let first = said.next().unwrap().unwrap();
+    assert_eq!(first, "waiting for switch, process 4711");
+    assert!(!t.path("etc/a").exists());
     file.unlock().unwrap();
-    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(t.read("etc/a"), "1\n");
 }
 
 #[test]

@@ -153,3 +153,64 @@ fn a_reader_that_goes_away_is_no_error() {
     let output = child.wait_with_output().unwrap();
     assert_eq!((output.status.code(), output.stderr), (Some(0), Vec::new()));
 }
+
+#[test]
+fn a_configuration_is_named_by_its_file_alone() {
+    let Some(t) = Test::begin() else { return };
+    // Nix is not reached: the file is looked at first.
+    for command in ["build", "plan", "switch", "register"] {
+        t.refuses(
+            &[command, "/nowhere/system.nix"],
+            &["reading the configuration /nowhere/system.nix"],
+        );
+    }
+}
+
+#[test]
+fn what_is_no_nixpkgs_is_said_before_nix_is_asked() {
+    let Some(t) = Test::begin() else { return };
+    t.write("empty/x", "");
+    let empty = t.path("empty").display().to_string();
+    for (named, why) in [
+        ("/nowhere", "`--nixpkgs /nowhere`: there is no such folder"),
+        (
+            "github:NixOS/nixpkgs",
+            "an address is not taken, only a folder",
+        ),
+        (empty.as_str(), "no nixpkgs is there"),
+    ] {
+        t.refuses(
+            &["plan", "system.nix", "--nixpkgs", named],
+            &[why, "hint: "],
+        );
+    }
+    let built = t.build(&Config::new());
+    t.refuses(
+        &[
+            "plan".as_ref(),
+            built.as_os_str(),
+            "--nixpkgs".as_ref(),
+            "embedded".as_ref(),
+        ],
+        &["is built already", "hint: leave it out"],
+    );
+}
+
+#[test]
+fn names_of_other_tools_lead_to_ours() {
+    let Some(t) = Test::begin() else { return };
+    for (word, ours) in [
+        ("apply", "switch"),
+        ("uninstall", "deactivate"),
+        ("diff", "plan"),
+    ] {
+        t.run(&[word])
+            .exits(2)
+            .says(&format!("there is no command `{word}`"))
+            .says(&format!("hint: `system-manager {ours}`"));
+    }
+    t.run(&["swich"])
+        .exits(2)
+        .says("'switch'")
+        .never_says("user-manager");
+}

@@ -33,7 +33,6 @@ let
       postStart = option types.lines "";
       path = option (types.listOf types.unspecified) [ ];
       serviceConfig = settings;
-      confinement.enable = option types.bool false;
     };
   };
   timer = {
@@ -158,7 +157,7 @@ in
       }
     ];
     _module.args.pkgs = lib.foldl' (pkgs: overlay: pkgs // overlay pkgs pkgs) (import ../.. {
-      inherit (config.nixpkgs) system;
+      localSystem = { inherit (config.nixpkgs) system; };
     }) config.nixpkgs.overlays;
     environment.etc."nixos-release".text = "NixOS\n";
     systemd.units =

@@ -20,13 +20,10 @@
                 type = lib.types.int;
                 description = "Of another type than ours.";
               };
-              confinement = {
-                enable = lib.mkEnableOption "a root of its own";
-                mode = lib.mkOption {
-                  type = lib.types.str;
-                  default = if config.confinement.enable then "full" else "none";
-                  description = "How much of it.";
-                };
+              confinement.mode = lib.mkOption {
+                type = lib.types.str;
+                default = if config.confinement.enable then "full" else "none";
+                description = "How much of it.";
               };
             };
             config.serviceConfig.Nice = 19;

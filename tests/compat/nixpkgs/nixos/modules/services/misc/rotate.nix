@@ -1,4 +1,9 @@
-{ lib, config, ... }:
+{
+  lib,
+  config,
+  options,
+  ...
+}:
 {
   options.services.rotate = {
     enable = lib.mkEnableOption "rotation of logs";
@@ -21,10 +26,9 @@
     };
   };
   config = lib.mkIf config.services.rotate.enable {
-    # systemd ignores what is no name of a unit, and takes the other one.
-    systemd.services.rotate.after = lib.mkIf true [
-      "syslog local-fs.target "
-      ""
+    # What is a unit of NixOS alone, so that the two differ.
+    systemd.services.rotate.after = lib.optional (!(options ? nixos-compat)) "syslog.target" ++ [
+      "local-fs.target"
     ];
     systemd.timers.rotate = {
       wantedBy = [ "timers.target" ];

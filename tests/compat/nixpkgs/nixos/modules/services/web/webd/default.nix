@@ -119,14 +119,13 @@ in
       ) cfg.virtualHosts
     );
 
-    # As NixOS had them until 2020.
-    users.users = mkIf (cfg.port != 1) [
-      {
-        name = "webd";
+    users.users = mkIf (cfg.port != 1) {
+      webd = {
         uid = config.ids.uids.webd;
+        isSystemUser = true;
         group = "webd";
-      }
-    ];
+      };
+    };
     users.groups.webd = { };
 
     services.rotate.jobs.webd.keep = "7";

@@ -1,0 +1,64 @@
+# The accounts that every NixOS has.
+{
+  config,
+  lib,
+  options,
+  ...
+}:
+let
+  groups = [
+    "adm"
+    "audio"
+    "cdrom"
+    "dialout"
+    "disk"
+    "floppy"
+    "input"
+    "keys"
+    "kmem"
+    "kvm"
+    "lp"
+    "nixbld"
+    "nogroup"
+    "render"
+    "root"
+    "sgx"
+    "shadow"
+    "tape"
+    "tty"
+    "users"
+    "utmp"
+    "uucp"
+    "video"
+  ];
+  # No distribution has this group: secrets are given to it by whatever decrypts them, and to those who are in it.
+  keysAreUsed =
+    options ? age
+    || options ? sops
+    || lib.any (s: lib.hasInfix "keys" s.text) (builtins.attrValues config.system.activationScripts)
+    || lib.any (u: lib.elem "keys" ([ u.group ] ++ u.extraGroups)) (
+      builtins.attrValues config.users.users
+    );
+in
+{
+  system-manager.foreignAccounts = {
+    groups = lib.genAttrs groups (_name: false) // {
+      keys = keysAreUsed;
+    };
+    users = {
+      root = false;
+      nobody = false;
+    };
+  };
+  users.users = {
+    root = {
+      uid = lib.mkOverride 1400 0;
+      group = lib.mkOverride 1400 "root";
+    };
+    nobody = {
+      isSystemUser = lib.mkOverride 1400 true;
+      uid = lib.mkOverride 1400 65534;
+      group = lib.mkOverride 1400 "nogroup";
+    };
+  };
+}

@@ -1,0 +1,121 @@
+# Turns the modules of a nixpkgs into one module that gives their declarations only, apart from those in force.
+{
+  lib,
+  # The tree of the options that we declare.
+  ours,
+  # The files in force, as the names of a set.
+  inForce,
+}:
+let
+  additions = import ./additions.nix { inherit lib; };
+  fileOf = import ./module-file.nix;
+
+  isFile = m: builtins.isPath m || builtins.isString m;
+  fileWith = name: set: (builtins.unsafeGetAttrPos name set).file or null;
+
+  # What `mkRenamedOptionModule` and its kin give works in every module, since an old name must lead to the new one.
+  # They are known by the file of the library that writes them, so that no other module passes for one.
+  library = fileWith "options" (lib.mkRemovedOptionModule [ "a" ] "" { options = { }; });
+  isRename = m: m ? options && fileWith "options" m == library;
+
+  # The options of a rename, without the type of what they lead to: the library asks for it before it knows the names,
+  # and it may need packages. Nothing is lost, since such an option has no value of its own.
+  untyped = builtins.mapAttrs (
+    _name: o: if lib.isOption o then removeAttrs o [ "type" ] else untyped o
+  );
+
+  # Whether options are among ours. It does not look at the declarations, which may depend on others.
+  touches =
+    ours: theirs:
+    lib.any (name: lib.isOption ours.${name} || touches ours.${name} theirs.${name}) (
+      builtins.attrNames (builtins.intersectAttrs ours theirs)
+    );
+in
+# A list of modules, most of them files.
+modules:
+{ config, ... }@args:
+let
+  # Calls a module as the module system does.
+  apply =
+    args: file: f:
+    let
+      argument =
+        name: _optional:
+        builtins.addErrorContext "while evaluating the argument `${name}` of the module `${file}`:" (
+          args.${name} or config._module.args.${name}
+        );
+    in
+    f (args // builtins.mapAttrs argument (lib.functionArgs f));
+  called = file: m: if lib.isFunction m then apply args file m else m;
+
+  # The name by which messages know a module, and `disabledModules`.
+  nameOf =
+    m:
+    builtins.intersectAttrs {
+      _file = null;
+      key = null;
+    } m;
+
+  # A module of which only the declarations count.
+  declare =
+    file: m:
+    nameOf m
+    // {
+      options = additions.of {
+        inherit ours;
+        theirs = m.options or { };
+        definitionsCount = false;
+      };
+      imports = map (nested declare file) (m.imports or [ ]);
+    };
+
+  # A module in force: only the declarations that are ours are missing.
+  force =
+    file: m:
+    if m ? _type then
+      { config = m; }
+    else
+      m
+      // lib.optionalAttrs (m ? options) {
+        options = additions.of {
+          inherit ours;
+          theirs = m.options;
+          definitionsCount = true;
+        };
+      }
+      // lib.optionalAttrs (m ? imports) { imports = map (nested force file) m.imports; };
+
+  # What a module imports: a file stands for itself, anything else is as its module is.
+  nested =
+    kind: parent: written:
+    let
+      m = called parent written;
+      alone = if lib.isFunction written then apply (args // { options = { }; }) parent written else m;
+    in
+    if isFile written then
+      file written
+    else if !(isRename alone) then
+      kind parent m
+    # An old name that is an option of ours needs no renaming.
+    else if touches ours alone.options then
+      { }
+    else
+      m // { options = untyped alone.options; };
+
+  file =
+    written:
+    let
+      path = fileOf written;
+      m = called path (import (/. + path));
+    in
+    {
+      _file = path;
+    }
+    // (if inForce ? ${path} then force else declare) path m
+    // {
+      key = path;
+    };
+in
+{
+  imports = map (nested declare "module-list.nix") modules;
+}

@@ -1,0 +1,78 @@
+# Values that NixOS sets in modules that do more than that, and that others read.
+{
+  # The release of the nixpkgs at hand.
+  release,
+  # Whether a NixOS module, by its path below `nixos/modules`, is there to declare options.
+  isListed,
+  # Whether modules of NixOS are in force, besides those that always are.
+  usesModules,
+}:
+{
+  config,
+  lib,
+  build,
+  ...
+}:
+let
+  # Files that modules read by `config.environment.etc`. They are the distribution's, unless somebody defines them.
+  foreign = [
+    "hosts"
+    "localtime"
+    "nscd.conf"
+    "nsswitch.conf"
+    "os-release"
+    "protocols"
+    "resolv.conf"
+    "services"
+    "ssl/certs/ca-certificates.crt"
+  ];
+  foreignEntry =
+    path:
+    { config, ... }:
+    {
+      source = lib.mkOverride 1400 path;
+      enable = lib.mkOverride 1400 (toString config.source != path);
+    };
+
+  exports = lib.concatStrings (
+    lib.mapAttrsToList (import ../modules/variables.nix { inherit lib; }).sh (
+      lib.filterAttrs (_name: v: v != null) config.environment.variables
+    )
+  );
+in
+{
+  config = lib.mkMerge [
+    {
+      environment.etc = lib.genAttrs foreign (name: foreignEntry "/etc/${name}");
+      # A script that modules source for the variables of login shells.
+      system.build.setEnvironment = build.writeText "set-environment" exports;
+
+      # The folder that is always there and always empty: the home of users that have none, a cage for servers.
+      systemd.tmpfiles.rules = lib.optional usesModules "d /var/empty 0555 root root -";
+
+      # The age of a host's data is not known here: what is new starts as new.
+      system.stateVersion = lib.mkOverride 1400 release;
+      _module.args = {
+        baseModules = [ ];
+        extraModules = [ ];
+        modules = [ ];
+      };
+    }
+    (lib.optionalAttrs (isListed "misc/version.nix") {
+      system.nixos.version = lib.mkDefault release;
+    })
+    (lib.optionalAttrs (isListed "misc/label.nix") {
+      system.nixos.label = lib.mkDefault release;
+    })
+    # The distribution's Nix has its own users.
+    (lib.optionalAttrs (isListed "services/system/nix-daemon.nix") {
+      nix.nrBuildUsers = lib.mkDefault 0;
+    })
+    (lib.optionalAttrs (isListed "programs/ssh.nix") {
+      programs.ssh.setXAuthLocation = lib.mkDefault false;
+    })
+    (lib.optionalAttrs (isListed "config/system-path.nix") {
+      system.path = config.system.build.sw;
+    })
+  ];
+}

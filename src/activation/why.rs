@@ -1,0 +1,416 @@
+//! Who set what: reads the provenance that a toplevel carries, and says whose a file is that is not ours.
+//!
+//! The provenance is written by `modules/provenance.nix`. No activation reads it.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads what the toplevel says of who set what"
+)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+
+use crate::activation::state::State;
+use crate::host::fs::Root;
+use crate::host::process::Command;
+use crate::model::names::TargetPath;
+use crate::model::node::Node;
+
+/// The format's version.
+const VERSION: u32 = 1;
+
+/// The file's name in a toplevel.
+const FILE: &str = "provenance.json";
+
+/// How much of a foreign file is read for the mark of the tool that wrote it, in bytes.
+const MARK_BYTES: usize = 4096;
+
+/// The definitions behind each thing that a configuration manages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Provenance {
+    version: u32,
+    files: BTreeMap<String, Vec<Setting>>,
+    units: BTreeMap<String, Vec<Setting>>,
+    user_units: BTreeMap<String, Vec<Setting>>,
+    users: BTreeMap<String, Vec<Setting>>,
+    groups: BTreeMap<String, Vec<Setting>>,
+    variables: BTreeMap<String, Vec<Setting>>,
+    rules: BTreeMap<String, Vec<Setting>>,
+    packages: BTreeMap<String, Vec<Setting>>,
+}
+
+/// One definition of an option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Setting {
+    /// The option, dotted.
+    pub option: String,
+    /// The file that defines it.
+    pub file: String,
+    /// The line of the definition, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    /// The priority: 100 unless `mkForce` (50), `mkDefault` (1000) or `mkOverride` gave it another; the lowest wins.
+    pub priority: u32,
+    /// Whether a definition of a lower priority wins over it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub loses: bool,
+}
+
+/// What is known of one thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Answer {
+    /// What it is, such as `file` or `unit`.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// The definitions behind it; none when it is not ours.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<Setting>,
+    /// Whose it is, when it is not ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+impl Answer {
+    fn ours(kind: &'static str, name: &str, settings: &[Setting]) -> Self {
+        Self {
+            kind,
+            name: name.to_owned(),
+            settings: settings.to_vec(),
+            owner: None,
+        }
+    }
+}
+
+impl Provenance {
+    /// Reads a toplevel's provenance; none when an older version built it.
+    ///
+    /// # Errors
+    /// When it can't be read, or has another version's form.
+    pub fn read(toplevel: &Path) -> Result<Option<Self>> {
+        let path = toplevel.join(FILE);
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e).with_context(|| format!("reading {}", path.display())),
+        };
+        Self::parse(&text)
+            .with_context(|| format!("reading {}", path.display()))
+            .map(Some)
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let parsed: Self = serde_json::from_str(text)?;
+        anyhow::ensure!(
+            parsed.version == VERSION,
+            "its version is {}, and this program knows {VERSION}\nhint: use the toplevel's own bin/system-manager",
+            parsed.version
+        );
+        Ok(parsed)
+    }
+
+    /// Returns all that is known of a name: a path, a unit, a user, a group, a variable, a package, or an option. Pure.
+    #[must_use]
+    pub fn explain(&self, name: &str) -> Vec<Answer> {
+        let target = name.strip_prefix("/etc/");
+        let unit = target.and_then(unit_of);
+        let scopes = [
+            ("unit", &self.units, unit.filter(|u| !u.of_users)),
+            ("user unit", &self.user_units, unit.filter(|u| u.of_users)),
+        ];
+        let mut answers = Vec::new();
+        if let Some(target) = target {
+            answers.extend(find("file", &self.files, target));
+        }
+        for (kind, units, of_path) in scopes {
+            answers.extend(find(kind, units, of_path.map_or(name, |u| u.name)));
+        }
+        for (kind, things) in [
+            ("user", &self.users),
+            ("group", &self.groups),
+            ("variable", &self.variables),
+            ("package", &self.packages),
+            ("tmpfiles rule", &self.rules),
+        ] {
+            answers.extend(find(kind, things, name));
+        }
+        answers.extend(
+            self.rules
+                .iter()
+                .filter(|(rule, _)| names_path(rule, name))
+                .map(|(rule, settings)| Answer::ours("tmpfiles rule", rule, settings)),
+        );
+        answers.extend(self.of_option(name));
+        answers
+    }
+
+    /// The definitions of an option, and of those below it.
+    fn of_option(&self, name: &str) -> Option<Answer> {
+        let inside = format!("{name}.");
+        let mut settings: Vec<Setting> = [
+            &self.files,
+            &self.units,
+            &self.user_units,
+            &self.users,
+            &self.groups,
+            &self.variables,
+            &self.rules,
+            &self.packages,
+        ]
+        .into_iter()
+        .flat_map(BTreeMap::values)
+        .flatten()
+        .filter(|s| s.option == name || s.option.starts_with(&inside))
+        .cloned()
+        .collect();
+        settings.dedup();
+        (!settings.is_empty()).then(|| Answer::ours("option", name, &settings))
+    }
+}
+
+fn find(kind: &'static str, things: &BTreeMap<String, Vec<Setting>>, name: &str) -> Option<Answer> {
+    let settings = things.get(name)?;
+    Some(Answer::ours(kind, name, settings))
+}
+
+/// Whether a rule of tmpfiles.d(5) is about a path.
+fn names_path(rule: &str, path: &str) -> bool {
+    path.starts_with('/') && rule.split_whitespace().nth(1) == Some(path)
+}
+
+#[derive(Debug, Clone, Copy)]
+struct UnitPath<'a> {
+    name: &'a str,
+    of_users: bool,
+}
+
+/// The unit that a file below `/etc/systemd` belongs to: its own file, a drop-in, or a link in a `.wants` folder.
+fn unit_of(target: &str) -> Option<UnitPath<'_>> {
+    let (rest, of_users) = match target.strip_prefix("systemd/system/") {
+        Some(rest) => (rest, false),
+        None => (target.strip_prefix("systemd/user/")?, true),
+    };
+    let name = match rest.split_once('/') {
+        None => rest,
+        Some((folder, file)) => folder.strip_suffix(".d").unwrap_or(file),
+    };
+    Some(UnitPath { name, of_users })
+}
+
+/// Explains a name on a host. Without an answer from the provenance, a path is looked up with the distribution.
+///
+/// # Errors
+/// When the state, the provenance or the path can't be read.
+pub fn read(root: &Root, state: &State, name: &str) -> Result<Vec<Answer>> {
+    let toplevel = state.active.as_ref().map(|a| a.toplevel.clone());
+    let provenance = match &toplevel {
+        Some(toplevel) => Provenance::read(Path::new(toplevel.as_str()))?,
+        None => None,
+    };
+    let answers = provenance
+        .as_ref()
+        .map_or_else(Vec::new, |p| p.explain(name));
+    if !answers.is_empty() || !name.starts_with('/') {
+        return Ok(answers);
+    }
+    let owner = if let Some(target) = name.strip_prefix("/etc/")
+        && let Ok(target) = target.parse::<TargetPath>()
+        && state.files.entries.contains_key(&target)
+    {
+        match provenance {
+            Some(_) => "this program: a unit, an edge between units, or a package's file".to_owned(),
+            None => "this program; its toplevel was built by an older version, which did not note who set what"
+                .to_owned(),
+        }
+    } else {
+        read_owner(root, name)?
+    };
+    Ok(vec![Answer {
+        kind: "file",
+        name: name.to_owned(),
+        settings: Vec::new(),
+        owner: Some(owner),
+    }])
+}
+
+/// Whose a path is that is not ours.
+fn read_owner(root: &Root, path: &str) -> Result<String> {
+    let relative = Path::new(path.trim_start_matches('/'));
+    let node = root.node(relative)?;
+    if node == Node::Absent {
+        return Ok("nobody: there is no such file".to_owned());
+    }
+    if let Some(package) = package_of(root, path) {
+        return Ok(format!("the distribution's package {package}"));
+    }
+    if let Node::Link { to } = &node
+        && to.starts_with("/nix/store/")
+    {
+        return Ok(
+            "another tool that links into the Nix store, such as numtide/system-manager or home-manager"
+                .to_owned(),
+        );
+    }
+    if matches!(node, Node::File { .. })
+        && let Some(content) = root.read(relative)?
+    {
+        let start = &content[..content.len().min(MARK_BYTES)];
+        if let Some(tool) = tool_of(&String::from_utf8_lossy(start)) {
+            return Ok(format!("{tool}, as its text says"));
+        }
+    }
+    Ok("no package has it: an administrator or a program made it".to_owned())
+}
+
+/// The package that brought a path, by the distribution's own database; none when there is none, or it can't be asked.
+fn package_of(root: &Root, path: &str) -> Option<String> {
+    let at = |option: &str| {
+        let folder = root.show(Path::new(""));
+        (!root.is_live()).then(|| format!("{option}{}", folder.display()))
+    };
+    // Which of the two databases there is shows by the one that answers.
+    let dpkg = Command::new("dpkg-query")
+        .args(at("--admindir=").map(|o| format!("{o}/var/lib/dpkg")))
+        .args(["--search", path])
+        .output();
+    if let Ok(output) = dpkg
+        && output.code == Some(0)
+    {
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        return Some(text.lines().next()?.split_once(": ")?.0.to_owned());
+    }
+    let rpm = Command::new("rpm")
+        .args(at("--root="))
+        .args(["--query", "--file", path])
+        .output();
+    match rpm {
+        Ok(output) if output.code == Some(0) => {
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            text.lines().next().map(str::to_owned)
+        }
+        _ => None,
+    }
+}
+
+/// The tool that a text says it was written by.
+fn tool_of(text: &str) -> Option<&'static str> {
+    [
+        ("cloud-init", "cloud-init"),
+        ("Ansible managed", "Ansible"),
+        ("by Puppet", "Puppet"),
+        ("by Chef", "Chef"),
+        ("by Salt", "Salt"),
+        ("by NetworkManager", "NetworkManager"),
+        ("by systemd-resolved", "systemd-resolved"),
+        ("by resolvconf", "resolvconf"),
+    ]
+    .into_iter()
+    .find(|(mark, _)| text.contains(mark))
+    .map(|(_, tool)| tool)
+}
+
+/// Renders answers for people. Pure.
+#[must_use]
+pub fn render(answers: &[Answer]) -> String {
+    let mut text = String::new();
+    for answer in answers {
+        text.push_str(&format!("{} {}", answer.kind, answer.name));
+        match &answer.owner {
+            Some(owner) => text.push_str(&format!(": {owner}\n")),
+            None => text.push('\n'),
+        }
+        for setting in &answer.settings {
+            let line = setting.line.map_or_else(String::new, |l| format!(":{l}"));
+            let note = match (setting.loses, setting.priority) {
+                (true, priority) => format!("  (loses, priority {priority})"),
+                (false, 100) => String::new(),
+                (false, priority) => format!("  (priority {priority})"),
+            };
+            text.push_str(&format!(
+                "  {}  {}{line}{note}\n",
+                setting.option, setting.file
+            ));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+
+    const TEXT: &str = r#"{"version":1,
+      "files":{"motd":[
+        {"option":"environment.etc.motd.mode","file":"/h/force.nix","line":2,"priority":50},
+        {"option":"environment.etc.motd.mode","file":"/h/host.nix","line":3,"priority":100,"loses":true}]},
+      "units":{"a.service":[{"option":"systemd.services.a.script","file":"/h/host.nix","line":5,"priority":100}]},
+      "userUnits":{}, "groups":{}, "variables":{}, "packages":{},
+      "users":{"a":[{"option":"users.users.a.isNormalUser","file":"/h/users.nix","priority":1000}]},
+      "rules":{"d /srv/a 0755":[{"option":"systemd.tmpfiles.rules","file":"/h/host.nix","priority":100}]}}"#;
+
+    fn explain(name: &str) -> String {
+        render(&Provenance::parse(TEXT).unwrap().explain(name))
+    }
+
+    #[test]
+    fn says_who_set_a_file_and_what_lost() {
+        expect![[r"
+            file motd
+              environment.etc.motd.mode  /h/force.nix:2  (priority 50)
+              environment.etc.motd.mode  /h/host.nix:3  (loses, priority 100)
+        "]]
+        .assert_eq(&explain("/etc/motd"));
+    }
+
+    #[test]
+    fn knows_units_by_name_by_file_by_drop_in_and_by_link() {
+        let expected = explain("a.service");
+        assert!(expected.contains("systemd.services.a.script  /h/host.nix:5"));
+        for path in [
+            "/etc/systemd/system/a.service",
+            "/etc/systemd/system/a.service.d/overrides.conf",
+            "/etc/systemd/system/multi-user.target.wants/a.service",
+        ] {
+            assert_eq!(explain(path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn knows_accounts_rules_and_options() {
+        for (name, part) in [
+            (
+                "a",
+                "user a\n  users.users.a.isNormalUser  /h/users.nix  (priority 1000)",
+            ),
+            ("/srv/a", "tmpfiles rule d /srv/a 0755"),
+            ("users.users.a", "option users.users.a"),
+            (
+                "systemd.services.a.script",
+                "option systemd.services.a.script",
+            ),
+        ] {
+            let text = explain(name);
+            assert!(text.contains(part), "{name}: {text}");
+        }
+        assert_eq!(explain("users.users.b"), "");
+    }
+
+    #[test]
+    fn another_versions_form_is_refused() {
+        let newer = TEXT.replace(r#""version":1"#, r#""version":2"#);
+        let error = Provenance::parse(&newer).unwrap_err().to_string();
+        assert!(error.starts_with("its version is 2"), "{error}");
+    }
+
+    #[test]
+    fn knows_tools_by_their_marks() {
+        assert_eq!(tool_of("# Ansible managed\n"), Some("Ansible"));
+        assert_eq!(tool_of("# by hand\n"), None);
+    }
+}

@@ -1,0 +1,12 @@
+//! The clock.
+#![expect(clippy::disallowed_methods, reason = "is the clock")]
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The time in seconds since 1970.
+pub(crate) fn now() -> u64 {
+    // A clock before 1970 only spoils a time stamp.
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_secs())
+}

@@ -1,0 +1,96 @@
+# Scripts of builds as modules write them, with the distribution's programs as packages.
+let
+  inherit
+    ((import ../.. { }).lib.evalSystemConfig {
+      modules = [
+        (
+          { pkgs, ... }:
+          {
+            nixos-compat.hostPackages.enable = true;
+            system.build.pkgs = pkgs;
+          }
+        )
+      ];
+    })
+    config
+    ;
+  inherit (config.system.build) pkgs;
+in
+{
+  bash =
+    pkgs.runCommand "bash"
+      {
+        state = "y";
+        none = null;
+        list = [
+          "a"
+          "b"
+        ];
+      }
+      ''
+        if [[ $state == x || -z $state ]]; then echo wrong; fi >"$out"
+        numbers=(1 2 3)
+        assign() { local -n name=$1; name=set; }
+        assign value
+        mapfile -t lines < <(printf 'a\nb\n')
+        echo "''${#numbers[@]} $value ''${#lines[@]} ''${none-unset} $list $(realpath -m /x/../y)" >>"$out"
+        cp --no-preserve=mode ${builtins.toFile "t" "of @who@, X"} text
+        substituteInPlace text --subst-var-by who us --replace-fail X Y
+        cat text >>"$out"
+      '';
+
+  structured =
+    pkgs.runCommand "structured"
+      {
+        __structuredAttrs = true;
+        list = [
+          "x y"
+          "z"
+        ];
+      }
+      ''
+        printf '%s;' "''${list[@]}" >"$out"
+      '';
+
+  # `jq` and `grep` are tools of the build, also where a script names them as packages of the distribution.
+  tools = pkgs.runCommand "tools" { nativeBuildInputs = [ pkgs.jq ]; } ''
+    jq --compact-output . <<<'{ "a": 1 }' >"$out"
+    ${pkgs.jq}/bin/jq .a "$out" >>"$out"
+    if ${pkgs.gnugrep}/bin/grep --quiet nothing "$out"; then echo wrong >>"$out"; fi
+  '';
+
+  checked = pkgs.runCommand "file.conf" { nativeBuildInputs = [ pkgs.unbound ]; } ''
+    echo made >"$out"
+    unbound-checkconf "$out"
+    ${pkgs.nginx}/bin/nginx -t -c "$out" >/dev/null
+  '';
+
+  wrapped = pkgs.symlinkJoin {
+    name = "wrapped";
+    paths = [
+      (pkgs.writeShellScriptBin "say" ''
+        echo "$A" "$@" "''${LIST-}"
+      '')
+    ];
+    nativeBuildInputs = [ pkgs.makeWrapper ];
+    postBuild = ''
+      wrapProgram $out/bin/say --set A 'b c' --add-flags '-d e' --prefix LIST : /x
+    '';
+  };
+
+  generated = pkgs.runCommand "generated" { } ''
+    ${pkgs.nginx}/bin/nginx -T >"$out"
+  '';
+  asked = pkgs.runCommand "asked" { } ''
+    version=$(${pkgs.nginx}/bin/nginx -v)
+    echo "$version" >"$out"
+  '';
+  unknown = pkgs.runCommand "unknown" { } ''
+    json2toml </dev/null
+    touch "$out"
+  '';
+  absent = pkgs.runCommand "absent" { } ''
+    echo text >"$out"
+    substituteInPlace "$out" --replace-fail other new
+  '';
+}
