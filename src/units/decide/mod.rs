@@ -62,7 +62,7 @@ pub use ground::Ground;
 mod tests;
 #[cfg(test)]
 #[rustfmt::skip]
-mod tests_of_hosts;
+mod host_tests;
 
 /// One step on one unit, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
