@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use system_manager::accounts::database::{AccountBytes, AccountFile};
 use system_manager::accounts::decide::{
-    AccountsPlan, Inputs, Observed, no_accounts, plan_accounts,
+    AccountsPlan, Inputs, Observed, Scripts, no_accounts, plan_accounts,
 };
 use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::record::AccountsRecord;
@@ -100,6 +100,7 @@ fn timed(
         nss: &NoNss,
         invoker: None,
         salt: &|| [7; 12],
+        scripts: Scripts::None,
     };
     match plan_accounts(&inputs) {
         Ok(plan) => {

@@ -18,11 +18,14 @@ let
   library = fileWith "options" (lib.mkRemovedOptionModule [ "a" ] "" { options = { }; });
   isRename = m: m ? options && fileWith "options" m == library;
 
-  # The options of a rename, without the type of what they lead to: the library asks for it before it knows the names,
-  # and it may need packages. Nothing is lost, since such an option has no value of its own.
-  untyped = builtins.mapAttrs (
-    _name: o: if lib.isOption o then removeAttrs o [ "type" ] else untyped o
-  );
+  # The options of a rename, with what they set instead, and without the type of that: the library asks for it before it
+  # knows the names, and it may need packages. Nothing is lost, since such an option has no value of its own.
+  renames =
+    leadsTo:
+    builtins.mapAttrs (
+      _name: o:
+      if lib.isOption o then removeAttrs o [ "type" ] // { inherit leadsTo; } else renames leadsTo o
+    );
 
   # Whether options are among ours. It does not look at the declarations, which may depend on others.
   touches =
@@ -42,10 +45,11 @@ let
       argument =
         name: _optional:
         builtins.addErrorContext "while evaluating the argument `${name}` of the module `${file}`:" (
-          args.${name} or config._module.args.${name}
+          config._module.args.${name}
         );
+      others = removeAttrs (lib.functionArgs f) (builtins.attrNames args);
     in
-    f (args // builtins.mapAttrs argument (lib.functionArgs f));
+    f (if others == { } then args else args // builtins.mapAttrs argument others);
   called = file: m: if lib.isFunction m then apply args file m else m;
 
   # The name by which messages know a module, and `disabledModules`.
@@ -100,13 +104,18 @@ let
     else if touches ours alone.options then
       { }
     else
-      m // { options = untyped alone.options; };
+      m // { options = renames m.config alone.options; };
 
   file =
     written:
     let
       path = fileOf written;
-      m = called path (import (/. + path));
+      m = called path (
+        if builtins.pathExists path then
+          import (/. + path)
+        else
+          throw "the nixpkgs is incomplete: it has no `${path}`, which its list of modules or another module names\nhint: give the folder of a whole nixpkgs"
+      );
     in
     {
       _file = path;

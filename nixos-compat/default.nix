@@ -155,16 +155,19 @@ let
           ;
         inherit (policy) done provided;
         inherit (evaluation) options;
-        modules = importedBy {
-          args =
-            importArgs
-            // {
-              inherit (evaluation) config options;
-              specialArgs = argumentsFor evaluation;
-            }
-            // argumentsFor evaluation;
-          argument = name: evaluation._module.args.${name};
-        } (modules ++ lib.filter (f: isListed ? ${f}) policy.infrastructure ++ added);
+        # What a module that ours replace sets is not set.
+        modules = lib.filter (m: !m.inTree || inForce ? ${m.key}) (
+          importedBy {
+            args =
+              importArgs
+              // {
+                inherit (evaluation) config options;
+                specialArgs = argumentsFor evaluation;
+              }
+              // argumentsFor evaluation;
+            argument = name: evaluation._module.args.${name};
+          } (modules ++ lib.filter (f: isListed ? ${f}) policy.infrastructure ++ added)
+        );
       };
     in
     {

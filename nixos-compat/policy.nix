@@ -8,6 +8,7 @@
     "misc/lib.nix"
     # `meta` of modules.
     "misc/meta.nix"
+    "misc/passthru.nix"
     # The argument `utils`.
     "misc/extra-arguments.nix"
     # Old names of options.
@@ -59,11 +60,16 @@
   provided = [
     # Rules of NixOS would replace those that the host has.
     "networking.firewall"
+    # What it is by default on NixOS is no wish for another client of DHCP beside the host's.
+    "networking.dhcpcd"
+    "networking.resolvconf"
     "services.cron"
     "services.dbus"
+    "services.getty"
     "services.journald"
     "services.logind"
     "services.logrotate"
+    "services.lvm"
     "services.nscd"
     "services.ntp"
     "services.openssh"

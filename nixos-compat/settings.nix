@@ -72,7 +72,18 @@ in
 {
   inherit discharge;
 
-  # Gives each option that the modules set: its path, the option (null when there is none), the file, the value.
+  # Gives each option that the modules set: its path, the option (null when there is none), the file, the value. What an
+  # old name sets instead is among them.
   settingsOf =
-    { options, modules }: lib.concatMap (m: follow false m.file [ ] options m.definitions) modules;
+    { options, modules }:
+    let
+      instead = s: follow false s.file [ ] options s.option.leadsTo;
+      withNewNames =
+        settings:
+        let
+          further = lib.concatMap instead (lib.filter (s: s.option ? leadsTo) settings);
+        in
+        settings ++ lib.optionals (further != [ ]) (withNewNames further);
+    in
+    withNewNames (lib.concatMap (m: follow false m.file [ ] options m.definitions) modules);
 }

@@ -32,7 +32,12 @@ let
   # A condition that is false, or an empty set or list, sets nothing.
   saysSomething = value: value != [ ] && !(builtins.isAttrs value && builtins.attrNames value == [ ]);
   idle = lib.filter (
-    s: s.option != null && !(lib.any acts (filesOf s)) && lib.any saysSomething (discharge s.value)
+    s:
+    s.option != null
+    # What it sets instead is judged by itself.
+    && !(s.option ? leadsTo)
+    && !(lib.any acts (filesOf s))
+    && lib.any saysSomething (discharge s.value)
   ) settings;
 
   byOption = removeAttrs (lib.groupBy (s: dotted s.path) idle) done;

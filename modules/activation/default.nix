@@ -18,10 +18,27 @@ let
   };
   real = lib.filter (name: script.isReal scripts.${name}) ordered.order;
 
+  # What NixOS does with accounts or after them: what must run before it runs before accounts, unless it needs them itself.
+  ofAccounts = [
+    "etc"
+    "groups"
+    "hashes"
+    "lingering"
+    "users"
+  ];
+  needsAccounts = name: lib.any (n: lib.elem n ofAccounts) (ordered.beforeOf [ name ]);
+  isEarly = name: lib.elem name (ordered.beforeOf ofAccounts) && !(needsAccounts name);
+  isReal = name: scripts ? ${name} && script.isReal scripts.${name};
+  tooLate = lib.filter (name: isReal name && needsAccounts name) (ordered.beforeOf [ "users" ]);
+
   shared = build.writeText "activation-shell" (builtins.readFile ./shell.sh);
 
-  # What names NixOS's own scripts is done before any script runs, so that nothing can come before it.
-  early = lib.filter (name: (scripts.${name} or { deps = [ ]; }).deps != [ ]) known;
+  # What the other names of NixOS's own scripts stand for is done before any script runs, so that nothing can come before it.
+  isHonoured =
+    name: lib.elem name ofAccounts && lib.all isEarly (lib.filter isReal (ordered.beforeOf [ name ]));
+  early = lib.filter (
+    name: (scripts.${name} or { deps = [ ]; }).deps != [ ] && !(isHonoured name)
+  ) known;
   definersOf =
     name:
     lib.unique (
@@ -53,15 +70,22 @@ in
     '';
     description = ''
       Scripts for bash that run in each activation that changes something, and at boot: after users, groups and files
-      are in place, before units start. Each is a process of its own, which sees the variables and functions of those
-      before it, with the folders of the distribution in `PATH`, the toplevel in `$systemConfig`, and in `$NIXOS_ACTION` what is done (`switch`, `test`; empty at boot). A script must be
+      are in place, before units start; those that `users` names in its `deps`, before any of that. Each is a process of
+      its own, which sees the variables and functions of those before it, with the folders of the distribution in `PATH`, the toplevel in `$systemConfig`, and in `$NIXOS_ACTION` what is done (`switch`, `test`; empty at boot). A script must be
       safe to run again. What it does can't be planned or undone: where a unit, a tmpfiles rule or an account can do
       it, that is the better way.
     '';
   };
 
   config = {
-    inherit (ordered) assertions;
+    assertions = ordered.assertions ++ [
+      {
+        assertion = tooLate == [ ];
+        message = "system.activationScripts.users.deps: ${
+          lib.concatMapStringsSep ", " (n: "`${n}`") tooLate
+        } would run before accounts, but needs what comes after them";
+      }
+    ];
 
     system-manager.noEffect = map (name: {
       option = "system.activationScripts.${name}.deps";
@@ -72,7 +96,8 @@ in
       inherit name;
       script = build.writeScript "activation-${name}" "#!${build.shell}\n. ${shared}\n${scripts.${name}.text}\n_activationEnd\n";
       inherit (scripts.${name}) supportsDryActivation;
-    }) real;
+      beforeAccounts = isEarly name;
+    }) (lib.filter isEarly real ++ lib.filter (name: !(isEarly name)) real);
 
     # As on NixOS, `/run` is empty after a boot, and scripts fill it.
     systemd.services.system-manager-activation-scripts = lib.mkIf (real != [ ]) {

@@ -43,6 +43,19 @@ in
 {
   inherit (visited) order;
 
+  # The scripts that must run before these, those before them included.
+  beforeOf =
+    names:
+    let
+      depsOf = name: (scripts.${name} or { deps = [ ]; }).deps;
+    in
+    map (x: x.key) (
+      builtins.genericClosure {
+        startSet = map (key: { inherit key; }) (lib.concatMap depsOf names);
+        operator = { key }: map (key: { inherit key; }) (depsOf key);
+      }
+    );
+
   assertions =
     map (name: {
       assertion = unknownOf name == [ ];

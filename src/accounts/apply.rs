@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use crate::accounts;
 use crate::accounts::database::AccountFile;
 use crate::accounts::decide::{
-    AccountsPlan, Drift, Inputs, Observed, Refusal, find_drift, no_accounts, plan_accounts,
+    AccountsPlan, Drift, Inputs, Observed, Refusal, Scripts, find_drift, no_accounts, plan_accounts,
 };
 use crate::accounts::ids::{Getent, NoNss, Nss};
 use crate::accounts::observe::Linger;
@@ -51,7 +51,12 @@ pub fn read_owners(root: &Root) -> Result<Owners> {
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result<Decided> {
+pub fn decide(
+    root: &Root,
+    desired: Option<&Accounts>,
+    expected: bool,
+    scripts: Scripts,
+) -> Result<Decided> {
     let path = path_of(root);
     let (record, warning) = accounts::observe::read_record(&path, expected)?;
     let nothing = no_accounts();
@@ -86,6 +91,7 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
         nss: &*nss,
         invoker: invoker.as_deref(),
         salt: &salt,
+        scripts,
     };
     match plan_accounts(&inputs) {
         Ok(plan) => {
@@ -93,7 +99,8 @@ pub fn decide(root: &Root, desired: Option<&Accounts>, expected: bool) -> Result
             report.homes.clone_from(&plan.homes);
             report.linger.clone_from(&plan.linger);
             report.warnings.extend(plan.warnings.iter().cloned());
-            report.is_due = !plan.is_empty();
+            report.late_passwords.clone_from(&plan.late_passwords);
+            report.is_due = !plan.is_empty() || !plan.late_passwords.is_empty();
             let content = |file| plan.content(file, &observed).unwrap_or_default();
             let owners = Owners::parse(content(AccountFile::Passwd), content(AccountFile::Group));
             let before = observed.files.get(&AccountFile::Passwd);
@@ -140,11 +147,13 @@ pub fn apply(
 ) -> Result<Vec<String>> {
     let path = path_of(root);
     let lock = accounts::observe::lock_accounts(&path)?;
-    let decided = decide(root, desired, expected)?;
-    let now = &decided.report;
-    let is_same =
-        now.changes == report.changes && now.homes == report.homes && now.linger == report.linger;
-    if !decided.conflicts.is_empty() || !is_same {
+    let scripts = if report.late_passwords.is_empty() {
+        Scripts::None
+    } else {
+        Scripts::Have
+    };
+    let decided = decide(root, desired, expected, scripts)?;
+    if !decided.conflicts.is_empty() || !decided.report.does_the_same(report) {
         bail!("the accounts have changed since the plan was made\nhint: run this again");
     }
     for change in &report.changes {
@@ -206,7 +215,7 @@ pub fn read_overview(root: &Root, wanted: Option<&Accounts>, expected: bool) -> 
                 .with_context(|| privilege_hint("reading the account databases"))?;
         find_drift(&record, &observed)
     };
-    let decided = decide(root, wanted, expected)?;
+    let decided = decide(root, wanted, expected, Scripts::None)?;
     let mut warnings = decided.report.warnings;
     let refused = decided.conflicts.iter();
     warnings.extend(refused.map(|c| format!("{}: {}", c.subject, c.cause)));

@@ -102,7 +102,15 @@ impl Report {
         });
     }
 
-    pub(crate) fn finish(self) -> Vec<AccountChange> {
+    /// Returns the changes, without what becomes of these users' passwords.
+    pub(crate) fn finish(mut self, late: &BTreeMap<String, String>) -> Vec<AccountChange> {
+        for ((subject, name), (_, fields)) in &mut self.changes {
+            if *subject == Subject::User && late.contains_key(name) {
+                fields.retain(|f| f.field != "password");
+            }
+        }
+        self.changes
+            .retain(|_, (action, fields)| *action != Action::Change || !fields.is_empty());
         self.changes
             .into_iter()
             .map(|((subject, name), (action, fields))| AccountChange {

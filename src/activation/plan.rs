@@ -213,13 +213,16 @@ impl Plan {
         steps.extend(self.files.remove_folders.iter().map(Step::RemoveFolder));
         steps.extend(self.files.make_folders.iter().map(Step::MakeFolder));
         steps.extend(of(Verb::Restore).map(Step::Restore));
+        let (early, late): (Vec<_>, Vec<_>) =
+            self.scripts.run.iter().partition(|s| s.before_accounts);
+        steps.extend(early.into_iter().map(Step::Script));
         if self.accounts.is_due {
             steps.push(Step::Accounts);
         }
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
         steps.extend(self.blocks.iter().map(Step::Block));
-        steps.extend(self.scripts.run.iter().map(Step::Script));
+        steps.extend(late.into_iter().map(Step::Script));
         if self.units.daemon_reload {
             steps.push(Step::DaemonReload);
         }

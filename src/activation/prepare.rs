@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts::apply::Decided;
+use crate::accounts::decide::Scripts;
 use crate::activation::beneath;
 use crate::activation::journal::Interrupted;
 use crate::activation::lost_shells;
@@ -82,8 +83,11 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         None => Desired::default(),
     };
     let observed = observe::read_host(root, &desired)?;
-    let wanted_accounts = manifest.as_ref().map(|m| &m.accounts);
-    let mut accounts = accounts::apply::decide(root, wanted_accounts, observed.state.accounts)?;
+    let decide_accounts = |scripts| {
+        let wanted = manifest.as_ref().map(|m| &m.accounts);
+        accounts::apply::decide(root, wanted, observed.state.accounts, scripts)
+    };
+    let mut accounts = decide_accounts(Scripts::None)?;
     let (wanted, mut conflicts) =
         observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
     let mut files = files::decide::plan_files(
@@ -103,10 +107,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         conflicts.extend(strictly.into_iter().flatten());
     }
     let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
-    let wanted_blocks = manifest
-        .as_ref()
-        .map(|m| m.blocks.clone())
-        .unwrap_or_default();
+    let wanted_blocks = of_manifest(manifest.as_ref(), |m| &m.blocks);
     let (blocks, more) = blocks::decide::plan_blocks(
         root,
         &wanted_blocks,
@@ -123,6 +124,9 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         (false, false) => Occasion::Nothing,
     };
     let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
+    if scripts.run.iter().any(|script| script.before_accounts) {
+        accounts = decide_accounts(Scripts::Will)?;
+    }
     conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
     let from = observed.state.active.clone();
     let becomes = active_after(&goal, manifest.as_ref());
@@ -133,10 +137,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         state: observed.state.identity()?,
         resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
         conflicts,
-        checks: manifest
-            .as_ref()
-            .map(|m| m.pre_activation_checks.clone())
-            .unwrap_or_default(),
+        checks: of_manifest(manifest.as_ref(), |m| &m.pre_activation_checks),
         diffs: BTreeMap::new(),
         scripts,
         tmpfiles,
@@ -147,10 +148,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         units: UnitPlan::default(),
         packages: packages_change(from.as_ref(), becomes.as_ref()),
         becomes,
-        no_effect: manifest
-            .as_ref()
-            .map(|m| m.no_effect.clone())
-            .unwrap_or_default(),
+        no_effect: of_manifest(manifest.as_ref(), |m| &m.no_effect),
     };
     plan.diffs = read_diffs(root, &plan.files)?;
     let mut prepared = Prepared {
@@ -173,6 +171,13 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         prepared.plan.conflicts.extend(found);
     }
     Ok(prepared)
+}
+
+fn of_manifest<T: Clone + Default>(
+    manifest: Option<&Manifest>,
+    field: impl Fn(&Manifest) -> &T,
+) -> T {
+    manifest.map(field).cloned().unwrap_or_default()
 }
 
 fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {

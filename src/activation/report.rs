@@ -231,7 +231,13 @@ fn render_scripts(out: &mut String, plan: &Plan, style: Style) {
     heading(out, "Activation scripts", style);
     for action in &scripts.run {
         let text = format!("    run     {}", action.name);
-        let why = style.paint(Color::Dim, &format!("({})", action.why.text()));
+        let when = if action.before_accounts {
+            "; before users and groups"
+        } else {
+            ""
+        };
+        let why = format!("({}{when})", action.why.text());
+        let why = style.paint(Color::Dim, &why);
         line(out, &format!("{}  {why}", style.paint(Color::Green, &text)));
     }
     for name in &scripts.later {
@@ -400,8 +406,10 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
 
 fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
     let accounts = &plan.accounts;
-    let quiet =
-        accounts.changes.is_empty() && accounts.homes.is_empty() && accounts.linger.is_empty();
+    let quiet = accounts.changes.is_empty()
+        && accounts.late_passwords.is_empty()
+        && accounts.homes.is_empty()
+        && accounts.linger.is_empty();
     if quiet && accounts.warnings.is_empty() {
         return;
     }
@@ -439,6 +447,12 @@ fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
             "runs only while logged in"
         };
         line(out, &format!("  ~ the user manager of {user} {text}"));
+    }
+    for (user, path) in &accounts.late_passwords {
+        let text = format!(
+            "    the password of user `{user}` is read from {path} once the scripts before accounts have run"
+        );
+        line(out, &style.paint(Color::Dim, &text));
     }
     for warning in &accounts.warnings {
         let text = format!("    warning: {warning}");

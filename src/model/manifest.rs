@@ -266,7 +266,7 @@ pub struct PreActivationCheck {
     pub script: AbsolutePath,
 }
 
-/// A script that runs once users and files are in place, before units start.
+/// A script that runs before units start: once users and files are in place, or before either.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ActivationScript {
@@ -276,6 +276,9 @@ pub struct ActivationScript {
     pub script: AbsolutePath,
     /// Whether a dry activation runs it too.
     pub supports_dry_activation: bool,
+    /// Whether it runs before users and groups are changed, which may need what it makes.
+    #[serde(default)]
+    pub before_accounts: bool,
 }
 
 /// An option that is set, but means nothing on a host that NixOS does not run.

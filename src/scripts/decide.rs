@@ -148,6 +148,8 @@ pub struct ScriptAction {
     pub why: Why,
     /// Whether a dry activation runs it too.
     pub supports_dry_activation: bool,
+    /// Whether it runs before users and groups are changed.
+    pub before_accounts: bool,
 }
 
 /// What an activation does with scripts.
@@ -216,11 +218,13 @@ pub fn decide(
                 script: script.script.clone(),
                 why,
                 supports_dry_activation: script.supports_dry_activation,
+                before_accounts: script.before_accounts,
             });
         } else if !there && (due.is_some() || why.is_some()) {
             plan.later.push(script.name.clone());
         }
     }
+    plan.run.sort_by_key(|script| !script.before_accounts);
     plan
 }
 
@@ -268,6 +272,7 @@ mod tests {
             name: name[..1].to_owned(),
             script: path(name),
             supports_dry_activation: false,
+            before_accounts: false,
         };
         scripts.iter().map(one).collect()
     }

@@ -22,8 +22,9 @@
     # Nothing but a name.
     group.deps = [ "late" ];
     empty = "";
-    # What NixOS does itself has been done by then.
+    # Before accounts; the other names of NixOS stand for what has been done by then.
     users.deps = [ "z-first" ];
+    specialfs.deps = [ "z-first" ];
   };
   system.userActivationScripts = {
     second = lib.stringAfter [ "first-but-z" ] "echo second";

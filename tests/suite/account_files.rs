@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use system_manager::accounts::decide::{AccountsPlan, Inputs, no_accounts, plan_accounts};
+use system_manager::accounts::decide::{AccountsPlan, Inputs, Scripts, no_accounts, plan_accounts};
 use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::observe::{
     Step, apply_accounts, apply_step, lock_accounts, observe_accounts, read_record, salts, steps,
@@ -84,6 +84,7 @@ fn plan(root: &Path, desired: &Accounts) -> AccountsPlan {
         nss: &NoNss,
         invoker: None,
         salt: &salt,
+        scripts: Scripts::None,
     };
     plan_accounts(&inputs).unwrap()
 }

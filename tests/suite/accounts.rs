@@ -15,7 +15,7 @@ use proptest::prelude::*;
 use similar::{ChangeTag, TextDiff};
 use system_manager::accounts::database::{AccountBytes, AccountFile};
 use system_manager::accounts::decide::{
-    AccountsPlan, Home, Inputs, Observed, Refusal, find_drift, no_accounts, plan_accounts,
+    AccountsPlan, Home, Inputs, Observed, Refusal, Scripts, find_drift, no_accounts, plan_accounts,
 };
 use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::login_defs::parse_login_defs;
@@ -70,6 +70,7 @@ impl Host {
             nss: &NoNss,
             invoker: self.invoker,
             salt: &|| [7; 12],
+            scripts: Scripts::None,
         })
     }
 

@@ -75,6 +75,60 @@ fn errors_name_what_is_missing_and_where() -> Result<()> {
     Ok(())
 }
 
+/// A folder that could be a nixpkgs, of a release and with the modules of a list.
+fn tree(release: &str, list: Option<&str>) -> Result<tempfile::TempDir> {
+    let tree = tempfile::tempdir()?;
+    let library = folder("../../modules/lib");
+    fs::create_dir_all(tree.path().join("lib"))?;
+    fs::create_dir_all(tree.path().join("nixos/modules"))?;
+    fs::write(
+        tree.path().join("lib/default.nix"),
+        format!(
+            "let lib = import {}; in lib // {{ trivial = lib.trivial // {{ release = \"{release}\"; }}; }}",
+            library.display()
+        ),
+    )?;
+    if let Some(list) = list {
+        fs::write(tree.path().join("nixos/modules/module-list.nix"), list)?;
+    }
+    Ok(tree)
+}
+
+#[test]
+fn a_nixpkgs_that_is_none_or_old_or_incomplete_is_one_clear_line() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let host = folder("hosts/empty.nix");
+    let none = tempfile::tempdir()?;
+    let cases = [
+        (none, "is no nixpkgs: it has no `lib/default.nix`"),
+        (
+            tree("23.11", Some("[ ]"))?,
+            "is of release 23.11, and 24.05 is the oldest that is supported",
+        ),
+        (
+            tree("24.05", None)?,
+            "is incomplete: it has no `nixos/modules/module-list.nix`",
+        ),
+        (
+            tree("24.05", Some("[ ./services/gone.nix ]"))?,
+            "nixos/modules/services/gone.nix`, which its list of modules or another module names",
+        ),
+    ];
+    for (nixpkgs, wanted) in cases {
+        let output = show(&host, nixpkgs.path(), None)?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(
+            !output.status.success() && stderr.contains(wanted),
+            "no {wanted:?} in\n{stderr}"
+        );
+    }
+    let whole = tree("24.05", Some("[ ]"))?;
+    shown(&host, whole.path(), None)?;
+    Ok(())
+}
+
 #[test]
 fn the_library_of_nixpkgs_gives_the_same() -> Result<()> {
     if lacks_nix() {

@@ -300,7 +300,7 @@ fn the_template_gives_a_toplevel_with_its_activator() -> Result<()> {
     let activator = eval("activator")?;
     ensure!(activator.contains("-system-manager-"), "{activator}");
     let check = flakes.template(
-        "flake",
+        "examples/flake",
         &[
             "eval",
             "--raw",

@@ -105,3 +105,36 @@ def test_accounts_come_work_change_and_go(host: Host) -> None:
     verdict(machine, baseline)
     machine.succeed("userdel --remove bob")
     assert_same(before, take_snapshot(machine), [*ACCOUNT_BACKUPS, *SUBID_BACKUPS])
+
+
+SECRETS = """
+{ lib, ... }: {
+  system.activationScripts.secrets = ''
+    mkdir -p /run/secrets && chmod 755 /run/secrets
+    echo 'HASH' >/run/secrets/carol
+  '';
+  system.activationScripts.users.deps = [ "secrets" ];
+  system.activationScripts.give = {
+    deps = [ "users" "secrets" ];
+    text = "chown carol /run/secrets/carol; chmod 400 /run/secrets/carol";
+  };
+  users.users.carol = { isNormalUser = true; hashedPasswordFile = "/run/secrets/carol"; };
+}
+"""
+
+
+def test_a_password_is_read_from_a_secret_that_a_script_of_the_same_switch_has_made(host: Host) -> None:
+    machine = host.machine
+    before, baseline = take_snapshot(machine), judge(machine)
+    configuration = SECRETS.replace("HASH", machine.succeed("openssl passwd -6 'her secret'").strip())
+    toplevel = host.bring(configuration)
+    late = "the password of user `carol` is read from /run/secrets/carol once the scripts before accounts have run"
+    assert late in host.run("plan", toplevel)
+    assert "warning" not in host.switch(configuration)
+    assert logs_in(machine, "carol", "her secret")
+    assert machine.succeed("stat -c '%a %U' /run/secrets/carol") == "400 carol\n"
+    assert "No changes: the host is as the configuration says." in host.run("activate")
+    verdict(machine, baseline)
+    host.run("deactivate")
+    machine.succeed("rm -r /run/secrets")
+    assert_same(before, take_snapshot(machine), [*ACCOUNT_BACKUPS, *SUBID_BACKUPS])

@@ -177,4 +177,4 @@ def test_slices_and_targets_of_the_system_outlive_what_was_added_to_them(host: H
 
 def test_a_unit_that_nobody_has_is_refused_with_the_key_that_it_lacks(host: Host) -> None:
     host.refuses("{ systemd.services.sshh.serviceConfig.Nice = 5; }", "`sshh.service` has no `[Service] ExecStart=`")
-    host.refuses('{ systemd.timers.no-such.timerConfig.Persistent = true; }', "`[Timer] OnCalendar=`")
+    host.refuses("{ systemd.timers.no-such.timerConfig.Persistent = true; }", "`[Timer] OnCalendar=`")

@@ -78,7 +78,9 @@ def test_a_daemon_that_switches_is_restarted_when_the_run_has_ended(host: Host) 
     machine.wait_until_succeeds("test -e /run/sm-said.1", timeout=60)
     machine.wait_until_succeeds(f"test ! -e /proc/{pid}", timeout=60)
     assert "dealt with when it has ended: sm-upgrade.service" in machine.succeed("cat /run/sm-said.1")
-    machine.wait_until_succeeds("test $(systemctl show -P ActiveState system-manager-finish.service) = inactive", timeout=60)
+    machine.wait_until_succeeds(
+        "test $(systemctl show -P ActiveState system-manager-finish.service) = inactive", timeout=60
+    )
     assert version_of(host, "sm-upgrade.service") == "2"
     assert "left for the next run" not in host.run("status")
     assert "No changes" in host.run("activate", second)
@@ -112,7 +114,9 @@ def test_nothing_starts_a_stopped_unit_before_its_new_definition_is_read(host: H
       systemd.services.sm-upheld = daemon;
       systemd.services.sm-holder = { wantedBy = [ "multi-user.target" ]; upholds = [ "sm-upheld.service" ];
         serviceConfig.ExecStart = "/bin/sleep infinity"; };
-      systemd.services.sm-named = daemon // { serviceConfig = daemon.serviceConfig // { Type = "simple"; BusName = "org.example.Sm"; }; };
+      systemd.services.sm-named = daemon // {
+        serviceConfig = daemon.serviceConfig // { Type = "simple"; BusName = "org.example.Sm"; };
+      };
       systemd.services.sm-pulled = daemon;
       systemd.services.sm-job = { wants = [ "sm-pulled.service" ]; serviceConfig.ExecStart = "/bin/true"; };
       systemd.services.sm-timed = daemon;

@@ -36,11 +36,22 @@ pub struct AccountsReport {
     pub linger: BTreeMap<String, bool>,
     /// What is odd, or not done as asked, and why.
     pub warnings: Vec<String>,
+    /// Users whose password is read from this file once the activation scripts before accounts have run.
+    pub late_passwords: BTreeMap<String, String>,
     /// Whether anything has to be done or remembered.
     pub is_due: bool,
 }
 
 impl AccountsReport {
+    /// Whether another decision comes to the same changes; it may warn of something else.
+    #[must_use]
+    pub fn does_the_same(&self, other: &Self) -> bool {
+        self.changes == other.changes
+            && self.homes == other.homes
+            && self.linger == other.linger
+            && self.late_passwords == other.late_passwords
+    }
+
     /// Counts the users and groups that come, change or go, also by their home or lingering alone.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -107,6 +118,19 @@ pub struct Inputs<'a> {
     pub invoker: Option<&'a str>,
     /// Draws a salt.
     pub salt: &'a dyn Fn() -> [u8; SALT_BYTES],
+    /// Whether scripts make the files of passwords first.
+    pub scripts: Scripts,
+}
+
+/// Whether activation scripts run before accounts are changed; they may make the files of passwords.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scripts {
+    /// None do.
+    None,
+    /// They are going to: a file that is not there may be there then.
+    Will,
+    /// They have run.
+    Have,
 }
 
 /// A reason why nothing is done.
@@ -249,6 +273,8 @@ pub struct AccountsPlan {
     pub changes: Vec<AccountChange>,
     /// What is odd, or not done as asked, and why.
     pub warnings: Vec<String>,
+    /// Users whose password is in a file that scripts may make or change first; what becomes of it is in no change.
+    pub late_passwords: BTreeMap<String, String>,
     /// Databases whose bytes change.
     pub files: BTreeMap<AccountFile, FileChange>,
     /// Homes that are created or put right.

@@ -20,6 +20,7 @@ pub(crate) struct Planner<'a> {
     pub(crate) report: Report,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<String>,
+    pub(crate) late_passwords: BTreeMap<String, String>,
     pub(crate) uids: BTreeMap<&'a str, u32>,
     pub(crate) gids: BTreeMap<&'a str, u32>,
     /// Declared users that have no entry yet.
@@ -61,6 +62,7 @@ impl<'a> Planner<'a> {
             report: Report::default(),
             refusals,
             warnings: Vec::new(),
+            late_passwords: BTreeMap::new(),
             uids: BTreeMap::new(),
             gids: BTreeMap::new(),
             new_users: BTreeSet::new(),
@@ -298,8 +300,9 @@ impl<'a> Planner<'a> {
             self.record.unfinished = Some(self.old.claims);
         }
         AccountsPlan {
-            changes: self.report.finish(),
+            changes: self.report.finish(&self.late_passwords),
             warnings: self.warnings,
+            late_passwords: self.late_passwords,
             files,
             homes,
             linger,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::accounts::check::is_one_field;
 use crate::accounts::database::{AccountFile, Bytes, passwd, shadow};
 use crate::accounts::decide::planner::{Planner, quoted};
-use crate::accounts::decide::{Action, Subject};
+use crate::accounts::decide::{Action, Scripts, Subject};
 use crate::accounts::entry::{Cell, WantedMembers, WantedRow};
 use crate::accounts::password::{days_of_date, hash_password, is_locked, verify_password};
 use crate::model::manifest::User;
@@ -26,6 +26,8 @@ enum Source<'u> {
     Clear(&'u str),
     /// A file was named, but gives no hash.
     Unusable,
+    /// A file was named, and scripts that may make it are still to run.
+    Late,
     /// None is declared.
     None,
 }
@@ -176,6 +178,7 @@ impl Planner<'_> {
                     }
                 }
             }
+            Source::Late => is_new.then(|| Cell::Initial("!".into())),
             Source::Unusable => {
                 if is_new || waits {
                     self.record.without_password.insert(name.to_owned());
@@ -212,10 +215,15 @@ impl Planner<'_> {
     /// Picks the password that counts; NixOS's order, in which a later one wins.
     fn password_source<'u>(&mut self, name: &str, user: &'u User) -> Source<'u> {
         if let Some(path) = &user.hashed_password_file {
+            if self.inputs.scripts != Scripts::None {
+                self.late_passwords
+                    .insert(name.to_owned(), path.to_string());
+            }
             match self.inputs.observed.password_files.get(path.as_str()) {
                 Some(Ok(hash)) if !hash.is_empty() && is_one_field(hash) => {
                     return Source::Hash(hash.clone());
                 }
+                _ if self.inputs.scripts == Scripts::Will => return Source::Late,
                 found => {
                     let why = match found {
                         Some(Err(error)) => error.as_str(),

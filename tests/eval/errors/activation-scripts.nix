@@ -1,5 +1,6 @@
 # error: system.activationScripts.lonely.deps names `nobody`, and there is no such script
 # error: round in a circle: one -> two -> one
+# error: system.activationScripts.users.deps: `needs-etc` would run before accounts, but needs what comes after them
 # error: system.userActivationScripts.own.deps names `users`
 {
   system.activationScripts = {
@@ -8,6 +9,11 @@
         "nobody"
         "etc"
       ];
+      text = "true";
+    };
+    users.deps = [ "needs-etc" ];
+    needs-etc = {
+      deps = [ "etc" ];
       text = "true";
     };
     one = {

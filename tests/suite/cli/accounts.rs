@@ -217,3 +217,90 @@ fn a_user_whose_password_file_was_not_there_keeps_the_password_that_came_meanwhi
     all_warn(&t, &toplevel, &[]);
     assert_eq!(t.read("etc/shadow"), shadow);
 }
+
+/// The password field of a user.
+fn hash_of(t: &Test, user: &str) -> String {
+    let shadow = t.read("etc/shadow");
+    let line = shadow
+        .lines()
+        .find(|l| l.split(':').next() == Some(user))
+        .unwrap();
+    line.split(':').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn passwords_come_from_what_the_scripts_before_accounts_have_made() {
+    let (Some(t), true) = (begin(), crate::cli::scripts::has_shell()) else {
+        return;
+    };
+    crate::cli::scripts::give_shell(&t);
+    let secrets = |hash: &str| {
+        let early = crate::cli::scripts::script(
+            &t,
+            "secrets",
+            &format!(
+                "[ -e /etc/late ] || echo early >>/order; echo '{hash}' >/run/ann; id=$(cat /etc/passwd); case $id in *ann:*) echo again >>/order;; esac"
+            ),
+        );
+        let late = crate::cli::scripts::script(
+            &t,
+            "chown",
+            "case $(cat /etc/passwd) in *ann:*) cat /etc/late >>/order;; esac",
+        );
+        let mut early = early;
+        early["beforeAccounts"] = json!(true);
+        // The manifest may name them in any order.
+        json!([late, early])
+    };
+    t.write("run/keep", "");
+    let wants = |hash: &str, mutable: bool| {
+        let fields = json!({ "hashedPasswordFile": "/run/ann", "shell": "/bin/sh" });
+        let config = with_users(
+            Config::new().copy("late", "0644", "late\n"),
+            &[("ann", fields)],
+        );
+        let mut manifest = t.manifest(&config.field("activationScripts", secrets(hash)));
+        manifest["accounts"]["mutableUsers"] = json!(mutable);
+        t.build_text(&manifest.to_string())
+    };
+    let first = wants("$6$one$1", true);
+    let late = "the password of user `ann` is read from /run/ann once the scripts before accounts have run";
+    let ran = t
+        .run(&["plan".as_ref(), first.as_os_str()])
+        .exits(0)
+        .says(late)
+        .never_says("warning");
+    ran.says("run     secrets  (new; before users and groups)\n    run     chown  (new)")
+        .never_says("locked");
+    activate(&t, &first).exits(0).never_says("warning");
+    assert_eq!(hash_of(&t, "ann"), "$6$one$1");
+    assert_eq!(t.read("order"), "early\nlate\n");
+    t.run(&["plan".as_ref(), first.as_os_str()])
+        .exits(0)
+        .says("No changes");
+
+    // With immutable users each run of the scripts may bring another one.
+    let second = wants("$6$two$2", false);
+    activate(&t, &second).exits(0);
+    assert_eq!(hash_of(&t, "ann"), "$6$two$2");
+    t.run(&["plan".as_ref(), second.as_os_str()])
+        .exits(0)
+        .says("No changes");
+    t.run(&["deactivate"]).exits(0);
+
+    // A script that fails leaves the account locked, and is run again, as is told.
+    t.write("run/ann", "");
+    let fails = wants("", true);
+    let ran = activate(&t, &fails)
+        .exits(0)
+        .says("its first line is empty");
+    ran.says("the account is locked until a switch finds one there");
+    assert_eq!(hash_of(&t, "ann"), "!");
+    t.run(&["status"])
+        .exits(0)
+        .says("warning: the password of user `ann` is not set from /run/ann");
+    activate(&t, &wants("$6$one$1", true))
+        .exits(0)
+        .never_says("warning");
+    assert_eq!(hash_of(&t, "ann"), "$6$one$1");
+}

@@ -14,25 +14,41 @@ use crate::needs::skip;
 /// Begins with a shell on the host; none when this is not run as root, or without a static busybox.
 fn begin() -> Option<Test> {
     let t = Test::begin()?;
-    let folders = ["/usr/bin", "/bin"].map(Path::new);
-    let Some(busybox) = folders
-        .iter()
-        .map(|f| f.join("busybox"))
-        .find(|b| b.exists())
-    else {
-        skip("there is no busybox to run scripts with (apt-get install busybox-static)");
+    if !has_shell() {
         return None;
-    };
-    fs::create_dir_all(t.path("bin")).unwrap();
-    for name in ["sh", "cat", "sleep"] {
-        install(&busybox, &t.path("bin").join(name));
     }
-    t.write("dev/null", "");
+    give_shell(&t);
     Some(t)
 }
 
+fn busybox() -> Option<PathBuf> {
+    let folders = ["/usr/bin", "/bin"].map(Path::new);
+    folders
+        .iter()
+        .map(|f| f.join("busybox"))
+        .find(|b| b.exists())
+}
+
+/// Whether there is a shell that runs anywhere.
+pub fn has_shell() -> bool {
+    let is_there = busybox().is_some();
+    if !is_there {
+        skip("there is no busybox to run scripts with (apt-get install busybox-static)");
+    }
+    is_there
+}
+
+/// Gives a host a shell.
+pub fn give_shell(t: &Test) {
+    fs::create_dir_all(t.path("bin")).unwrap();
+    for name in ["sh", "cat", "sleep"] {
+        install(&busybox().unwrap(), &t.path("bin").join(name));
+    }
+    t.write("dev/null", "");
+}
+
 /// Writes a script where the configuration names it: beside the host, and at the same path on it.
-fn script(t: &Test, name: &str, text: &str) -> Value {
+pub fn script(t: &Test, name: &str, text: &str) -> Value {
     let path = t.source(&format!("scripts/{name}"), "");
     place(t, &path, text);
     json!({ "name": name, "script": path, "supportsDryActivation": false })

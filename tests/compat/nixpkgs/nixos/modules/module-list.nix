@@ -9,6 +9,7 @@
   ./rename.nix
   ./security/systemd-confinement.nix
   ./services/database/storage.nix
+  ./services/misc/dhcpcd.nix
   ./services/misc/folder
   ./services/misc/keys.nix
   ./services/misc/rotate.nix

@@ -13,6 +13,7 @@
         "port"
       ]
     )
+    (lib.mkRenamedOptionModule [ "services" "httpd" "enable" ] [ "services" "webd" "enable" ])
     (lib.mkRemovedOptionModule [
       "services"
       "gopherd"

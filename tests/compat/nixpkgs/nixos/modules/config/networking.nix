@@ -13,6 +13,12 @@
       description = "Open ports.";
     };
   };
+  options.networking.resolvers = lib.mkOption {
+    type = lib.types.listOf lib.types.str;
+    default = [ ];
+    description = "Name servers.";
+  };
+  config.networking.resolvers = [ "192.0.2.53" ];
   # It must not get to a host that did not import this module.
   config.environment.etc."hostname".text = config.networking.hostName;
 }
