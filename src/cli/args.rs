@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::activation::prepare::How;
+use crate::cli::remote_args::RemoteArgs;
 use crate::store::lock::Patience;
 
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
@@ -64,6 +65,10 @@ pub struct Global {
     /// Log warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
+
+    /// On which other hosts, and how.
+    #[command(flatten)]
+    pub remote: RemoteArgs,
 }
 
 /// When to use colours.
@@ -355,6 +360,18 @@ Examples:
     Generations,
     /// Show what is managed, what was changed by hand, and what is unfinished
     Status,
+    /// Remove what arrived from other machines and nothing needs any more
+    ///
+    /// On a host without Nix. What is active, a generation, a run under way, a link in the folders of Nix's roots, or a
+    /// process needs stays, with all that it refers to. Where there is Nix, its own `nix-collect-garbage` does this.
+    Gc {
+        /// Say what would go, and remove nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Forget all generations before but the last N
+        #[arg(long, value_name = "N")]
+        keep: Option<usize>,
+    },
     /// Show who set a file, unit, account, variable, rule or option, and whose a foreign file is
     ///
     /// Names the file and line of each definition behind it, its priority, and the definitions that lost. Nothing is
@@ -440,6 +457,18 @@ Examples:
         #[command(flatten)]
         apply: ApplyArgs,
     },
+    /// Answer another machine on standard input and output
+    #[command(hide = true, name = crate::remote::agent::COMMAND)]
+    Agent,
+    /// Carry out what another machine asked for
+    #[command(hide = true, name = crate::remote::runs::COMMAND)]
+    CarryOutRun {
+        /// The run
+        run: String,
+    },
+    /// Return to what the host was, unless another machine confirms its run in time
+    #[command(hide = true, name = crate::remote::confirm::COMMAND)]
+    AwaitConfirmation,
     /// Switch the manager of the user who runs this, as the activation asks on standard input
     #[command(hide = true, name = crate::units::users::COMMAND)]
     SwitchUserManager,

@@ -5,6 +5,8 @@ pub mod commands;
 mod given;
 pub mod nixos;
 pub(crate) mod print;
+pub mod remote;
+pub mod remote_args;
 mod run;
 pub(crate) mod session;
 

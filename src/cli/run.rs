@@ -15,11 +15,12 @@ use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs}
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
 use crate::cli::nixos::Action;
+use crate::cli::remote_args::RemoteArgs;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
-use crate::{cli, nix, units};
+use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
@@ -56,6 +57,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(End::Failed | End::ScriptsFailed) => ExitCode::from(UNITS_FAILED),
         Ok(End::RolledBack) => ExitCode::from(ROLLED_BACK),
         Ok(End::Changes) => ExitCode::from(CHANGES),
+        Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
             print_error(&error);
             ExitCode::from(REFUSED)
@@ -103,6 +105,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         color: ColorChoice::Auto,
         verbose: 0,
         quiet: false,
+        remote: RemoteArgs::default(),
     });
     let ended = cli::nixos::parse_action(arguments.get(1..).unwrap_or_default())
         .and_then(|action| Ok((action, cli::nixos::own_toplevel(&arguments[0])?)))
@@ -113,6 +116,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         Ok(End::Refused | End::RolledBack) => ExitCode::from(REFUSED),
         Ok(End::ScriptsFailed) => ExitCode::from(ACTIVATION_FAILED),
         Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
+        Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
             print_error(&error);
             ExitCode::from(REFUSED)
@@ -191,6 +195,15 @@ fn use_color(choice: ColorChoice, terminal: bool) -> bool {
 }
 
 fn run(cli: Cli) -> Result<End, Failure> {
+    if cli.global.remote.is_given() {
+        return cli::remote::run(cli);
+    }
+    if let Some(option) = cli.global.remote.without_host() {
+        return Err(anyhow::anyhow!(
+            "{option} is for other hosts\nhint: name one with --target-host"
+        )
+        .into());
+    }
     let global = cli.global;
     let path = global.root.as_deref().unwrap_or(Path::new("/"));
     let session = Session {
@@ -200,7 +213,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
             color: use_color(global.color, std::io::stdout().is_terminal()),
         },
     };
-    match cli.command {
+    run_here(&session, cli.command)
+}
+
+fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
+    match command {
+        Command::Agent | Command::CarryOutRun { .. } | Command::AwaitConfirmation => {
+            serve_remote(&session.root, &command)?;
+            Ok(End::Done)
+        }
         Command::Build { given, source } => {
             print(build(given.as_deref(), &source)?.as_str())?;
             Ok(End::Done)
@@ -260,6 +281,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         Command::Rollback { to, apply } => session.rollback(to, &apply),
         Command::Generations => session.generations(),
         Command::Status => session.status(),
+        Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
@@ -272,7 +294,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
             );
             Ok(End::Done)
         }
-        Command::FinishSwitch { toplevel, apply } => finish(&session, toplevel.as_deref(), apply),
+        Command::FinishSwitch { toplevel, apply } => finish(session, toplevel.as_deref(), apply),
         Command::SwitchUserManager => {
             units::users::serve()?;
             Ok(End::Done)
@@ -298,6 +320,15 @@ fn finish(
     let toplevel = toplevel.map(commands::toplevel_path).transpose()?;
     let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
     session.switch(goal, None, &apply, How::default())
+}
+
+/// Does what this host's part is when another machine works on it.
+fn serve_remote(root: &Root, command: &Command) -> Result<()> {
+    match command {
+        Command::CarryOutRun { run } => remote::agent::carry_out(root, run),
+        Command::AwaitConfirmation => remote::confirm::await_confirmation(root),
+        _ => remote::agent::serve(root),
+    }
 }
 
 fn init(folder: &Path) -> Result<End, Failure> {

@@ -22,9 +22,11 @@ use crate::host::fs::Root;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
+use crate::remote::host::show_bytes;
 use crate::store::generations;
 use crate::store::lock::Patience;
-use crate::{compat, scripts};
+use crate::store::pending::Pending;
+use crate::{closure, compat, scripts};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
@@ -144,7 +146,38 @@ impl Session {
             print_json(&status)?;
         } else {
             print(status::render(&status).trim_end())?;
+            if let Some(pending) = Pending::read(&self.root)? {
+                print(&pending.describe())?;
+            }
         }
+        Ok(End::Done)
+    }
+
+    pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
+        if let Some(keep) = keep {
+            let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
+            let active = status::read(&self.root)?.active;
+            for number in generations::outdated(&self.root, keep, active.as_ref())? {
+                print(&format!("- generation {number}"))?;
+                if !dry_run {
+                    generations::forget(&self.root, number)?;
+                }
+            }
+        }
+        let collected = closure::gc::collect(&self.root, dry_run)?;
+        if self.json {
+            print_json(&collected)?;
+            return Ok(End::Done);
+        }
+        for path in &collected.paths {
+            print(&format!("- {path}"))?;
+        }
+        let (paths, bytes) = (collected.paths.len(), show_bytes(collected.bytes));
+        print(&if dry_run {
+            format!("{paths} paths would go, {bytes}")
+        } else {
+            format!("{paths} paths have gone, {bytes}")
+        })?;
         Ok(End::Done)
     }
 

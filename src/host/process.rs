@@ -2,9 +2,10 @@
 #![expect(clippy::disallowed_methods, reason = "spawns")]
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command as Process, Stdio};
+use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command as Process, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -303,4 +304,89 @@ pub fn show_code(code: Option<i32>) -> String {
         || "killed by a signal".to_owned(),
         |c| format!("exit status {c}"),
     )
+}
+
+/// A program that runs, with all three of its streams in our hands. It is ended when this goes.
+pub struct Piped {
+    child: Child,
+    /// What it reads; none when it was closed.
+    pub stdin: Option<ChildStdin>,
+    /// What it prints; none when it was taken.
+    pub stdout: Option<ChildStdout>,
+    /// Its messages; none when they were taken.
+    pub stderr: Option<ChildStderr>,
+}
+
+impl Piped {
+    /// Waits for its end. Returns its exit status; none when a signal ended it.
+    ///
+    /// # Errors
+    /// When it can't be waited for.
+    pub fn wait(&mut self) -> Result<Option<i32>> {
+        self.stdin = None;
+        Ok(self.child.wait().context("waiting for a program")?.code())
+    }
+
+    /// Ends it, if it has not ended.
+    pub fn end(&mut self) {
+        // One that has just ended by itself is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Piped {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Command {
+    /// Starts the program with pipes to all of its streams.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn piped(&self) -> Result<Piped> {
+        tracing::debug!(program = ?self.program, arguments = ?self.arguments, "starting");
+        let mut child = Process::new(&self.program)
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| match self.hint {
+                Some(hint) => format!(
+                    "running `{}`\nhint: if it is not installed: `{hint}`",
+                    self.name()
+                ),
+                None => format!("running `{}`", self.name()),
+            })?;
+        Ok(Piped {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take(),
+            stderr: child.stderr.take(),
+            child,
+        })
+    }
+
+    /// Runs the program with nothing to read, its streams going to files. Returns its exit status; none when a signal
+    /// ended it.
+    ///
+    /// # Errors
+    /// When it can't be started.
+    pub fn to_files(&self, stdout: File, stderr: File) -> Result<Option<i32>> {
+        let mut child = Process::new(&self.program)
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(k, v)| (k, v)))
+            .stdin(Stdio::null())
+            .stdout(stdout)
+            .stderr(stderr)
+            .spawn()
+            .with_context(|| format!("running `{}`", self.name()))?;
+        let status = child
+            .wait()
+            .with_context(|| format!("waiting for `{}`", self.name()))?;
+        Ok(status.code())
+    }
 }

@@ -35,6 +35,8 @@ pub struct BuildOptions {
     pub nixpkgs: Option<String>,
     /// Settings for Nix, as in nix.conf(5).
     pub nix_options: Vec<(String, String)>,
+    /// The name and the system of the host that it is for, such as `x86_64-linux`; by default, this one's.
+    pub identity: Option<(String, String)>,
     /// Whether a flake and its inputs are fetched anew.
     pub refresh: bool,
     /// Whether an error shows where Nix was.
@@ -200,12 +202,17 @@ fn find_host(uri: &str, options: &BuildOptions) -> Result<(String, String)> {
 
 /// Finds this host's configuration in a flake: by system and host name, by host name, then the defaults.
 fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
-    let host = nix::unistd::gethostname().context("finding this host's name")?;
-    let host = host.to_string_lossy();
-    let system = format!("{}-linux", std::env::consts::ARCH);
+    let (host, system) = match &options.identity {
+        Some(identity) => identity.clone(),
+        None => {
+            let host = nix::unistd::gethostname().context("finding this host's name")?;
+            let system = format!("{}-linux", std::env::consts::ARCH);
+            (host.to_string_lossy().into_owned(), system)
+        }
+    };
     let candidates = [
-        vec![system.as_str(), &*host],
-        vec![&*host],
+        vec![system.as_str(), host.as_str()],
+        vec![host.as_str()],
         vec![system.as_str(), "default"],
         vec!["default"],
     ];

@@ -144,6 +144,36 @@ pub fn select(root: &Root, number: u64) -> Result<()> {
     root.sync()
 }
 
+/// Points the profile at no generation; the generations stay.
+///
+/// # Errors
+/// When the link can't be removed.
+pub fn deselect(root: &Root) -> Result<()> {
+    root.remove_file(&profile_path())?;
+    root.sync()
+}
+
+/// Returns the numbers of the generations before the last `keep` ones, but for the current one and what is active.
+///
+/// # Errors
+/// When the profile can't be read.
+pub fn outdated(root: &Root, keep: usize, active: Option<&AbsolutePath>) -> Result<Vec<u64>> {
+    let all = read(root)?;
+    let old = all.len().saturating_sub(keep);
+    let is_needed = |g: &&Generation| g.current || Some(&g.toplevel) == active;
+    let old = all.iter().take(old).filter(|g| !is_needed(g));
+    Ok(old.map(|g| g.number).collect())
+}
+
+/// Removes a generation's link.
+///
+/// # Errors
+/// When it can't be removed.
+pub fn forget(root: &Root, number: u64) -> Result<()> {
+    root.remove_file(&link_path(number))?;
+    root.sync()
+}
+
 /// Finds the generation to roll back to: `to`, or the one before the active toplevel's.
 ///
 /// # Errors

@@ -89,4 +89,17 @@ impl Lock {
             Err((_, e)) => Err(e).with_context(|| format!("locking {}", path.display())),
         }
     }
+
+    /// Waits for a lock of another purpose, which is held for a moment only.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub fn wait(root: &Root, file: &str) -> Result<Self> {
+        store::make_folder(root)?;
+        let opened = root.open_file(Path::new(file), OFlag::O_RDWR | OFlag::O_CREAT)?;
+        Flock::lock(opened, FlockArg::LockExclusive)
+            .map(Self)
+            .map_err(|(_, e)| e)
+            .with_context(|| format!("locking {}", root.show(Path::new(file)).display()))
+    }
 }

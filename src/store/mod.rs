@@ -3,6 +3,7 @@
 pub mod backups;
 pub mod generations;
 pub mod lock;
+pub mod pending;
 pub mod toplevel;
 
 use std::path::Path;

@@ -8,8 +8,10 @@ use std::fs;
 use std::path::Path;
 
 /// The floors, from the top; a room may use those below its own floor.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 9] = [
     &["main", "lib", "cli"],
+    &["remote"],
+    &["closure"],
     &["activation"],
     &[
         "files", "blocks", "accounts", "tmpfiles", "units", "scripts",

@@ -147,6 +147,11 @@ class Container(SystemdMachine):
         self.started = True
         return self._process
 
+    @property
+    def leader(self) -> int:
+        """The process whose namespaces are those of the machine, over all of its boots."""
+        return self._sandbox.keeper_pid
+
     def connect(self) -> None:
         """Waits until PID 1 has reached basic.target: bus, temporary files and sockets are there."""
         if self._process is None:

@@ -1,0 +1,196 @@
+//! What nothing needs any more goes, exactly: of the paths that arrived here, those to which nothing leads from what is
+//! active, a generation, a run under way, a link that keeps paths alive, or a process that runs.
+
+#![expect(clippy::disallowed_methods, reason = "reads what is needed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+
+use super::database::Database;
+use super::info::StorePath;
+use super::receive::remove_tree;
+use super::{Holding, folder, hold, is_of_nix};
+use crate::activation::state::State;
+use crate::host::fs::Root;
+use crate::store;
+use crate::store::generations;
+
+/// Folders of links that keep what they lead to, with all below them.
+const LINKS: [&str; 3] = [
+    "nix/var/nix/gcroots",
+    "nix/var/nix/profiles",
+    "run/booted-system",
+];
+
+/// What went, or would go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Collected {
+    /// Format version.
+    pub version: u32,
+    /// The paths.
+    pub paths: Vec<StorePath>,
+    /// How many bytes they take on the disk.
+    pub bytes: u64,
+    /// Whether they are still there.
+    pub dry_run: bool,
+    /// How many paths in the store arrived by other means, and are left alone.
+    pub foreign: usize,
+}
+
+/// Removes what nothing needs.
+///
+/// # Errors
+/// When what is needed can't be told for certain; nothing is removed then.
+pub fn collect(root: &Root, dry_run: bool) -> Result<Collected> {
+    if is_of_nix(root)? {
+        bail!(
+            "this host's store is kept by Nix\nhint: `nix-collect-garbage` knows what is needed there; generations of ours are roots"
+        );
+    }
+    let _held = hold(root, Holding::Alone)?;
+    let mut database = Database::read(root)?;
+    let live = database.closure(roots(root)?);
+    let dead: Vec<StorePath> = database
+        .paths
+        .keys()
+        .filter(|path| !live.contains(*path))
+        .cloned()
+        .collect();
+    let mut bytes = 0;
+    for path in &dead {
+        bytes += size(&folder(root).join(path.name()))?;
+    }
+    let foreign = foreign(root, &database)?;
+    if !dry_run && !dead.is_empty() {
+        // First they are not vouched for any more: what a kill leaves half removed is not taken for whole.
+        for path in &dead {
+            database.paths.remove(path);
+        }
+        database.write(root)?;
+        for path in &dead {
+            remove_tree(&folder(root).join(path.name()))?;
+        }
+    }
+    Ok(Collected {
+        version: 1,
+        paths: dead,
+        bytes,
+        dry_run,
+        foreign,
+    })
+}
+
+/// Returns what is needed by itself.
+fn roots(root: &Root) -> Result<BTreeSet<StorePath>> {
+    let mut roots = BTreeSet::new();
+    for generation in generations::read(root)? {
+        roots.extend(StorePath::of(generation.toplevel.as_str()));
+    }
+    if let Some(active) = State::read(root)?.active {
+        roots.extend(StorePath::of(active.toplevel.as_str()));
+    }
+    // What is recorded of files, of a run that goes on, was interrupted or waits to be confirmed: each path in there is
+    // needed. A run that has ended needs nothing.
+    for file in walk(&root.show(Path::new(store::FOLDER)))? {
+        let has_ended = file.with_file_name("ended.json").exists();
+        let is_record = file.extension().is_some_and(|e| e == "json") || file.ends_with("journal");
+        if is_record && !has_ended {
+            let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+            roots.extend(paths_in(&text));
+        }
+    }
+    for folder in LINKS {
+        for link in walk(&root.show(Path::new(folder)))? {
+            if let Ok(target) = fs::read_link(&link) {
+                roots.extend(target.to_str().and_then(StorePath::of));
+            }
+        }
+    }
+    // Links in /etc may be of an activation that recorded nothing.
+    for link in walk(&root.show(Path::new("etc")))? {
+        if let Ok(target) = fs::read_link(&link) {
+            roots.extend(target.to_str().and_then(StorePath::of));
+        }
+    }
+    if root.is_live() {
+        roots.extend(running()?);
+    }
+    Ok(roots)
+}
+
+/// Returns the store paths that a text has.
+fn paths_in(text: &[u8]) -> BTreeSet<StorePath> {
+    let text = String::from_utf8_lossy(text);
+    text.match_indices("/nix/store/")
+        .filter_map(|(at, _)| {
+            let rest = &text[at..];
+            let is_end = |c: char| !(c.is_ascii_alphanumeric() || "/+-._?=".contains(c));
+            StorePath::of(&rest[..rest.find(is_end).unwrap_or(rest.len())])
+        })
+        .collect()
+}
+
+/// Returns what processes run of the store, or have open.
+fn running() -> Result<BTreeSet<StorePath>> {
+    let mut found = BTreeSet::new();
+    for entry in fs::read_dir("/proc").context("listing /proc")? {
+        let process = entry.context("listing /proc")?.path();
+        let is_process = process
+            .file_name()
+            .and_then(|n| n.to_str())
+            .is_some_and(|n| n.bytes().all(|b| b.is_ascii_digit()));
+        if !is_process {
+            continue;
+        }
+        // One that has just ended needs nothing.
+        for file in ["maps", "environ", "cmdline"] {
+            found.extend(paths_in(&fs::read(process.join(file)).unwrap_or_default()));
+        }
+        let opened = fs::read_dir(process.join("fd")).into_iter().flatten();
+        let opened = opened.flatten().map(|e| e.path());
+        for link in opened.chain([
+            process.join("exe"),
+            process.join("cwd"),
+            process.join("root"),
+        ]) {
+            let target = fs::read_link(link).unwrap_or_default();
+            found.extend(target.to_str().and_then(StorePath::of));
+        }
+    }
+    Ok(found)
+}
+
+/// Lists all files and links at and below a path; none when it is not there.
+fn walk(path: &Path) -> Result<Vec<PathBuf>> {
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(Vec::new());
+    }
+    walkdir::WalkDir::new(path)
+        .into_iter()
+        .filter(|entry| entry.as_ref().map_or(true, |e| !e.file_type().is_dir()))
+        .map(|entry| Ok(entry?.into_path()))
+        .collect()
+}
+
+fn size(path: &Path) -> Result<u64> {
+    let mut size = 0;
+    if fs::symlink_metadata(path).is_err() {
+        return Ok(0);
+    }
+    for entry in walkdir::WalkDir::new(path) {
+        size += entry?.metadata()?.blocks() * 512;
+    }
+    Ok(size)
+}
+
+fn foreign(root: &Root, database: &Database) -> Result<usize> {
+    let known: BTreeSet<&str> = database.paths.keys().map(StorePath::name).collect();
+    let names = root.list(Path::new(super::STORE))?;
+    Ok(names.iter().filter(|n| !known.contains(n.as_str())).count())
+}

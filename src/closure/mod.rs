@@ -1,0 +1,80 @@
+//! Store paths with all that they refer to, on a host that has no Nix, or beside one: what is there, how it arrives, and
+//! what nothing needs any more.
+
+pub mod database;
+pub mod gc;
+pub mod info;
+pub mod receive;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+
+use crate::host::fs::Root;
+
+/// Where the paths are, relative to the root.
+pub const STORE: &str = "nix/store";
+
+/// Where what is known of them is, relative to the root.
+const FOLDER: &str = "nix/var/system-manager";
+
+const LOCK: &str = "nix/var/system-manager/lock";
+
+/// Held alone by whoever unpacks paths.
+const RECEIVING: &str = "nix/var/system-manager/receiving";
+
+/// Where Nix's database is, if the host has Nix.
+const NIX_DATABASE: &str = "nix/var/nix/db/db.sqlite";
+
+/// Held shared by whoever brings or activates paths, and alone by whoever removes some.
+pub struct Hold(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
+
+/// How the store is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holding {
+    /// Paths come; none goes.
+    Shared,
+    /// Paths go.
+    Alone,
+}
+
+/// Holds the store until the result is dropped.
+///
+/// # Errors
+/// When somebody holds it otherwise, or it can't be held.
+pub fn hold(root: &Root, how: Holding) -> Result<Hold> {
+    match how {
+        Holding::Shared => lock(root, LOCK, FlockArg::LockSharedNonblock),
+        Holding::Alone => lock(root, LOCK, FlockArg::LockExclusiveNonblock),
+    }
+}
+
+fn lock(root: &Root, file: &str, how: FlockArg) -> Result<Hold> {
+    root.make_folders(Path::new(FOLDER))?;
+    let path = root.show(Path::new(file));
+    let opened = root.open_file(Path::new(file), OFlag::O_RDWR | OFlag::O_CREAT)?;
+    match Flock::lock(opened, how) {
+        Ok(held) => Ok(Hold(held)),
+        Err((_, Errno::EWOULDBLOCK)) => bail!(
+            "another run brings paths to this store, uses them or removes some: it holds {}\nhint: wait for it to end, then run this again",
+            path.display()
+        ),
+        Err((_, e)) => Err(e).with_context(|| format!("locking {}", path.display())),
+    }
+}
+
+/// Whether the host's store is Nix's, which then knows what is in it.
+///
+/// # Errors
+/// When that can't be seen.
+pub fn is_of_nix(root: &Root) -> Result<bool> {
+    Ok(root.node(Path::new(NIX_DATABASE))? != crate::model::node::Node::Absent)
+}
+
+/// Returns the folder of the store.
+fn folder(root: &Root) -> PathBuf {
+    root.show(Path::new(STORE))
+}

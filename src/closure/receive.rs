@@ -1,0 +1,307 @@
+//! Paths arrive: each is unpacked beside, compared with what it must be, flushed, and only then put in place and
+//! registered. Whatever stops it, nothing half done is visible, and what has arrived need not come again.
+
+#![expect(clippy::disallowed_methods, reason = "unpacks into the store")]
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{Flock, FlockArg};
+
+use super::database::{Database, register, unknown_to_nix};
+use super::info::{PathInfo, StorePath};
+use super::{Hold, Holding, RECEIVING, STORE, folder, hold, is_of_nix, lock};
+use crate::host::fs::Root;
+use crate::nar;
+
+/// What a path that has not arrived is called in the store; no store path begins so.
+const PARTIAL: &str = ".system-manager-";
+
+/// How many bytes arrive before they are flushed and put in place.
+const BATCH: u64 = 64 << 20;
+
+/// What collecting garbage takes on a host with Nix; whoever holds it shared keeps it waiting.
+const NIX_GC_LOCK: &str = "nix/var/nix/gc.lock";
+
+/// A store that paths arrive in. No path goes while it is there.
+pub struct Receiver<'a> {
+    root: &'a Root,
+    nix: bool,
+    ready: Vec<PathInfo>,
+    bytes: u64,
+    _held: [Hold; 2],
+    _nix_held: Option<Flock<File>>,
+}
+
+impl<'a> Receiver<'a> {
+    /// Opens the store, and makes it where there is none.
+    ///
+    /// # Errors
+    /// When it can't be made, or somebody is removing paths from it.
+    pub fn open(root: &'a Root) -> Result<Self> {
+        root.make_folders(Path::new(STORE))?;
+        let nix = root.is_live() && is_of_nix(root)?;
+        let held = [
+            hold(root, Holding::Shared)?,
+            lock(root, RECEIVING, FlockArg::LockExclusiveNonblock)?,
+        ];
+        remove_partial(root)?;
+        Ok(Self {
+            root,
+            nix,
+            ready: Vec::new(),
+            bytes: 0,
+            _held: held,
+            _nix_held: if nix { Some(hold_nix(root)?) } else { None },
+        })
+    }
+
+    /// Returns which of the paths have to be sent. One that is there and that nothing vouches for is compared with what
+    /// it must be, and then known.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub fn missing(&self, infos: &[PathInfo]) -> Result<Vec<StorePath>> {
+        let known = self.known(infos)?;
+        let (mut missing, mut adopted) = (Vec::new(), Vec::new());
+        for info in infos.iter().filter(|i| !known.contains(&i.path)) {
+            if self.is_whole(info)? || self.is_ourselves(info)? {
+                adopted.push(info.clone());
+            } else {
+                missing.push(info.path.clone());
+            }
+        }
+        self.flush()?;
+        register(self.root, &adopted)?;
+        Ok(missing)
+    }
+
+    fn known(&self, infos: &[PathInfo]) -> Result<BTreeSet<StorePath>> {
+        let paths: Vec<StorePath> = infos.iter().map(|i| i.path.clone()).collect();
+        if self.nix {
+            let unknown = unknown_to_nix(&paths)?;
+            return Ok(paths.into_iter().filter(|p| !unknown.contains(p)).collect());
+        }
+        let database = Database::read(self.root)?;
+        let is_there = |info: &&PathInfo| {
+            database.paths.get(&info.path).is_some_and(|k| k.nar_sha256 == info.nar_sha256)
+                // Somebody may have removed it by hand.
+                && fs::symlink_metadata(self.place(&info.path)).is_ok()
+        };
+        Ok(infos
+            .iter()
+            .filter(is_there)
+            .map(|i| i.path.clone())
+            .collect())
+    }
+
+    fn is_whole(&self, info: &PathInfo) -> Result<bool> {
+        let place = self.place(&info.path);
+        if fs::symlink_metadata(&place).is_err() {
+            return Ok(false);
+        }
+        Ok(nar::hash(&place)?.sha256 == info.nar_sha256)
+    }
+
+    /// Whether a path is nothing but this program, which has come before all others; then it is put in place.
+    fn is_ourselves(&self, info: &PathInfo) -> Result<bool> {
+        let program = Path::new("/proc/self/exe");
+        let program = fs::read_link(program).unwrap_or_else(|_| program.to_owned());
+        let Ok(metadata) = fs::metadata(&program) else {
+            return Ok(false);
+        };
+        // An archive of one file is larger by less than this.
+        if info.nar_size.abs_diff(metadata.size()) > 256
+            || nar::hash(&program)?.sha256 != info.nar_sha256
+        {
+            return Ok(false);
+        }
+        let partial = self.partial(&info.path);
+        let mut archive = Vec::new();
+        nar::write(&program, &mut archive)?;
+        nar::unpack(&mut &*archive, &partial)?;
+        self.flush()?;
+        put_in_place(&partial, &self.place(&info.path))?;
+        Ok(true)
+    }
+
+    /// Refuses what would not fit, with numbers.
+    ///
+    /// # Errors
+    /// When there is too little space, or too few inodes.
+    pub fn check_space(&self, bytes: u64) -> Result<()> {
+        let (free, inodes) = self.root.free_space(Path::new(STORE))?;
+        // Room to breathe: for the database, the log, and blocks that are not full.
+        let needed = bytes + bytes / 20 + (4 << 20);
+        if free < needed {
+            bail!(
+                "{bytes} bytes have to come to {}, where {free} are free\nhint: `system-manager gc` on that host frees what nothing needs",
+                folder(self.root).display()
+            );
+        }
+        // Files of a closure are 16 kB on average or more.
+        let files = bytes / 16384 + 100;
+        if inodes < files {
+            bail!(
+                "about {files} files have to come to {}, where {inodes} inodes are free",
+                folder(self.root).display()
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes a path's archive in. It is in place after the next `settle`, or when enough has come together.
+    ///
+    /// # Errors
+    /// When it is not what it must be; nothing of it stays.
+    pub fn receive(&mut self, info: &PathInfo, archive: &mut dyn Read) -> Result<()> {
+        let partial = self.partial(&info.path);
+        remove_tree(&partial)?;
+        let mut hashing = nar::Hashing::new(archive.take(info.nar_size));
+        let taken = nar::unpack(&mut hashing, &partial);
+        let counted = hashing.finish();
+        let is_right = counted.sha256 == info.nar_sha256 && counted.size == info.nar_size;
+        if let Err(error) = taken {
+            remove_tree(&partial)?;
+            return Err(error.context(format!("receiving {}", info.path)));
+        }
+        if !is_right {
+            remove_tree(&partial)?;
+            bail!(
+                "{} arrived damaged: its archive has the hash {}, not {}",
+                info.path,
+                counted.sha256,
+                info.nar_sha256
+            );
+        }
+        self.ready.push(info.clone());
+        self.bytes += info.nar_size;
+        if self.bytes >= BATCH {
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Flushes what has arrived, puts it in place and registers it.
+    ///
+    /// # Errors
+    /// When that can't be done.
+    pub fn settle(&mut self) -> Result<()> {
+        self.flush()?;
+        for info in &self.ready {
+            put_in_place(&self.partial(&info.path), &self.place(&info.path))?;
+        }
+        self.flush()?;
+        register(self.root, &self.ready)?;
+        self.ready.clear();
+        self.bytes = 0;
+        Ok(())
+    }
+
+    fn flush(&self) -> Result<()> {
+        let store = folder(self.root);
+        File::open(&store)
+            .map_err(anyhow::Error::from)
+            .and_then(|file| Ok(nix::unistd::syncfs(file)?))
+            .with_context(|| format!("flushing {}", store.display()))
+    }
+
+    fn place(&self, path: &StorePath) -> PathBuf {
+        folder(self.root).join(path.name())
+    }
+
+    fn partial(&self, path: &StorePath) -> PathBuf {
+        // A name may have 255 bytes; the hash tells paths apart.
+        folder(self.root).join(format!("{PARTIAL}{}", &path.name()[..32]))
+    }
+}
+
+impl Drop for Receiver<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.settle() {
+            tracing::warn!("what arrived could not be kept: {error:#}");
+        }
+    }
+}
+
+fn hold_nix(root: &Root) -> Result<Flock<File>> {
+    let path = root.show(Path::new(NIX_GC_LOCK));
+    let inner = || -> Result<Flock<File>> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
+        Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| e.into())
+    };
+    inner().with_context(|| format!("locking {}", path.display()))
+}
+
+/// Puts what was unpacked beside where it belongs; what stood there, which nobody vouches for, goes.
+fn put_in_place(partial: &Path, place: &Path) -> Result<()> {
+    let moving = || format!("putting {} in place", place.display());
+    match fs::rename(partial, place) {
+        Err(e)
+            if matches!(
+                e.kind(),
+                io::ErrorKind::DirectoryNotEmpty
+                    | io::ErrorKind::AlreadyExists
+                    | io::ErrorKind::NotADirectory
+                    | io::ErrorKind::IsADirectory
+            ) =>
+        {
+            remove_tree(place)?;
+            fs::rename(partial, place).with_context(moving)
+        }
+        other => other.with_context(moving),
+    }
+}
+
+/// Removes what interrupted runs have left. Only one run at a time unpacks.
+fn remove_partial(root: &Root) -> Result<()> {
+    for name in root.list(Path::new(STORE))? {
+        if name.starts_with(PARTIAL) {
+            remove_tree(&folder(root).join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a file or a folder of the store, whatever its modes. Nothing there is fine.
+pub(super) fn remove_tree(path: &Path) -> Result<()> {
+    let metadata = match fs::symlink_metadata(path) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other.with_context(|| format!("reading {}", path.display()))?,
+    };
+    if metadata.is_dir() {
+        // Who is not root can't remove from folders that can't be written to.
+        make_writable(path)?;
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    }
+    .with_context(|| format!("removing {}", path.display()))
+}
+
+fn make_writable(folder: &Path) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    if nix::unistd::geteuid().is_root() {
+        return Ok(());
+    }
+    for entry in walkdir::WalkDir::new(folder) {
+        let entry = entry?;
+        if entry.file_type().is_dir() {
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700))
+                .with_context(|| format!("removing {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,281 @@
+//! The target's side of a connection: takes paths in, runs the program, tells what comes of it.
+
+#![expect(clippy::disallowed_methods, reason = "keeps the program on the host")]
+
+use std::fs;
+use std::io::{self, Read, Stdin, Stdout};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::frame::{self, CHUNK, Kind};
+use super::message::{Answer, Ended, Request};
+use super::runs::{Run, Said, own_program};
+use super::{confirm, runs};
+use crate::closure::info::PathInfo;
+use crate::closure::receive::Receiver;
+use crate::host::fs::Root;
+use crate::model::node::sha256_of;
+use crate::store;
+
+/// The hidden command.
+pub const COMMAND: &str = "agent";
+
+/// Where the program stays on targets, relative to the root; each under the hash of its content.
+pub const FOLDER: &str = "var/lib/system-manager/agent";
+
+/// How many programs stay there: those of different deployers and toplevels.
+const KEPT: usize = 3;
+
+/// How often the other side hears that this one is there.
+const ALIVE: Duration = Duration::from_secs(5);
+
+/// What is written to, by all threads.
+#[derive(Clone)]
+struct Output(Arc<Mutex<Stdout>>);
+
+impl Output {
+    fn lock(&self) -> MutexGuard<'_, Stdout> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn send(&self, kind: Kind, payload: &[u8]) -> Result<()> {
+        frame::write(&mut *self.lock(), kind, payload).context("answering")
+    }
+
+    fn answer(&self, answer: &Answer) -> Result<()> {
+        let text = serde_json::to_vec(answer).context("serialising an answer")?;
+        self.send(Kind::Message, &text)
+    }
+}
+
+/// Answers until the other side has gone.
+///
+/// # Errors
+/// When it says something that is no request, or can't be answered.
+pub fn serve(root: &Root) -> Result<()> {
+    let output = Output(Arc::new(Mutex::new(io::stdout())));
+    output.answer(&Answer::Hello {
+        protocol: frame::VERSION,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    })?;
+    let alive = output.clone();
+    std::thread::spawn(move || {
+        loop {
+            std::thread::park_timeout(ALIVE);
+            // Nobody to tell: the main thread is told the same by its end of input.
+            if alive.send(Kind::Alive, &[]).is_err() {
+                return;
+            }
+        }
+    });
+    let mut agent = Agent {
+        root,
+        input: io::stdin(),
+        output,
+        receiver: None,
+    };
+    while let Some(request) = agent.next()? {
+        let answered = agent.answer(request);
+        if let Err(error) = &answered {
+            agent.output.answer(&Answer::Failed {
+                why: format!("{error:#}"),
+            })?;
+            // What follows may be the rest of an archive.
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+struct Agent<'a> {
+    root: &'a Root,
+    input: Stdin,
+    output: Output,
+    receiver: Option<Receiver<'a>>,
+}
+
+impl Agent<'_> {
+    fn next(&mut self) -> Result<Option<Request>> {
+        let Some(frame) = frame::read(&mut self.input)? else {
+            return Ok(None);
+        };
+        if frame.kind != Kind::Message {
+            bail!("the other side sent something else than a request");
+        }
+        serde_json::from_slice(&frame.payload)
+            .map(Some)
+            .context("reading a request")
+    }
+
+    fn answer(&mut self, request: Request) -> Result<()> {
+        match request {
+            Request::Paths { infos } => self.paths(&infos),
+            Request::Nar { info } => self.nar(&info),
+            Request::Settle => {
+                if let Some(receiver) = &mut self.receiver {
+                    receiver.settle()?;
+                }
+                self.output.answer(&Answer::Done)
+            }
+            Request::Run { arguments } => self.run(&arguments),
+            Request::Start(start) => {
+                let program = install(self.root)?;
+                Run::start(self.root, &start, &program)?;
+                self.output.answer(&Answer::Done)
+            }
+            Request::Follow { run } => self.follow(run.as_deref()),
+            Request::Confirm { run } => {
+                confirm::confirm(self.root, &run)?;
+                self.output.answer(&Answer::Done)
+            }
+        }
+    }
+
+    fn paths(&mut self, infos: &[PathInfo]) -> Result<()> {
+        let receiver = match self.receiver.take() {
+            Some(receiver) => receiver,
+            None => Receiver::open(self.root)?,
+        };
+        let paths = receiver.missing(infos)?;
+        let missing = infos.iter().filter(|i| paths.contains(&i.path));
+        receiver.check_space(missing.map(|i| i.nar_size).sum())?;
+        self.receiver = Some(receiver);
+        self.output.answer(&Answer::Missing { paths })
+    }
+
+    fn nar(&mut self, info: &PathInfo) -> Result<()> {
+        let receiver = self
+            .receiver
+            .as_mut()
+            .context("a path came before it was asked for")?;
+        let mut archive = Archive {
+            input: &mut self.input,
+            piece: Vec::new(),
+            at: 0,
+            left: info.nar_size,
+        };
+        receiver.receive(info, &mut archive)
+    }
+
+    fn run(&mut self, arguments: &[String]) -> Result<()> {
+        let mut child = own_program(self.root).args(arguments).piped()?;
+        child.stdin = None;
+        let errors = child.stderr.take();
+        let output = self.output.clone();
+        let teller = std::thread::spawn(move || forward(errors, Kind::Error, &output));
+        forward(child.stdout.take(), Kind::Output, &self.output)?;
+        teller
+            .join()
+            .map_err(|_| anyhow!("a thread has panicked"))??;
+        let code = child.wait()?;
+        self.output.answer(&Answer::Ended(Ended {
+            code,
+            returned: false,
+            deadline: None,
+        }))
+    }
+
+    fn follow(&mut self, run: Option<&str>) -> Result<()> {
+        let run = match run {
+            Some(name) => Some(Run::new(self.root, name)?),
+            None => Run::last(self.root)?,
+        };
+        let run = run.context("no run from another machine is known here")?;
+        let ended = run.follow(&mut |said| match said {
+            Said::Output(bytes) => self.output.send(Kind::Output, bytes),
+            Said::Error(bytes) => self.output.send(Kind::Error, bytes),
+        })?;
+        self.output.answer(&Answer::Ended(ended))
+    }
+}
+
+fn forward(from: Option<impl Read>, kind: Kind, output: &Output) -> Result<()> {
+    let Some(mut from) = from else { return Ok(()) };
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match from
+            .read(&mut buffer)
+            .context("reading what a program says")?
+        {
+            0 => return Ok(()),
+            count => output.send(kind, &buffer[..count])?,
+        }
+    }
+}
+
+/// An archive as it comes in frames.
+struct Archive<'a> {
+    input: &'a mut Stdin,
+    piece: Vec<u8>,
+    at: usize,
+    left: u64,
+}
+
+impl Read for Archive<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.piece.len() {
+            if self.left == 0 {
+                return Ok(0);
+            }
+            let frame = frame::read(self.input).map_err(io::Error::other)?;
+            let Some(frame) = frame.filter(|f| f.kind == Kind::Archive && !f.payload.is_empty())
+            else {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            };
+            self.left = (self.left)
+                .checked_sub(frame.payload.len() as u64)
+                .ok_or_else(|| io::Error::other("an archive is longer than was said"))?;
+            self.piece = frame.payload;
+            self.at = 0;
+        }
+        let count = buffer.len().min(self.piece.len() - self.at);
+        buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+/// Puts this program where it stays, for runs and the boot, and returns where that is. Others of it that are old go.
+fn install(root: &Root) -> Result<PathBuf> {
+    let own = fs::read_link("/proc/self/exe").context("finding this program's own file")?;
+    let inner = || -> Result<PathBuf> {
+        let sha256 = sha256_of(fs::File::open("/proc/self/exe")?)?;
+        store::make_folder(root)?;
+        root.make_folder(Path::new(FOLDER), 0o755)?;
+        let folder = root.show(Path::new(FOLDER));
+        let path = folder.join(&sha256);
+        if !path.exists() {
+            let partial = folder.join(format!("{sha256}.partial"));
+            fs::copy("/proc/self/exe", &partial)?;
+            fs::set_permissions(&partial, fs::Permissions::from_mode(0o755))?;
+            fs::File::open(&partial)?.sync_all()?;
+            fs::rename(&partial, &path)?;
+            fs::File::open(&folder)?.sync_all()?;
+        }
+        // The youngest is the one that is used now, wherever it came from.
+        fs::File::open(&path)?.set_modified(std::time::SystemTime::now())?;
+        let mut others = Vec::new();
+        for name in root.list(Path::new(FOLDER))? {
+            let other = folder.join(name);
+            others.push((fs::metadata(&other)?.modified()?, other));
+        }
+        others.sort();
+        for (_, old) in others.iter().rev().skip(KEPT) {
+            fs::remove_file(old)?;
+        }
+        Ok(path)
+    };
+    inner().with_context(|| format!("keeping {}", own.display()))
+}
+
+/// Carries a run out.
+///
+/// # Errors
+/// When it can't be.
+pub fn carry_out(root: &Root, run: &str) -> Result<()> {
+    runs::Run::new(root, run)?.carry_out()
+}

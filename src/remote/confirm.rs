@@ -1,0 +1,256 @@
+//! Confirm or return: on a host that others reach only over what a switch may break, a switch counts once somebody has
+//! reached the host after it. Until then a service of its own waits, and one for the boot; each returns when the time is
+//! over, when the machine was booted in between, and when the run was killed.
+
+#![expect(clippy::disallowed_methods, reason = "waits")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::runs::{Changes, Run, State, detach, own_program};
+use crate::activation::state::State as Active;
+use crate::host::clock::now;
+use crate::host::fs::{Content, NewFile, Root};
+use crate::model::names::AbsolutePath;
+use crate::model::node::Node;
+use crate::store;
+use crate::store::generations;
+use crate::store::lock::Lock;
+use crate::store::pending::{self, Pending};
+
+/// The hidden command that waits.
+pub const COMMAND: &str = "await-confirmation";
+
+/// The unit for the boot.
+const BOOT_UNIT: &str = "etc/systemd/system/system-manager-return.service";
+
+/// What pulls it in; configurations have no wants there, so that its folder is nobody's but ours or the distribution's.
+const BOOT_WANTS: &str = "etc/systemd/system/getty.target.wants";
+
+/// How often it is tried to return.
+const ATTEMPTS: u32 = 10;
+
+/// Writes down what to return to if nobody confirms, before anything is changed.
+///
+/// # Errors
+/// When it can't be written, or another run waits.
+pub fn arm(root: &Root, run: &str, window: u64, program: &Path) -> Result<()> {
+    pending::refuse_others(root)?;
+    let before = Active::read(root)?.active.map(|a| a.toplevel);
+    let generation = generations::read(root)?
+        .into_iter()
+        .find(|g| g.current)
+        .map(|g| g.number);
+    Pending::new(run, window, boot()?, before, generation).write(root)?;
+    let begun = write_boot_unit(root, program).and_then(|()| {
+        let unit = format!("system-manager-await-{run}");
+        detach(root, &unit, true, program, &[COMMAND])
+    });
+    if begun.is_err() {
+        disarm(root)?;
+    }
+    begun
+}
+
+fn write_boot_unit(root: &Root, program: &Path) -> Result<()> {
+    let text = format!(
+        "[Unit]\nDescription=Return to what this host was before a switch that was not confirmed\n\
+         After=dbus.socket basic.target\n\n\
+         [Service]\nExecStart={} {COMMAND}\nRestart=on-failure\nRestartSec=1\n",
+        program.display()
+    );
+    root.make_folders(Path::new(BOOT_WANTS))?;
+    root.write_file(
+        Path::new(BOOT_UNIT),
+        &NewFile {
+            content: Content::Bytes(text.as_bytes()),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+        },
+    )?;
+    root.write_link(&boot_link(), "../system-manager-return.service")?;
+    root.sync()
+}
+
+fn boot_link() -> std::path::PathBuf {
+    Path::new(BOOT_WANTS).join("system-manager-return.service")
+}
+
+/// Forgets what to return to.
+///
+/// # Errors
+/// When that can't be written.
+pub fn disarm(root: &Root) -> Result<()> {
+    // The record last: what stops this in between leaves something that disarms again.
+    if root.node(&boot_link())? != Node::Absent {
+        root.remove_file(&boot_link())?;
+        root.remove_folder(Path::new(BOOT_WANTS))?;
+    }
+    root.remove_file(Path::new(BOOT_UNIT))?;
+    root.sync()?;
+    Pending::remove(root)
+}
+
+/// From now on, the time runs. Returns when it is over, in seconds since 1970.
+///
+/// # Errors
+/// When that can't be written.
+pub fn open_window(root: &Root) -> Result<Option<u64>> {
+    let Some(mut pending) = Pending::read(root)? else {
+        return Ok(None);
+    };
+    let deadline = now() + pending.window;
+    pending.deadline = Some(deadline);
+    pending.write(root)?;
+    Ok(Some(deadline))
+}
+
+/// Confirms a run: the host stays as it is.
+///
+/// # Errors
+/// When that run does not wait for it.
+pub fn confirm(root: &Root, run: &str) -> Result<()> {
+    let _deciding = decide(root)?;
+    match Pending::read(root)? {
+        Some(pending) if pending.run != run => bail!("{}", pending.describe()),
+        Some(pending) if pending.returning > 0 => {
+            bail!("it is too late: the host is returning to what it was")
+        }
+        Some(_) => disarm(root),
+        None => bail!("the run {run} does not wait to be confirmed"),
+    }
+}
+
+/// Waits until a run is confirmed, or returns to what was before. Ends at once where nothing waits.
+///
+/// # Errors
+/// When it could not return; it is called again then.
+pub fn await_confirmation(root: &Root) -> Result<()> {
+    let Some(pending) = Pending::read(root)? else {
+        // A boot unit that was left behind goes, too.
+        return disarm(root);
+    };
+    let run = Run::new(root, &pending.run)?;
+    if wait(root, &pending, &run)? {
+        return Ok(());
+    }
+    let deciding = decide(root)?;
+    let Some(mut pending) = Pending::read(root)? else {
+        return Ok(());
+    };
+    pending.returning += 1;
+    if pending.returning > ATTEMPTS {
+        tracing::error!(
+            "returning to what was before the run {} failed {ATTEMPTS} times; see {}",
+            pending.run,
+            root.show(Path::new(store::FOLDER)).display()
+        );
+        // Whoever looks after the host must be able to change it.
+        return disarm(root);
+    }
+    pending.write(root)?;
+    drop(deciding);
+    go_back(root, &pending)?;
+    let mut ended = match run.state()? {
+        State::Ended(ended) => ended,
+        _ => super::message::Ended {
+            code: None,
+            returned: true,
+            deadline: None,
+        },
+    };
+    ended.returned = true;
+    run.end(&ended)?;
+    disarm(root)
+}
+
+/// Returns whether the run was confirmed, when that is decided.
+fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<bool> {
+    if pending.boot != boot()? || pending.returning > 0 {
+        return Ok(false);
+    }
+    let changes = Changes::of(&[root.show(Path::new(store::FOLDER))])?;
+    // By a clock that nobody sets.
+    let mut over: Option<Instant> = None;
+    let begin = Instant::now();
+    loop {
+        let Some(pending) = Pending::read(root)? else {
+            return Ok(true);
+        };
+        if let (None, Some(deadline)) = (over, pending.deadline) {
+            let left = deadline.saturating_sub(now()).min(pending.window);
+            over = Some(Instant::now() + Duration::from_secs(left));
+        }
+        let is_over = over.is_some_and(|over| Instant::now() >= over);
+        let never_began = begin.elapsed() > Duration::from_secs(60);
+        match run.state()? {
+            State::Dead => return Ok(false),
+            State::Waiting if never_began => return Ok(false),
+            State::Ended(ended) if ended.code.is_none() => return Ok(false),
+            _ if is_over => return Ok(false),
+            _ => {}
+        }
+        let left = over.map_or(Duration::MAX, |over| over - Instant::now());
+        changes.wait(left.min(Duration::from_secs(1)))?;
+    }
+}
+
+fn go_back(root: &Root, pending: &Pending) -> Result<()> {
+    tracing::info!("nobody confirmed the run {}: returning", pending.run);
+    let arguments = match &pending.before {
+        Some(toplevel) => match generation_of(root, toplevel, pending.generation)? {
+            Some(number) => vec!["rollback".into(), "--to".into(), number.to_string()],
+            None => vec!["activate".into(), toplevel.to_string()],
+        },
+        None => vec!["deactivate".to_owned()],
+    };
+    let output = own_program(root)
+        .args(&arguments)
+        .env(pending::RUN, &pending.run)
+        .output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    match output.code {
+        Some(0 | 4) => {}
+        code => bail!(
+            "`system-manager {}`: {}: {}",
+            arguments.join(" "),
+            crate::host::process::show_code(code),
+            said.trim()
+        ),
+    }
+    // The profile, too, is what it was.
+    match pending.generation {
+        Some(number) => generations::select(root, number),
+        None => generations::deselect(root),
+    }
+    .context("setting the profile back")
+}
+
+/// Returns the generation of a toplevel: this one if it is, else the last.
+fn generation_of(
+    root: &Root,
+    toplevel: &AbsolutePath,
+    preferred: Option<u64>,
+) -> Result<Option<u64>> {
+    let all = generations::read(root)?.into_iter();
+    let numbers: Vec<u64> = all
+        .filter(|g| g.toplevel == *toplevel)
+        .map(|g| g.number)
+        .collect();
+    let preferred = preferred.filter(|number| numbers.contains(number));
+    Ok(preferred.or(numbers.last().copied()))
+}
+
+/// Between waiting and confirming, one decides.
+fn decide(root: &Root) -> Result<Lock> {
+    Lock::wait(root, "var/lib/system-manager/confirm.lock")
+}
+
+fn boot() -> Result<String> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .context("reading /proc/sys/kernel/random/boot_id")
+}

@@ -1,0 +1,558 @@
+//! A connection by the user's own ssh, whose configuration, agent and known hosts all count. One connection for each
+//! host and purpose, never over the user's own master, never waiting for ever.
+
+#![expect(clippy::disallowed_methods, reason = "waits for what others say")]
+
+use std::fmt::Write as _;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::frame::escape;
+use super::probe::{Facts, Means, SCRIPT, parse};
+use super::target::Target;
+use crate::host::process::{Command, Piped};
+
+/// How long a host may say nothing. Its agent says something each five seconds, and ssh asks the other end as often.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// How much noise of a login is read past, before the first word that is meant for us.
+const NOISE: usize = 64 << 20;
+
+/// How much of what ssh says is kept.
+const ERRORS: usize = 64 << 10;
+
+/// How much is read at once.
+const PIECE: usize = 64 << 10;
+
+/// How hosts are reached.
+#[derive(Debug, Clone, Default)]
+pub struct Ways {
+    /// More options for ssh, as `-o` takes them.
+    pub ssh_options: Vec<String>,
+    /// Whether ssh may ask the user.
+    pub interactive: bool,
+    /// Whether sudo or doas may be used.
+    pub sudo: bool,
+    /// The password for sudo.
+    pub password: Option<Password>,
+}
+
+/// A password, which nothing prints.
+#[derive(Clone)]
+pub struct Password(String);
+
+impl Password {
+    /// Takes one.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("(a password)")
+    }
+}
+
+enum Event {
+    Output(Vec<u8>),
+    Error(Vec<u8>),
+    End,
+}
+
+/// A connection, and what it has said that nobody has read.
+pub struct Connection {
+    target: Target,
+    ssh: Piped,
+    events: Receiver<Event>,
+    output: Vec<u8>,
+    at: usize,
+    errors: Vec<u8>,
+    ends: usize,
+    mark: String,
+    prompt: String,
+    /// What the host said of itself.
+    pub facts: Facts,
+}
+
+impl Connection {
+    /// Connects and asks what the host is.
+    ///
+    /// # Errors
+    /// When it can't be reached, or is not understood; the message says which of the two, and why.
+    pub fn open(target: &Target, ways: &Ways) -> Result<Self> {
+        let mut ssh = command(target, ways).piped()?;
+        let (sender, events) = sync_channel(64);
+        forward(ssh.stdout.take(), sender.clone(), Event::Output);
+        forward(ssh.stderr.take(), sender, Event::Error);
+        let mut connection = Self {
+            target: target.clone(),
+            ssh,
+            events,
+            output: Vec::new(),
+            at: 0,
+            errors: Vec::new(),
+            ends: 0,
+            mark: random_word()?,
+            prompt: random_word()?,
+            facts: Facts::default(),
+        };
+        let script = format!(
+            "MARK={} PROMPT={} USE_SUDO={}\n{SCRIPT}",
+            connection.mark,
+            connection.prompt,
+            if ways.sudo { "yes" } else { "no" },
+        );
+        // Where it can't be written, ssh has ended and says why.
+        let _ = connection.write(script.as_bytes());
+        connection.facts = connection.first_words()?;
+        Ok(connection)
+    }
+
+    fn first_words(&mut self) -> Result<Facts> {
+        let mark = self.mark.clone();
+        let mut noise = Vec::new();
+        loop {
+            let Some(line) = self.line("connecting")? else {
+                return Err(self.explain(&noise));
+            };
+            if line == mark {
+                break;
+            }
+            // Enough to see what a login shell that refuses says.
+            if noise.len() < 5 {
+                noise.push(line);
+            }
+        }
+        let mut lines = Vec::new();
+        while let Some(line) = self.line("asking what the host is")? {
+            if line == mark {
+                return parse(&lines).with_context(|| format!("asking {} what it is", self.target));
+            }
+            lines.push(line);
+        }
+        Err(self.explain(&lines))
+    }
+
+    /// Brings a program to the host, under its hash. Returns where it is there.
+    ///
+    /// # Errors
+    /// When it does not arrive.
+    pub fn put(&mut self, sha256: &str, program: &[u8]) -> Result<String> {
+        let sending = format!("sending the activator to {}", self.target);
+        writeln!(self, "put {sha256} {}", program.len()).with_context(|| sending.clone())?;
+        self.write_all(program)
+            .and_then(|()| self.flush())
+            .with_context(|| sending.clone())?;
+        match self.reply("put ")? {
+            Some(path) => Ok(path),
+            None => {
+                let said = self.said();
+                bail!("{sending}: it could not be written there{said}")
+            }
+        }
+    }
+
+    /// Becomes the agent's connection.
+    ///
+    /// # Errors
+    /// When the program is not there, does not run, or can't become root.
+    pub fn become_agent(
+        &mut self,
+        program: &str,
+        means: Means,
+        password: Option<&Password>,
+    ) -> Result<()> {
+        let starting = format!("starting {program} on {}", self.target);
+        writeln!(self, "agent {} {program}", means.word()).with_context(|| starting.clone())?;
+        if self.reply("agent")?.is_none() {
+            bail!("{starting}: it is not there");
+        }
+        if means != Means::SudoWithPassword {
+            return Ok(());
+        }
+        let password = password.context("there is no password for sudo")?;
+        // sudo asks on standard error, and again when the password is wrong; it gets one attempt.
+        self.await_prompt(&starting)?;
+        let given = [password.0.as_bytes(), b"\n"].concat();
+        self.write_all(&given)
+            .and_then(|()| self.flush())
+            .with_context(|| starting.clone())?;
+        while self.output.len() == self.at {
+            if self.has_prompt() || self.is_over() {
+                self.ssh.stdin = None;
+                bail!("{starting}: sudo does not take the password");
+            }
+            self.pump("waiting for sudo")?;
+        }
+        Ok(())
+    }
+
+    fn await_prompt(&mut self, starting: &str) -> Result<()> {
+        while !self.has_prompt() {
+            if self.is_over() {
+                let said = self.said();
+                bail!("{starting}: sudo ended without asking for a password{said}");
+            }
+            self.pump("waiting for sudo to ask for a password")?;
+        }
+        Ok(())
+    }
+
+    /// Takes sudo's question out of what was said; whether it was there.
+    fn has_prompt(&mut self) -> bool {
+        let prompt = self.prompt.as_bytes();
+        let at = self.errors.windows(prompt.len()).position(|w| w == prompt);
+        if let Some(at) = at {
+            self.errors.drain(..at + prompt.len());
+        }
+        at.is_some()
+    }
+
+    fn reply(&mut self, what: &str) -> Result<Option<String>> {
+        let mark = format!("{} ", self.mark);
+        while let Some(line) = self.line("waiting for the host's shell")? {
+            if let Some(said) = line.strip_prefix(&mark) {
+                return Ok(said.strip_prefix(what).map(str::to_owned));
+            }
+        }
+        Err(self.explain(&[]))
+    }
+
+    /// Reads a line; none at the end.
+    fn line(&mut self, phase: &str) -> Result<Option<String>> {
+        let (mut read, mut seen) = (0, 0);
+        loop {
+            let rest = &self.output[self.at + seen..];
+            if let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                let end = self.at + seen + end;
+                let line = String::from_utf8_lossy(&self.output[self.at..end]).into_owned();
+                self.at = end + 1;
+                return Ok(Some(line.trim_end_matches('\r').to_owned()));
+            }
+            seen += rest.len();
+            if self.is_over() {
+                return Ok(None);
+            }
+            read += self.pump(phase)?;
+            if read > NOISE {
+                bail!(
+                    "{} says more than {NOISE} bytes before anything of use",
+                    self.target
+                );
+            }
+            // A line that never ends is kept to no more than this.
+            if self.output.len() > PIECE * 2 {
+                self.output.drain(..self.output.len() - PIECE);
+                seen = PIECE;
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.ends == 2
+    }
+
+    /// Waits for something to be said. Returns how much of it is output. What was read goes: `at` is 0 then.
+    fn pump(&mut self, phase: &str) -> Result<usize> {
+        self.output.drain(..self.at);
+        self.at = 0;
+        match self.events.recv_timeout(SILENCE) {
+            Ok(Event::Output(bytes)) => {
+                self.output.extend(&bytes);
+                return Ok(bytes.len());
+            }
+            Ok(Event::Error(bytes)) => {
+                let room = ERRORS.saturating_sub(self.errors.len());
+                self.errors.extend(&bytes[..bytes.len().min(room)]);
+            }
+            Ok(Event::End) => self.ends += 1,
+            Err(RecvTimeoutError::Disconnected) => self.ends = 2,
+            Err(RecvTimeoutError::Timeout) => bail!(
+                "{phase}: {} has said nothing for {} s",
+                self.target,
+                SILENCE.as_secs()
+            ),
+        }
+        Ok(0)
+    }
+
+    /// What ssh and the host's programs have said, as the end of a message.
+    fn said(&mut self) -> String {
+        let text = String::from_utf8_lossy(&self.errors);
+        let lines: Vec<&str> = text
+            .lines()
+            .map(str::trim)
+            .filter(|l| !l.is_empty())
+            .collect();
+        let last = &lines[lines.len().saturating_sub(3)..];
+        if last.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", escape(&last.join("; ")))
+        }
+    }
+
+    /// Says why the connection has ended.
+    fn explain(&mut self, noise: &[String]) -> anyhow::Error {
+        // It has ended, or nobody reads what it says.
+        let begin = Instant::now();
+        while !self.is_over() && begin.elapsed() < Duration::from_secs(2) {
+            if self.pump("ending").is_err() {
+                break;
+            }
+        }
+        let errors = String::from_utf8_lossy(&self.errors).into_owned();
+        match why(&errors) {
+            Some((what, hint)) => {
+                let said = self.said();
+                anyhow!("{}: {what}{said}\nhint: {hint}", self.target)
+            }
+            None if noise.is_empty() => {
+                let said = self.said();
+                anyhow!("{}: the connection has ended{said}", self.target)
+            }
+            None => anyhow!(
+                "{}: its login shell does not run commands; it says: {}",
+                self.target,
+                escape(&noise.join(" ").trim().chars().take(300).collect::<String>())
+            ),
+        }
+    }
+}
+
+impl Connection {
+    /// Returns the host.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Returns what was said when the other side has gone.
+    pub fn gone(&mut self) -> anyhow::Error {
+        self.explain(&[])
+    }
+}
+
+impl Read for Connection {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.at == self.output.len() {
+            if self.is_over() {
+                return Ok(0);
+            }
+            self.pump("waiting for an answer")
+                .map_err(|e| io::Error::new(io::ErrorKind::TimedOut, e))?;
+        }
+        let count = buffer.len().min(self.output.len() - self.at);
+        buffer[..count].copy_from_slice(&self.output[self.at..self.at + count]);
+        self.at += count;
+        Ok(count)
+    }
+}
+
+impl Write for Connection {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.ssh.stdin {
+            Some(stdin) => stdin.write(bytes),
+            None => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.ssh.stdin.as_mut().map_or(Ok(()), Write::flush)
+    }
+}
+
+fn forward(
+    from: Option<impl Read + Send + 'static>,
+    to: SyncSender<Event>,
+    event: fn(Vec<u8>) -> Event,
+) {
+    let Some(mut from) = from else { return };
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; PIECE];
+        while let Ok(count @ 1..) = from.read(&mut buffer) {
+            // Nobody listens any more: the connection is being dropped.
+            if to.send(event(buffer[..count].to_vec())).is_err() {
+                return;
+            }
+        }
+        let _ = to.send(Event::End);
+    });
+}
+
+fn command(target: &Target, ways: &Ways) -> Command {
+    // The first value of an option counts: those of the user come first.
+    let mut options = ways.ssh_options.clone();
+    let own = [
+        "ControlMaster=no",
+        "ControlPath=none",
+        "ConnectTimeout=10",
+        "ServerAliveInterval=5",
+        "ServerAliveCountMax=3",
+        "RequestTTY=no",
+        "RemoteCommand=none",
+        "ClearAllForwardings=yes",
+        "ForwardX11=no",
+        "EscapeChar=none",
+    ];
+    options.extend(own.map(str::to_owned));
+    if !ways.interactive {
+        options.push("BatchMode=yes".to_owned());
+    }
+    let mut command = Command::new("ssh").hint("apt-get install openssh-client");
+    for option in options {
+        command = command.arg("-o").arg(option);
+    }
+    if let Some(user) = &target.user {
+        command = command.arg("-l").arg(user);
+    }
+    if let Some(port) = target.port {
+        command = command.arg("-p").arg(port.to_string());
+    }
+    // What any login shell understands.
+    command.arg("--").arg(&target.host).arg("/bin/sh")
+}
+
+/// Reads from what ssh says why there is no connection, and what helps. Pure.
+fn why(errors: &str) -> Option<(&'static str, String)> {
+    let has = |text: &str| errors.contains(text);
+    let offending = || {
+        let line = errors.lines().find(|l| l.contains("Offending"));
+        line.and_then(|l| l.rsplit_once(" in ")).map_or_else(
+            || "known_hosts".to_owned(),
+            |(_, place)| escape(place.trim()),
+        )
+    };
+    if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        return Some((
+            "its host key has changed",
+            format!("if that is as it should be, remove {}", offending()),
+        ));
+    }
+    if has("Host key verification failed") || has("host key is known for") {
+        let hint = "connect once by hand with ssh and compare the key, or add it to known_hosts";
+        return Some(("its host key is not known", hint.to_owned()));
+    }
+    if has("Permission denied") || has("Too many authentication failures") {
+        let hint = "ssh must be able to log in without asking: use a key, and ssh-agent";
+        return Some(("it refuses the login", hint.to_owned()));
+    }
+    if has("Connection refused") {
+        let hint = "it is up, but no sshd listens there: look at the port";
+        return Some(("the connection is refused", hint.to_owned()));
+    }
+    let unreachable = [
+        "timed out",
+        "No route to host",
+        "Network is unreachable",
+        "Could not resolve hostname",
+        "Name or service not known",
+        "not responding",
+    ];
+    if unreachable.iter().any(|text| has(text)) {
+        let hint = "look at the name, at the network, and whether it is up";
+        return Some(("it can't be reached", hint.to_owned()));
+    }
+    None
+}
+
+/// Returns a word that nobody guesses.
+///
+/// # Errors
+/// When the kernel gives no random bytes.
+pub fn random_word() -> Result<String> {
+    let mut bytes = [0; 12];
+    std::fs::File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("reading /dev/urandom")?;
+    Ok(bytes.iter().fold(String::from("m"), |mut word, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(word, "{byte:02x}");
+        word
+    }))
+}
+
+/// Asks for a password on the terminal, which does not show it.
+///
+/// # Errors
+/// When there is no terminal.
+pub fn ask_password(what: &str) -> Result<Password> {
+    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+    let inner = || -> Result<String> {
+        let mut terminal = std::fs::File::options()
+            .read(true)
+            .write(true)
+            .open("/dev/tty")?;
+        let before = tcgetattr(&terminal)?;
+        let mut quiet = before.clone();
+        quiet.local_flags.remove(LocalFlags::ECHO);
+        write!(terminal, "{what}: ")?;
+        tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet)?;
+        let mut line = Vec::new();
+        let read = read_line(&mut terminal, &mut line);
+        tcsetattr(&terminal, SetArg::TCSAFLUSH, &before)?;
+        writeln!(terminal)?;
+        read?;
+        Ok(std::ffi::OsStr::from_bytes(&line)
+            .to_string_lossy()
+            .into_owned())
+    };
+    inner()
+        .map(Password)
+        .context("asking for a password on the terminal")
+}
+
+fn read_line(from: &mut impl Read, line: &mut Vec<u8>) -> io::Result<()> {
+    let mut byte = [0];
+    while from.read(&mut byte)? == 1 && byte[0] != b'\n' {
+        line.push(byte[0]);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ssh_says_is_told_apart() {
+        let changed = "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nOffending ED25519 key in \
+                       /root/.ssh/known_hosts:3\nHost key verification failed.";
+        let (what, hint) = why(changed).unwrap();
+        assert_eq!(what, "its host key has changed");
+        assert!(hint.contains("/root/.ssh/known_hosts:3"), "{hint}");
+        for (errors, expected) in [
+            (
+                "No ED25519 host key is known for web and you have requested strict checking.",
+                "not known",
+            ),
+            (
+                "root@web: Permission denied (publickey).",
+                "refuses the login",
+            ),
+            (
+                "ssh: connect to host web port 22: Connection refused",
+                "is refused",
+            ),
+            (
+                "ssh: connect to host web port 22: Connection timed out",
+                "can't be reached",
+            ),
+            (
+                "ssh: Could not resolve hostname web: Name or service not known",
+                "can't be reached",
+            ),
+            ("Timeout, server web not responding.", "can't be reached"),
+        ] {
+            let (what, _) = why(errors).unwrap();
+            assert!(what.contains(expected), "{errors}: {what}");
+        }
+        assert_eq!(why("something else"), None);
+    }
+}

@@ -1,0 +1,285 @@
+//! The deployer's side of a connection to an agent.
+
+use std::io::{self, Write};
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::connection::{Connection, Password};
+use super::frame::{self, Archiving, Frame, Kind, escape};
+use super::message::{Answer, Ended, Request};
+use super::probe::Means;
+use crate::closure::info::{PathInfo, StorePath};
+use crate::nar;
+
+/// How much a program on a host may print.
+const OUTPUT: usize = 64 << 20;
+
+/// A connection to an agent that runs as root.
+pub struct Link {
+    connection: Connection,
+}
+
+/// What came of a program on the host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// What it printed; not yet harmless to a terminal.
+    pub output: String,
+}
+
+impl Link {
+    /// Starts the agent and speaks with it.
+    ///
+    /// # Errors
+    /// When it does not start, or speaks another version.
+    pub fn new(
+        mut connection: Connection,
+        program: &str,
+        means: Means,
+        password: Option<&Password>,
+    ) -> Result<Self> {
+        connection.become_agent(program, means, password)?;
+        let mut link = Self { connection };
+        match link.answer("starting the agent")? {
+            Answer::Hello { protocol, .. } if protocol == frame::VERSION => Ok(link),
+            Answer::Hello { protocol, version } => bail!(
+                "{}: the system-manager there is version {}, which speaks version {protocol} of the protocol; this one speaks {}\nhint: use the same version on both sides",
+                link.connection.target(),
+                escape(&version),
+                frame::VERSION
+            ),
+            other => Err(link.unexpected(&other)),
+        }
+    }
+
+    fn unexpected(&self, answer: &Answer) -> anyhow::Error {
+        let shown = escape(&format!("{answer:?}").chars().take(200).collect::<String>());
+        anyhow!(
+            "{}: it answered something else than was asked: {shown}",
+            self.connection.target()
+        )
+    }
+
+    fn ask(&mut self, request: &Request) -> Result<()> {
+        let text = serde_json::to_vec(request).context("serialising a request")?;
+        frame::write(&mut self.connection, Kind::Message, &text)
+            .map_err(|e| self.broken("asking", e))
+    }
+
+    /// Says why nothing can be sent: the agent has said so, or the connection is gone.
+    fn broken(&mut self, phase: &str, error: io::Error) -> anyhow::Error {
+        match self.frame(phase) {
+            Ok(Frame {
+                kind: Kind::Message,
+                payload,
+            }) => match serde_json::from_slice(&payload) {
+                Ok(Answer::Failed { why }) => self.failed(&why),
+                _ => anyhow::Error::new(error).context(phase.to_owned()),
+            },
+            Ok(_) => anyhow::Error::new(error).context(phase.to_owned()),
+            Err(why) => why,
+        }
+    }
+
+    fn failed(&self, why: &str) -> anyhow::Error {
+        let text = escape(&why.chars().take(4000).collect::<String>());
+        anyhow!("{}: {text}", self.connection.target())
+    }
+
+    /// Reads the next frame that says something.
+    fn frame(&mut self, phase: &str) -> Result<Frame> {
+        loop {
+            match frame::read(&mut self.connection).with_context(|| phase.to_owned())? {
+                Some(Frame {
+                    kind: Kind::Alive, ..
+                }) => {}
+                Some(frame) => return Ok(frame),
+                None => return Err(self.connection.gone().context(phase.to_owned())),
+            }
+        }
+    }
+
+    fn answer(&mut self, phase: &str) -> Result<Answer> {
+        let frame = self.frame(phase)?;
+        if frame.kind != Kind::Message {
+            bail!(
+                "{phase}: {} sent something else than an answer",
+                self.connection.target()
+            );
+        }
+        let answer = serde_json::from_slice(&frame.payload).with_context(|| {
+            format!("{phase}: reading what {} answers", self.connection.target())
+        })?;
+        match answer {
+            Answer::Failed { why } => Err(self.failed(&why)),
+            answer => Ok(answer),
+        }
+    }
+
+    fn done(&mut self, phase: &str) -> Result<()> {
+        match self.answer(phase)? {
+            Answer::Done => Ok(()),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Sends those of the paths that the host lacks; `tell` hears of the bytes before and while they go.
+    ///
+    /// # Errors
+    /// When the host refuses them, or the connection breaks; what had arrived stays there.
+    pub fn send(&mut self, infos: &[PathInfo], tell: &mut dyn FnMut(Sending)) -> Result<()> {
+        self.ask(&Request::Paths {
+            infos: infos.to_vec(),
+        })?;
+        let missing: Vec<StorePath> = match self.answer("asking which paths are there")? {
+            Answer::Missing { paths } => paths,
+            other => return Err(self.unexpected(&other)),
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<&PathInfo> = infos.iter().filter(|i| missing.contains(&i.path)).collect();
+        let mut sending = Sending {
+            paths: missing.len(),
+            bytes: missing.iter().map(|i| i.nar_size).sum(),
+            sent: 0,
+        };
+        tell(sending);
+        for info in missing {
+            self.ask(&Request::Nar { info: info.clone() })?;
+            self.archive(info)?;
+            sending.sent += info.nar_size;
+            tell(sending);
+        }
+        self.ask(&Request::Settle)?;
+        self.done("waiting until the paths are in place")
+    }
+
+    fn archive(&mut self, info: &PathInfo) -> Result<()> {
+        let connection = &mut self.connection;
+        let mut trouble = None;
+        let pieces = Archiving(|bytes: &[u8]| {
+            frame::write(connection, Kind::Archive, bytes).inspect_err(|e| trouble = Some(e.kind()))
+        });
+        let mut buffered = io::BufWriter::with_capacity(frame::CHUNK, pieces);
+        let written = nar::write(std::path::Path::new(info.path.as_str()), &mut buffered)
+            .and_then(|()| buffered.flush().context("sending"));
+        // It would try again.
+        let _ = buffered.into_parts();
+        match (written, trouble) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(kind)) => {
+                Err(self.broken(&format!("sending {}", info.path), kind.into()))
+            }
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Runs the program on the host with these arguments; `tell` hears what it says on standard error.
+    ///
+    /// # Errors
+    /// When it can't be run, or the connection breaks.
+    pub fn run(&mut self, arguments: &[String], tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+        self.ask(&Request::Run {
+            arguments: arguments.to_vec(),
+        })?;
+        self.outcome("waiting for the program there", tell)
+    }
+
+    /// Begins a run that outlives this connection.
+    ///
+    /// # Errors
+    /// When it can't be begun.
+    pub fn start(&mut self, start: super::message::Start) -> Result<()> {
+        self.ask(&Request::Start(start))?;
+        self.done("starting the activation")
+    }
+
+    /// Follows a run, or the last one, to its end.
+    ///
+    /// # Errors
+    /// When there is none, or the connection breaks; the run goes on.
+    pub fn follow(&mut self, run: Option<&str>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+        self.ask(&Request::Follow {
+            run: run.map(str::to_owned),
+        })?;
+        self.outcome("following the activation", tell)
+    }
+
+    /// Confirms a run.
+    ///
+    /// # Errors
+    /// When it does not wait to be confirmed.
+    pub fn confirm(&mut self, run: &str) -> Result<()> {
+        self.ask(&Request::Confirm {
+            run: run.to_owned(),
+        })?;
+        self.done("confirming")
+    }
+
+    fn outcome(&mut self, phase: &str, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        let mut told = 0;
+        loop {
+            let frame = self.frame(phase)?;
+            match frame.kind {
+                Kind::Output => output.extend(frame.payload),
+                Kind::Error => {
+                    told += frame.payload.len();
+                    errors.extend(frame.payload);
+                    tell_lines(&mut errors, tell);
+                }
+                Kind::Message => break self.end(&frame.payload, &output, &errors, tell),
+                Kind::Archive | Kind::Alive => {
+                    bail!("{phase}: {} sent an archive", self.connection.target())
+                }
+            }
+            if output.len() + told > OUTPUT {
+                bail!(
+                    "{phase}: {} says more than {OUTPUT} bytes",
+                    self.connection.target()
+                );
+            }
+        }
+    }
+
+    fn end(
+        &self,
+        payload: &[u8],
+        output: &[u8],
+        errors: &[u8],
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Outcome> {
+        if !errors.is_empty() {
+            tell(&escape(&String::from_utf8_lossy(errors)));
+        }
+        match serde_json::from_slice(payload).context("reading an answer")? {
+            Answer::Ended(ended) => Ok(Outcome {
+                ended,
+                output: String::from_utf8_lossy(output).into_owned(),
+            }),
+            Answer::Failed { why } => Err(self.failed(&why)),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+}
+
+/// Tells the lines that are whole, and leaves the rest.
+fn tell_lines(bytes: &mut Vec<u8>, tell: &mut dyn FnMut(&str)) {
+    while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+        let line: Vec<u8> = bytes.drain(..=end).collect();
+        tell(escape(&String::from_utf8_lossy(&line)).trim_end_matches('\n'));
+    }
+}
+
+/// How far the sending is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// How many paths go.
+    pub paths: usize,
+    /// How many bytes these are.
+    pub bytes: u64,
+    /// How many of them have gone.
+    pub sent: u64,
+}

@@ -1,0 +1,372 @@
+//! Runs that outlive the connection that asked for them: `/var/lib/system-manager/runs/NAME`. What a run prints goes to
+//! files, how it ended to another; whoever asks is told, then or later.
+
+#![expect(clippy::disallowed_methods, reason = "waits for runs")]
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::os::fd::AsFd;
+
+use super::confirm;
+use super::frame::CHUNK;
+use super::message::{Ended, Start};
+use crate::closure;
+use crate::host::fs::{Content, NewFile, Root};
+use crate::host::process::Command;
+use crate::model::node::Node;
+use crate::store::{self, pending};
+
+/// The hidden command that carries a run out.
+pub const COMMAND: &str = "carry-out-run";
+
+const FOLDER: &str = "var/lib/system-manager/runs";
+
+/// How many runs are remembered.
+const KEPT: usize = 20;
+
+/// How long the host's service manager may take to start a run.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// A run on this host.
+pub struct Run<'a> {
+    root: &'a Root,
+    name: String,
+}
+
+/// What has become of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// It has not begun yet.
+    Waiting,
+    /// It goes on.
+    Running,
+    /// It has ended.
+    Ended(Ended),
+    /// It was killed.
+    Dead,
+}
+
+/// One piece of what a run says.
+pub enum Said<'a> {
+    /// On standard output.
+    Output(&'a [u8]),
+    /// On standard error.
+    Error(&'a [u8]),
+}
+
+impl<'a> Run<'a> {
+    /// Names a run.
+    ///
+    /// # Errors
+    /// When no run can have that name.
+    pub fn new(root: &'a Root, name: &str) -> Result<Self> {
+        let is_name = (1..=40).contains(&name.len())
+            && !name.starts_with('-')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+        if !is_name {
+            bail!("{name:?} is not the name of a run");
+        }
+        Ok(Self {
+            root,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Returns the run that began last, if there is one.
+    ///
+    /// # Errors
+    /// When the runs can't be listed.
+    pub fn last(root: &'a Root) -> Result<Option<Self>> {
+        let mut names = root.list(Path::new(FOLDER))?;
+        names.sort();
+        names.pop().map(|name| Self::new(root, &name)).transpose()
+    }
+
+    fn path(&self, file: &str) -> PathBuf {
+        Path::new(FOLDER).join(&self.name).join(file)
+    }
+
+    fn write(&self, file: &str, content: &[u8]) -> Result<()> {
+        self.root.write_file(
+            &self.path(file),
+            &NewFile {
+                content: Content::Bytes(content),
+                mode: 0o600,
+                uid: 0,
+                gid: 0,
+            },
+        )?;
+        self.root.sync()
+    }
+
+    /// Begins a run that nothing ends but its own end.
+    ///
+    /// # Errors
+    /// When it can't be begun; nothing has been changed then.
+    pub fn start(root: &'a Root, start: &Start, program: &Path) -> Result<Self> {
+        let run = Self::new(root, &start.run)?;
+        store::make_folder(root)?;
+        root.make_folder(Path::new(FOLDER), 0o700)?;
+        forget_old(root)?;
+        if root.node(&run.path(""))? != Node::Absent {
+            bail!("there is a run {} already", run.name);
+        }
+        root.make_folder(&run.path(""), 0o700)?;
+        let request = serde_json::to_vec(start).context("serialising a run")?;
+        run.write("request.json", &request)?;
+        if let Some(window) = start.confirm {
+            confirm::arm(root, &run.name, window, program)?;
+        }
+        let unit = format!("system-manager-run-{}", run.name);
+        let begun = detach(root, &unit, false, program, &[COMMAND, &run.name]);
+        if begun.is_err() && start.confirm.is_some() {
+            confirm::disarm(root)?;
+        }
+        begun.map(|()| run)
+    }
+
+    /// Carries it out; called in a process of its own.
+    ///
+    /// # Errors
+    /// When it can't be.
+    pub fn carry_out(&self) -> Result<()> {
+        let lock = self.root.open_file(&self.path("lock"), APPEND)?;
+        let Ok(_held) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
+            bail!("the run {} is under way", self.name);
+        };
+        // No path goes in the meantime.
+        let _store = closure::hold(self.root, closure::Holding::Shared)?;
+        let request = self.root.read(&self.path("request.json"))?;
+        let request: Start = serde_json::from_slice(&request.context("it has no request")?)
+            .with_context(|| format!("reading the request of the run {}", self.name))?;
+        let stdout = self.root.open_file(&self.path("stdout"), APPEND)?;
+        let stderr = self.root.open_file(&self.path("stderr"), APPEND)?;
+        self.write("started", b"")?;
+        let code = own_program(self.root)
+            .args(&request.arguments)
+            .env(pending::RUN, &self.name)
+            .to_files(stdout, stderr)?;
+        // Before the end is told: whoever reads it sees how long there is.
+        let deadline = match code {
+            // Nothing was changed, or it is as it was.
+            Some(0 | 3 | 4) if request.confirm.is_some() => confirm::open_window(self.root)?,
+            Some(_) if request.confirm.is_some() => {
+                confirm::disarm(self.root)?;
+                None
+            }
+            _ => None,
+        };
+        self.end(&Ended {
+            code,
+            returned: false,
+            deadline,
+        })
+    }
+
+    /// Writes down how it ended.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub fn end(&self, ended: &Ended) -> Result<()> {
+        let text = serde_json::to_vec(ended).context("serialising the end of a run")?;
+        self.write("ended.json", &text)
+    }
+
+    /// Returns what has become of it.
+    ///
+    /// # Errors
+    /// When that can't be read.
+    pub fn state(&self) -> Result<State> {
+        // In this order: it writes its end while it holds the lock.
+        let begun = self.root.node(&self.path("started"))? != Node::Absent;
+        let held = begun && self.is_held()?;
+        if let Some(bytes) = self.root.read(&self.path("ended.json"))? {
+            let ended = serde_json::from_slice(&bytes)
+                .with_context(|| format!("reading the end of the run {}", self.name))?;
+            return Ok(State::Ended(ended));
+        }
+        Ok(match (begun, held) {
+            (false, _) => State::Waiting,
+            (true, true) => State::Running,
+            (true, false) => State::Dead,
+        })
+    }
+
+    fn is_held(&self) -> Result<bool> {
+        let file = self.root.open_file(&self.path("lock"), OFlag::O_RDONLY)?;
+        match Flock::lock(file, FlockArg::LockSharedNonblock) {
+            Ok(_) => Ok(false),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(true),
+            Err((_, e)) => Err(e).with_context(|| format!("looking at the run {}", self.name)),
+        }
+    }
+
+    /// Tells what it says from its beginning on, until it has ended.
+    ///
+    /// # Errors
+    /// When it can't be read, or nobody listens any more.
+    pub fn follow(&self, tell: &mut dyn FnMut(Said<'_>) -> Result<()>) -> Result<Ended> {
+        let changes = Changes::of(&[self.root.show(&self.path(""))])?;
+        let begin = Instant::now();
+        let mut errors = 0;
+        loop {
+            let state = self.state()?;
+            errors = self.tell_from("stderr", errors, &mut |bytes| tell(Said::Error(bytes)))?;
+            let ended = match state {
+                State::Ended(ended) => ended,
+                State::Dead => Ended {
+                    code: None,
+                    returned: false,
+                    deadline: None,
+                },
+                State::Waiting if begin.elapsed() > START_LIMIT => bail!(
+                    "the run {} did not begin within {} s",
+                    self.name,
+                    START_LIMIT.as_secs()
+                ),
+                State::Waiting | State::Running => {
+                    changes.wait(Duration::from_secs(1))?;
+                    continue;
+                }
+            };
+            self.tell_from("stdout", 0, &mut |bytes| tell(Said::Output(bytes)))?;
+            return Ok(ended);
+        }
+    }
+
+    fn tell_from(
+        &self,
+        file: &str,
+        from: u64,
+        tell: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
+        if self.root.node(&self.path(file))? == Node::Absent {
+            return Ok(from);
+        }
+        let mut opened = self.root.open_file(&self.path(file), OFlag::O_RDONLY)?;
+        opened.seek(SeekFrom::Start(from))?;
+        let (mut at, mut buffer) = (from, vec![0; CHUNK]);
+        loop {
+            let count = opened.read(&mut buffer)?;
+            if count == 0 {
+                return Ok(at);
+            }
+            tell(&buffer[..count])?;
+            at += count as u64;
+        }
+    }
+}
+
+const APPEND: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_APPEND);
+
+fn forget_old(root: &Root) -> Result<()> {
+    let mut names = root.list(Path::new(FOLDER))?;
+    names.sort();
+    let waiting = pending::Pending::read(root)?.map(|p| p.run);
+    for name in names.iter().rev().skip(KEPT) {
+        if waiting.as_ref() != Some(name) {
+            let folder = root.show(&Path::new(FOLDER).join(name));
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("removing {}", folder.display()))?;
+        }
+    }
+    root.forget_last();
+    Ok(())
+}
+
+/// This program, on this root.
+pub(super) fn own_program(root: &Root) -> Command {
+    let command = Command::new("/proc/self/exe");
+    if root.is_live() {
+        command
+    } else {
+        command.arg("--root").arg(root.show(Path::new("")))
+    }
+}
+
+/// Runs the program apart from this process: as a service where systemd runs, else in a session of its own.
+pub(super) fn detach(
+    root: &Root,
+    unit: &str,
+    again_if_killed: bool,
+    program: &Path,
+    arguments: &[&str],
+) -> Result<()> {
+    let nothing = || File::options().read(true).write(true).open("/dev/null");
+    if !root.is_live() || !Path::new("/run/systemd/system").is_dir() {
+        let code = Command::new("setsid")
+            .arg("--fork")
+            .arg(program)
+            .arg("--root")
+            .arg(root.show(Path::new("")))
+            .args(arguments)
+            .to_files(nothing()?, nothing()?)?;
+        if code != Some(0) {
+            bail!("a process of its own can't be started for {unit}");
+        }
+        return Ok(());
+    }
+    let mut command = Command::new("systemd-run").args(["--quiet", "--collect", "--unit", unit]);
+    if again_if_killed {
+        for property in [
+            "Restart=on-failure",
+            "RestartSec=1",
+            "StartLimitIntervalSec=0",
+        ] {
+            command = command.args(["--property", property]);
+        }
+    }
+    let output = command.arg("--").arg(program).args(arguments).output()?;
+    if output.code != Some(0) {
+        bail!(
+            "starting {unit}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}
+
+/// Waits for changes in folders.
+pub(super) struct Changes(Inotify);
+
+impl Changes {
+    pub(super) fn of(folders: &[PathBuf]) -> Result<Self> {
+        let inner = || -> nix::Result<Inotify> {
+            let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
+            for folder in folders {
+                let events = AddWatchFlags::IN_MODIFY
+                    | AddWatchFlags::IN_CREATE
+                    | AddWatchFlags::IN_DELETE
+                    | AddWatchFlags::IN_MOVED_TO
+                    | AddWatchFlags::IN_CLOSE_WRITE;
+                inotify.add_watch(folder, events)?;
+            }
+            Ok(inotify)
+        };
+        inner().map(Self).context("watching the folder of runs")
+    }
+
+    /// Returns at a change, or after this time: a process that is killed changes no folder.
+    pub(super) fn wait(&self, most: Duration) -> Result<()> {
+        let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
+        let mut ready = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        match poll(&mut ready, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(e) => return Err(e).context("waiting for a run"),
+        }
+        match self.0.read_events() {
+            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+            Err(e) => Err(e).context("waiting for a run"),
+        }
+    }
+}

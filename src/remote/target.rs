@@ -1,0 +1,140 @@
+//! Where a host is, as people write it: `[user@]host[:port]`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Result, bail};
+
+/// A host to be reached by ssh; its name may be one that only ssh's configuration knows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The user to log in as; ssh's choice when there is none.
+    pub user: Option<String>,
+    /// The host.
+    pub host: String,
+    /// The port; ssh's choice when there is none.
+    pub port: Option<u16>,
+}
+
+impl FromStr for Target {
+    type Err = anyhow::Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (user, rest) = match text.rsplit_once('@') {
+            Some((user, rest)) => (Some(user), rest),
+            None => (None, text),
+        };
+        let (host, port) = match rest.strip_prefix('[').and_then(|r| r.split_once(']')) {
+            Some((host, "")) => (host, None),
+            Some((host, port)) => (host, port.strip_prefix(':').or(Some(""))),
+            // Two colons are an address of IPv6 without a port.
+            None => match rest.split_once(':') {
+                Some((host, port)) if !port.contains(':') => (host, Some(port)),
+                _ => (rest, None),
+            },
+        };
+        let is_word = |word: &str| {
+            !word.is_empty()
+                && !word.starts_with('-')
+                && !word.contains(|c: char| c.is_whitespace() || c.is_control())
+        };
+        if !is_word(host) || host.contains(['[', ']', '/']) || !user.is_none_or(is_word) {
+            bail!("{text:?} is not a host: it must be [user@]host[:port]");
+        }
+        let port = match port.map(str::parse) {
+            None => None,
+            Some(Ok(port)) if port != 0 => Some(port),
+            Some(_) => bail!("{text:?} is not a host: its port must be from 1 to 65535"),
+        };
+        Ok(Self {
+            user: user.map(str::to_owned),
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(out, "{user}@")?;
+        }
+        match self.port {
+            Some(port) if self.host.contains(':') => write!(out, "[{}]:{port}", self.host),
+            Some(port) => write!(out, "{}:{port}", self.host),
+            None => out.write_str(&self.host),
+        }
+    }
+}
+
+/// Reads a list of hosts, one a line, `#` beginning a comment. Pure.
+///
+/// # Errors
+/// With the number of the line that is none, or has one that came before.
+pub fn parse_hosts(text: &str) -> Result<Vec<Target>> {
+    let mut hosts = Vec::new();
+    for (number, line) in text.lines().enumerate() {
+        let line = line.split('#').next().unwrap_or_default().trim();
+        if line.is_empty() {
+            continue;
+        }
+        let host: Target = line
+            .parse()
+            .map_err(|e: anyhow::Error| e.context(format!("line {}", number + 1)))?;
+        if hosts.contains(&host) {
+            bail!("line {}: {host} comes twice", number + 1);
+        }
+        hosts.push(host);
+    }
+    Ok(hosts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_read_and_written_as_people_do() {
+        for (text, user, host, port) in [
+            ("web", None, "web", None),
+            ("root@web:2222", Some("root"), "web", Some(2222)),
+            ("a@b@web", Some("a@b"), "web", None),
+            ("127.0.0.1:22", None, "127.0.0.1", Some(22)),
+            ("fe80::1", None, "fe80::1", None),
+            ("root@[fe80::1]:22", Some("root"), "fe80::1", Some(22)),
+        ] {
+            let target: Target = text.parse().unwrap();
+            let found = (target.user.as_deref(), target.host.as_str(), target.port);
+            assert_eq!(found, (user, host, port), "{text}");
+            assert_eq!(target.to_string(), text);
+        }
+        for text in [
+            "",
+            "@web",
+            "root@",
+            "web:",
+            "web:0",
+            "web:99999",
+            "web:x",
+            "[::1]22",
+            "[::1",
+            "-oProxyCommand=x",
+            "-l@web",
+            "a b",
+            "a\nb",
+        ] {
+            assert!(text.parse::<Target>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_says_which_line_is_wrong() {
+        let hosts = parse_hosts("# all\nweb\n\nroot@db:22 # the database\n").unwrap();
+        let shown: Vec<String> = hosts.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["web", "root@db:22"]);
+        for (text, why) in [("web\n-x\n", "line 2"), ("web\nweb\n", "comes twice")] {
+            let said = format!("{:#}", parse_hosts(text).unwrap_err());
+            assert!(said.contains(why), "{said}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A switch from another machine that nobody has confirmed yet: `/var/lib/system-manager/confirm.json`. Until it is
+//! confirmed, or the host has returned, only the run that wrote it may change the host.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a run knows itself by its environment"
+)]
+
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::host::clock::now;
+use crate::host::fs::{Content, NewFile, Root};
+use crate::model::names::AbsolutePath;
+use crate::store;
+
+/// Where it is, relative to the root.
+pub const FILE: &str = "var/lib/system-manager/confirm.json";
+
+/// The variable that names the run of which a process is part.
+pub const RUN: &str = "SYSTEM_MANAGER_RUN";
+
+const VERSION: u32 = 1;
+
+/// What is needed to return.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Pending {
+    /// Format version.
+    pub version: u32,
+    /// The run that has to be confirmed.
+    pub run: String,
+    /// How many seconds there are for that, from its end.
+    pub window: u64,
+    /// What was active before; none when nothing was.
+    pub before: Option<AbsolutePath>,
+    /// The profile's generation before.
+    pub generation: Option<u64>,
+    /// The boot in which the run is.
+    pub boot: String,
+    /// When the time is over, in seconds since 1970; none while the run goes on.
+    pub deadline: Option<u64>,
+    /// How often it was begun to return; from then on it can't be confirmed.
+    pub returning: u32,
+}
+
+impl Pending {
+    /// Makes one for a run that is about to begin.
+    #[must_use]
+    pub fn new(
+        run: &str,
+        window: u64,
+        boot: String,
+        before: Option<AbsolutePath>,
+        generation: Option<u64>,
+    ) -> Self {
+        Self {
+            version: VERSION,
+            run: run.to_owned(),
+            window,
+            before,
+            generation,
+            boot,
+            deadline: None,
+            returning: 0,
+        }
+    }
+
+    /// Reads it; none when nothing waits.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub fn read(root: &Root) -> Result<Option<Self>> {
+        let Some(bytes) = root.read(Path::new(FILE))? else {
+            return Ok(None);
+        };
+        let inner = || -> Result<Self> {
+            let pending: Self = serde_json::from_slice(&bytes)?;
+            if pending.version != VERSION {
+                bail!("it has version {}", pending.version);
+            }
+            Ok(pending)
+        };
+        inner()
+            .map(Some)
+            .with_context(|| format!("reading {}", root.show(Path::new(FILE)).display()))
+    }
+
+    /// Writes it durably.
+    ///
+    /// # Errors
+    /// When it can't be written.
+    pub fn write(&self, root: &Root) -> Result<()> {
+        store::make_folder(root)?;
+        let content = serde_json::to_vec(self).context("serialising a run that waits")?;
+        root.write_file(
+            Path::new(FILE),
+            &NewFile {
+                content: Content::Bytes(&content),
+                mode: 0o600,
+                uid: 0,
+                gid: 0,
+            },
+        )?;
+        root.sync()
+    }
+
+    /// Removes it: the run is confirmed, or undone.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn remove(root: &Root) -> Result<()> {
+        root.remove_file(Path::new(FILE))?;
+        root.sync()
+    }
+
+    /// Says for people what waits.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let rest = match self.deadline {
+            _ if self.returning > 0 => "the host is returning to what it was".to_owned(),
+            None => "it is under way".to_owned(),
+            Some(deadline) => format!(
+                "the host returns to what it was in {} s unless it is confirmed",
+                deadline.saturating_sub(now())
+            ),
+        };
+        format!(
+            "the run {} from another machine has not been confirmed: {rest}",
+            self.run
+        )
+    }
+}
+
+/// Refuses a change of a host where somebody else's run waits to be confirmed.
+///
+/// # Errors
+/// When one does.
+pub fn refuse_others(root: &Root) -> Result<()> {
+    match Pending::read(root)? {
+        Some(pending) if std::env::var_os(RUN).is_none_or(|own| own != *pending.run) => {
+            bail!(
+                "{}\nhint: wait until it is confirmed or undone, then run this again",
+                pending.describe()
+            )
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,88 @@
+"""The program on this machine, deploying to machines of a test over their own network."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from base.errors import MachineError
+from kinds.container import Container
+from program import host as program
+
+_LIMIT = 600.0
+
+
+class Deployer:
+    """Runs the program here, in the network of a machine that stands for this one, with an ssh of its own."""
+
+    def __init__(self, seat: Container, folder: Path) -> None:
+        """Makes a key; `seat` is whose network is used."""
+        self.seat = seat
+        self.folder = folder
+        self.key = folder / "key"
+        self.known_hosts = folder / "known_hosts"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True, timeout=60)
+        self.known_hosts.touch()
+        seat.connect()
+
+    def admit(self, target: Container, user: str = "root") -> None:
+        """Starts sshd on a machine, lets `user` in with the key, and knows the machine."""
+        home = target.succeed(f"getent passwd {user} | cut -d: -f6").strip()
+        public = self.key.with_suffix(".pub").read_text().strip()
+        target.succeed(
+            "ls /etc/ssh/ssh_host_ed25519_key >/dev/null 2>&1 || ssh-keygen -q -A",
+            f"install -d -o {user} -m 0700 {home}/.ssh",
+            f"echo '{public}' >{home}/.ssh/authorized_keys",
+            f"chown {user} {home}/.ssh/authorized_keys",
+            "systemctl start ssh.service",
+        )
+        target.wait_for_open_port(22)
+        key = target.succeed("cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub").strip()
+        with self.known_hosts.open("a") as known:
+            known.write(f"{self.address(target)} {key}\n")
+
+    @staticmethod
+    def address(target: Container) -> str:
+        """Returns where a machine is."""
+        return target.ports[0].interface.addresses[0].partition("/")[0]
+
+    def command(self, *arguments: str) -> list[str]:
+        """Returns the command of the program with these arguments, and what ssh needs to know."""
+        options = (f"UserKnownHostsFile={self.known_hosts}", f"IdentityFile={self.key}", "IdentitiesOnly=yes")
+        own = [word for option in options for word in ("--ssh-option", option)]
+        enter = ["nsenter", f"--net=/proc/{self.seat.leader}/ns/net", "--"]
+        return [*enter, str(program.PROGRAM), *own, *arguments]
+
+    def environment(self) -> dict[str, str]:
+        """Returns the environment of the program: without the caller's ssh agent, and with a cache of its own."""
+        environment = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
+        return {**environment, "XDG_CACHE_HOME": str(self.folder / "cache")}
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Begins to run the program; both of its streams are one."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, *arguments: str, expect: int = 0, limit: float = _LIMIT) -> str:
+        """Runs the program; the exit code must be the expected one. Returns what it printed, both streams."""
+        process = self.start(*arguments)
+        try:
+            output = process.communicate(timeout=limit)[0]
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise MachineError(f"{arguments} did not end:\n{process.communicate()[0]}") from None
+        if process.returncode != expect:
+            raise MachineError(f"{arguments} exited with {process.returncode}, not {expect}:\n{output}")
+        self.seat.log(output)
+        return output
+
+    def on(self, target: Container, *arguments: str, expect: int = 0) -> str:
+        """Runs the program for a machine, as `run`."""
+        return self.run(*arguments, "--target-host", f"root@{self.address(target)}", expect=expect)
