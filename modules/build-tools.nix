@@ -126,8 +126,8 @@ let
       "${copied}/bin";
 in
 {
-  # Whether a program may be among them.
-  has = name: (setOf names) ? ${name};
+  # Whether a program may be among them, or among the functions that stand beside them.
+  has = name: name == "msgfmt" || name == "gettext" || (setOf names) ? ${name};
   # Where they are, as a `PATH`, and the one that runs the scripts.
   path = if packages != null then concatStringsSep ":" (map (p: "${p}/bin") packages) else ours;
   bash = "${if packages != null then "${head packages}/bin" else ours}/bash";

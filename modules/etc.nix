@@ -87,7 +87,24 @@ let
       );
     };
 
-  entries = lib.filter (e: e.enable) (builtins.attrValues config.environment.etc);
+  enabled = lib.filter (e: e.enable) (builtins.attrValues config.environment.etc);
+  # A file of the distribution that is to be shown in its own place is there already.
+  isThere =
+    e: hostPathOf e == "/etc/${e.target}${if isGlob e then "/${baseNameOf "${e.source}"}" else ""}";
+  entries = lib.filter (e: !(isThere e)) enabled;
+
+  # The host's path that a source leads to through a host package, or null.
+  hostPathOf =
+    e:
+    let
+      source = builtins.unsafeDiscardStringContext "${e.source}";
+      parts = builtins.match "${builtins.storeDir}/([^/]+)/(.+)" source;
+      links = config.system-manager.hostLinks.${lib.head parts} or { };
+      path = lib.elemAt parts 1;
+      within = lib.filter (l: path == l || lib.hasPrefix "${l}/" path) (builtins.attrNames links);
+      link = lib.head within;
+    in
+    if parts == null || within == [ ] then null else links.${link} + lib.removePrefix link path;
   byTarget = lib.groupBy (e: e.target) entries;
   targets = builtins.attrNames byTarget;
 
@@ -135,6 +152,13 @@ in
     description = "Files and folders to place below `/etc`.";
   };
 
+  options.system-manager.hostLinks = mkOption {
+    type = types.lazyAttrsOf (types.attrsOf types.str);
+    default = { };
+    internal = true;
+    description = "What the links of host packages lead to, by the packages' names in the store.";
+  };
+
   options.system-manager.blocks = mkOption {
     type = types.attrsOf types.lines;
     default = { };
@@ -144,6 +168,13 @@ in
 
   config = {
     assertions = [
+      (say "the files of a folder of the distribution are not known here, so that a glob can't take them"
+        (
+          map (e: "`${e.target}` from `${hostPathOf e}`") (
+            lib.filter (e: isGlob e && hostPathOf e != null) entries
+          )
+        )
+      )
       (say "lines are added to a file that is an entry as well" (
         map (t: "`${t}`") (lib.filter (t: config.system-manager.blocks ? ${t}) targets)
       ))
@@ -169,7 +200,8 @@ in
         inherit (e) user group replaceExisting;
         # NixOS's two kinds of links are one here: a link always leads to the source itself.
         mode = lib.removePrefix "direct-" e.mode;
-        source = "${e.source}";
+        # A slash at the end says of a folder no more than its path does.
+        source = lib.removeSuffix "/" "${e.source}";
       }
     ) byTarget;
   };

@@ -58,6 +58,8 @@ let
   );
   inEtc =
     folder: names: lib.filter (n: manifest.etc ? "systemd/${folder}/${n}") (builtins.attrNames names);
+  # Asked for by the entries, of which few are there: what rules say may depend on what an assertion explains.
+  tmpfilesInEtc = lib.filter (lib.hasPrefix "tmpfiles.d/") (builtins.attrNames manifest.etc);
   twice = inEtc "system" manifest.units ++ inEtc "user" manifest.userUnits;
 in
 {
@@ -71,7 +73,7 @@ in
       message = "both environment.etc and systemd declare the unit: ${lib.concatStringsSep ", " twice}";
     }
     {
-      assertion = lib.all (t: !(manifest.etc ? "tmpfiles.d/${t}")) (builtins.attrNames manifest.tmpfiles);
+      assertion = lib.all (t: !(manifest.tmpfiles ? ${lib.removePrefix "tmpfiles.d/" t})) tmpfilesInEtc;
       message = "both environment.etc and systemd.tmpfiles declare a file in `/etc/tmpfiles.d`";
     }
   ];

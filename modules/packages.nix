@@ -88,19 +88,21 @@ in
 
     system.build = {
       sw = if sw == null then null else build.carrying (toString packages) "${sw}";
+      # What is in the toplevel, and by that below `/run/current-system`.
+      toplevelSw = lib.mkDefault config.system.build.sw;
       packageNames = lib.unique (
         builtins.sort builtins.lessThan (map (p: p.name or (baseNameOf "${p}")) packages)
       );
     };
 
     # NixOS modules expect `/run/current-system`; the activator keeps the link that it points to.
-    systemd.tmpfiles.settings = lib.mkIf (sw != null) {
-      system-manager = {
-        "/run/system-manager/sw"."L+".argument = "${sw}";
-        "/run/current-system" = lib.mkIf config.system-manager.linkCurrentSystem {
-          L.argument = "/var/lib/system-manager/current";
-        };
-      };
+    systemd.tmpfiles.settings.system-manager = {
+      "/run/system-manager/sw" = lib.mkIf (sw != null) { "L+".argument = "${sw}"; };
+      "/run/current-system" =
+        lib.mkIf (config.system-manager.linkCurrentSystem && config.system.build.toplevelSw != null)
+          {
+            L.argument = "/var/lib/system-manager/current";
+          };
     };
   };
 }

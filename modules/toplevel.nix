@@ -102,7 +102,7 @@ let
           ]
         ) config.system.build.specialisations
       );
-      sw = toString manifest.packages.sw;
+      sw = toString config.system.build.toplevelSw;
       activator = toString systemManager.activator;
       # They only have to build.
       checks = map (c: "${c}") config.system.checks;

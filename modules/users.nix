@@ -103,7 +103,7 @@ let
           description = "Groups that the user joins, declared ones or those of the host.";
         };
         home = mkOption {
-          type = path;
+          type = types.coercedTo types.package toString path;
           default = if name == "root" then "/root" else "/var/empty";
           description = "The home folder. Unset, an existing account keeps its own.";
         };

@@ -10,6 +10,7 @@
 {
   config,
   lib,
+  options,
   build,
   ...
 }:
@@ -58,6 +59,10 @@ in
         modules = [ ];
       };
     }
+    # Modules of secrets give what they decrypt to a group that NixOS always has.
+    (lib.optionalAttrs (options ? age.secrets || options ? sops.secrets) {
+      users.groups.keys = { };
+    })
     (lib.optionalAttrs (isListed "misc/version.nix") {
       system.nixos.version = lib.mkDefault release;
     })

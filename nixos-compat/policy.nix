@@ -90,6 +90,8 @@
 
   # Where the modules are that are imported by themselves when one of their options is set.
   importable = [
+    "hardware/i2c.nix"
+    "hardware/uinput.nix"
     "programs/"
     "security/acme"
     "security/systemd-confinement.nix"

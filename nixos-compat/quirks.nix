@@ -14,6 +14,8 @@ let
   nginxIsUnprivileged =
     !(options.services.nginx ? stateDir && options.services.nginx.stateDir.visible or true);
   facts = config.nixos-compat.distributionFacts;
+  # Where the data is, as the module and its unit name it.
+  folder = "postgresql/nixos-${facts.postgresql}";
   cluster = "postgresql@${facts.postgresql}-main.service";
 in
 {
@@ -36,6 +38,24 @@ in
             )
           );
     })
+    # Before 2.6, Debian's server does not tell systemd that it is ready.
+    (lib.optionalAttrs (isListed "services/databases/openldap.nix") {
+      systemd.services = lib.mkIf (
+        config.nixos-compat.hostPackages.enable
+        && config.services.openldap.enable
+        && lib.versionOlder facts.openldap "2.6"
+      ) { openldap.serviceConfig.Type = lib.mkOverride 90 "exec"; };
+    })
+    # home-manager would make its own packages, and none of them the distribution's.
+    (lib.optionalAttrs (options ? home-manager.useGlobalPkgs) {
+      home-manager.useGlobalPkgs = lib.mkIf config.nixos-compat.hostPackages.enable (lib.mkDefault true);
+    })
+    # The check runs `nft` with a library of nixpkgs's beneath it, and the distribution's can't run in a build.
+    (lib.optionalAttrs (isListed "services/networking/nftables.nix") {
+      networking.nftables.checkRuleset = lib.mkIf config.nixos-compat.hostPackages.enable (
+        lib.mkOverride 950 false
+      );
+    })
     # Debian keeps its clusters where NixOS has the data, and starts them with the unit of the same name.
     (lib.optionalAttrs (isListed "services/databases/postgresql.nix") (
       lib.mkIf
@@ -45,7 +65,14 @@ in
           && config.services.postgresql.enable
         )
         {
-          services.postgresql.dataDir = lib.mkOverride 950 "/var/lib/postgresql/nixos-${facts.postgresql}";
+          services.postgresql.dataDir = lib.mkOverride 950 "/var/lib/${folder}";
+          # The module has systemd make its own default place, and no other.
+          systemd.services.postgresql.serviceConfig =
+            lib.mkIf (config.services.postgresql.dataDir == "/var/lib/${folder}")
+              {
+                StateDirectory = "postgresql ${folder}";
+                StateDirectoryMode = lib.mkDefault "0750";
+              };
           warnings = lib.optional (!lib.elem cluster config.systemd.maskedUnits) ''
             The distribution starts its own `${cluster}`, if there is one, together with `postgresql.service`, and on the same port.
             hint: set systemd.maskedUnits = [ "${cluster}" ], or drop that cluster on the target with pg_dropcluster'';

@@ -7,6 +7,15 @@
 
 exec {buildLog}>&1
 
+# Whether one of the arguments is a file that the build does not have, and the program would make.
+makesFile() { # ARGUMENTS...
+  local argument
+  for argument in "$@"; do
+    [[ $argument != "$out"* || -e $argument ]] || return 0
+  done
+  return 1
+}
+
 callHostProgram() { # PROGRAM ARGUMENTS...
   local program=$1 output tool me=$BASHPID
   shift
@@ -15,7 +24,7 @@ callHostProgram() { # PROGRAM ARGUMENTS...
     return
   fi
   output=$(readlink "/proc/$me/fd/1")
-  if [ "$BASH_SUBSHELL" -gt "$baseSubshell" ] ||
+  if [ "$BASH_SUBSHELL" -gt "$baseSubshell" ] || makesFile "$@" ||
     { [ "$output" != /dev/null ] && [ "$output" != "$(readlink "/proc/$me/fd/$buildLog")" ]; }; then
     echo "error: a build can't run ${program##*/}, which is the distribution's: $program $*" >&2
     echo "hint: let the module use a package of nixpkgs for it, or a file of your own" >&2
@@ -25,10 +34,15 @@ callHostProgram() { # PROGRAM ARGUMENTS...
 }
 baseSubshell=$BASH_SUBSHELL
 
+# Functions of the build that take the place of a program.
+standIns='msgfmt'
+
 nameHostPrograms() { # PACKAGE
   local program
   for program in "$1"/bin/* "$1"/sbin/*; do
-    if [ -L "$program" ] && ! [ -e "$program" ]; then
+    if [[ " $standIns " = *" ${program##*/} "* ]]; then
+      eval "function $program { ${program##*/} \"\$@\"; }"
+    elif [ -L "$program" ] && ! [ -e "$program" ]; then
       eval "function $program { callHostProgram $program \"\$@\"; }"
       # By its name alone, where the package is an input.
       [[ " ${nativeBuildInputs[*]} ${buildInputs[*]} " != *" $1 "* ]] || type -P "${program##*/}" >/dev/null ||

@@ -20,9 +20,29 @@ for input in "${inputs[@]}"; do
 done
 export PATH HOME=/homeless-shelter SOURCE_DATE_EPOCH=315532800
 
+# The shells of the target, as checks of scripts call them.
+for path in "$shell" /bin/sh /bin/bash; do
+  eval "function $path { bash \"\$@\"; }"
+done
+
 runHook() { :; }
 # The target has the interpreters that scripts name.
 patchShebangs() { :; }
+
+# Compiles messages in other languages; without them, programs say the same in English.
+msgfmt() { echo "left out: msgfmt $*, the messages stay in English" >&2; }
+
+# Shows a folder's files by links, in folders of their own; what is there already stays.
+lndir() { # [-silent] SOURCE [TARGET]
+  [ "$1" != -silent ] || shift
+  local source target=${2:-.} file
+  source=$(realpath "$1")
+  while IFS='' read -r -d '' file; do
+    file=${file#"$source"/}
+    mkdir -p "$target/$(dirname "$file")"
+    [ -e "$target/$file" ] || [ -L "$target/$file" ] || ln -s "$source/$file" "$target/$file"
+  done < <(find "$source" -mindepth 1 ! -type d -print0)
+}
 
 # shellcheck source=/dev/null
 . "${BASH_SOURCE%/*}/substitute.sh"

@@ -50,6 +50,8 @@ substitute() { # SOURCE TARGET CHANGES...
   shift 2
   readWhole text "$source"
   substituteStream text "$source" "$@"
+  # What comes from the store can't be written.
+  [ ! -e "$target" ] || chmod u+w "$target"
   printf '%s' "$text" >"$target"
 }
 

@@ -71,6 +71,17 @@ let
         "WantedBy=${toString def.wantedBy}"
       ]
     );
+
+  # A root of its own that shows the store has all that a service of NixOS runs; here, programs and the scripts' shell
+  # are the distribution's, and linked with its libraries.
+  rootLines =
+    c:
+    let
+      shown = toString (lib.toList (c.BindReadOnlyPaths or [ ]) ++ lib.toList (c.BindPaths or [ ]));
+    in
+    lib.optional (
+      c ? RootDirectory && lib.hasInfix builtins.storeDir shown
+    ) "BindReadOnlyPaths=-/bin -/lib -/lib64 -/sbin /usr -/etc/alternatives -/etc/ld.so.cache";
 in
 {
   inherit unitKeys;
@@ -82,6 +93,17 @@ in
 
   target = def: unit def [ ];
 
+  # A root of its own that shows the store has all that a service of NixOS runs; here, programs and the scripts' shell
+  # are the distribution's, and linked with its libraries.
+  rootLines =
+    c:
+    let
+      shown = toString (lib.toList (c.BindReadOnlyPaths or [ ]) ++ lib.toList (c.BindPaths or [ ]));
+    in
+    lib.optional (
+      c ? RootDirectory && lib.hasInfix builtins.storeDir shown
+    ) "BindReadOnlyPaths=-/bin -/lib -/lib64 -/sbin /usr -/etc/alternatives -/etc/ld.so.cache";
+
   service =
     globalEnvironment: def:
     unit def [
@@ -90,6 +112,7 @@ in
         ++ environmentLines (globalEnvironment // def.environment)
         ++ switchingLines def
         ++ lines def.serviceConfig
+        ++ rootLines def.serviceConfig
       )
     ];
 

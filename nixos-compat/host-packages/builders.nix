@@ -21,6 +21,33 @@ let
     meta = { };
   };
 
+  # Modules change what is said about such a package; what it is made of can't be changed once it is made.
+  overridable =
+    package:
+    package
+    // {
+      overrideAttrs =
+        change:
+        let
+          once = if lib.isFunction change then change package else change;
+          changed = if lib.isFunction once then once package else once;
+          others = builtins.attrNames (
+            removeAttrs changed [
+              "meta"
+              "passthru"
+            ]
+          );
+        in
+        if others != [ ] then
+          throw "`overrideAttrs` of `${package.name}` changes ${
+            lib.concatMapStringsSep ", " (n: "`${n}`") others
+          }, which needs nixpkgs's builders\nhint: leave `nixos-compat.hostPackages.enable` at `false`"
+        else
+          overridable (
+            package // builtins.intersectAttrs { meta = null; } changed // changed.passthru or { }
+          );
+    };
+
   # Whether a script of a module calls a program of the distribution, by its path or as one of its inputs.
   callsHost =
     script: inputs:
@@ -49,16 +76,18 @@ let
       # The hash before it is as little a part of the name that programs go by.
       named = lib.optionalString (callsHost script inputs) "unchecked-" + name;
     in
-    build.runBash {
-      name = named;
-      inherit script;
-      env = plain // env.env or { };
-      passAsFile = env.passAsFile or [ ];
-    }
-    // {
-      meta = env.meta or { };
-    }
-    // env.passthru or { };
+    overridable (
+      build.runBash {
+        name = named;
+        inherit script;
+        env = plain // env.env or { };
+        passAsFile = env.passAsFile or [ ];
+      }
+      // {
+        meta = env.meta or { };
+      }
+      // env.passthru or { }
+    );
 
   # What nixpkgs's takes besides texts, as each derivation does: lists are joined, and null is nothing.
   textOf = text: if builtins.isList text || text == null then toString text else text;
@@ -90,17 +119,19 @@ let
       '';
     in
     if checkPhase == "" then
-      plainly {
-        inherit
-          name
-          script
-          env
-          passAsFile
-          ;
-      }
-      // {
-        inherit meta;
-      }
+      overridable (
+        plainly {
+          inherit
+            name
+            script
+            env
+            passAsFile
+            ;
+        }
+        // {
+          inherit meta;
+        }
+      )
     else
       runCommand name (env // { inherit meta passAsFile; }) script;
 
@@ -281,6 +312,35 @@ rec {
   makeWrapper = noProgram "makeWrapper";
   makeShellWrapper = makeWrapper;
   makeBinaryWrapper = makeWrapper;
+  lndir = noProgram "lndir";
+  xorg = beneath.xorg or { } // {
+    inherit lndir;
+  };
+
+  emptyDirectory = noProgram "empty-directory";
+  emptyFile = asPackage "empty-file" (build.writeText "empty-file" "");
+
+  # The paths that some packages need, all in all.
+  closureInfo =
+    { rootPaths }:
+    runCommand "closure-info"
+      {
+        exportReferencesGraph = lib.concatLists (
+          lib.imap0 (n: path: [
+            "graph-${toString n}"
+            path
+          ]) (lib.toList rootPaths)
+        );
+      }
+      ''
+        mkdir "$out"
+        for graph in "$NIX_BUILD_TOP"/graph-*; do
+          while read -r path && read -r _ && read -r references; do
+            echo "$path"
+            for ((n = 0; n < references; n++)); do read -r _; done
+          done <"$graph"
+        done | sort --unique >"$out/store-paths"
+      '';
 
   # Names that promise a check of what is written: that takes programs which a build has not.
   writers = beneath.writers or { } // {

@@ -24,7 +24,11 @@ let
     // import ./services.nix { inherit lib distribution; }
     // import ./further.nix { inherit lib distribution; }
     // packages;
-  hostPrograms = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) table;
+  # Further names of nixpkgs for the same program.
+  aliases = lib.filterAttrs (name: _p: !(table ? ${name})) (
+    lib.concatMapAttrs (name: others: lib.genAttrs others (_: table.${name})) (import ./aliases.nix)
+  );
+  hostPrograms = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) (table // aliases);
   # What modules ask of a package beyond the table, such as libraries for an interpreter, comes from beneath.
   programs = lib.mapAttrs (name: p: beneath.${name} or { } // p) hostPrograms;
 
@@ -63,6 +67,10 @@ let
     }
     // {
       inherit lib hostPackage hostPrograms;
+      stdenv = (if beneath == { } then (own final).stdenv else beneath.stdenv or { }) // {
+        inherit (build) shell;
+        shellDryRun = "${build.shell} -n -O extglob";
+      };
       # What runs in a build is no other than what runs on the target.
       buildPackages = final;
       # Files are called with what is here, and not with what is beneath.

@@ -37,11 +37,12 @@ in
   apacheHttpd = {
     links = {
       "bin/httpd" = if isDebian then "/usr/sbin/apache2" else "/usr/sbin/httpd";
-      "bin/apachectl" = "/usr/sbin/apachectl";
       "modules" = if isDebian then "/usr/lib/apache2/modules" else "/usr/lib64/httpd/modules";
       "conf/mime.types" = "/etc/mime.types";
       "conf/magic" = if isDebian then "/etc/apache2/magic" else "/etc/httpd/conf/magic";
     };
+    # The module takes a copy of it.
+    files."bin/apachectl" = "#!/bin/sh\nexec /usr/sbin/apachectl \"$@\"\n";
     required = [ (if isDebian then "/usr/sbin/apache2" else "/usr/sbin/httpd") ];
     version = "2.4.62";
     install = {
@@ -63,6 +64,29 @@ in
   borgbackup = {
     bin = [ "/usr/bin/borg" ];
     install = both "borgbackup";
+  };
+  caddy = serverIn "bin" "caddy" "/usr/bin/caddy" // {
+    version = "2.6.2";
+  };
+  chrony = {
+    bin = [
+      "/usr/sbin/chronyd"
+      "/usr/bin/chronyc"
+    ];
+    install = both "chrony";
+  };
+  cifs-utils = {
+    bin = [ "/usr/sbin/mount.cifs" ];
+    install = both "cifs-utils";
+  };
+  fail2ban = {
+    bin = map (n: "/usr/bin/${n}") [
+      "fail2ban-client"
+      "fail2ban-regex"
+      "fail2ban-server"
+    ];
+    links."etc/fail2ban" = "/etc/fail2ban";
+    install = both "fail2ban";
   };
   hitch = {
     bin = [ "/usr/sbin/hitch" ];
@@ -122,6 +146,30 @@ in
     debian = "nghttp2-proxy";
     fedora = "nghttp2";
   } "/usr/sbin/nghttpx";
+  prometheus = {
+    bin = map (n: "/usr/bin/${n}") [
+      "prometheus"
+      "promtool"
+    ];
+    # nixpkgs has the tool in an output of its own.
+    passthru = package: { cli = package; };
+    install = {
+      debian = "prometheus";
+      fedora = "golang-github-prometheus";
+    };
+    version = "2.42";
+  };
+  prometheus-alertmanager = {
+    links = {
+      "bin/alertmanager" =
+        if isDebian then "/usr/bin/prometheus-alertmanager" else "/usr/bin/alertmanager";
+      "bin/amtool" = "/usr/bin/amtool";
+    };
+    install = {
+      debian = "prometheus-alertmanager";
+      fedora = "golang-github-prometheus-alertmanager";
+    };
+  };
   pv = {
     bin = [ "/usr/bin/pv" ];
     install = both "pv";
@@ -129,6 +177,17 @@ in
   restic = {
     bin = [ "/usr/bin/restic" ];
     install = both "restic";
+  };
+  samba = {
+    bin = map (n: "/usr/bin/${n}") [
+      "net"
+      "smbpasswd"
+      "smbstatus"
+      "testparm"
+    ];
+    links = lib.genAttrs [ "sbin/nmbd" "sbin/smbd" "sbin/winbindd" ] (path: "/usr/${path}");
+    required = [ "/usr/sbin/smbd" ];
+    install = both "samba";
   };
   socat = {
     bin = [ "/usr/bin/socat" ];

@@ -10,6 +10,8 @@
   bin ? [ ],
   # Further links: a path in the package, and the host's path that it shows.
   links ? { },
+  # Executable files of the package itself, by their path in it, for builds that copy a program: `{ "bin/ctl" = text; }`.
+  files ? { },
   # What to install on the target, by family of distributions: `{ debian = "nginx-light"; }`.
   install ? { },
   version ? null,
@@ -29,13 +31,28 @@ let
     lib.listToAttrs (map (p: lib.nameValuePair "bin/${baseNameOf p}" (absolute p)) bin)
     // lib.mapAttrs (_path: absolute) links;
 
+  programs =
+    map baseNameOf bin
+    ++ map baseNameOf (lib.filter (lib.hasPrefix "bin/") (builtins.attrNames (links // files)));
+
   folder = build.run {
     # The prefix tells it from a package of nixpkgs.
     name = "host-${name}${lib.optionalString (version != null) "-${version}"}";
+    env.files = lib.concatStrings (
+      lib.mapAttrsToList (path: text: "${path}\t${build.writeText (baseNameOf path) text}\n") files
+    );
     env.links = lib.concatStrings (lib.mapAttrsToList (path: target: "${path}\t${target}\n") linked);
-    passAsFile = [ "links" ];
+    passAsFile = [
+      "files"
+      "links"
+    ];
     script = ''
       mkdir -p "$out"
+      while IFS="$(printf '\t')" read -r path text; do
+        mkdir -p "$out/$(dirname "$path")"
+        cp "$text" "$out/$path"
+        chmod 0555 "$out/$path"
+      done <"$filesPath"
       while IFS="$(printf '\t')" read -r path target; do
         mkdir -p "$out/$(dirname "$path")"
         ln -s "$target" "$out/$path"
@@ -56,7 +73,8 @@ let
         description = "${name} of the distribution";
         priority = 10;
       }
-      // lib.optionalAttrs (bin != [ ]) { mainProgram = baseNameOf (lib.head bin); };
+      // lib.optionalAttrs (programs != [ ]) { mainProgram = lib.head programs; };
+      hostLinks = linked;
       hostRequirements = map (path: {
         inherit path install;
         package = name;

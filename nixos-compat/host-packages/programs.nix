@@ -10,6 +10,10 @@ let
   };
   usr = package: names: tool package (from "/usr/bin" names);
   sbin = package: names: tool package (from "/usr/sbin" names);
+  both = package: {
+    debian = package;
+    fedora = package;
+  };
   # A package whose name differs between the families.
   named = debian: fedora: bin: {
     inherit bin;
@@ -93,8 +97,16 @@ let
   };
 in
 {
+  age = usr "age" [
+    "age"
+    "age-keygen"
+  ];
   inherit bash;
   bashInteractive = bash;
+  bash-completion = {
+    links."etc/profile.d/bash_completion.sh" = "/usr/share/bash-completion/bash_completion";
+    install = both "bash-completion";
+  };
   bzip2 = usr "bzip2" [ "bzip2" ];
   coreutils = essential (
     usr "coreutils" [
@@ -208,6 +220,7 @@ in
     "dbus-send"
     "dbus-uuidgen"
   ];
+  desktop-file-utils = usr "desktop-file-utils" [ "update-desktop-database" ];
   diffutils = essential (
     usr "diffutils" [
       "cmp"
@@ -224,8 +237,17 @@ in
     "/usr/bin/gawk"
     "/usr/bin/awk"
   ];
+  gettext = named "gettext-base" "gettext" [
+    "/usr/bin/gettext"
+    "/usr/bin/gettext.sh"
+  ];
   getent = essential (usr "libc-bin" [ "getent" ]);
   git = usr "git" [ "git" ];
+  # Where a distribution keeps the locales that were made for it, in one file or in folders.
+  glibcLocales = {
+    links."lib/locale" = "/usr/lib/locale";
+    required = [ ];
+  };
   gnugrep = essential (usr "grep" [ "grep" ]);
   gnupg = usr "gnupg" [ "gpg" ];
   gnused = essential (usr "sed" [ "sed" ]);
@@ -257,9 +279,34 @@ in
     install.debian = "lego";
   };
   logger = usr "bsdutils" [ "logger" ];
+  man-db = usr "man-db" [
+    "man"
+    "mandb"
+  ];
+  ncurses = essential (
+    tool "ncurses-bin" (
+      from "/usr/bin" [
+        "tput"
+        "clear"
+        "infocmp"
+        "reset"
+        "tic"
+      ]
+    )
+  );
   nettools = netTools;
   net-tools = netTools;
   nftables = sbin "nftables" [ "nft" ];
+  nix = named "nix-bin" "nix" (
+    from "/usr/bin" [
+      "nix"
+      "nix-build"
+      "nix-channel"
+      "nix-env"
+      "nix-instantiate"
+      "nix-store"
+    ]
+  );
   openssl = usr "openssl" [ "openssl" ];
   perl = usr "perl" [ "perl" ];
   procps = usr "procps" [
@@ -286,6 +333,7 @@ in
         fedora = "shadow-utils";
       };
     };
+  shared-mime-info = usr "shared-mime-info" [ "update-mime-database" ];
   su = essential (tool "util-linux" [ "/usr/bin/su" ]);
   sudo = usr "sudo" [ "sudo" ];
   systemd = essential (

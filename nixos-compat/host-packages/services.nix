@@ -21,7 +21,7 @@ let
       fedora = "nginx";
     } [ "/usr/sbin/nginx" ]
     // {
-      version = "1.22.1";
+      version = distribution.nginx;
       required = [
         "/usr/sbin/nginx"
         "/etc/nginx/mime.types"
@@ -112,7 +112,7 @@ let
       "etc/ssh/moduli" = "/etc/ssh/moduli";
     };
     install = install "openssh-server";
-    version = "9.2";
+    version = distribution.openssh;
   };
 
   postfix = {
@@ -166,7 +166,7 @@ let
       "/usr/bin/mysql_install_db"
     ];
     install = install "mariadb-server";
-    version = "10.11";
+    version = distribution.mariadb;
   };
 
   openldap = {
@@ -186,7 +186,7 @@ let
       debian = "slapd";
       fedora = "openldap-servers";
     };
-    version = "2.5";
+    version = distribution.openldap;
   };
 
   redis =

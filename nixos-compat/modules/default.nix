@@ -2,6 +2,7 @@
 [
   ./ca.nix
   ./cron.nix
+  ./current-system.nix
   ./dbus.nix
   ./firewall.nix
   ./host-packages.nix

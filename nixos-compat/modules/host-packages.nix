@@ -80,6 +80,11 @@ in
     warnings =
       lib.optional (unchecked != [ ])
         "Not checked in the build, since the programs that would do it are the distribution's: ${lib.concatStringsSep ", " unchecked}";
+    system-manager.hostLinks = lib.listToAttrs (
+      map (
+        p: lib.nameValuePair (baseNameOf (builtins.unsafeDiscardStringContext p.outPath)) p.hostLinks
+      ) (builtins.attrValues pkgs.hostPrograms)
+    );
     system-manager.hostPackages = lib.filter isUsed (builtins.attrValues pkgs.hostPrograms);
   };
 }

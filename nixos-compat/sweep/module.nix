@@ -63,7 +63,13 @@ let
     in
     lib.filter (path: lib.length path == shortest) all;
   switchedOn = map (path: lib.setAttrByPath path true) (lib.take 1 switches);
-  enabled = evaluate ([ settings ] ++ switchedOn ++ cases);
+  # What has to be set, and has no case.
+  sample = import ./samples.nix {
+    inherit lib;
+    package = plain._module.args.pkgs.hello;
+  };
+  samples = lib.concatMap (path: sample path (lib.getAttrFromPath path plain.options)) declared;
+  enabled = evaluate ([ settings ] ++ switchedOn ++ samples ++ cases);
 
   # What an activation would be made of.
   force =
@@ -108,7 +114,7 @@ let
     };
 
   ours = unitTexts enabled.config.systemd.units;
-  theirs = (nixos ([ nixosSettings ] ++ switchedOn ++ cases)).systemd.units;
+  theirs = (nixos ([ nixosSettings ] ++ switchedOn ++ samples ++ cases)).systemd.units;
 in
 {
   # Which nixpkgs it is, and every module that can be looked at.

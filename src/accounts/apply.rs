@@ -21,6 +21,7 @@ use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::conflict::Conflict;
 use crate::model::manifest::Accounts;
+use crate::model::node::Node;
 use crate::model::owners::Owners;
 
 /// A decision about accounts, with what it says of owners.
@@ -187,6 +188,23 @@ pub fn apply(
 /// When one holds them for more than 15 seconds.
 pub fn check_unlocked(root: &Root) -> Result<()> {
     accounts::observe::lock_accounts(&path_of(root)).map(drop)
+}
+
+/// Removes what a run that was killed has left of what it was making.
+///
+/// # Errors
+/// When something is there and can't be removed.
+pub fn sweep(root: &Root) -> Result<()> {
+    accounts::observe::sweep(&path_of(root))
+}
+
+/// Whether accounts were ever given here.
+///
+/// # Errors
+/// When that can't be read.
+pub fn is_recorded(root: &Root) -> Result<bool> {
+    let record = Path::new(accounts::observe::STATE_FOLDER).join(accounts::observe::RECORD);
+    Ok(root.node(&record)? != Node::Absent)
 }
 
 /// What `status` says of accounts.

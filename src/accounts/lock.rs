@@ -2,6 +2,9 @@
 //!
 //! lckpwdf(3) is what every tool that is built against glibc takes first. `useradd --prefix` takes it in `/` though, and
 //! locks the files themselves only by `NAME.lock`, a link to a file with the holder's pid: so those are taken too.
+//!
+//! Unlike the lock of lckpwdf(3), these outlive their holder. Others know a dead holder by its pid only, which is another
+//! process's soon, or is not there after a power cut; so ours have a mark, by which the next run knows them.
 #![expect(clippy::disallowed_methods, reason = "reads and makes locks")]
 
 use std::fs::File;
@@ -11,13 +14,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FcntlArg, OFlag, fcntl, openat};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
 use nix::libc;
 use nix::sys::signal::kill;
 use nix::sys::stat::Mode;
-use nix::unistd::{Pid, UnlinkatFlags, getpid, linkat, unlinkat};
+use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
+use xattr::FileExt;
 
-use crate::host::fs::at::read_at;
+use crate::host::fs::at::{self, read_at};
 
 /// How long shadow-utils and lckpwdf(3) wait.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -27,6 +31,9 @@ const RETRY: Duration = Duration::from_millis(20);
 
 /// The databases that shadow-utils locks one by one.
 const LOCKED: [&str; 6] = ["passwd", "group", "gshadow", "shadow", "subuid", "subgid"];
+
+/// The mark of a lock of ours; the second one where the first may not be set.
+const MARKS: [&str; 2] = ["trusted.system-manager", "user.system-manager"];
 
 /// Holds the account databases of one root. Dropping it lets them go.
 pub struct AccountsLock {
@@ -69,7 +76,7 @@ impl AccountsLock {
         for name in LOCKED {
             let link = format!("{name}.lock");
             wait(deadline, &format!("/etc/{link}"), || {
-                link_lock(&lock.etc, name, &link)
+                link_lock(&lock.etc, &link)
             })?;
             lock.links.push(link);
         }
@@ -97,24 +104,16 @@ fn wait(deadline: Instant, what: &str, mut attempt: impl FnMut() -> Result<bool>
 }
 
 /// Makes the link `NAME.lock`; false while a living process has it.
-fn link_lock(etc: &OwnedFd, name: &str, link: &str) -> Result<bool> {
-    let own = format!("{name}.{}", getpid());
-    remove(etc, &own)?;
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut file = File::from(openat(
-        etc,
-        own.as_str(),
-        flags,
-        Mode::from_bits_truncate(0o600),
-    )?);
-    file.write_all(format!("{}\0", getpid()).as_bytes())?;
-    let made = linkat(etc, own.as_str(), etc, link, AtFlags::empty());
-    remove(etc, &own)?;
-    match made {
+fn link_lock(etc: &OwnedFd, link: &str) -> Result<bool> {
+    match make_lock(etc, link) {
         Ok(()) => return Ok(true),
         Err(Errno::EEXIST) => {}
         Err(e) => return Err(e.into()),
+    }
+    if is_left_by_a_run(etc, link)? {
+        tracing::info!("removing /etc/{link}, which an interrupted run has left");
+        remove(etc, link)?;
+        return Ok(false);
     }
     let Some(holder) = read_at(etc, link)? else {
         return Ok(false);
@@ -131,9 +130,69 @@ fn link_lock(etc: &OwnedFd, name: &str, link: &str) -> Result<bool> {
     Ok(false)
 }
 
-fn remove(etc: &OwnedFd, name: &str) -> Result<()> {
+/// Makes a lock with its content and its mark, in one step.
+fn make_lock(etc: &OwnedFd, link: &str) -> nix::Result<()> {
+    at::make_file(etc, link, 0o600, |file| {
+        // Without attributes there is no mark: then the pid is all that the next run has, as others.
+        for mark in MARKS {
+            if file.set_xattr(mark, b"lock").is_ok() {
+                break;
+            }
+        }
+        file.write_all(format!("{}\0", getpid()).as_bytes())
+    })
+}
+
+/// Whether a lock was made by this program. Its runs make them under the lock of lckpwdf(3): who has that knows that the
+/// one that made this is dead.
+fn is_left_by_a_run(etc: &OwnedFd, link: &str) -> Result<bool> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+    let file = match openat(etc, link, flags, Mode::empty()) {
+        Ok(fd) => File::from(fd),
+        Err(Errno::ENOENT) => return Ok(false),
+        Err(e) => return Err(e.into()),
+    };
+    Ok(MARKS
+        .iter()
+        .any(|mark| matches!(file.get_xattr(mark), Ok(Some(_)))))
+}
+
+/// Removes what a run that was killed has left of its locks, and of the databases that it was writing under them.
+///
+/// Returns the names of what was removed.
+///
+/// # Errors
+/// When something is there and can't be removed.
+pub fn sweep(etc: OwnedFd) -> Result<Vec<String>> {
+    let mut swept = Vec::new();
+    if !any_left(&etc)? {
+        return Ok(swept);
+    }
+    let lock = AccountsLock::take(etc)?;
+    // Nobody else could write them while the locks were there, and nobody can now.
+    for name in LOCKED {
+        for unfinished in [format!("{name}+"), format!("{name}-+")] {
+            if read_at(&lock.etc, &unfinished)?.is_some() {
+                remove(&lock.etc, &unfinished)?;
+                swept.push(unfinished);
+            }
+        }
+    }
+    Ok(swept)
+}
+
+fn any_left(etc: &OwnedFd) -> Result<bool> {
+    for name in LOCKED {
+        if is_left_by_a_run(etc, &format!("{name}.lock"))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn remove(etc: &OwnedFd, name: &str) -> nix::Result<()> {
     match unlinkat(etc, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(e) => Err(e.into()),
+        Err(e) => Err(e),
     }
 }

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
+use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::sys::stat::SFlag;
 use nix::unistd::linkat;
@@ -28,8 +29,8 @@ use crate::host::fs::at::{self as io, NewMode};
 use crate::model::manifest::Accounts;
 
 /// Where the record lies, below the root.
-const STATE_FOLDER: &str = "var/lib/system-manager";
-const RECORD: &str = "ids.json";
+pub(crate) const STATE_FOLDER: &str = "var/lib/system-manager";
+pub(crate) const RECORD: &str = "ids.json";
 const PREVIOUS_RECORD: &str = "ids.json.previous";
 const LINGER_FOLDER: &str = "var/lib/systemd/linger";
 
@@ -308,10 +309,45 @@ fn apply_home(root: &Path, plan: &AccountsPlan, at: usize) -> Result<()> {
     inner().with_context(|| format!("making the home {} of {}", home.path, home.user))
 }
 
+/// Removes what a run that was killed has left of what it was making: locks, databases, homes. Reads only where there is
+/// nothing of that.
+///
+/// # Errors
+/// When something is there and can't be removed.
+pub fn sweep(root: &Path) -> Result<()> {
+    let root_fd = io::open_root(root)?;
+    if let Some(etc) = io::open_folder(&root_fd, "etc")? {
+        crate::accounts::lock::sweep(etc)
+            .context("removing what an interrupted run has left in /etc")?;
+    }
+    // A record that can't be read is for the decision to tell of.
+    let Ok((record, _)) = read_record(root, false) else {
+        return Ok(());
+    };
+    for path in record
+        .homes()
+        .iter()
+        .map(String::as_str)
+        .chain([LINGER_FOLDER])
+    {
+        // Each folder on the way may have been missing, too.
+        for above in Path::new(path).ancestors().filter_map(Path::to_str) {
+            if let Ok(Some((parent, name))) = io::open_parent(&root_fd, above, false) {
+                io::remove_unmade(&parent, &name)
+                    .with_context(|| format!("removing what is left beside {above}"))?;
+            }
+        }
+    }
+    Ok(())
+}
+
 fn write_linger(root: &Path, name: &str, on: bool) -> Result<()> {
     let folder = io::make_folders(&io::open_root(root)?, LINGER_FOLDER)?;
     if on {
-        io::replace(&folder, name, b"", None, WORLD_READABLE)
+        match io::make_file(&folder, name, WORLD_READABLE.mode, |_| Ok(())) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(nix::unistd::fsync(&folder)?),
+            Err(e) => Err(e.into()),
+        }
     } else {
         io::remove(&folder, name)
     }

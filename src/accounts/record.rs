@@ -37,6 +37,20 @@ pub struct AccountsRecord {
     pub unfinished: Option<Claims>,
 }
 
+impl AccountsRecord {
+    /// Returns the homes of the users that this tool made, those of an unfinished run included.
+    pub(crate) fn homes(&self) -> BTreeSet<String> {
+        let claims = std::iter::once(&self.claims).chain(&self.unfinished);
+        claims
+            .filter_map(|claims| claims.rows.get(&AccountFile::Passwd))
+            .flat_map(BTreeMap::values)
+            .filter(|row| row.created)
+            .filter_map(|row| row.cells.get(&passwd::HOME))
+            .map(|edit| Bytes::text(&edit.after).into_owned())
+            .collect()
+    }
+}
+
 /// What this tool owns in the databases.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -75,6 +75,8 @@ pub struct Activation<'a> {
     pub user_units_before: &'a BTreeMap<TargetPath, String>,
     /// What activation scripts are told that is being done.
     pub action: Action,
+    /// The generation that a rollback goes to.
+    pub back_to: Option<u64>,
     /// How long to wait for a job, or for an activation script.
     pub unit_timeout: Duration,
 }
@@ -123,6 +125,10 @@ pub fn apply(
         })?;
         run.a.root.set_labels(labels);
     }
+    reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?;
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if step.is_of_others() {
@@ -130,13 +136,27 @@ pub fn apply(
             run.a.root.forget_last();
         }
         if let Err(error) = done {
-            return Err(Stopped {
-                begun: run.journal.is_some(),
-                error,
-            });
+            let begun = run.journal.is_some();
+            if !begun {
+                // What was copied is of no use. What stays is removed by the next run; the first error is the one to report.
+                let _ = State::read(run.a.root).and_then(|state| state.sweep_backups(run.a.root));
+            }
+            return Err(Stopped { begun, error });
         }
     }
     Ok(run.outcome())
+}
+
+/// Writes down which numbers the copies get that are made before anything is claimed: so that the next run knows them, if
+/// this one is killed there.
+fn reserve_backups(root: &Root, settled: &State, plan: &Plan) -> Result<()> {
+    let count = plan.count_kept();
+    if count == 0 {
+        return Ok(());
+    }
+    let mut state = State::read(root)?;
+    state.backups.next = settled.backups.next + count;
+    state.write(root)
 }
 
 struct Run<'a> {
@@ -189,7 +209,6 @@ impl Run<'_> {
                 let expected = self.a.accounts_expected;
                 let planned = &self.a.plan.accounts;
                 self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
-                self.a.state.accounts = true;
                 Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
@@ -233,7 +252,10 @@ impl Run<'_> {
         root.make_folders(Path::new("etc"))?;
         store::make_folder(root)?;
         let purpose = match &plan.goal {
-            Goal::Activate(toplevel) => format!("activating {toplevel}"),
+            Goal::Activate(toplevel) => match self.a.back_to {
+                Some(number) => format!("rolling back to generation {number}, {toplevel}"),
+                None => format!("activating {toplevel}"),
+            },
             Goal::Deactivate => "deactivating".to_owned(),
         };
         let begin = Record::Begin {
@@ -246,6 +268,7 @@ impl Run<'_> {
                 .is_some()
                 .then(|| self.a.user_units_before.clone()),
             boot: journal::this_boot(),
+            back_to: self.a.back_to,
         };
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin)?;
@@ -418,6 +441,8 @@ impl Run<'_> {
             self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
         }
         self.a.state.active.clone_from(&plan.becomes);
+        // Also when it was an interrupted run that has given them.
+        self.a.state.accounts |= accounts::apply::is_recorded(root)?;
         if let Some(ran) = &plan.units.ran {
             self.a.state.units.ran_beneath.clone_from(ran);
         }
@@ -430,11 +455,7 @@ impl Run<'_> {
         }
         self.a.state.write(root)?;
         // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-        let used = self.a.state.used_backups();
-        let backups = plan.files.changes().filter_map(|c| c.backup.as_ref());
-        for id in backups.filter(|id| !used.contains(id)) {
-            backups::discard(root, id)?;
-        }
+        self.a.state.sweep_backups(root)?;
         root.sync()?;
         match self.journal.take() {
             Some(journal) => journal.end(root),

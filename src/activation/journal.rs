@@ -37,6 +37,9 @@ pub enum Record {
         // A journal from before there were scripts has none.
         #[serde(default)]
         boot: String,
+        /// The number of the generation that a rollback goes to. A rollback that is run again goes there, not further.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        back_to: Option<u64>,
     },
     /// An activation script ended well.
     ScriptDone {
@@ -71,6 +74,8 @@ pub struct Interrupted {
     pub user_units: Option<BTreeMap<TargetPath, String>>,
     /// The boot in which it was done.
     pub boot: String,
+    /// The generation that it was rolling back to.
+    pub back_to: Option<u64>,
     /// Activation scripts that ended well.
     pub scripts: BTreeMap<String, AbsolutePath>,
 }
@@ -103,6 +108,7 @@ fn parse(bytes: &[u8]) -> Interrupted {
                 tmpfiles,
                 user_units,
                 boot,
+                back_to,
             }) => {
                 left = Interrupted {
                     purpose,
@@ -110,6 +116,7 @@ fn parse(bytes: &[u8]) -> Interrupted {
                     tmpfiles,
                     user_units,
                     boot,
+                    back_to,
                     scripts: BTreeMap::new(),
                 };
                 done.clear();

@@ -13,4 +13,5 @@ pub mod report;
 pub mod state;
 mod state_v1;
 pub mod status;
+pub mod sweep;
 pub mod why;

@@ -196,6 +196,14 @@ impl Plan {
             && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
     }
 
+    /// Returns how many files are copied to the backups.
+    #[must_use]
+    pub fn count_kept(&self) -> u64 {
+        let files = self.files.changes().filter(|c| c.keep.is_some()).count();
+        let blocks = self.blocks.iter().filter(|c| c.keep.is_some()).count();
+        (files + blocks) as u64
+    }
+
     /// Lists the steps in order. Each prefix of them is safe.
     #[must_use]
     pub fn steps(&self) -> Vec<Step<'_>> {

@@ -39,6 +39,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// What activation scripts are told that is being done.
     pub action: Action,
+    /// The generation that a rollback goes to.
+    pub back_to: Option<u64>,
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
@@ -67,6 +69,17 @@ pub struct How {
     pub strict: bool,
     /// Whether all activation scripts run, also where nothing else is to be done.
     pub all_scripts: bool,
+}
+
+impl How {
+    /// Why activation scripts run, if they do.
+    fn occasion(self, changes: bool) -> Occasion {
+        match (self.all_scripts, changes) {
+            (true, _) => Occasion::Asked,
+            (false, true) => Occasion::Changes,
+            (false, false) => Occasion::Nothing,
+        }
+    }
 }
 
 /// Reads the host and decides what reaching `goal` takes. Changes nothing.
@@ -118,11 +131,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     )?;
     conflicts.extend(more);
     let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-    let occasion = match (how.all_scripts, changes) {
-        (true, _) => Occasion::Asked,
-        (false, true) => Occasion::Changes,
-        (false, false) => Occasion::Nothing,
-    };
+    let occasion = how.occasion(changes);
     let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
     if scripts.run.iter().any(|script| script.before_accounts) {
         accounts = decide_accounts(Scripts::Will)?;
@@ -154,6 +163,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
+        back_to: None,
         state: observed.state,
         accounts: manifest.map(|m| m.accounts),
         before: Live::default(),

@@ -18,7 +18,7 @@ use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::model::node::{Node, sha256_of};
 use crate::scripts::decide::ScriptRecord;
 use crate::store;
-use crate::store::backups::Backups;
+use crate::store::backups::{self, Backups};
 use crate::tmpfiles::decide::Made;
 use crate::units::decide::Seeds;
 
@@ -124,6 +124,14 @@ impl State {
         self.files.backups().chain(edits).collect()
     }
 
+    /// Removes the copies in the backups that nothing belongs to.
+    ///
+    /// # Errors
+    /// When one can't be removed.
+    pub fn sweep_backups(&self, root: &Root) -> Result<()> {
+        backups::sweep(root, &self.used_backups(), self.backups.next)
+    }
+
     /// Reads the state of a host; the default when there is none.
     ///
     /// # Errors
@@ -137,7 +145,9 @@ impl State {
                     recovery_hint(root)
                 );
             }
-            return Ok(Self::default());
+            let mut state = Self::default();
+            state.backups.next = backups::first_free(root)?;
+            return Ok(state);
         };
         Self::parse(&bytes).map_err(|e| {
             let hint = if e.to_string().contains("hint:") {

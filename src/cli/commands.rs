@@ -16,6 +16,7 @@ use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
+use crate::activation::sweep;
 use crate::cli::args::{ApplyArgs, CompatArgs, SourceArgs};
 use crate::compat::both_ways::{self, BothWays};
 use crate::host::fs::Root;
@@ -208,6 +209,7 @@ pub fn activate(
         user_units: prepared.user_units.as_ref().map(|(old, new)| (old, new)),
         user_units_before: &prepared.user_units_before,
         action: prepared.action,
+        back_to: prepared.back_to,
         unit_timeout: Duration::from_secs(args.unit_timeout),
     };
     let toplevel = match &prepared.plan.goal {
@@ -316,7 +318,7 @@ fn warn_of_script(failed: &FailedScript) {
     }
 }
 
-/// Takes the lock of a host.
+/// Takes the lock of a host, and removes what runs that were killed have left there.
 ///
 /// # Errors
 /// When another activation holds it, or a run from another machine waits to be confirmed.
@@ -329,6 +331,7 @@ pub fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
         }
     })?;
     store::pending::refuse_others(root)?;
+    sweep::sweep(root)?;
     Ok(lock)
 }
 

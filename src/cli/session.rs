@@ -321,14 +321,18 @@ impl Session {
         let generations = generations::read(&self.root)?;
         let status = status::read(&self.root)?;
         // What an interrupted switch was going to is what one goes back from: the profile says so already.
-        let interrupted = journal::read(&self.root)?.is_some();
-        let active = status.active.filter(|_| !interrupted);
-        let target = generations::rollback_target(&generations, active.as_ref(), to)?;
-        let prepared = prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
+        let interrupted = journal::read(&self.root)?;
+        let active = status.active.filter(|_| interrupted.is_none());
+        // A rollback that was interrupted is gone on with.
+        let begun = interrupted.and_then(|interrupted| interrupted.back_to);
+        let target = generations::rollback_target(&generations, active.as_ref(), to.or(begun))?;
+        let mut prepared =
+            prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
+        prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
         generations::select(&self.root, target.number)?;
         let ended = self.apply(prepared, args);

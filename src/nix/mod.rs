@@ -15,6 +15,8 @@ use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
 
+mod explain;
+
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 }
@@ -96,13 +98,36 @@ fn build_file(file: &Path, options: &BuildOptions) -> Result<String> {
         .arg(&file)
         .args(["--argstr", "activator"])
         .arg(&activator);
+    if let Some(nixpkgs) = &nixpkgs {
+        command = command.args(["--argstr", "nixpkgs"]).arg(nixpkgs);
+    }
+    let source = source_folder()?;
+    command.arg(&source).stdout().with_context(|| {
+        let hint = explain_file(&file, nixpkgs.as_deref(), &source, options);
+        let hint = hint.map(|h| format!("\nhint: {h}")).unwrap_or_default();
+        format!("building the configuration {}{hint}", file.display())
+    })
+}
+
+/// Says what to do about a configuration that does not evaluate. It is evaluated once more, for the trace of the error.
+fn explain_file(
+    file: &Path,
+    nixpkgs: Option<&Path>,
+    source: &Path,
+    options: &BuildOptions,
+) -> Option<String> {
+    let mut command = nix("nix-instantiate", true, options)
+        .args(["--readonly-mode", "--show-trace", "-A", "toplevel"])
+        .args(["--argstr", "file"])
+        .arg(file);
     if let Some(nixpkgs) = nixpkgs {
         command = command.args(["--argstr", "nixpkgs"]).arg(nixpkgs);
     }
-    command
-        .arg(source_folder()?)
-        .stdout()
-        .with_context(|| format!("building the configuration {}", file.display()))
+    let output = command.arg(source).output().ok()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let error = said.find("error: ").map(|start| &said[start..])?;
+    let folder = file.parent()?.to_string_lossy();
+    explain::remedy(error, &folder, nixpkgs.is_some())
 }
 
 fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {

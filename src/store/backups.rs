@@ -3,6 +3,7 @@
 //! A backup is the file itself, with mode, owner, extended attributes and times.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -74,6 +75,41 @@ pub fn restore(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
 /// When it can't be removed.
 pub fn discard(root: &Root, id: &FileName) -> Result<()> {
     root.remove_file(&path(id))
+}
+
+/// Removes the copies with numbers below `next` that are not `used`: those of runs that were killed, and of what was put
+/// back. A copy with another number is of a state that is gone, and somebody's last one perhaps.
+///
+/// # Errors
+/// When one can't be removed.
+pub fn sweep(root: &Root, used: &BTreeSet<&FileName>, next: u64) -> Result<()> {
+    for name in root.list(Path::new(FOLDER))? {
+        let (Some(number), Ok(id)) = (number(&name), name.parse::<FileName>()) else {
+            continue;
+        };
+        if number < next && !used.contains(&id) {
+            discard(root, &id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the number after those that are in use, for a host without a state.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn first_free(root: &Root) -> Result<u64> {
+    let names = root.list(Path::new(FOLDER))?;
+    Ok(names
+        .iter()
+        .filter_map(|name| number(name))
+        .max()
+        .unwrap_or(0)
+        + 1)
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.split_once('-')?.0.parse().ok()
 }
 
 /// Reads what a backup is.

@@ -9,7 +9,7 @@ use crate::host::fs::Root;
 use crate::model::names::AbsolutePath;
 use crate::model::node::Node;
 
-const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
+pub(crate) const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";
 
 /// The profile's link, which points at the current generation.
@@ -87,13 +87,13 @@ fn parse_link_name(name: &str) -> Option<u64> {
 pub struct Registered {
     /// The generation's number.
     pub number: u64,
-    /// Whether it was made; otherwise it was the current one already.
+    /// Whether it was made; otherwise it was there already.
     pub is_new: bool,
     /// The generation that was current before.
     pub before: Option<u64>,
 }
 
-/// Registers a toplevel as the newest generation, unless it is the current one.
+/// Registers a toplevel as the newest generation, unless it is the current one, or the newest already.
 ///
 /// # Errors
 /// When the links can't be written.
@@ -108,13 +108,18 @@ pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
             before,
         });
     }
-    let number = generations.last().map_or(1, |g| g.number + 1);
-    root.make_folders(Path::new(FOLDER))?;
-    root.write_link(&link_path(number), toplevel.as_str())?;
+    // As Nix does. It may be the link of a run that was killed before the profile pointed at it.
+    let newest = generations.last();
+    let same = newest.filter(|g| g.toplevel == *toplevel);
+    let number = same.map_or_else(|| newest.map_or(1, |g| g.number + 1), |g| g.number);
+    if same.is_none() {
+        root.make_folders(Path::new(FOLDER))?;
+        root.write_link(&link_path(number), toplevel.as_str())?;
+    }
     select(root, number)?;
     Ok(Registered {
         number,
-        is_new: true,
+        is_new: same.is_none(),
         before,
     })
 }
@@ -124,14 +129,13 @@ pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
 /// # Errors
 /// When the links can't be written.
 pub fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
-    if !registered.is_new {
-        return Ok(());
-    }
     match registered.before {
         Some(before) => select(root, before)?,
         None => root.remove_file(&profile_path())?,
     }
-    root.remove_file(&link_path(registered.number))?;
+    if registered.is_new {
+        root.remove_file(&link_path(registered.number))?;
+    }
     root.sync()
 }
 

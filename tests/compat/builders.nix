@@ -81,6 +81,9 @@ in
   generated = pkgs.runCommand "generated" { } ''
     ${pkgs.nginx}/bin/nginx -T >"$out"
   '';
+  made = pkgs.runCommand "made" { } ''
+    ${pkgs.nginx}/bin/nginx --write "$out"
+  '';
   asked = pkgs.runCommand "asked" { } ''
     version=$(${pkgs.nginx}/bin/nginx -v)
     echo "$version" >"$out"

@@ -255,11 +255,15 @@ class World:
         base = self.root / top
         return dict(_walk(base))
 
+    def is_done(self) -> bool:
+        """Whether no run was interrupted, as far as the program knows."""
+        return not (self.root / _STATE / "journal").exists()
+
     def records(self) -> str:
         """Returns what the program remembers, without times and names of backups."""
         path = self.root / _STATE / "state.json"
         text = path.read_text() if path.exists() else ""
-        return _normal(json.loads(text)) if text else ""
+        return _normal(json.loads(text)) if text and not _is_empty(json.loads(text)) else ""
 
 
 def foreign_text(name: str) -> str:
@@ -396,7 +400,14 @@ def _standing(path: Path) -> Standing:
 
 
 # Times, the names of backups, and what is made from these.
-_VARYING = ("since", "time", "backup", "nextBackup", "checksum")
+_VARYING = ("since", "time", "backup", "next", "nextBackup", "checksum", "version")
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a record says that there is nothing; it is as good as none."""
+    if isinstance(value, dict):
+        return all(_is_empty(inner) for name, inner in value.items() if name not in _VARYING)
+    return not value
 
 
 def _normal(state: Any) -> str:

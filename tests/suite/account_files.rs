@@ -11,6 +11,7 @@ use system_manager::accounts::decide::{AccountsPlan, Inputs, Scripts, no_account
 use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::observe::{
     Step, apply_accounts, apply_step, lock_accounts, observe_accounts, read_record, salts, steps,
+    sweep,
 };
 use system_manager::accounts::record::AccountsRecord;
 use system_manager::model::manifest::{Accounts, Group, User};
@@ -353,6 +354,20 @@ fn stale_locks_are_broken_and_live_ones_are_respected() {
     std::fs::write(&link, format!("{}\0", child.id())).unwrap();
     drop(lock_accounts(root.path()).unwrap());
     assert!(!link.exists());
+
+    // Ours have a mark: whatever is in them, a pid that lives again or nothing, their holder is dead.
+    let own = format!("{}\0", std::process::id());
+    for text in ["", &own] {
+        std::fs::write(&link, text).unwrap();
+        xattr::set(&link, "trusted.system-manager", b"lock").unwrap();
+        std::fs::write(root.path().join("etc/shadow-+"), "cut").unwrap();
+        sweep(root.path()).unwrap();
+        assert!(!link.exists() && !root.path().join("etc/shadow-+").exists());
+    }
+    // Others' is theirs.
+    std::fs::write(root.path().join("etc/shadow-+"), "theirs").unwrap();
+    sweep(root.path()).unwrap();
+    assert!(root.path().join("etc/shadow-+").exists());
 
     // A living holder that lets go after the first failed tries.
     let mut holder = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();

@@ -68,6 +68,10 @@ fn a_build_that_needs_what_is_not_there_fails_and_says_what() -> Result<()> {
             "a build can't run nginx, which is the distribution's",
         ),
         (
+            "made",
+            "a build can't run nginx, which is the distribution's",
+        ),
+        (
             "asked",
             "a build can't run nginx, which is the distribution's",
         ),

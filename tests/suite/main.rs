@@ -12,6 +12,7 @@ mod eval;
 mod flake;
 mod guides;
 mod layers;
+mod mistakes;
 mod nar;
 mod needs;
 mod nix_fixture;

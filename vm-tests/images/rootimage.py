@@ -148,17 +148,26 @@ _MORE = (
 _SECURITY = ("apparmor", "policycoreutils", "selinux-policy-default", "selinux-utils")
 # Servers from every corner for the tests of NixOS modules.
 _SERVERS = (
+    "age",
+    "apache2",
     "beanstalkd",
     "bind9",
+    "bind9-dnsutils",
+    "borgbackup",
+    "caddy",
+    "chrony",
     "cron",
     "dnsmasq-base",
     "dovecot-imapd",
     "etcd-client",
     "etcd-server",
+    "fail2ban",
     "git",
     "haproxy",
     "icecast2",
     "iperf3",
+    "jq",
+    "keepalived",
     "ldap-utils",
     "lighttpd",
     "logrotate",
@@ -166,6 +175,7 @@ _SERVERS = (
     "memcached",
     "monit",
     "mosquitto",
+    "mosquitto-clients",
     "nats-server",
     "nftables",
     "ngircd",
@@ -173,15 +183,23 @@ _SERVERS = (
     "pamtester",
     "postgrey",
     "privoxy",
+    "prometheus",
+    "prometheus-blackbox-exporter",
     "prometheus-node-exporter",
     "prosody",
     "rabbitmq-server",
+    "restic",
     "rsync",
+    "samba",
     "slapd",
+    "smbclient",
     "squid",
     "stunnel4",
+    "syncthing",
     "tor",
+    "transmission-daemon",
     "unbound",
+    "varnish",
     "vsftpd",
 )
 
@@ -192,6 +210,8 @@ ROOT_IMAGES = {
     "debian-12-more": RootImage("bookworm", (*_BASE, *_SERVICES, *_MORE)),
     "debian-12-servers": RootImage("bookworm", (*_BASE, *_SERVERS)),
     "debian-12-x11": RootImage("bookworm", (*_BASE, "x11-utils", "xvfb")),
+    # A Nix for all users, and what modules of secrets decrypt with.
+    "debian-12-nix": RootImage("bookworm", (*_BASE, "age", "gettext-base", "nix-bin", "nix-setup-systemd")),
     # What a distribution does not have: installed as its makers say.
     "debian-12-salt": RootImage(
         "bookworm", (*_BASE, "gcc", "libc6-dev", "python3-dev", "python3-venv"), ("salt==3008.3",)

@@ -39,7 +39,7 @@ assert bytes([10, 1, 2, 3]) in s.recv(512)
 SERVICES = {
     "services/databases/redis.nix": Service(
         "redis.service",
-        "services.redis = { enable = true; port = VALUE; };",
+        'services.redis.servers."" = { enable = true; port = VALUE; };',
         "6379",
         "6380",
         "redis-cli -p VALUE set k v && test $(redis-cli -p VALUE get k) = v",
@@ -57,15 +57,15 @@ SERVICES = {
         "11300",
         "11301",
         tcp("put 0 0 10 1\\r\\nx\\r\\nquit\\r\\n", "INSERTED"),
+        # systemd moves what Debian's package made, which the file system of a container does not do.
+        prepare="rmdir /var/lib/beanstalkd",
     ),
     "services/monitoring/prometheus/exporters.nix": Service(
         "prometheus-node-exporter.service",
-        # Debian has no group called `nobody`.
-        'services.prometheus.exporters.node = { enable = true; group = "nogroup"; port = VALUE; };',
+        "services.prometheus.exporters.node = { enable = true; port = VALUE; };",
         "9100",
         "9101",
         "curl --fail --silent http://localhost:VALUE/metrics | grep --quiet ^node_",
-        complaints=("Special user nobody configured",),
     ),
     "services/networking/haproxy.nix": Service(
         "haproxy.service",
@@ -84,15 +84,14 @@ SERVICES = {
         "test $(curl --fail --silent http://localhost:VALUE/) = found",
     ),
     "services/network-filesystems/rsyncd.nix": Service(
-        "rsyncd.service",
+        "rsync.service",
         """services.rsyncd = {
           enable = true;
-          modules.data = { path = "/etc/ssl"; comment = "shared"; };
-          port = VALUE;
+          settings.data = { path = "/etc/ssl"; comment = "VALUE"; };
         };""",
-        "873",
-        "1873",
-        "rsync --port VALUE rsync://localhost/ | grep --quiet shared",
+        "shared",
+        "common",
+        "rsync rsync://localhost/ | grep --quiet VALUE",
     ),
     "services/audio/icecast.nix": Service(
         "icecast.service",
@@ -111,7 +110,7 @@ SERVICES = {
         """services.dnsmasq = {
           enable = true;
           resolveLocalQueries = false;
-          extraConfig = "port=VALUE\\naddress=/host.test/10.1.2.3";
+          settings = { port = VALUE; address = "/host.test/10.1.2.3"; };
         };""",
         "5353",
         "5354",
@@ -130,7 +129,7 @@ SERVICES = {
         "tor.service",
         """services.tor = {
           enable = true;
-          client = { enable = true; privoxy.enable = false; socksListenAddress = "127.0.0.1:VALUE"; };
+          client = { enable = true; socksListenAddress = { addr = "127.0.0.1"; port = VALUE; }; };
         };
         # Debian's own, which starts together with the unit of that name.
         systemd.maskedUnits = [ "tor@default.service" ];""",
@@ -155,9 +154,12 @@ SERVICES = {
         "mosquitto.service",
         """services.mosquitto = {
           enable = true;
-          port = VALUE;
-          allowAnonymous = true;
-          users = { };
+          listeners = [ {
+            port = VALUE;
+            omitPasswordAuth = true;
+            settings.allow_anonymous = true;
+            acl = [ "topic readwrite #" ];
+          } ];
         };""",
         "1883",
         "1884",
@@ -170,15 +172,14 @@ SERVICES = {
         """services.unbound = {
           enable = true;
           enableRootTrustAnchor = false;
-          extraConfig = ''
-            server:
-              port: VALUE
-              local-data: "host.test. A 10.1.2.3"
-          '';
-        };""",
+          resolveLocalQueries = false;
+          settings.server = { port = VALUE; local-data = "\\"host.test. A 10.1.2.3\\""; };
+        };
+        environment.etc."unbound/unbound.conf".replaceExisting = true;""",
         "5355",
         "5356",
         DNS,
+        complaints=("changed conffile: /etc/unbound/unbound.conf",),
     ),
     "services/networking/bind.nix": Service(
         "bind.service",
@@ -187,8 +188,8 @@ SERVICES = {
           listenOn = [ "none" ];
           listenOnIpv6 = [ "none" ];
           extraOptions = "listen-on port VALUE { 127.0.0.1; };";
-          zones = [ {
-            name = "test";
+          zones.test = {
+            master = true;
             file = builtins.toFile "zone" ''
               $TTL 60
               @ SOA ns a 1 60 60 60 60
@@ -196,7 +197,7 @@ SERVICES = {
               ns A 10.0.0.1
               host A 10.1.2.3
             '';
-          } ];
+          };
         };
         # The key that Debian made is for its own user.
         users.users.named.extraGroups = [ "bind" ];""",
@@ -209,12 +210,25 @@ SERVICES = {
         """services.openldap = {
           enable = true;
           urlList = [ "ldap://127.0.0.1:VALUE" ];
-          # Debian has the backends as modules.
-          extraConfig = "modulepath /usr/lib/ldap\\nmoduleload back_mdb";
-          suffix = "dc=example,dc=org";
-          rootdn = "cn=admin,dc=example,dc=org";
-          rootpw = "secret";
-          declarativeContents = ''
+          settings.children = {
+            # Debian has the backends as modules.
+            "cn=module{0}".attrs = {
+              objectClass = "olcModuleList";
+              cn = "module{0}";
+              olcModulePath = "/usr/lib/ldap";
+              olcModuleLoad = "{0}back_mdb";
+            };
+            "cn=schema".includes = [ "/etc/ldap/schema/core.ldif" "/etc/ldap/schema/cosine.ldif" ];
+            "olcDatabase={1}mdb".attrs = {
+              objectClass = [ "olcDatabaseConfig" "olcMdbConfig" ];
+              olcDatabase = "{1}mdb";
+              olcDbDirectory = "/var/lib/openldap/data";
+              olcSuffix = "dc=example,dc=org";
+              olcRootDN = "cn=admin,dc=example,dc=org";
+              olcRootPW = "secret";
+            };
+          };
+          declarativeContents."dc=example,dc=org" = ''
             dn: dc=example,dc=org
             objectClass: domain
             dc: example
@@ -224,19 +238,19 @@ SERVICES = {
         "3390",
         "ldapsearch -x -H ldap://127.0.0.1:VALUE -D cn=admin,dc=example,dc=org -w secret"
         " -b dc=example,dc=org | grep --quiet '^dc: example'",
+        # The module has its configuration written there.
+        leaves=("openldap", "openldap/*"),
     ),
     "services/databases/mysql.nix": Service(
         "mysql.service",
         """services.mysql = {
           enable = true;
           package = pkgs.mariadb;
-          port = VALUE;
           dataDir = "/var/lib/mysql-nixos";
-          # No `ensureUsers`: the module loads a plugin for it that is a part of MariaDB since 10.4.
+          settings.mysqld.port = VALUE;
           ensureDatabases = [ "app" ];
-        };
-        # A systemd of today gives it back to root after the module has given it to the server.
-        systemd.services.mysql.serviceConfig.RuntimeDirectory = lib.mkForce [ ];""",
+          ensureUsers = [ { name = "git"; ensurePermissions."app.*" = "ALL PRIVILEGES"; } ];
+        };""",
         "3306",
         "3307",
         "mysql --execute 'create table if not exists app.t (n int); insert into app.t values (@@port);"
@@ -261,10 +275,12 @@ SERVICES = {
           anonymousUser = true;
           anonymousUserHome = "/srv/ftp-nixos";
           extraConfig = "listen_port=VALUE";
-        };""",
+        };
+        environment.etc."pam.d/vsftpd".replaceExisting = true;""",
         "2121",
         "2122",
         "curl --fail --silent --list-only ftp://localhost:VALUE/ | grep --quiet hello",
+        complaints=("changed conffile: /etc/pam.d/vsftpd",),
         prepare="mkdir --parents /srv/ftp-nixos && touch /srv/ftp-nixos/hello && chmod 555 /srv/ftp-nixos",
     ),
     "services/networking/git-daemon.nix": Service(
@@ -292,7 +308,7 @@ SERVICES = {
     ),
     "services/networking/privoxy.nix": Service(
         "privoxy.service",
-        'services.privoxy = { enable = true; listenAddress = "127.0.0.1:VALUE"; };',
+        'services.privoxy = { enable = true; settings.listen-address = "127.0.0.1:VALUE"; };',
         "8118",
         "8119",
         "curl --fail --silent --proxy http://127.0.0.1:VALUE http://p.p/ | grep --quiet Privoxy",
@@ -309,6 +325,7 @@ SERVICES = {
         """services.prosody = {
           enable = true;
           extraConfig = "c2s_ports = { VALUE }; prosodyctl_service_warnings = false";
+          xmppComplianceSuite = false;
           virtualHosts.test = { enabled = true; domain = "localhost"; };
         };
         environment.etc."prosody/prosody.cfg.lua".replaceExisting = true;""",
@@ -321,7 +338,7 @@ SERVICES = {
         ),
         complaints=("changed conffile: /etc/prosody/prosody.cfg.lua",),
     ),
-    "services/misc/etcd.nix": Service(
+    "services/databases/etcd.nix": Service(
         "etcd.service",
         """services.etcd = rec {
           enable = true;
@@ -348,21 +365,144 @@ SERVICES = {
         "stunnel.service",
         """services.stunnel = {
           enable = true;
-          servers.it = { accept = VALUE; connect = 22; cert = "/root/tls.pem"; };
+          servers.it = { accept = VALUE; connect = 22; cert = "/var/lib/tls.pem"; };
         };""",
         "9443",
         "9444",
         "openssl s_client -connect localhost:VALUE </dev/null | grep --quiet 'subject=CN *= *test'",
         prepare="openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=test -keyout /tmp/k -out /tmp/c 2>/dev/null &&"
-        " cat /tmp/k /tmp/c >/root/tls.pem",
+        " cat /tmp/k /tmp/c >/var/lib/tls.pem",
     ),
     "services/amqp/rabbitmq.nix": Service(
         "rabbitmq.service",
-        """services.rabbitmq = { enable = true; port = VALUE; };
-        nixos-compat.autoImport = true;""",
+        "services.rabbitmq = { enable = true; port = VALUE; };",
         "5672",
         "5673",
         tcp("AMQP\\000\\000\\011\\001", "RabbitMQ"),
     ),
+    "services/monitoring/prometheus/default.nix": Service(
+        "prometheus.service",
+        """services.prometheus = {
+          enable = true;
+          port = VALUE;
+          scrapeConfigs = [ { job_name = "self"; static_configs = [ { targets = [ "localhost:VALUE" ]; } ]; } ];
+        };""",
+        "9090",
+        "9091",
+        "curl --fail --silent http://localhost:VALUE/api/v1/targets | grep --quiet '\"job\":\"self\"'",
+    ),
+    "services/monitoring/prometheus/exporters.nix (blackbox)": Service(
+        "prometheus-blackbox-exporter.service",
+        """services.prometheus.exporters.blackbox = {
+          enable = true;
+          port = VALUE;
+          configFile = builtins.toFile "blackbox.yml" "modules: { http_2xx: { prober: http } }";
+        };""",
+        "9115",
+        "9116",
+        "curl --fail --silent 'http://localhost:VALUE/probe?module=http_2xx&target=http://localhost:VALUE/metrics' |"
+        " grep --quiet '^probe_success 1'",
+    ),
+    "services/web-servers/caddy/default.nix": Service(
+        "caddy.service",
+        """services.caddy = {
+          enable = true;
+          virtualHosts.":VALUE".extraConfig = "respond found";
+        };""",
+        "8085",
+        "8086",
+        "test $(curl --fail --silent http://localhost:VALUE/) = found",
+    ),
+    "services/networking/ntp/chrony.nix": Service(
+        "chronyd.service",
+        """services.chrony = {
+          enable = true;
+          servers = [ ];
+          enableRTCTrimming = false;
+          # The clock of a container is not its own.
+          extraFlags = [ "-x" ];
+          extraConfig = "local stratum 3\\nallow 127.0.0.1\\nport VALUE";
+        };
+        # A container may not set the clock; Debian's own unit has this name as an alias.
+        systemd.services.chronyd.unitConfig.ConditionCapability = lib.mkForce "CAP_NET_BIND_SERVICE";
+        systemd.maskedUnits = [ "chrony.service" ];""",
+        "123",
+        "1123",
+        """python3 -I -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(5)
+s.sendto(b"\\x23" + 47 * b"\\0", ("127.0.0.1", VALUE))
+assert s.recv(48)[1] == 3
+'""",
+    ),
+    "services/security/fail2ban.nix": Service(
+        "fail2ban.service",
+        """services.fail2ban = {
+          enable = true;
+          maxretry = VALUE;
+          packageFirewall = pkgs.nftables;
+          banaction = "nftables-multiport";
+        };
+        services.openssh.enable = true;""",
+        "4",
+        "6",
+        "fail2ban-client get sshd maxretry | grep --quiet --line-regexp VALUE",
+    ),
+    "services/networking/syncthing.nix": Service(
+        "syncthing.service",
+        """services.syncthing = { enable = true; guiAddress = "127.0.0.1:VALUE"; };""",
+        "8384",
+        "8385",
+        "curl --fail --silent http://127.0.0.1:VALUE/ | grep --quiet Syncthing",
+    ),
+    "services/network-filesystems/samba.nix": Service(
+        "samba-smbd.service",
+        """services.samba = {
+          enable = true;
+          nmbd.enable = false;
+          winbindd.enable = false;
+          settings.global = { "smb ports" = "VALUE"; "map to guest" = "bad user"; };
+          settings.share = { path = "/srv/share"; "guest ok" = "yes"; };
+        };
+        systemd.tmpfiles.rules = [ "d /srv/share 0755 root root -" "f /srv/share/hello 0644 root root -" ];
+        environment.etc = lib.genAttrs [ "samba/smb.conf" "pam.d/samba" ] (_: { replaceExisting = true; });
+        # Its package of Debian is not installed.
+        security.wrappers."mount.cifs".enable = false;
+        # Debian's own.
+        systemd.maskedUnits = [ "smbd.service" "nmbd.service" ];""",
+        "4445",
+        "4446",
+        "smbclient --no-pass --port VALUE //localhost/share --command ls | grep --quiet hello",
+        complaints=("changed conffile: /etc/pam.d/samba",),
+    ),
+    "services/web-servers/varnish/default.nix": Service(
+        "varnish.service",
+        """services.varnish = {
+          enable = true;
+          http_address = "127.0.0.1:VALUE";
+          config = "vcl 4.1; backend default none; sub vcl_recv { return (synth(200, \\"found\\")); }";
+        };""",
+        "6081",
+        "6082",
+        "curl --fail --silent http://127.0.0.1:VALUE/ | grep --quiet found",
+    ),
+    "services/torrent/transmission.nix": Service(
+        "transmission.service",
+        """services.transmission = {
+          enable = true;
+          settings = { rpc-port = VALUE; rpc-bind-address = "127.0.0.1"; };
+        };""",
+        "9092",
+        "9093",
+        "curl --silent --head http://127.0.0.1:VALUE/transmission/rpc | grep --quiet X-Transmission-Session-Id",
+    ),
+    "services/networking/nats.nix": Service(
+        "nats.service",
+        "services.nats = { enable = true; port = VALUE; };",
+        "4222",
+        "4223",
+        tcp("PING\\r\\n", "PONG"),
+    ),
 }
-"""Services by the module that runs each, below `nixos/modules`."""
+"""Services by the module that runs each, below `nixos/modules`; what is in brackets tells several of one module apart."""

@@ -7,90 +7,23 @@ another distribution with `--image debian-13`. `--record-runs` writes what ran i
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import subprocess
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from api.systemd_api import SystemdMachine
-from base.errors import MachineError
-from images.rootimage import ROOT_IMAGES, lacks_root
-from judges.snapshot import ACCOUNT_BACKUPS, SUBID_BACKUPS, assert_same, take_snapshot
-from judges.verdict import judge, verdict
+from nixos_host import NixosHost, make_nixos_host
 from nixos_services import SERVICES
-from program.closure import install_closure
-from program.host import PROGRAM, Host
-from runs import Run
-
-NIXPKGS = os.environ.get("NIXPKGS", "")
-
-pytestmark = pytest.mark.skipif(
-    not NIXPKGS, reason="no nixpkgs at hand; run with: NIXPKGS=/path/of/nixpkgs vm-tests/run test_nixos_modules.py"
-)
-
-
-class NixosHost(Host):
-    """A machine whose configurations import modules of the nixpkgs at hand."""
-
-    def __init__(self, machine: SystemdMachine, folder: Path, modules: Sequence[str], distribution: str) -> None:
-        """Takes the modules' paths below `nixos/modules`, and the distribution that the machine has."""
-        super().__init__(machine, folder)
-        paths = " ".join(f'"${{modulesPath}}/{path}"' for path in modules)
-        self._header = (
-            f"{{ config, lib, modulesPath, pkgs, ... }}: {{ imports = [ {paths} ];\n"
-            f'nixos-compat = {{ hostPackages.enable = true; distribution = "{distribution}"; }};\n'
-        )
-        self.distribution = distribution
-        self.before = take_snapshot(machine)
-        self._baseline = judge(machine)
-
-    def bring(self, configuration: str | Path) -> str:
-        """Builds a configuration with the nixpkgs, copies its closure into the machine and returns its toplevel."""
-        file = self.folder / "host.nix"
-        file.write_text(f"{self._header}{configuration}\n}}\n")
-        argv = [str(PROGRAM), "-q", "build", "--nixpkgs", NIXPKGS, "--file", str(file)]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
-        if done.returncode != 0:
-            raise MachineError(f"building {file}: {done.stderr}")
-        return install_closure(self.machine, done.stdout.strip())
-
-    def verdict(self, *units: str, complaints: Sequence[str] = ()) -> None:
-        """Raises with what the distribution's judges have to say now and had not before, apart from `complaints`."""
-        verdict(self.machine, self._baseline, units, complaints)
-
-    def remove(self, *leaves: str) -> None:
-        """Takes everything away; what was before must be there again, apart from what a service itself leaves."""
-        self.run("deactivate")
-        assert_same(self.before, take_snapshot(self.machine), ignore=(*ACCOUNT_BACKUPS, *SUBID_BACKUPS, *leaves))
-        self.verdict()
 
 
 @pytest.fixture
 def host(
-    request: pytest.FixtureRequest,
-    make_machine: Callable[..., SystemdMachine],
-    machine_kind: str,
-    tmp_path: Path,
+    request: pytest.FixtureRequest, make_machine: Callable[..., SystemdMachine], machine_kind: str, tmp_path: Path
 ) -> NixosHost:
     """A machine with servers installed, none of them running, and the program in it."""
-    distribution = request.config.getoption("--image") or "debian-12"
-    marker = request.node.get_closest_marker("nixos_module")
-    needs = request.node.get_closest_marker("needs_image")
-    image = f"{distribution}-{needs.args[0] if needs else 'servers'}"
-    if image not in ROOT_IMAGES:
-        pytest.skip(f"there is no image {image}; run with: vm-tests/run --image debian-12 test_nixos_modules.py")
-    if lacking := lacks_root(image):
-        pytest.skip(lacking)
-    release = Path(NIXPKGS, ".version").read_text().strip()
-    test = f"{request.path.name}::{request.function.__name__}"
-    for module in marker.args:
-        run = Run(module, distribution, release, machine_kind, test)
-        request.node.user_properties.append(("run", asdict(run)))
-    return NixosHost(make_machine(image=image), tmp_path, marker.args, distribution)
+    return make_nixos_host(request, make_machine, machine_kind, tmp_path)
 
 
 NGINX = """
@@ -245,8 +178,8 @@ POSTGRESQL = """
   services.postgresql = {
     enable = true;
     ensureDatabases = [ "app" ];
-    ensureUsers = [ { name = "app"; ensurePermissions."DATABASE app" = "ALL PRIVILEGES"; } ];
-    extraConfig = "work_mem = SIZE";
+    ensureUsers = [ { name = "app"; ensureDBOwnership = true; } ];
+    settings.work_mem = "SIZE";
   };
 """
 
@@ -258,14 +191,15 @@ def test_postgresql_makes_databases_and_keeps_data_over_a_rollback_and_a_redeplo
     def psql(statement: str, database: str = "postgres") -> str:
         return f"sudo -u postgres psql --no-align --tuples-only {database} --command {shlex.quote(statement)}"
 
-    host.switch(POSTGRESQL.replace("SIZE", "'5MB'"))
+    host.switch(POSTGRESQL.replace("SIZE", "5MB"))
     machine.wait_for_unit("postgresql.service")
     assert machine.succeed(psql("show work_mem")).strip() == "5MB"
     assert "app" in machine.succeed(psql("select datname from pg_database")).split()
-    assert "app" in machine.succeed(psql("select usename from pg_user")).split()
+    owner = "select pg_get_userbyid(datdba) from pg_database where datname = 'app'"
+    assert machine.succeed(psql(owner)).strip() == "app"
     machine.succeed(psql("create table t (n int)", "app"), psql("insert into t values (42)", "app"))
 
-    host.switch(POSTGRESQL.replace("SIZE", "'6MB'"))
+    host.switch(POSTGRESQL.replace("SIZE", "6MB"))
     machine.wait_for_unit("postgresql.service")
     assert machine.succeed(psql("show work_mem")).strip() == "6MB"
     host.run("rollback")
@@ -273,7 +207,7 @@ def test_postgresql_makes_databases_and_keeps_data_over_a_rollback_and_a_redeplo
     assert machine.succeed(psql("show work_mem")).strip() == "5MB"
     host.remove()
     machine.fail(psql("select 1"))
-    host.switch(POSTGRESQL.replace("SIZE", "'7MB'"))
+    host.switch(POSTGRESQL.replace("SIZE", "7MB"))
     machine.wait_for_unit("postgresql.service")
     assert machine.succeed(psql("select n from t", "app")).strip() == "42"
 
@@ -383,7 +317,9 @@ def test_a_mail_is_sent_over_smtp_delivered_and_read_over_imap(host: NixosHost) 
     machine.fail(send("2526", "third"))
 
 
-@pytest.mark.parametrize("path", [pytest.param(path, marks=pytest.mark.nixos_module(path)) for path in SERVICES])
+@pytest.mark.parametrize(
+    "path", [pytest.param(path, marks=pytest.mark.nixos_module(path.split()[0])) for path in SERVICES]
+)
 def test_service_answers_is_reconfigured_and_goes_away(host: NixosHost, path: str) -> None:
     machine, service = host.machine, SERVICES[path]
 

@@ -1,8 +1,9 @@
 //! Reading and replacing files relative to a folder's handle, never through a symbolic link.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 
@@ -10,9 +11,10 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 use xattr::FileExt;
 
+use super::write::{place_folder, remove_at, temporary_name};
 use super::{FOLDER_FLAGS as FOLDER, READ_FLAGS, read_regular, resolve};
 
 /// How many symbolic links a path may go through, as in the kernel.
@@ -81,12 +83,68 @@ pub(crate) fn make_folders(root: &OwnedFd, path: &str) -> Result<OwnedFd> {
     Ok(at)
 }
 
-/// Makes a folder with this mode and owner.
+/// Makes a folder with this mode and owner, which it has as soon as it has its name.
 pub(crate) fn make_folder(parent: &OwnedFd, name: &str, new: NewMode) -> Result<()> {
-    mkdirat(parent, name, Mode::from_bits_truncate(0o700))?;
-    set_folder(parent, name, new)?;
+    let temporary = temporary_name(OsStr::new(name));
+    remove_at(parent, &temporary)?;
+    mkdirat(parent, temporary.as_str(), Mode::from_bits_truncate(0o700))?;
+    set_folder(parent, &temporary, new)?;
+    place_folder(parent, &temporary, OsStr::new(name))?;
     fsync(parent)?;
     Ok(())
+}
+
+/// Removes what making `name` has left beside it when it was interrupted.
+pub(crate) fn remove_unmade(parent: &OwnedFd, name: &str) -> Result<()> {
+    let temporary = temporary_name(OsStr::new(name));
+    if stat_at(parent, &temporary)?.is_some() {
+        remove_at(parent, &temporary)?;
+    }
+    Ok(())
+}
+
+/// Makes a file in one step: what `give` gives it is there as soon as it has its name. EEXIST when something has that.
+pub(crate) fn make_file(
+    parent: &OwnedFd,
+    name: &str,
+    mode: u32,
+    give: impl Fn(&mut File) -> std::io::Result<()>,
+) -> Result<(), Errno> {
+    let whole = |fd: OwnedFd| -> Result<File, Errno> {
+        let mut file = File::from(fd);
+        fchmod(&file, Mode::from_bits_truncate(mode))?;
+        give(&mut file).map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
+        Ok(file)
+    };
+    let (private, flags) = (
+        Mode::S_IRUSR | Mode::S_IWUSR,
+        OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+    );
+    match openat(parent, ".", flags | OFlag::O_TMPFILE, private) {
+        Ok(fd) => {
+            let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+            // The file lives as long as the handle.
+            let _file = whole(fd)?;
+            linkat(
+                AT_FDCWD,
+                path.as_str(),
+                parent,
+                name,
+                AtFlags::AT_SYMLINK_FOLLOW,
+            )
+        }
+        // This file system has no files without a name.
+        Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::EINVAL) => {
+            let temporary = temporary_name(OsStr::new(name));
+            remove_at(parent, &temporary)?;
+            let flags = flags | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW;
+            whole(openat(parent, temporary.as_str(), flags, private)?)?;
+            let linked = linkat(parent, temporary.as_str(), parent, name, AtFlags::empty());
+            remove_at(parent, &temporary)?;
+            linked
+        }
+        Err(e) => Err(e),
+    }
 }
 
 /// Sets mode and owner of a folder.
@@ -140,25 +198,26 @@ pub(crate) fn replace(
     new: NewMode,
 ) -> Result<()> {
     let temporary = format!("{name}+");
-    remove(parent, &temporary)?;
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let mut file = File::from(openat(
-        parent,
-        temporary.as_str(),
-        flags,
-        Mode::from_bits_truncate(0o600),
-    )?);
-    file.write_all(bytes)?;
-    match like.map(|like| openat(parent, like, READ_FLAGS, Mode::empty())) {
-        Some(Ok(fd)) => copy_attributes(&File::from(fd), &file)?,
-        None | Some(Err(Errno::ENOENT)) => set_owner(&file, new)?,
-        Some(Err(e)) => return Err(e.into()),
-    }
-    file.sync_all()?;
-    renameat(parent, temporary.as_str(), parent, name)?;
-    fsync(parent)?;
-    Ok(())
+    let inner = || -> Result<()> {
+        remove(parent, &temporary)?;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let private = Mode::from_bits_truncate(0o600);
+        let mut file = File::from(openat(parent, temporary.as_str(), flags, private)?);
+        file.write_all(bytes)?;
+        match like.map(|like| openat(parent, like, READ_FLAGS, Mode::empty())) {
+            Some(Ok(fd)) => copy_attributes(&File::from(fd), &file)?,
+            None | Some(Err(Errno::ENOENT)) => set_owner(&file, new)?,
+            Some(Err(e)) => return Err(e.into()),
+        }
+        file.sync_all()?;
+        renameat(parent, temporary.as_str(), parent, name)?;
+        Ok(fsync(parent)?)
+    };
+    inner().inspect_err(|_| {
+        // The first error is the one to report.
+        let _ = remove(parent, &temporary);
+    })
 }
 
 fn copy_attributes(from: &File, to: &File) -> Result<()> {

@@ -256,6 +256,21 @@ impl Root {
         Ok(st.map(|_| temporary))
     }
 
+    /// Removes what was prepared under this name: a file, a link, or an empty folder. It may be gone already.
+    ///
+    /// # Errors
+    /// When it can't be removed.
+    pub fn remove_unfinished(&self, relative: &Path) -> Result<()> {
+        let inner = || -> Result<()> {
+            if let (Folder::Open(folder), name) = self.parent(relative)? {
+                remove_at(&folder, &name.to_string_lossy())?;
+                self.changed(&folder)?;
+            }
+            Ok(())
+        };
+        inner().with_context(|| format!("removing {}", self.show(relative).display()))
+    }
+
     /// Removes what an interrupted replacement of `relative` may have left.
     ///
     /// # Errors
@@ -325,7 +340,7 @@ impl Root {
 }
 
 /// The name under which a replacement of `name` is prepared; the same each time, so that the next run finds a leftover.
-fn temporary_name(name: &OsStr) -> String {
+pub(super) fn temporary_name(name: &OsStr) -> String {
     let digest = hex(&Sha256::digest(name.as_bytes()));
     format!(".system-manager-{}", &digest[..16])
 }
@@ -385,19 +400,19 @@ impl Read for Copied<'_> {
 }
 
 /// Puts a folder into its place where nothing is.
-fn place_folder(folder: &Rc<OwnedFd>, temporary: &str, name: &OsStr) -> Result<(), Errno> {
+pub(super) fn place_folder(folder: &OwnedFd, temporary: &str, name: &OsStr) -> Result<(), Errno> {
     match renameat2(
-        &**folder,
+        folder,
         temporary,
-        &**folder,
+        folder,
         name,
         RenameFlags::RENAME_NOREPLACE,
     ) {
         // Not every file system can do that; a folder that replaces another one only does so when that is empty.
         Err(Errno::EINVAL | Errno::ENOSYS) => {
-            match stat::fstatat(&**folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            match stat::fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
                 Ok(_) => Err(Errno::EEXIST),
-                Err(Errno::ENOENT) => renameat(&**folder, temporary, &**folder, name),
+                Err(Errno::ENOENT) => renameat(folder, temporary, folder, name),
                 Err(e) => Err(e),
             }
         }
@@ -406,9 +421,9 @@ fn place_folder(folder: &Rc<OwnedFd>, temporary: &str, name: &OsStr) -> Result<(
 }
 
 /// Removes what an interrupted run has left: a file, a link, or an empty folder.
-fn remove_at(folder: &Rc<OwnedFd>, name: &str) -> Result<(), Errno> {
-    match unlinkat(&**folder, name, UnlinkatFlags::NoRemoveDir) {
-        Err(Errno::EISDIR) => unlinkat(&**folder, name, UnlinkatFlags::RemoveDir),
+pub(super) fn remove_at(folder: &OwnedFd, name: &str) -> Result<(), Errno> {
+    match unlinkat(folder, name, UnlinkatFlags::NoRemoveDir) {
+        Err(Errno::EISDIR) => unlinkat(folder, name, UnlinkatFlags::RemoveDir),
         Err(Errno::ENOENT) => Ok(()),
         other => other,
     }

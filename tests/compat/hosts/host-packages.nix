@@ -37,6 +37,18 @@ in
     enable = true;
     package = pkgs.storage.withPlugins (p: [ p.none ]);
   };
+  users.users.storage = {
+    isSystemUser = true;
+    group = "storage";
+    home = pkgs.webd;
+  };
+  systemd.services.told.serviceConfig.ExecStart = lib.getExe (
+    (pkgs.writeShellScriptBin "told" "true").overrideAttrs (old: {
+      meta = old.meta // {
+        mainProgram = "told-otherwise";
+      };
+    })
+  );
   systemd.services.check.script = "${pkgs.postgresql_16.withPackages (_: [ ])}/bin/psql --list";
 
   # What they would check in the build is not checked, and a warning says so.

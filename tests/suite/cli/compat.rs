@@ -37,8 +37,21 @@ const BROKEN: [(&str, &str); 2] = [
         "services/broken/wants.nix",
         r#"{ lib, config, ... }: {
           options.services.wants.enable = lib.mkEnableOption "something";
-          options.services.wants.name = lib.mkOption { type = lib.types.str; description = "Its name."; };
-          config = lib.mkIf config.services.wants.enable { environment.etc."y".text = config.services.wants.name; };
+          # No sample of a text fits.
+          options.services.wants.name = lib.mkOption { type = lib.types.strMatching "[A-Z]{9}"; description = "Its name."; };
+          # These have a value by their types.
+          options.services.wants.folder = lib.mkOption { type = lib.types.path; default = null; description = "A folder."; };
+          options.services.wants.tool = lib.mkOption {
+            type = lib.types.submodule {
+              options.port = lib.mkOption { type = lib.types.port; description = "A port."; };
+            };
+            default = { };
+            description = "A tool.";
+          };
+          config = lib.mkIf config.services.wants.enable {
+            environment.etc."y".text =
+              with config.services.wants; "${folder} ${toString tool.port} ${name}";
+          };
         }"#,
     ),
 ];

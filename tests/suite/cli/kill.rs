@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::cli::story::{Config, Test, Tree, assert_same};
-use crate::cli::strace::{Whose, has_strace, killed_at};
+use crate::cli::strace::{Whose, has_strace, killed_at, with_fault};
 
 /// The system calls between which a kill makes a difference.
 const WRITES: [&str; 7] = [
@@ -94,6 +94,61 @@ fn archive(t: &Test) -> std::path::PathBuf {
     archive
 }
 
+/// Nothing that was to become something else may stay, and no copy that nothing belongs to.
+fn assert_no_litter(t: &Test) {
+    let state: serde_json::Value =
+        serde_json::from_str(&t.read("var/lib/system-manager/state.json")).unwrap();
+    let state = state.to_string();
+    for path in t.everything().keys() {
+        let name = path.rsplit('/').next().unwrap();
+        let is_half_made = name.starts_with(".system-manager-") || name.ends_with('+');
+        assert!(!is_half_made, "{path} was left behind");
+        if path.contains("/backups/") {
+            assert!(
+                state.contains(&format!("\"{name}\"")),
+                "nothing needs {path}: {state}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_rollback_that_was_killed_goes_on_to_the_same_generation() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    for number in 1..=3 {
+        t.switch(&Config::new().copy("n", "0644", &format!("{number}\n")));
+    }
+    let archive = archive(&t);
+    let mut kills = 0;
+    for call in ["renameat", "unlinkat", "fsync"] {
+        for number in 1.. {
+            reset(&t, &archive);
+            let status = with_fault(&t, &format!("{call}:signal=KILL:when={number}"), Whose::Its)
+                .args(["--quiet", "rollback"])
+                .status()
+                .unwrap();
+            if status.success() {
+                break;
+            }
+            if t.path("var/lib/system-manager/journal").exists() {
+                t.run(&["status"])
+                    .exits(0)
+                    .says("rolling back to generation 2");
+                kills += 1;
+            } else if t.read("etc/n") == "2\n" {
+                continue; // it was over: the next one is another one
+            }
+            t.run(&["rollback"]).exits(0);
+            assert_eq!(t.read("etc/n"), "2\n", "{call} {number}");
+            t.run(&["generations"]).exits(0).says("*    2");
+        }
+    }
+    assert!(kills > 5, "only {kills} kills among the steps");
+}
+
 #[test]
 fn every_write_may_be_the_last() {
     if !has_strace() {
@@ -127,6 +182,7 @@ fn every_write_may_be_the_last() {
                 .exits(0)
                 .never_says("interrupted")
                 .never_says("drift");
+            assert_no_litter(&t);
             kills += 1;
         }
     }

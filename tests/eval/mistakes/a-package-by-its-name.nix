@@ -1,0 +1,3 @@
+{
+  environment.systemPackages = [ "git" ];
+}

@@ -1,0 +1,9 @@
+{ config, ... }:
+{
+  assertions = [
+    {
+      assertion = config.environment.systemPackages != [ ];
+      message = "the host needs a program";
+    }
+  ];
+}

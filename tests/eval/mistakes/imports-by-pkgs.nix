@@ -1,0 +1,4 @@
+{ pkgs, ... }:
+{
+  imports = if pkgs.stdenv.isLinux then [ ./parts/app.nix ] else [ ];
+}

@@ -1,0 +1,6 @@
+{
+  environment.etc."app.conf" = {
+    text = "x";
+    mode = 644;
+  };
+}

@@ -1,0 +1,4 @@
+{ modulesPath, ... }:
+{
+  imports = [ "${modulesPath}/services/web-servers/nginx" ];
+}

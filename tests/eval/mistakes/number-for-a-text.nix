@@ -1,0 +1,3 @@
+{
+  systemd.services.web.description = 5;
+}

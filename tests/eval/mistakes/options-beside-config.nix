@@ -1,0 +1,5 @@
+{ lib, ... }:
+{
+  options.my.flag = lib.mkEnableOption "it";
+  environment.etc.motd.text = "hello";
+}

@@ -1,0 +1,4 @@
+{ config, ... }:
+{
+  environment.etc.motd.text = "${config.environment.etc.motd.text}!";
+}

@@ -1,0 +1,4 @@
+{
+  imports = [ { systemd.services.web.serviceConfig.ExecStart = "/usr/bin/one"; } ];
+  systemd.services.web.serviceConfig.ExecStart = "/usr/bin/two";
+}

@@ -1,0 +1,7 @@
+{
+  imports = [ { environment.etc.motd.mode = "0600"; } ];
+  environment.etc.motd = {
+    text = "hello";
+    mode = "0644";
+  };
+}

@@ -1,0 +1,3 @@
+{
+  enviroment.etc.motd.text = "hello";
+}

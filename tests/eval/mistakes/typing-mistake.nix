@@ -1,0 +1,3 @@
+{
+  systemd.services.web.wantdBy = [ "multi-user.target" ];
+}

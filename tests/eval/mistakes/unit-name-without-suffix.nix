@@ -1,0 +1,6 @@
+{
+  systemd.services.web = {
+    after = [ "network" ];
+    script = "true";
+  };
+}

@@ -1,0 +1,4 @@
+{ inputs, ... }:
+{
+  environment.etc.rev.text = inputs.self.rev;
+}

@@ -1,0 +1,8 @@
+{
+  users.users.app = {
+    isSystemUser = true;
+    isNormalUser = true;
+    group = "app";
+  };
+  users.groups.app = { };
+}

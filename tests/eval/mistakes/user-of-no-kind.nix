@@ -1,0 +1,4 @@
+{
+  users.users.app.group = "app";
+  users.groups.app = { };
+}

@@ -1,0 +1,3 @@
+{
+  users.users.app.isSystemUser = true;
+}

@@ -1,0 +1,6 @@
+{
+  systemd.services.web = {
+    wantedBy = "multi-user.target";
+    script = "true";
+  };
+}
