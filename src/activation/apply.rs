@@ -104,6 +104,7 @@ pub fn apply(
         a: activation,
         begun: now(),
         journal: None,
+        is_claimed: false,
         units,
         users: BTreeMap::new(),
         problems: Vec::new(),
@@ -136,7 +137,7 @@ pub fn apply(
             run.a.root.forget_last();
         }
         if let Err(error) = done {
-            let begun = run.journal.is_some();
+            let begun = run.is_claimed;
             if !begun {
                 // What was copied is of no use. What stays is removed by the next run; the first error is the one to report.
                 let _ = State::read(run.a.root).and_then(|state| state.sweep_backups(run.a.root));
@@ -163,6 +164,8 @@ struct Run<'a> {
     a: Activation<'a>,
     begun: u64,
     journal: Option<Journal>,
+    /// Whether the state says what is about to happen, so that what happens from then on is told as begun.
+    is_claimed: bool,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
@@ -260,6 +263,7 @@ impl Run<'_> {
         };
         let begin = Record::Begin {
             purpose,
+            goal: Some(plan.goal.clone()),
             due: plan.due(),
             tmpfiles: plan.tmpfiles.considered,
             user_units: self
@@ -280,6 +284,7 @@ impl Run<'_> {
             return Err(error);
         }
         self.journal = Some(journal);
+        self.is_claimed = true;
         if let Goal::Activate(toplevel) = &plan.goal {
             write_link_if_changed(root, CURRENT, toplevel.as_str())?;
             if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {

@@ -1,7 +1,9 @@
-//! The record of an activation that is under way: `/var/lib/system-manager/journal`, one JSON object a line.
+//! The record of an activation that is under way: `/var/lib/system-manager/journal`, one checked record a line.
 //!
 //! It begins with the unit actions that are due and grows by each one that is done, so that a later run knows what an
-//! interrupted one still owed. A last line that is cut counts as not written.
+//! interrupted one still owed. Each line has a version and a checksum. A last line that is cut counts as not written:
+//! each is brought to the disk before the effect that follows it. Any other damage is a refusal, since what is owed is
+//! not known then.
 #![expect(clippy::disallowed_methods, reason = "asks the kernel for the boot")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,15 +11,20 @@ use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
+use crate::activation::plan::Goal;
 use crate::host::fs::Root;
 use crate::model::names::{AbsolutePath, TargetPath};
+use crate::store::checked;
 use crate::units::decide::Seeds;
 
 const FILE: &str = "var/lib/system-manager/journal";
+
+/// The version of the format that this program writes.
+const VERSION: u32 = 2;
 
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +34,10 @@ pub enum Record {
     Begin {
         /// For people: what is being done.
         purpose: String,
+        /// What is to be reached.
+        // A journal of version 1 does not say.
+        #[serde(default)]
+        goal: Option<Goal>,
         /// What is due once the files are in place.
         due: Seeds,
         /// Whether tmpfiles rules are to be applied.
@@ -66,6 +77,8 @@ pub enum Record {
 pub struct Interrupted {
     /// What it was doing.
     pub purpose: String,
+    /// What was to be reached; not known of a program that did not write it down.
+    pub goal: Option<Goal>,
     /// Unit actions that it still owed.
     pub due: Seeds,
     /// Whether tmpfiles rules are still to be applied.
@@ -92,26 +105,62 @@ pub fn this_boot() -> String {
 /// Reads what an interrupted activation left; none when the last one ended.
 ///
 /// # Errors
-/// When the journal can't be read.
+/// When the journal can't be read or trusted; the message says what to do.
 pub fn read(root: &Root) -> Result<Option<Interrupted>> {
-    Ok(root.read(Path::new(FILE))?.map(|bytes| parse(&bytes)))
+    let Some(bytes) = root.read(Path::new(FILE))? else {
+        return Ok(None);
+    };
+    let found = parse(&bytes).map_err(|error| {
+        let path = root.show(Path::new(FILE)).display().to_string();
+        error.context(format!(
+            "reading {path}, which says what an interrupted activation still owes\nhint: move it away (`mv {path} {path}.damaged`), run this again, and restart the units that had changed: which of them the interrupted run had not yet restarted is not known any more"
+        ))
+    })?;
+    Ok(Some(found))
 }
 
-fn parse(bytes: &[u8]) -> Interrupted {
+fn parse(bytes: &[u8]) -> Result<Interrupted> {
+    let mut records = Vec::new();
+    let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
+    // What is after the last end of a line was not written whole.
+    lines.pop();
+    for (number, line) in lines.iter().enumerate() {
+        let record = parse_line(line).with_context(|| format!("line {} is damaged", number + 1));
+        records.push(record?);
+    }
+    let is_begun = matches!(records.first(), Some(Record::Begin { .. }));
+    if !is_begun {
+        bail!("its beginning is missing");
+    }
+    Ok(fold(records))
+}
+
+/// Reads one line; version 1 had neither a version nor a checksum.
+fn parse_line(line: &[u8]) -> Result<Record> {
+    match serde_json::from_slice(line) {
+        Ok(record) => Ok(record),
+        Err(_) => checked::parse(VERSION, line)?.record(),
+    }
+}
+
+/// What is owed after these records. Pure.
+fn fold(records: Vec<Record>) -> Interrupted {
     let mut left = Interrupted::default();
     let mut done = BTreeSet::new();
-    for line in bytes.split(|b| *b == b'\n') {
-        match serde_json::from_slice(line) {
-            Ok(Record::Begin {
+    for record in records {
+        match record {
+            Record::Begin {
                 purpose,
+                goal,
                 due,
                 tmpfiles,
                 user_units,
                 boot,
                 back_to,
-            }) => {
+            } => {
                 left = Interrupted {
                     purpose,
+                    goal,
                     due,
                     tmpfiles,
                     user_units,
@@ -121,17 +170,15 @@ fn parse(bytes: &[u8]) -> Interrupted {
                 };
                 done.clear();
             }
-            Ok(Record::Done { unit }) => {
+            Record::Done { unit } => {
                 done.insert(unit);
             }
-            Ok(Record::ScriptDone { name, script }) => {
+            Record::ScriptDone { name, script } => {
                 left.scripts.insert(name, script);
             }
-            Ok(Record::DaemonReloadDone) => left.due.daemon_reload = false,
-            Ok(Record::TmpfilesDone) => left.tmpfiles = false,
-            Ok(Record::UserManagersDone) => left.user_units = None,
-            // Only the last line can be cut: each is flushed before the effect that follows it.
-            Err(_) => {}
+            Record::DaemonReloadDone => left.due.daemon_reload = false,
+            Record::TmpfilesDone => left.tmpfiles = false,
+            Record::UserManagersDone => left.user_units = None,
         }
     }
     for set in [
@@ -153,8 +200,7 @@ impl Journal {
     /// # Errors
     /// When it can't be written.
     pub fn begin(root: &Root, begin: &Record) -> Result<Self> {
-        let mut line = serde_json::to_vec(begin)?;
-        line.push(b'\n');
+        let line = checked::render(VERSION, begin)?;
         let path = Path::new(FILE);
         root.write_file(
             path,
@@ -176,8 +222,7 @@ impl Journal {
     /// # Errors
     /// When it can't be written.
     pub fn add(&mut self, record: &Record) -> Result<()> {
-        let mut line = serde_json::to_vec(record)?;
-        line.push(b'\n');
+        let line = checked::render(VERSION, record)?;
         self.0
             .write_all(&line)
             .and_then(|()| self.0.sync_data())
@@ -198,18 +243,94 @@ impl Journal {
 mod tests {
     use super::*;
 
+    fn begin() -> Record {
+        let due = Seeds {
+            restart: BTreeSet::from(["a.service".to_owned(), "b.service".to_owned()]),
+            daemon_reload: true,
+            ..Seeds::default()
+        };
+        Record::Begin {
+            purpose: "activating /x".to_owned(),
+            goal: Some(Goal::Deactivate),
+            due,
+            tmpfiles: true,
+            user_units: None,
+            boot: String::new(),
+            back_to: None,
+        }
+    }
+
+    fn done(unit: &str) -> Record {
+        Record::Done {
+            unit: unit.to_owned(),
+        }
+    }
+
+    fn render(records: &[Record]) -> Vec<u8> {
+        records
+            .iter()
+            .flat_map(|r| checked::render(VERSION, r).unwrap())
+            .collect()
+    }
+
     #[test]
-    fn a_journal_of_a_program_that_knew_no_scripts_still_says_what_is_due() {
+    fn a_journal_of_version_1_still_says_what_is_due() {
         let text = concat!(
             r#"{"begin":{"purpose":"activating /nix/store/x","due":{"start":["a.service"],"restart":["b.service"],"#,
             r#""reload":[],"daemonReload":true},"tmpfiles":true,"user_units":null}}"#,
             "\n",
             r#"{"done":{"unit":"a.service"}}"#,
+            "\n",
+            r#"{"done":{"unit":"b.ser"#,
         );
-        let left = parse(text.as_bytes());
+        let left = parse(text.as_bytes()).unwrap();
         assert_eq!(left.purpose, "activating /nix/store/x");
         assert!(left.due.start.is_empty(), "{left:?}");
         assert!(left.due.restart.contains("b.service"), "{left:?}");
         assert!(left.due.daemon_reload && left.tmpfiles, "{left:?}");
+        let path = format!(
+            "{}/tests/fixtures/states/journal-v1",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let left = parse(&std::fs::read(path).unwrap()).unwrap();
+        assert_eq!(left.purpose, "activating /tmp/fixture/1");
+        assert!(left.tmpfiles && left.back_to.is_none(), "{left:?}");
+    }
+
+    #[test]
+    fn a_last_line_that_is_cut_counts_as_not_written() {
+        let text = render(&[begin(), done("a.service"), done("b.service")]);
+        for cut in 1..checked::render(VERSION, &done("b.service")).unwrap().len() {
+            let left = parse(&text[..text.len() - cut]).unwrap();
+            let due: Vec<_> = left.due.restart.into_iter().collect();
+            assert_eq!(due, ["b.service"], "{cut} bytes less");
+        }
+        assert!(parse(&text).unwrap().due.restart.is_empty());
+    }
+
+    #[test]
+    fn any_other_damage_is_a_refusal() {
+        let good = String::from_utf8(render(&[begin(), done("a.service")])).unwrap();
+        let second = good.find('\n').unwrap() + 1;
+        for (text, why) in [
+            (String::new(), "its beginning is missing"),
+            ("\0\0\0\0".to_owned(), "its beginning is missing"),
+            (good[second..].to_owned(), "its beginning is missing"),
+            (good[..second / 2].to_owned(), "its beginning is missing"),
+            (
+                good.replacen("b.service", "c.service", 1),
+                "line 1 is damaged",
+            ),
+            (
+                good.replace("\"unit\":\"a", "\"unit\":\"b"),
+                "line 2 is damaged",
+            ),
+            (format!("{}x\n", &good[..second]), "line 2 is damaged"),
+            (good.replace("\"version\":2", "\"version\":3"), "newer"),
+        ] {
+            assert_ne!(text, good);
+            let error = format!("{:#}", parse(text.as_bytes()).unwrap_err());
+            assert!(error.contains(why), "{why}: {error}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
+use crate::blocks::decide::BlockChange;
 use crate::files::decide::FilesPlan;
 use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,70 +97,14 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         None => Desired::default(),
     };
     let observed = observe::read_host(root, &desired)?;
-    let decide_accounts = |scripts| {
-        let wanted = manifest.as_ref().map(|m| &m.accounts);
-        accounts::apply::decide(root, wanted, observed.state.accounts, scripts)
-    };
-    let mut accounts = decide_accounts(Scripts::None)?;
-    let (wanted, mut conflicts) =
-        observe::resolve_wanted(&desired, &accounts.owners, &observed.state)?;
-    let mut files = files::decide::plan_files(
-        &wanted,
-        &observed.state.files,
-        observed.state.backups.next,
-        &observed.seen,
-    );
-    conflicts.extend(std::mem::take(&mut accounts.conflicts));
-    conflicts.append(&mut files.conflicts);
-    let (tmpfiles, more) = plan_tmpfiles(root, &desired, &files, &observed, &accounts.owners)?;
-    conflicts.extend(more);
-    if let Some(manifest) = &manifest {
-        conflicts.extend(observe::missing_programs(root, manifest, &observed.family));
-        conflicts.extend(beneath::incomplete(manifest, &desired, &files.writes));
-        let strictly = how.strict.then(|| without_effect(manifest));
-        conflicts.extend(strictly.into_iter().flatten());
-    }
-    let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
-    let wanted_blocks = of_manifest(manifest.as_ref(), |m| &m.blocks);
-    let (blocks, more) = blocks::decide::plan_blocks(
+    let sources = Sources {
         root,
-        &wanted_blocks,
-        &observed.state.blocks,
-        &observed.state.files.folders,
-        &files,
-        observed.state.backups.next + kept,
-    )?;
-    conflicts.extend(more);
-    let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
-    let occasion = how.occasion(changes);
-    let scripts = plan_scripts(root, &goal, manifest.as_ref(), &observed.state, occasion)?;
-    if scripts.run.iter().any(|script| script.before_accounts) {
-        accounts = decide_accounts(Scripts::Will)?;
-    }
-    conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
-    let from = observed.state.active.clone();
-    let becomes = active_after(&goal, manifest.as_ref());
-    let mut plan = Plan {
-        version: plan::VERSION,
-        goal,
-        from: from.as_ref().map(|a| a.toplevel.clone()),
-        state: observed.state.identity()?,
-        resumes: observed.interrupted.as_ref().map(|i| i.purpose.clone()),
-        conflicts,
-        checks: of_manifest(manifest.as_ref(), |m| &m.pre_activation_checks),
-        diffs: BTreeMap::new(),
-        scripts,
-        tmpfiles,
-        files,
-        blocks,
-        accounts: std::mem::take(&mut accounts.report),
-        user_managers: Vec::new(),
-        units: UnitPlan::default(),
-        packages: packages_change(from.as_ref(), becomes.as_ref()),
-        becomes,
-        no_effect: of_manifest(manifest.as_ref(), |m| &m.no_effect),
+        manifest: manifest.as_ref(),
+        desired: &desired,
+        observed: &observed,
     };
-    plan.diffs = read_diffs(root, &plan.files)?;
+    let mut accounts = sources.decide_accounts(Scripts::None)?;
+    let plan = sources.plan(goal, how, &mut accounts)?;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -183,11 +128,109 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     Ok(prepared)
 }
 
-fn of_manifest<T: Clone + Default>(
-    manifest: Option<&Manifest>,
-    field: impl Fn(&Manifest) -> &T,
-) -> T {
-    manifest.map(field).cloned().unwrap_or_default()
+/// What the plan is decided from.
+struct Sources<'a> {
+    root: &'a Root,
+    manifest: Option<&'a Manifest>,
+    desired: &'a Desired,
+    observed: &'a Observed,
+}
+
+impl Sources<'_> {
+    /// Has each kind decide, but for units, and puts the plan together.
+    fn plan(&self, goal: Goal, how: How, accounts: &mut Decided) -> Result<Plan> {
+        let (root, state) = (self.root, &self.observed.state);
+        let mut conflicts = std::mem::take(&mut accounts.conflicts);
+        let files = self.plan_files(&accounts.owners, &mut conflicts)?;
+        let (tmpfiles, more) =
+            plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
+        conflicts.extend(more);
+        conflicts.extend(self.refusals(how, &files));
+        let blocks = self.plan_blocks(&files, &mut conflicts)?;
+        let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+        let occasion = how.occasion(changes);
+        let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
+        if scripts.run.iter().any(|script| script.before_accounts) {
+            *accounts = self.decide_accounts(Scripts::Will)?;
+        }
+        conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
+        let becomes = active_after(&goal, self.manifest);
+        let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
+        Ok(Plan {
+            version: plan::VERSION,
+            goal,
+            from: from.map(|a| a.toplevel.clone()),
+            state: state.identity()?,
+            resumes: interrupted.map(|i| i.purpose.clone()),
+            conflicts,
+            checks: self.list(|m| &m.pre_activation_checks),
+            diffs: read_diffs(root, &files)?,
+            scripts,
+            tmpfiles,
+            files,
+            blocks,
+            accounts: std::mem::take(&mut accounts.report),
+            user_managers: Vec::new(),
+            units: UnitPlan::default(),
+            packages: packages_change(from, becomes.as_ref()),
+            becomes,
+            no_effect: self.list(|m| &m.no_effect),
+        })
+    }
+
+    fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
+        let wanted = self.manifest.map(|m| &m.accounts);
+        accounts::apply::decide(self.root, wanted, self.observed.state.accounts, scripts)
+    }
+
+    fn plan_files(&self, owners: &Owners, conflicts: &mut Vec<Conflict>) -> Result<FilesPlan> {
+        let state = &self.observed.state;
+        let (wanted, more) = observe::resolve_wanted(self.desired, owners, state)?;
+        let mut files = files::decide::plan_files(
+            &wanted,
+            &state.files,
+            state.backups.next,
+            &self.observed.seen,
+        );
+        conflicts.extend(more);
+        conflicts.append(&mut files.conflicts);
+        Ok(files)
+    }
+
+    fn plan_blocks(
+        &self,
+        files: &FilesPlan,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<Vec<BlockChange>> {
+        let state = &self.observed.state;
+        let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
+        let none = BTreeMap::new();
+        let (blocks, more) = blocks::decide::plan_blocks(
+            self.root,
+            self.manifest.map_or(&none, |m| &m.blocks),
+            &state.blocks,
+            &state.files.folders,
+            files,
+            state.backups.next + kept,
+        )?;
+        conflicts.extend(more);
+        Ok(blocks)
+    }
+
+    /// What of the configuration this host can't have.
+    fn refusals(&self, how: How, files: &FilesPlan) -> Vec<Conflict> {
+        let Some(manifest) = self.manifest else {
+            return Vec::new();
+        };
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
+        found.extend(without_effect(manifest).filter(|_| how.strict));
+        found
+    }
+
+    fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
+        self.manifest.map(|m| of(m).clone()).unwrap_or_default()
+    }
 }
 
 fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {

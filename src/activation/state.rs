@@ -4,34 +4,36 @@
 //! touches is recorded with what it was and what it is becoming, so that after a kill either is known as ours.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::path::Path;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::activation::state_v1::StateV1;
+use crate::activation::state_v1;
 use crate::blocks::record::OwnedBlock;
 use crate::files::record::FilesRecord;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
-use crate::model::node::{Node, sha256_of};
+use crate::model::node::Node;
 use crate::scripts::decide::ScriptRecord;
 use crate::store;
 use crate::store::backups::{self, Backups};
+use crate::store::checked;
 use crate::tmpfiles::decide::Made;
 use crate::units::decide::Seeds;
 
 /// The version of the format that this program reads and writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
 
 /// Everything that is owned.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct State {
     /// The checksum that it was read with; empty once it is not what was read any more.
+    #[serde(skip)]
     pub checksum: String,
     /// What is active; none before the first activation and after `deactivate`.
     pub active: Option<Active>,
@@ -52,11 +54,13 @@ pub struct State {
 }
 
 /// What of units a run could not finish, for the next run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct UnitsRecord {
     /// Unit actions.
     pub pending: Seeds,
     /// Units of the host that ran when ours took their place.
+    #[serde(default)]
     pub ran_beneath: BTreeSet<String>,
     /// The sources of the user managers' units before a switch of those that has to be done again.
     pub pending_users: Option<BTreeMap<TargetPath, String>>,
@@ -78,28 +82,25 @@ impl State {
     /// # Errors
     /// When it is empty, cut, altered, or of another version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        if bytes.is_empty() {
-            bail!("the state is empty");
+        if checked::version(bytes)? == 1 {
+            return state_v1::parse(bytes);
         }
-        let state: StateV1 = serde_json::from_slice(bytes).map_err(|e| explain(bytes, e))?;
-        if state.version > VERSION {
-            return Err(from_newer(state.version));
-        }
-        if checksum_of(bytes)? != state.checksum {
-            bail!("the state's checksum is wrong: it was cut or altered");
-        }
-        Ok(state.into())
+        let text = checked::parse(VERSION, bytes)?;
+        Ok(Self {
+            checksum: text.sha256.clone(),
+            ..text.record()?
+        })
     }
 
-    /// Gives the checksum of the content: equal states have equal digests. Pure.
+    /// Returns the checksum of the content: equal states have equal digests. Pure.
     ///
     /// # Errors
     /// When it can't be serialised.
     pub fn digest(&self) -> Result<String> {
-        checksum_of(&serde_json::to_vec(&StateV1::from(self.clone()))?)
+        checked::digest(self)
     }
 
-    /// Gives what tells this state from others: the checksum that it was read with, or its digest. Pure.
+    /// Returns what tells this state from others: the checksum that it was read with, or its digest. Pure.
     ///
     /// # Errors
     /// When it can't be serialised.
@@ -109,12 +110,6 @@ impl State {
         } else {
             Ok(self.checksum.clone())
         }
-    }
-
-    /// Gives the text that is written, with its checksum, which is taken over the text without it. Pure.
-    fn render(&mut self) -> Result<Vec<u8>> {
-        self.checksum = self.digest()?;
-        Ok(serde_json::to_vec(&StateV1::from(self.clone()))?)
     }
 
     /// Returns the backups that still belong to anything.
@@ -167,11 +162,11 @@ impl State {
     /// # Errors
     /// When it can't be written; the old one stands then.
     pub fn write(&mut self, root: &Root) -> Result<()> {
-        let before = std::mem::take(&mut self.checksum);
-        let content = self.render()?;
-        if before == self.checksum {
+        let digest = self.digest()?;
+        if digest == self.checksum {
             return Ok(());
         }
+        let content = checked::render(VERSION, self)?;
         store::make_folder(root)?;
         let path = Path::new(FILE);
         if root.node(path)? != Node::Absent {
@@ -186,45 +181,10 @@ impl State {
                 gid: 0,
             },
         )?;
-        root.sync()
+        root.sync()?;
+        self.checksum = digest;
+        Ok(())
     }
-}
-
-/// The field that is left out of the checksum; it comes second, after the version.
-const CHECKSUM_FIELD: &[u8] = b"\"checksum\":\"";
-
-/// Hashes a state's text without the value of its checksum.
-fn checksum_of(text: &[u8]) -> Result<String> {
-    let at = text
-        .windows(CHECKSUM_FIELD.len())
-        .take(256)
-        .position(|w| w == CHECKSUM_FIELD)
-        .context("the state has no checksum")?
-        + CHECKSUM_FIELD.len();
-    let end = text[at..]
-        .iter()
-        .position(|b| *b == b'"')
-        .context("the state's checksum is cut")?;
-    Ok(sha256_of(text[..at].chain(&text[at + end..]))?)
-}
-
-/// Says why a text is no state: it may be a newer program's, cut, or malformed.
-fn explain(text: &[u8], error: serde_json::Error) -> anyhow::Error {
-    #[derive(Deserialize)]
-    struct Head {
-        version: u32,
-    }
-    match serde_json::from_slice::<Head>(text) {
-        Ok(head) if head.version > VERSION => from_newer(head.version),
-        Ok(_) => anyhow!(error).context("the state is malformed"),
-        Err(_) => anyhow!(error).context("the state is cut or no JSON"),
-    }
-}
-
-fn from_newer(version: u32) -> anyhow::Error {
-    anyhow!(
-        "the state has version {version}, written by a newer system-manager; this one reads version {VERSION}\nhint: use the `bin/system-manager` of the newest generation"
-    )
 }
 
 fn recovery_hint(root: &Root) -> String {
@@ -244,27 +204,85 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refuses_states_that_cannot_be_trusted() {
-        let mut state = State {
-            backups: Backups {
-                next: 7,
-                ..Backups::default()
-            },
-            ..State::default()
+    fn what_is_written_is_read() {
+        let mut state = State::default();
+        state.backups.next = 7;
+        let text = checked::render(VERSION, &state).unwrap();
+        let read = State::parse(&text).unwrap();
+        assert_eq!(read.identity().unwrap(), state.digest().unwrap());
+        state.checksum.clone_from(&read.checksum);
+        assert_eq!(read, state);
+    }
+
+    #[test]
+    fn states_of_version_1_are_read() {
+        let read = |name: &str| {
+            let path = format!(
+                "{}/tests/fixtures/states/{name}",
+                env!("CARGO_MANIFEST_DIR")
+            );
+            State::parse(&std::fs::read(path).unwrap()).unwrap()
         };
-        let good = String::from_utf8(state.render().unwrap()).unwrap();
-        assert_eq!(State::parse(good.as_bytes()).unwrap(), state);
-        for (bytes, why) in [
-            (String::new(), "empty"),
-            (good[..good.len() / 2].to_owned(), "cut"),
-            (
-                good.replace("\"nextBackup\":7", "\"nextBackup\":8"),
-                "checksum",
-            ),
-            (good.replace("\"version\":1", "\"version\":2"), "newer"),
+        let first = read("state-v1.json");
+        let names = |state: &State| -> Vec<String> {
+            state
+                .files
+                .entries
+                .keys()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(
+            names(&first),
+            [
+                "carried",
+                "changed",
+                "edited",
+                "folder/inside",
+                "goes/away",
+                "replaced",
+                "tmpfiles.d/t.conf"
+            ]
+        );
+        assert_eq!(first.active.unwrap().toplevel.as_str(), "/tmp/fixture/1");
+        assert!(first.accounts && first.tmpfiles.contains_key("/srv/made"));
+        assert_eq!(
+            first.blocks.values().next().unwrap().texts,
+            [Some("old\n".to_owned())]
+        );
+        let edited = read("state-v1-edited.json");
+        assert_eq!(edited.backups.saved.len(), 1);
+        let interrupted = read("state-v1-interrupted.json");
+        let begun = interrupted
+            .files
+            .entries
+            .values()
+            .filter(|f| f.becoming.is_some());
+        assert_eq!(begun.count(), 9);
+        assert_eq!(
+            interrupted.files.folders["carried".parse::<TargetPath>().as_ref().unwrap()]
+                .backup
+                .as_ref()
+                .unwrap()
+                .to_string(),
+            "1-carried"
+        );
+    }
+
+    #[test]
+    fn a_state_of_version_1_that_was_altered_is_refused() {
+        let path = format!(
+            "{}/tests/fixtures/states/state-v1.json",
+            env!("CARGO_MANIFEST_DIR")
+        );
+        let good = std::fs::read_to_string(path).unwrap();
+        for (text, why) in [
+            (good.replace("\"mode\":420", "\"mode\":438"), "checksum"),
             (good.replace("\"saved\"", "\"daved\""), "malformed"),
+            (good[..good.len() / 2].to_owned(), "cut"),
         ] {
-            let error = format!("{:#}", State::parse(bytes.as_bytes()).unwrap_err());
+            assert_ne!(text, good, "{why}");
+            let error = format!("{:#}", State::parse(text.as_bytes()).unwrap_err());
             assert!(error.contains(why), "{why}: {error}");
         }
     }

@@ -1,57 +1,86 @@
-//! The state as version 1 of its format has it.
+//! The state as version 1 of its format has it, which is read and not written any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
-use serde::{Deserialize, Serialize};
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
 
 use crate::activation::state::{Active, State, UnitsRecord};
 use crate::blocks::record::OwnedBlock;
 use crate::files::record::{FilesRecord, OwnedFile, OwnedFolder};
 use crate::model::names::TargetPath;
+use crate::model::node::sha256_of;
 use crate::scripts::decide::ScriptRecord;
 use crate::store::backups::{Backups, SavedEdit};
 use crate::tmpfiles::decide::Made;
 use crate::units::decide::Seeds;
 
+/// Parses and checks a state's text. Pure.
+///
+/// # Errors
+/// When it was altered.
+pub(super) fn parse(text: &[u8]) -> Result<State> {
+    let state: StateV1 = serde_json::from_slice(text).context("it is malformed")?;
+    if checksum_of(text)? != state.checksum {
+        bail!("its checksum is wrong: it was cut or altered");
+    }
+    Ok(state.into())
+}
+
+/// The field that is left out of the checksum; it comes second, after the version.
+const CHECKSUM_FIELD: &[u8] = b"\"checksum\":\"";
+
+/// Hashes a state's text without the value of its checksum.
+fn checksum_of(text: &[u8]) -> Result<String> {
+    let at = text
+        .windows(CHECKSUM_FIELD.len())
+        .take(256)
+        .position(|w| w == CHECKSUM_FIELD)
+        .context("the state has no checksum")?
+        + CHECKSUM_FIELD.len();
+    let end = text[at..]
+        .iter()
+        .position(|b| *b == b'"')
+        .context("the state's checksum is cut")?;
+    Ok(sha256_of(text[..at].chain(&text[at + end..]))?)
+}
+
 /// The form in which version 1 was written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(super) struct StateV1 {
+struct StateV1 {
     /// Format version.
-    pub(super) version: u32,
+    version: u32,
     /// SHA-256 of this structure with an empty checksum.
-    pub(super) checksum: String,
+    checksum: String,
     /// What is active; none before the first activation and after `deactivate`.
-    pub(super) active: Option<Active>,
+    active: Option<Active>,
     /// Files below `/etc` that are ours.
-    pub(super) files: BTreeMap<TargetPath, OwnedFile>,
+    files: BTreeMap<TargetPath, OwnedFile>,
     /// Folders below `/etc` that are ours.
-    pub(super) folders: BTreeMap<TargetPath, OwnedFolder>,
+    folders: BTreeMap<TargetPath, OwnedFolder>,
     /// What tmpfiles rules of ours made, by path.
-    // Left out when empty, so that a state from before there was such a record keeps its checksum.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) tmpfiles: BTreeMap<String, Made>,
+    #[serde(default)]
+    tmpfiles: BTreeMap<String, Made>,
     /// Blocks of ours in files of others.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) blocks: BTreeMap<TargetPath, OwnedBlock>,
+    #[serde(default)]
+    blocks: BTreeMap<TargetPath, OwnedBlock>,
     /// Hand-made changes of managed files that were kept when the files were put right.
-    pub(super) saved: Vec<SavedEdit>,
+    saved: Vec<SavedEdit>,
     /// The number of the next backup.
-    pub(super) next_backup: u64,
+    next_backup: u64,
     /// Whether accounts were ever managed here, so that `ids.json` must be there.
     #[serde(default)]
-    pub(super) accounts: bool,
+    accounts: bool,
     /// The sources of the user managers' units before a switch of those that has to be done again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) pending_user_units: Option<BTreeMap<TargetPath, String>>,
+    #[serde(default)]
+    pending_user_units: Option<BTreeMap<TargetPath, String>>,
     /// Which activation scripts have run.
-    #[serde(default, skip_serializing_if = "ScriptRecord::is_empty")]
-    pub(super) scripts: ScriptRecord,
+    #[serde(default)]
+    scripts: ScriptRecord,
     /// Unit actions that a run could not finish, for the next run.
-    pub(super) pending: Seeds,
-    /// Units of the host that ran when ours took their place.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
-    pub(super) ran_beneath: BTreeSet<String>,
+    pending: Seeds,
 }
 
 impl From<StateV1> for State {
@@ -74,29 +103,8 @@ impl From<StateV1> for State {
             units: UnitsRecord {
                 pending: old.pending,
                 pending_users: old.pending_user_units,
-                ran_beneath: old.ran_beneath,
+                ran_beneath: BTreeSet::new(),
             },
-        }
-    }
-}
-
-impl From<State> for StateV1 {
-    fn from(state: State) -> Self {
-        Self {
-            version: 1,
-            checksum: state.checksum,
-            active: state.active,
-            files: state.files.entries,
-            folders: state.files.folders,
-            tmpfiles: state.tmpfiles,
-            blocks: state.blocks,
-            saved: state.backups.saved,
-            next_backup: state.backups.next,
-            accounts: state.accounts,
-            pending_user_units: state.units.pending_users,
-            scripts: state.scripts,
-            pending: state.units.pending,
-            ran_beneath: state.units.ran_beneath,
         }
     }
 }

@@ -151,10 +151,13 @@ pub fn current_toplevel(root: &Root) -> Result<AbsolutePath> {
 ///
 /// # Errors
 /// When one can't be run, or says that this host must not be activated.
-pub fn run_checks(plan: &Plan) -> Result<()> {
+pub fn run_checks(plan: &Plan, limit: Duration) -> Result<()> {
     for check in &plan.checks {
         tracing::info!("running the check {}", check.name);
-        let output = Command::new(check.script.as_str()).output()?;
+        let command = Command::new(check.script.as_str()).limit(limit);
+        let output = command
+            .output()
+            .with_context(|| format!("running the check `{}`", check.name))?;
         if output.code != Some(0) {
             let text = [output.stdout, output.stderr].concat();
             return Err(anyhow!(
@@ -193,7 +196,8 @@ pub fn activate(
     args: &ApplyArgs,
     tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Outcome, Failure> {
-    run_checks(&prepared.plan)?;
+    let unit_timeout = Duration::from_secs(args.unit_timeout);
+    run_checks(&prepared.plan, unit_timeout)?;
     let activation = Activation {
         root,
         plan: &prepared.plan,
@@ -210,7 +214,7 @@ pub fn activate(
         user_units_before: &prepared.user_units_before,
         action: prepared.action,
         back_to: prepared.back_to,
-        unit_timeout: Duration::from_secs(args.unit_timeout),
+        unit_timeout,
     };
     let toplevel = match &prepared.plan.goal {
         Goal::Activate(toplevel) => toplevel.to_string(),
@@ -247,6 +251,8 @@ pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Resul
         return Ok(prepared.plan.units.clone());
     };
     let limit = Duration::from_secs(args.unit_timeout);
+    // A run under way has its own shell and lists.
+    let _lock = lock(root, "dry activation", args.patience())?;
     scripts::apply::forget_shell(root)?;
     for script in &prepared.plan.scripts.run {
         if script.supports_dry_activation {
@@ -275,6 +281,7 @@ pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Resul
 /// # Errors
 /// When the state or the manifest can't be read.
 pub fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure> {
+    let _lock = lock(root, "the scripts of the boot", args.patience())?;
     let state = State::read(root)?;
     if let Some(interrupted) = journal::read(root)? {
         tracing::warn!(

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare;
@@ -157,7 +158,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 return Ok(End::Refused);
             }
             if action == Action::Check {
-                commands::run_checks(plan)?;
+                commands::run_checks(plan, Duration::from_secs(args.unit_timeout))?;
                 return Ok(End::Done);
             }
             let begin = cli::nixos::render_dry_begin(&plan.units, toplevel);

@@ -10,6 +10,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 
 use crate::activation::apply::Progress;
+use crate::activation::journal::Interrupted;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
@@ -24,6 +25,7 @@ use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::remote::host::show_bytes;
 use crate::store::generations;
+use crate::store::generations::Generation;
 use crate::store::lock::Patience;
 use crate::store::pending::Pending;
 use crate::{closure, compat, scripts};
@@ -319,13 +321,15 @@ impl Session {
     pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
         let _lock = commands::lock(&self.root, "rollback", args.patience())?;
         let generations = generations::read(&self.root)?;
-        let status = status::read(&self.root)?;
-        // What an interrupted switch was going to is what one goes back from: the profile says so already.
         let interrupted = journal::read(&self.root)?;
-        let active = status.active.filter(|_| interrupted.is_none());
-        // A rollback that was interrupted is gone on with.
-        let begun = interrupted.and_then(|interrupted| interrupted.back_to);
-        let target = generations::rollback_target(&generations, active.as_ref(), to.or(begun))?;
+        let target = match interrupted {
+            Some(run) if to.is_none() => after_interruption(&generations, &run)?,
+            _ => {
+                let active = State::read(&self.root)?.active.map(|a| a.toplevel);
+                generations::rollback_target(&generations, active.as_ref(), to)?
+            }
+        };
+        tracing::info!("going to generation {}, {}", target.number, target.toplevel);
         let mut prepared =
             prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
         if !prepared.plan.conflicts.is_empty() {
@@ -387,6 +391,17 @@ impl Session {
             print(outcome_report::render_outcome(outcome, self.style).trim_end())
         }
     }
+}
+
+/// Where `rollback` goes when a run was interrupted: where that one was going when it went back itself; otherwise it goes
+/// back from what that one was going to.
+fn after_interruption(generations: &[Generation], run: &Interrupted) -> Result<Generation> {
+    let goal = match &run.goal {
+        Some(Goal::Activate(toplevel)) => Some(toplevel),
+        // The profile says so already.
+        Some(Goal::Deactivate) | None => None,
+    };
+    generations::rollback_target(generations, goal, run.back_to)
 }
 
 fn tell(progress: &Progress<'_>, terminal: bool) {

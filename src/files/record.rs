@@ -12,7 +12,8 @@ use crate::model::node::Node;
 use crate::store::backups::{Backups, SavedEdit};
 
 /// What is owned of files below `/etc`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FilesRecord {
     /// Files that are ours.
     pub entries: BTreeMap<TargetPath, OwnedFile>,

@@ -28,7 +28,8 @@ pub struct SavedEdit {
 }
 
 /// What is remembered of backups.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Backups {
     /// Hand-made changes of managed files that were kept when the files were put right.
     pub saved: Vec<SavedEdit>,

@@ -1,6 +1,7 @@
 //! What is kept in `/var/lib/system-manager` and the profile: lock, generations, backups.
 
 pub mod backups;
+pub mod checked;
 pub mod generations;
 pub mod lock;
 pub mod pending;

@@ -339,10 +339,13 @@ impl Root {
     }
 }
 
+/// How the names begin under which replacements are prepared.
+const TEMPORARY: &str = ".system-manager-";
+
 /// The name under which a replacement of `name` is prepared; the same each time, so that the next run finds a leftover.
 pub(super) fn temporary_name(name: &OsStr) -> String {
     let digest = hex(&Sha256::digest(name.as_bytes()));
-    format!(".system-manager-{}", &digest[..16])
+    format!("{TEMPORARY}{}", &digest[..16])
 }
 
 /// Opens a file that is a source; links are followed, and what would block or never end is refused.

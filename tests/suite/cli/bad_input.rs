@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::cli::story::{Config, Test};
+use crate::cli::story::{Config, Test, assert_same};
 
 /// Refuses a manifest's text, naming its file.
 #[track_caller]
@@ -235,12 +235,12 @@ fn a_state_that_cannot_be_trusted() {
             "predecessor",
         ),
         (
-            good.replace("\"version\":1", "\"version\":2"),
+            good.replacen("\"version\":2", "\"version\":3", 1),
             "newer",
             "newest generation",
         ),
         (
-            good.replace("\"saved\"", "\"daved\""),
+            good.replace("\"record\"", "\"rekord\""),
             "malformed",
             "predecessor",
         ),
@@ -298,4 +298,33 @@ fn a_root_that_does_not_exist() {
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("opening the root /no/such/root"), "{text}");
     t.run(&["status"]).exits(0).says("nothing is active");
+}
+
+#[test]
+fn a_journal_that_cannot_be_trusted() {
+    let Some(t) = Test::begin() else { return };
+    t.activate(&Config::new().copy("a", "0644", "1\n"));
+    let toplevel = t.build(&Config::new().copy("b", "0644", "2\n"));
+    let before = t.tree();
+    for (text, why) in [
+        ("", "its beginning is missing"),
+        ("no journal\n", "line 1 is damaged"),
+        ("{\"version\":3,\"sha256\":\"\",\"record\":{}}\n", "newer"),
+    ] {
+        t.write("var/lib/system-manager/journal", text);
+        for command in [
+            vec!["activate".as_ref(), toplevel.as_os_str()],
+            vec!["deactivate".as_ref()],
+            vec!["rollback".as_ref()],
+            vec!["status".as_ref()],
+        ] {
+            t.refuses(&command, &["journal", why, "hint:"]);
+        }
+    }
+    assert_same(&before, &t.tree());
+    // What the hint says works.
+    let journal = t.path("var/lib/system-manager/journal");
+    fs::rename(&journal, journal.with_extension("damaged")).unwrap();
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    assert_eq!(t.read("etc/b"), "2\n");
 }

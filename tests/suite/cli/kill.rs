@@ -1,6 +1,7 @@
 //! Killed at any moment, and run again.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::process::{Command, Stdio};
 
 use serde_json::json;
@@ -239,4 +240,119 @@ fn killed_at_random_moments_it_ends_where_it_would_have() {
             reset(&t, &archive);
         }
     }
+}
+
+/// The program's exit status after a fault, with these arguments.
+fn with_fault_at(
+    t: &Test,
+    fault: &str,
+    arguments: &[&std::ffi::OsStr],
+) -> std::process::ExitStatus {
+    with_fault(t, fault, Whose::Its)
+        .arg("--quiet")
+        .args(arguments)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap()
+}
+
+#[test]
+fn a_rollback_that_was_cut_short_goes_where_it_was_going() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    for n in 1..=3 {
+        t.switch(&Config::new().copy("a", "0644", &format!("{n}\n")));
+    }
+    let archive = archive(&t);
+    let journal = t.path("var/lib/system-manager/journal");
+    let (mut kills, mut ended) = (0, 0);
+    for call in ["renameat", "unlinkat", "write", "fsync"] {
+        for number in 1.. {
+            reset(&t, &archive);
+            let fault = format!("{call}:signal=KILL:when={number}");
+            if with_fault_at(&t, &fault, &["rollback".as_ref()]).success() {
+                break;
+            }
+            kills += 1;
+            // It has done all that it was to do, and has only not said so.
+            if t.read("etc/a") == "2\n" && !journal.exists() {
+                ended += 1;
+                continue;
+            }
+            t.run(&["rollback"]).exits(0);
+            assert_eq!(t.read("etc/a"), "2\n", "{call} {number}");
+            t.run(&["generations"]).says("*    2");
+        }
+    }
+    assert!(kills > 15, "only {kills} calls were found");
+    assert!(ended < 6, "{ended} of {kills} kills came after the end");
+}
+
+#[test]
+fn copies_of_a_run_that_was_cut_short_do_not_stay() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    t.write("etc/secret", "theirs\n");
+    let before = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let next = Config::new().copy("secret", "0644", "ours\n").replacing();
+    let next = t.build(&next);
+    t.run(&["activate".as_ref(), before.as_os_str()]).exits(0);
+    let archive = archive(&t);
+    let backups = t.path("var/lib/system-manager/backups");
+    let count = || fs::read_dir(&backups).map_or(0, Iterator::count);
+    let mut left = 0;
+    for call in ["renameat", "unlinkat"] {
+        for number in 1.. {
+            reset(&t, &archive);
+            if !killed_at(&t, &next, call, number, Whose::Its) {
+                break;
+            }
+            left += usize::from(count() > 0);
+            t.run(&["activate".as_ref(), before.as_os_str()]).exits(0);
+            assert_eq!(t.read("etc/secret"), "theirs\n");
+            assert_eq!(count(), 0, "{call} {number}");
+        }
+    }
+    assert!(left > 2, "no kill left a copy");
+}
+
+#[test]
+fn what_was_changed_is_never_told_as_not_begun() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    t.switch(&Config::new().copy("a", "0644", "1\n"));
+    let plan = t.save_plan(&Config::new().copy("a", "0644", "2\n"));
+    let archive = archive(&t);
+    let mut part_way = 0;
+    for call in ["unlinkat", "fsync", "renameat"] {
+        for number in 1..60 {
+            reset(&t, &archive);
+            let fault = format!("{call}:error=EIO:when={number}");
+            let arguments = ["switch".as_ref(), plan.as_os_str()];
+            let code = with_fault_at(&t, &fault, &arguments).code();
+            let generations = t.run(&["generations"]).exits(0).stdout;
+            match code {
+                Some(0) => break,
+                Some(3) => {
+                    part_way += 1;
+                    assert!(generations.contains("*    2"), "{fault}: {generations}");
+                }
+                _ => {
+                    assert_eq!(code, Some(1), "{fault}");
+                    assert_eq!(t.read("etc/a"), "1\n", "{fault}");
+                }
+            }
+        }
+    }
+    assert!(
+        part_way > 3,
+        "only {part_way} faults came after the beginning"
+    );
 }

@@ -1,0 +1,142 @@
+//! The form of what this program remembers: one line of JSON with a version, a checksum and the record itself.
+//!
+//! What was cut, altered or written by another version is told from what is whole. Pure.
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::model::node::sha256_of;
+
+/// A record whose checksum is right.
+pub struct Checked<'a> {
+    /// The SHA-256 of its text, in hexadecimal.
+    pub sha256: String,
+    record: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    sha256: &'a str,
+    record: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+struct Read<'a> {
+    sha256: String,
+    #[serde(borrow)]
+    record: &'a RawValue,
+}
+
+impl Checked<'_> {
+    /// Returns the record.
+    ///
+    /// # Errors
+    /// When it is not what this version of the format has.
+    pub fn record<T: DeserializeOwned>(&self) -> Result<T> {
+        serde_json::from_str(self.record.get()).context("it is malformed")
+    }
+}
+
+/// Returns the checksum of a record, with the text that it is of.
+///
+/// # Errors
+/// When it can't be represented in JSON.
+fn text_of(record: &impl Serialize) -> Result<(String, Box<RawValue>)> {
+    let text = serde_json::value::to_raw_value(record)?;
+    Ok((sha256_of(text.get().as_bytes())?, text))
+}
+
+/// Returns what tells a record from others: its checksum.
+///
+/// # Errors
+/// When it can't be represented in JSON.
+pub fn digest(record: &impl Serialize) -> Result<String> {
+    Ok(text_of(record)?.0)
+}
+
+/// Renders a record as one line.
+///
+/// # Errors
+/// When it can't be represented in JSON.
+pub fn render(version: u32, record: &impl Serialize) -> Result<Vec<u8>> {
+    let (sha256, record) = text_of(record)?;
+    let mut line = serde_json::to_vec(&Written {
+        version,
+        sha256: &sha256,
+        record: &record,
+    })?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Returns the version that a text says it has.
+///
+/// # Errors
+/// When it is empty, cut or no JSON.
+pub fn version(text: &[u8]) -> Result<u32> {
+    #[derive(Deserialize)]
+    struct Head {
+        version: u32,
+    }
+    if text.trim_ascii().is_empty() {
+        bail!("it is empty");
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).context("it is cut or no JSON")?;
+    let head: Head = serde_json::from_slice(text).context("it has no version")?;
+    Ok(head.version)
+}
+
+/// Checks a line that [`render`] wrote.
+///
+/// # Errors
+/// When it is not whole, or of another version.
+pub fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
+    let found = self::version(text)?;
+    if found > version {
+        return Err(from_newer(found, version));
+    }
+    let read: Read<'_> = serde_json::from_slice(text).context("it is malformed")?;
+    if found != version || sha256_of(read.record.get().as_bytes())? != read.sha256 {
+        bail!("its checksum is wrong: it was cut or altered");
+    }
+    Ok(Checked {
+        sha256: read.sha256,
+        record: read.record,
+    })
+}
+
+/// The error for what a newer program wrote.
+#[must_use]
+pub fn from_newer(found: u32, known: u32) -> anyhow::Error {
+    anyhow!(
+        "it has version {found}, written by a newer system-manager; this one reads version {known}\nhint: use the `bin/system-manager` of the newest generation"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_what_is_not_whole() {
+        let good = String::from_utf8(render(2, &["a", "b"]).unwrap()).unwrap();
+        let read: Vec<String> = parse(2, good.as_bytes()).unwrap().record().unwrap();
+        assert_eq!(read, ["a", "b"]);
+        for (text, why) in [
+            (String::new(), "empty"),
+            (good[..good.len() / 2].to_owned(), "cut"),
+            (good.replace("\"b\"", "\"c\""), "checksum"),
+            (good.replace("\"b\"", "\"b\", \"c\""), "checksum"),
+            (good.replace("\"version\":2", "\"version\":3"), "newer"),
+            (good.replace("\"version\":2", "\"version\":1"), "checksum"),
+            (good.replace("\"record\"", "\"rekord\""), "malformed"),
+            (good.replace("\"version\"", "\"verzion\""), "no version"),
+        ] {
+            let error = format!("{:#}", parse(2, text.as_bytes()).map(|_| ()).unwrap_err());
+            assert!(error.contains(why), "{why}: {error}");
+        }
+    }
+}
