@@ -46,7 +46,12 @@ let
           };
           default = "symlink";
           example = "0600";
-          description = "`symlink`, or the permission bits of a copy.";
+          description = ''
+            `symlink`, or the permission bits of a copy. A file that the distribution's package manager
+            watches over (a conffile of dpkg, a file of ucf), or that its program does not take as a link
+            (cron, sudo, NetworkManager), is a copy all the same, as the plan says; with
+            `direct-symlink` it is a link whatever comes of it.
+          '';
         };
         uid = mkOption {
           type = types.int;
@@ -134,6 +139,12 @@ let
     map (t: "`${target}` lies inside `${t}`") (lib.filter isFile above);
   isGlob = e: lib.hasInfix "*" (baseNameOf "${e.source}");
 
+  # What the activator refuses as well, with what to do instead.
+  reserved = builtins.fromJSON (builtins.readFile ./etc-reserved.json);
+  refused =
+    names:
+    map (t: "`${t}` (${reserved.${t}})") (lib.filter (t: reserved ? ${t}) (lib.unique names));
+
   say = what: list: {
     assertion = list == [ ];
     message = "environment.etc: ${what}: ${lib.concatStringsSep ", " list}";
@@ -168,6 +179,9 @@ in
 
   config = {
     assertions = [
+      (say "never replaced by an entry" (
+        refused (targets ++ builtins.attrNames config.system-manager.blocks)
+      ))
       (say "the files of a folder of the distribution are not known here, so that a glob can't take them"
         (
           map (e: "`${e.target}` from `${hostPathOf e}`") (
@@ -197,9 +211,12 @@ in
         e = lib.head same;
       in
       {
-        inherit (e) user group replaceExisting;
-        # NixOS's two kinds of links are one here: a link always leads to the source itself.
-        mode = lib.removePrefix "direct-" e.mode;
+        inherit (e)
+          user
+          group
+          mode
+          replaceExisting
+          ;
         # A slash at the end says of a folder no more than its path does.
         source = lib.removeSuffix "/" "${e.source}";
       }

@@ -97,6 +97,29 @@ while IFS="$tab" read -r kind a b c d; do
   esac
 done <"$treePath"
 
+# The texts to which links lead, once more: who writes through a link changes the store, and is put right from this.
+# Programs and large files are left to Nix.
+(cd "$etc" && find . -type l | sort) >links
+set --
+while IFS= read -r link; do
+  case $link in
+  */systemd/*.wants/* | */systemd/*.requires/* | */systemd/*.upholds/*) continue ;;
+  esac
+  file=$etc/${link#./}
+  if [ -f "$file" ] && [ ! -x "$file" ]; then set -- "$@" "$file"; fi
+done <links
+if [ $# -gt 0 ]; then
+  wc -c "$@" >sizes
+  set --
+  while read -r size file; do
+    if [ "$file" != total ] && [ "$size" -le 1048576 ]; then
+      printf '%s %s\n' "$size" "${file#"$etc/"}" >&3
+      set -- "$@" "$file"
+    fi
+  done <sizes 3>"$out/originals.index"
+  if [ $# -gt 0 ]; then cat "$@" >"$out/originals"; fi
+fi
+
 # Scripts of NixOS modules call the running systemd's programs by /run/current-system/systemd/bin.
 ln -s /usr "$out/systemd"
 if [ -n "$sw" ]; then

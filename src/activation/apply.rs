@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::activation::journal::{self, Journal, Record};
+use crate::activation::mend;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
@@ -190,6 +191,8 @@ impl Run<'_> {
                     None => Ok(()),
                 }
             }
+            Step::KeepEdit(edit) => mend::keep(root, edit),
+            Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::decide::keep(root, change),
             Step::Claim => self.claim(),
             Step::StopUnits => self.stop_units(tell),

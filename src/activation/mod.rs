@@ -4,6 +4,7 @@ pub mod apply;
 pub(crate) mod beneath;
 pub mod journal;
 mod lost_shells;
+pub mod mend;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;

@@ -4,20 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::files;
-use crate::files::decide::{Seen, Wanted, node};
-use crate::files::wanted::{Desired, Want};
-use crate::host::fs::{Root, open_source};
+use crate::files::decide::{Seen, node};
+use crate::files::wanted::Desired;
+use crate::host::fs::Root;
 use crate::model::conflict::Conflict;
-use crate::model::manifest::{EtcMode, HostRequirement, Manifest};
+use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::TargetPath;
-use crate::model::node::{Node, sha256_of};
-use crate::model::owners::Owners;
+use crate::model::node::Node;
 use crate::store::backups;
 
 /// The host as it is.
@@ -122,100 +121,6 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         }
     }
     Ok(leftovers)
-}
-
-/// The remedy for what is missing in the store.
-pub const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
-
-/// Resolves what is wanted to what it will look like on disk.
-///
-/// A source in the store never changes, so its hash is taken from the state where that has it.
-///
-/// # Errors
-/// When a source can't be read. Owners that do not exist are conflicts.
-pub fn resolve_wanted(
-    desired: &Desired,
-    owners: &Owners,
-    state: &State,
-) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
-    let mut wanted = BTreeMap::new();
-    let mut conflicts = Vec::new();
-    for (target, want) in desired {
-        match resolve_one(target, want, owners, state)? {
-            Ok(node) => {
-                wanted.insert(
-                    target.clone(),
-                    Wanted {
-                        node,
-                        source: want.source.clone(),
-                        replace_existing: want.replace_existing,
-                    },
-                );
-            }
-            Err(conflict) => conflicts.push(conflict),
-        }
-    }
-    Ok((wanted, conflicts))
-}
-
-fn resolve_one(
-    target: &TargetPath,
-    want: &Want,
-    owners: &Owners,
-    state: &State,
-) -> Result<Result<Node, Conflict>> {
-    let source = Path::new(&want.source);
-    let in_store = source.starts_with("/nix/store");
-    let known = state
-        .files
-        .entries
-        .get(target)
-        .filter(|f| in_store && f.source == want.source)
-        .map(|f| &f.is);
-    let EtcMode::Copy(mode) = want.mode else {
-        if in_store && known.is_none() {
-            source.symlink_metadata().with_context(|| {
-                format!(
-                    "reading {} for /etc/{target}\nhint: {INCOMPLETE}",
-                    want.source
-                )
-            })?;
-        }
-        return Ok(Ok(Node::Link {
-            to: want.source.clone(),
-        }));
-    };
-    let (Some(uid), Some(gid)) = (owners.uid(&want.user), owners.gid(&want.group)) else {
-        let what = if owners.uid(&want.user).is_none() {
-            format!("user `{}`", want.user)
-        } else {
-            format!("group `{}`", want.group)
-        };
-        return Ok(Err(Conflict {
-            subject: format!("/etc/{target}"),
-            cause: format!("belongs to the {what}, which does not exist"),
-            remedy: "create it, declare it in the configuration, or name another owner".to_owned(),
-        }));
-    };
-    let sha256 = match known {
-        Some(Node::File { sha256, .. }) => sha256.clone(),
-        _ => open_source(&want.source)
-            .and_then(|file| Ok(sha256_of(file)?))
-            .with_context(|| {
-                let hint = if in_store {
-                    INCOMPLETE
-                } else {
-                    "the source of an entry must be there when it is activated"
-                };
-                format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
-            })?,
-    };
-    Ok(Ok(Node::File {
-        sha256,
-        mode,
-        uid,
-        gid,
-    }))
 }
 
 /// Finds the programs that the configuration relies on and the host lacks.

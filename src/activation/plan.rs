@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
 use crate::blocks::decide::{BlockChange, BlockVerb};
-use crate::files::decide::{FileChange, FilesPlan, Verb};
+use crate::files::decide::{Beside, FileChange, FilesPlan, Mend, Verb};
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
 use crate::model::job::Verb as Job;
@@ -58,6 +58,9 @@ pub struct Plan {
     pub accounts: AccountsReport,
     /// Differences of the content of changed text files, by target.
     pub diffs: BTreeMap<TargetPath, String>,
+    /// What package managers have left beside managed files; for people, nothing is done about it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<Beside>,
     /// Activation scripts.
     pub scripts: ScriptsPlan,
     /// What rules of tmpfiles.d(5) do.
@@ -117,10 +120,14 @@ pub enum Step<'a> {
     RemoveLeftover(&'a TargetPath),
     /// What stands at the target is copied to the backups.
     Keep(&'a FileChange),
+    /// What was written to a file of the store is copied to the backups.
+    KeepEdit(&'a Mend),
     /// A file in which our lines were changed by hand is copied to the backups.
     KeepBlock(&'a BlockChange),
     /// The state and the journal say what is about to happen.
     Claim,
+    /// A file of the store is put right.
+    Mend(&'a Mend),
     /// Units are stopped, under their old definitions.
     StopUnits,
     /// A file of ours is removed.
@@ -156,7 +163,8 @@ impl Step<'_> {
     #[must_use]
     pub fn is_of_others(&self) -> bool {
         match self {
-            Self::StopUnits
+            Self::Mend(_)
+            | Self::StopUnits
             | Self::Accounts
             | Self::Script(_)
             | Self::DaemonReload
@@ -165,6 +173,7 @@ impl Step<'_> {
             | Self::StartUnits => true,
             Self::RemoveLeftover(_)
             | Self::Keep(_)
+            | Self::KeepEdit(_)
             | Self::KeepBlock(_)
             | Self::Claim
             | Self::Remove(_)
@@ -210,9 +219,13 @@ impl Plan {
         let leftovers = self.files.leftovers.iter().map(Step::RemoveLeftover);
         let kept = self.files.changes().filter(|c| c.keep.is_some());
         let mut steps: Vec<Step<'_>> = leftovers.chain(kept.map(Step::Keep)).collect();
+        let kept = self.files.mends.iter().filter(|m| m.keep.is_some());
+        steps.extend(kept.map(Step::KeepEdit));
         let kept = self.blocks.iter().filter(|c| c.keep.is_some());
         steps.extend(kept.map(Step::KeepBlock));
         steps.push(Step::Claim);
+        let mendable = self.files.mends.iter().filter(|m| m.means.is_some());
+        steps.extend(mendable.map(Step::Mend));
         if !self.units.stop.is_empty() {
             steps.push(Step::StopUnits);
         }
@@ -305,6 +318,7 @@ impl Plan {
                 Verb::Adopt | Verb::Forget => {}
             }
         }
+        summary.change += self.files.mends.len();
         let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
         summary.change += self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();

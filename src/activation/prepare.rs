@@ -1,8 +1,5 @@
 //! From a goal to a plan: reads the manifest and the host, and has each part of the decision made. Changes nothing.
 
-use crate::blocks::decide::BlockChange;
-use crate::files::decide::FilesPlan;
-use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -16,7 +13,12 @@ use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, PackagesChange, Plan};
 use crate::activation::state::{Active, State};
+use crate::blocks::decide::BlockChange;
+use crate::files::built::Originals;
+use crate::files::decide::FilesPlan;
+use crate::files::observe::Known;
 use crate::files::record::FilesRecord;
+use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, read_desired};
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -26,6 +28,7 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
+use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::units::beneath::Scope;
 use crate::units::decide::{Seeds, UnitPlan};
@@ -96,12 +99,16 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Some(manifest) => read_desired(manifest, &*beneath::additions(root, manifest)?)?,
         None => Desired::default(),
     };
-    let observed = observe::read_host(root, &desired)?;
+    let mut observed = observe::read_host(root, &desired)?;
+    let record = &observed.state.files;
+    let vendors = files::observe::read_vendors(root, &desired, record)?;
+    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
     let sources = Sources {
         root,
         manifest: manifest.as_ref(),
         desired: &desired,
         observed: &observed,
+        vendors: &vendors,
     };
     let mut accounts = sources.decide_accounts(Scripts::None)?;
     let plan = sources.plan(goal, how, &mut accounts)?;
@@ -134,6 +141,7 @@ struct Sources<'a> {
     manifest: Option<&'a Manifest>,
     desired: &'a Desired,
     observed: &'a Observed,
+    vendors: &'a Vendors,
 }
 
 impl Sources<'_> {
@@ -141,11 +149,11 @@ impl Sources<'_> {
     fn plan(&self, goal: Goal, how: How, accounts: &mut Decided) -> Result<Plan> {
         let (root, state) = (self.root, &self.observed.state);
         let mut conflicts = std::mem::take(&mut accounts.conflicts);
-        let files = self.plan_files(&accounts.owners, &mut conflicts)?;
+        let files = self.plan_files(&goal, &accounts.owners, &mut conflicts)?;
         let (tmpfiles, more) =
             plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
         conflicts.extend(more);
-        conflicts.extend(self.refusals(how, &files));
+        conflicts.extend(self.refusals(how, &files)?);
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
         let occasion = how.occasion(changes);
@@ -165,6 +173,7 @@ impl Sources<'_> {
             conflicts,
             checks: self.list(|m| &m.pre_activation_checks),
             diffs: read_diffs(root, &files)?,
+            beside: files::observe::find_beside(root, self.desired, &state.files)?,
             scripts,
             tmpfiles,
             files,
@@ -183,14 +192,33 @@ impl Sources<'_> {
         accounts::apply::decide(self.root, wanted, self.observed.state.accounts, scripts)
     }
 
-    fn plan_files(&self, owners: &Owners, conflicts: &mut Vec<Conflict>) -> Result<FilesPlan> {
+    fn plan_files(
+        &self,
+        goal: &Goal,
+        owners: &Owners,
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<FilesPlan> {
         let state = &self.observed.state;
-        let (wanted, more) = observe::resolve_wanted(self.desired, owners, state)?;
+        let toplevel = match goal {
+            Goal::Activate(toplevel) => toplevel.as_str(),
+            Goal::Deactivate => "",
+        };
+        let active = state.active.as_ref().map_or("", |a| a.toplevel.as_str());
+        let originals = [Originals::of(toplevel), Originals::of(active)];
+        let known = Known {
+            owners,
+            record: &state.files,
+            vendors: self.vendors,
+            originals: &originals[0],
+        };
+        let (wanted, more) = files::observe::resolve_wanted(self.desired, &known)?;
+        let damaged = files::observe::look_at_store(&wanted, &state.files, &originals)?;
         let mut files = files::decide::plan_files(
             &wanted,
             &state.files,
             state.backups.next,
             &self.observed.seen,
+            &damaged,
         );
         conflicts.extend(more);
         conflicts.append(&mut files.conflicts);
@@ -203,11 +231,11 @@ impl Sources<'_> {
         conflicts: &mut Vec<Conflict>,
     ) -> Result<Vec<BlockChange>> {
         let state = &self.observed.state;
-        let kept = files.changes().filter(|c| c.keep.is_some()).count() as u64;
-        let none = BTreeMap::new();
+        let kept = files.kept().count() as u64;
+        let wanted = self.wanted_blocks()?;
         let (blocks, more) = blocks::decide::plan_blocks(
             self.root,
-            self.manifest.map_or(&none, |m| &m.blocks),
+            &wanted,
             &state.blocks,
             &state.files.folders,
             files,
@@ -217,15 +245,36 @@ impl Sources<'_> {
         Ok(blocks)
     }
 
+    /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
+    fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
+        let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+        let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
+        let folder = settings.in_etc();
+        let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
+        let is_conffile =
+            |target: &&TargetPath| self.vendors.get(*target).is_some_and(|v| v.is_config);
+        let mut conffiles = self.desired.keys().filter(is_conffile).peekable();
+        if folder == Some(Node::Folder) && conffiles.peek().is_some() {
+            blocks.insert(settings, vendor::render_settings(conffiles));
+        }
+        Ok(blocks)
+    }
+
     /// What of the configuration this host can't have.
-    fn refusals(&self, how: How, files: &FilesPlan) -> Vec<Conflict> {
+    fn refusals(&self, how: How, files: &FilesPlan) -> Result<Vec<Conflict>> {
         let Some(manifest) = self.manifest else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
-        found
+        let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
+        found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
+            subject: format!("/etc/{target}"),
+            cause: "is never replaced by an entry".to_owned(),
+            remedy,
+        }));
+        Ok(found)
     }
 
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
@@ -281,7 +330,7 @@ fn missing_scripts(plan: &ScriptsPlan) -> impl Iterator<Item = Conflict> {
     plan.later.iter().map(|name| Conflict {
         subject: format!("the activation script `{name}`"),
         cause: "is not in the store".to_owned(),
-        remedy: observe::INCOMPLETE.to_owned(),
+        remedy: files::observe::INCOMPLETE.to_owned(),
     })
 }
 

@@ -1,15 +1,14 @@
 //! Plans and outcomes as text for people.
 
-use crate::model::style::{Color, Style, heading, line, render_diff};
+use crate::model::style::{Color, Style, heading, line};
 use std::fmt::Write as _;
 
 use crate::accounts::decide::Action;
 use crate::activation::plan::{Goal, Plan};
-use crate::blocks;
-use crate::files::decide::{FileChange, KeepReason, Verb};
-use crate::model::node::{Kind, Node, Object};
+use crate::model::node::{Kind, Object};
 use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
 use crate::units::decide::{UnitAction, UnitNote};
+use crate::{blocks, files};
 
 /// Renders a plan. Pure.
 #[must_use]
@@ -30,6 +29,7 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
             },
         );
         render_warnings(&mut out, &plan.accounts.warnings, style);
+        files::report::render_beside(&mut out, &plan.beside, style);
         render_no_effect(&mut out, plan, style);
         return out;
     }
@@ -51,8 +51,9 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
         }
     }
     render_checks(&mut out, plan, style);
-    render_files(&mut out, plan, style);
+    files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
     blocks::report::render_blocks(&mut out, &plan.blocks, style);
+    files::report::render_beside(&mut out, &plan.beside, style);
     render_accounts(&mut out, plan, style);
     render_scripts(&mut out, plan, style);
     render_tmpfiles(&mut out, &plan.tmpfiles, style);
@@ -129,98 +130,6 @@ fn render_checks(out: &mut String, plan: &Plan, style: Style) {
             line(out, &format!("    {}", check.name));
         }
     }
-}
-
-fn render_files(out: &mut String, plan: &Plan, style: Style) {
-    let mut changes: Vec<&FileChange> = plan
-        .files
-        .changes()
-        .filter(|c| !matches!(c.verb, Verb::Adopt | Verb::Forget))
-        .collect();
-    changes.sort_by(|a, b| a.target.cmp(&b.target));
-    let forgotten: Vec<&FileChange> = plan
-        .files
-        .changes()
-        .filter(|c| c.verb == Verb::Forget)
-        .collect();
-    if changes.is_empty() && forgotten.is_empty() {
-        return;
-    }
-    heading(out, "Files", style);
-    for change in changes {
-        let (sign, color) = match change.verb {
-            Verb::Add => ("+", Color::Green),
-            Verb::Remove => ("-", Color::Red),
-            Verb::Restore => ("<", Color::Yellow),
-            Verb::Change | Verb::Adopt | Verb::Forget => ("~", Color::Yellow),
-        };
-        let text = format!("  {sign} /etc/{}{}", change.target, describe(change));
-        line(out, &style.paint(color, &text));
-        for note in notes(change) {
-            line(out, &style.paint(Color::Dim, &format!("      {note}")));
-        }
-        render_diff(out, plan.diffs.get(&change.target), style);
-    }
-    for change in forgotten {
-        line(
-            out,
-            &style.paint(
-                Color::Dim,
-                &format!("    /etc/{} is gone already", change.target),
-            ),
-        );
-    }
-}
-
-fn describe(change: &FileChange) -> String {
-    match &change.after {
-        Node::Link { to } => format!(" -> {to}"),
-        Node::File { mode, uid, gid, .. } => format!(" (mode {mode:04o}, owner {uid}:{gid})"),
-        _ => String::new(),
-    }
-}
-
-fn notes(change: &FileChange) -> Vec<String> {
-    let mut notes = Vec::new();
-    if change.drifted {
-        notes.push(if change.before == Node::Absent {
-            "it was removed by hand".to_owned()
-        } else {
-            "it was changed by hand".to_owned()
-        });
-    }
-    match &change.keep {
-        Some(keep) if keep.reason == KeepReason::Drift => {
-            notes.push(format!(
-                "that version is kept as {}/{}",
-                BACKUPS, keep.backup
-            ));
-        }
-        Some(_) => notes.push(
-            "what stands there now is backed up, and comes back when the entry goes".to_owned(),
-        ),
-        None => {}
-    }
-    if change.verb == Verb::Restore {
-        notes.push("what stood there before is put back".to_owned());
-    }
-    if let (
-        Verb::Change,
-        Node::File { mode, uid, gid, .. },
-        Node::File {
-            mode: m,
-            uid: u,
-            gid: g,
-            ..
-        },
-    ) = (change.verb, &change.before, &change.after)
-        && (mode, uid, gid) != (m, u, g)
-    {
-        notes.push(format!(
-            "mode {mode:04o} becomes {m:04o}, owner {uid}:{gid} becomes {u}:{g}"
-        ));
-    }
-    notes
 }
 
 fn render_scripts(out: &mut String, plan: &Plan, style: Style) {
@@ -326,8 +235,6 @@ fn differences(old: &Object, new: &Object) -> String {
     }
     format!(": {}", parts.join(", "))
 }
-
-const BACKUPS: &str = "/var/lib/system-manager/backups";
 
 fn render_units(out: &mut String, plan: &Plan, style: Style) {
     let units = &plan.units;

@@ -12,6 +12,9 @@ use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe;
 use crate::activation::state::State;
+use crate::files::built::Damage;
+use crate::files::decide::{Beside, Seen};
+use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -19,7 +22,7 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::lock;
-use crate::{accounts, blocks, store, units};
+use crate::{accounts, blocks, files, store, units};
 
 /// The version of the format of `status --json`.
 pub const VERSION: u32 = 1;
@@ -32,13 +35,19 @@ pub enum Drift {
     Removed,
     /// It is something else.
     Changed,
+    /// The file of the store to which it leads is gone.
+    RemovedInStore,
+    /// The file of the store to which it leads is not what was built.
+    ChangedInStore,
 }
 
 impl Drift {
     fn word(self) -> &'static str {
         match self {
-            Self::Removed => "removed",
-            Self::Changed => "changed",
+            Self::Removed => "removed by hand",
+            Self::Changed => "changed by hand",
+            Self::RemovedInStore => "removed in the store, through its link",
+            Self::ChangedInStore => "changed in the store, through its link",
         }
     }
 }
@@ -59,7 +68,7 @@ pub struct Status {
     pub units: usize,
     /// Units of ours that are in the failed state now.
     pub failed: BTreeSet<String>,
-    /// Files that were changed or removed by hand.
+    /// Files that were changed or removed by hand, in their place or in the store.
     pub drift: BTreeMap<TargetPath, Drift>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
@@ -71,6 +80,8 @@ pub struct Status {
     pub account_drift: Vec<AccountDrift>,
     /// Foreign files that are backed up, by target.
     pub backups: BTreeMap<TargetPath, String>,
+    /// What package managers have left beside managed files.
+    pub beside: Vec<Beside>,
     /// Hand-made changes that were kept.
     pub saved: Vec<SavedEdit>,
     /// Who is activating right now.
@@ -92,18 +103,8 @@ pub fn read(root: &Root) -> Result<Status> {
     let observed = observe::read_host(root, &Desired::new())?;
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
-    let mut drift = BTreeMap::new();
-    for (target, file) in &state.files.entries {
-        match observed.seen.nodes.get(target) {
-            Some(now) if *now == file.is => {}
-            Some(Node::Absent) | None => {
-                drift.insert(target.clone(), Drift::Removed);
-            }
-            Some(_) => {
-                drift.insert(target.clone(), Drift::Changed);
-            }
-        }
-    }
+    let drift = find_drift(&observed.seen, &state.files)?;
+    let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let block_drift = blocks::decide::read_drift(root, &state.blocks)?
         .into_iter()
         .map(|(target, is_gone)| {
@@ -155,6 +156,7 @@ pub fn read(root: &Root) -> Result<Status> {
             .iter()
             .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
             .collect(),
+        beside,
         saved: state.backups.saved,
         interrupted: observed
             .interrupted
@@ -187,6 +189,28 @@ fn read_accounts(root: &Root, state: &State) -> Result<Overview> {
     let mut overview = accounts::apply::read_overview(root, wanted, state.accounts)?;
     overview.warnings.extend(problem);
     Ok(overview)
+}
+
+/// Finds the managed files that are not as they were left, or lead to what is not as it was built.
+fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, Drift>> {
+    let damaged = files::observe::look_at_store(&BTreeMap::new(), record, &[])?;
+    let mut drift = BTreeMap::new();
+    for (target, file) in &record.entries {
+        let found = match seen.nodes.get(target) {
+            Some(now) if *now == file.is => {
+                let Node::Link { to } = now else { continue };
+                match damaged.get(to).map(|found| &found.damage) {
+                    None => continue,
+                    Some(Damage::Missing) => Drift::RemovedInStore,
+                    Some(Damage::Changed { .. }) => Drift::ChangedInStore,
+                }
+            }
+            Some(Node::Absent) | None => Drift::Removed,
+            Some(_) => Drift::Changed,
+        };
+        drift.insert(target.clone(), found);
+    }
+    Ok(drift)
 }
 
 /// Gives the name of the unit whose file a target is.
@@ -272,11 +296,11 @@ pub fn render(status: &Status) -> String {
     }
     for (target, drift) in &status.drift {
         let what = drift.word();
-        let _ = writeln!(out, "drift: /etc/{target} was {what} by hand");
+        let _ = writeln!(out, "drift: /etc/{target} was {what}");
     }
     for (target, drift) in &status.block_drift {
         let what = drift.word();
-        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what} by hand");
+        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what}");
     }
     for drift in &status.account_drift {
         let what = match (&drift.field, &drift.found) {
@@ -299,6 +323,9 @@ pub fn render(status: &Status) -> String {
             "backup: /etc/{target} as it was before: /{}/{backup}",
             crate::store::backups::FOLDER
         );
+    }
+    for found in &status.beside {
+        let _ = writeln!(out, "beside: {}", found.text());
     }
     for edit in &status.saved {
         let _ = writeln!(

@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use crate::activation::plan::{Goal, Plan};
-use crate::activation::prepare;
+use crate::activation::{mend, prepare};
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
@@ -21,6 +21,7 @@ use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
+use crate::nix::{BuildOptions, Source};
 use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue};
@@ -384,12 +385,29 @@ fn build(given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
             }
             commands::toplevel_path(&path)
         }
-        Some(Given::Source(source)) => nix::build(&source, &commands::build_options_of(args)?),
+        Some(Given::Source(source)) => build_source(&source, &commands::build_options_of(args)?),
         None => {
             let (source, options) = commands::source(args)?;
-            nix::build(&source, &options)
+            build_source(&source, &options)
         }
     }
+}
+
+fn build_source(source: &Source, options: &BuildOptions) -> Result<AbsolutePath> {
+    nix::build(source, options).or_else(|error| {
+        // What was deleted from the store through a link of ours is still there for Nix, and fails what needs it.
+        let mended =
+            Root::open(Path::new("/"), false).and_then(|root| mend::put_back_missing(&root));
+        match mended {
+            Ok(count) if count > 0 => {
+                tracing::warn!(
+                    "{count} files were missing in the store and are put back; building again"
+                );
+                nix::build(source, options)
+            }
+            _ => Err(error),
+        }
+    })
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::built::Built;
 use crate::files::decide::{FileChange, FilesPlan, KeepReason, Seen, Verb, node};
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
@@ -33,6 +34,12 @@ pub struct OwnedFile {
     pub source: String,
     /// The foreign file that stood there.
     pub backup: Option<FileName>,
+    /// The distribution's package whose file that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// What a link leads to in the store, as it was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Built>,
 }
 
 /// What an activation that has begun makes of a file, and what stood there when it began.
@@ -47,6 +54,9 @@ pub enum Becoming {
         to: Node,
         /// The path whose content it gets, or the text of the link.
         source: String,
+        /// What a link leads to in the store, as it was built.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        built: Option<Built>,
     },
     /// No file of ours: it is removed, or its backup put back.
     Gone {
@@ -100,9 +110,12 @@ fn settle_file(
         ..file.clone()
     };
     match &file.becoming {
-        Some(Becoming::Ours { to, source, .. }) if now == to => Some(OwnedFile {
+        Some(Becoming::Ours {
+            to, source, built, ..
+        }) if now == to => Some(OwnedFile {
             is: to.clone(),
             source: source.clone(),
+            built: built.clone(),
             ..kept
         }),
         // A new entry that was not placed yet: what stands there is still someone else's.
@@ -126,14 +139,19 @@ pub fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan, 
         if let Some(keep) = &change.keep {
             backups.next += 1;
             if keep.reason == KeepReason::Drift {
-                backups.saved.push(SavedEdit {
-                    target: change.target.clone(),
-                    backup: keep.backup.clone(),
-                    time: now,
-                });
+                backups.saved.push(saved(&change.target, &keep.backup, now));
             }
         }
+        if let (true, Some(backup)) = (change.is_purged, &change.backup) {
+            backups.saved.push(saved(&change.target, backup, now));
+        }
         claim_file(record, change);
+    }
+    for mend in &plan.mends {
+        if let (Some(keep), Some(target)) = (&mend.keep, mend.targets.first()) {
+            backups.next += 1;
+            backups.saved.push(saved(target, &keep.backup, now));
+        }
     }
     for folder in &plan.make_folders {
         // A file of ours that this folder replaces leaves its backup to it.
@@ -148,6 +166,14 @@ pub fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan, 
     }
 }
 
+fn saved(target: &TargetPath, backup: &FileName, time: u64) -> SavedEdit {
+    SavedEdit {
+        target: target.clone(),
+        backup: backup.clone(),
+        time,
+    }
+}
+
 fn claim_file(record: &mut FilesRecord, change: &FileChange) {
     let from = change.before.clone();
     match (change.verb, &change.source) {
@@ -156,6 +182,7 @@ fn claim_file(record: &mut FilesRecord, change: &FileChange) {
                 from,
                 to: change.after.clone(),
                 source: source.clone(),
+                built: change.built.clone(),
             };
             let file = record
                 .entries
@@ -165,9 +192,12 @@ fn claim_file(record: &mut FilesRecord, change: &FileChange) {
                     becoming: None,
                     source: source.clone(),
                     backup: None,
+                    package: None,
+                    built: None,
                 });
             file.becoming = Some(becoming);
             file.backup.clone_from(&change.backup);
+            file.package.clone_from(&change.package);
         }
         _ => {
             if let Some(file) = record.entries.get_mut(&change.target) {
@@ -189,6 +219,8 @@ pub fn commit(record: &mut FilesRecord, plan: &FilesPlan) {
                         becoming: None,
                         source: source.clone(),
                         backup: change.backup.clone(),
+                        package: change.package.clone(),
+                        built: change.built.clone(),
                     },
                 );
             }

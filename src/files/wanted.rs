@@ -38,7 +38,7 @@ impl Want {
     fn link(to: &str) -> Self {
         Self {
             source: to.to_owned(),
-            mode: EtcMode::Symlink,
+            mode: EtcMode::DirectSymlink,
             user: "root".to_owned(),
             group: "root".to_owned(),
             replace_existing: false,
@@ -106,7 +106,7 @@ fn add_etc(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
         let source = Path::new(entry.source.as_str());
         if source
             .file_name()
-            .is_some_and(|n| n.to_string_lossy().contains(['*', '?']))
+            .is_some_and(|n| n.to_string_lossy().contains('*'))
         {
             let matches = expand_glob(source)?;
             if matches.is_empty() {

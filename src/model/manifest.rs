@@ -77,7 +77,7 @@ pub struct MadeFrom {
 pub struct EtcEntry {
     /// The file or folder that it shows; a last component with `*` is a glob whose matches are placed below the target.
     pub source: AbsolutePath,
-    /// `symlink`, or the octal mode of a copy.
+    /// `symlink`, `direct-symlink`, or the octal mode of a copy.
     pub mode: EtcMode,
     /// Owner of a copy: a name, or `+` and a uid.
     pub user: String,
@@ -92,8 +92,10 @@ pub struct EtcEntry {
 #[serde(try_from = "String", into = "String")]
 #[schemars(with = "String")]
 pub enum EtcMode {
-    /// A symbolic link to the source.
+    /// A symbolic link to the source, or a copy where the host takes none.
     Symlink,
+    /// A symbolic link to the source, whatever comes of it.
+    DirectSymlink,
     /// A copy with these permission bits, including setuid, setgid and sticky.
     Copy(u32),
 }
@@ -101,15 +103,17 @@ pub enum EtcMode {
 impl TryFrom<String> for EtcMode {
     type Error = String;
     fn try_from(s: String) -> Result<Self, String> {
-        if s == "symlink" || s == "direct-symlink" {
-            return Ok(Self::Symlink);
+        match s.as_str() {
+            "symlink" => return Ok(Self::Symlink),
+            "direct-symlink" => return Ok(Self::DirectSymlink),
+            _ => {}
         }
         match u32::from_str_radix(&s, 8) {
             Ok(mode) if mode <= 0o7777 && s.bytes().all(|b| b.is_ascii_digit()) => {
                 Ok(Self::Copy(mode))
             }
             _ => Err(format!(
-                "mode {s:?} is neither `symlink` nor an octal mode such as `0644`"
+                "mode {s:?} is neither `symlink`, `direct-symlink` nor an octal mode such as `0644`"
             )),
         }
     }
@@ -119,6 +123,7 @@ impl From<EtcMode> for String {
     fn from(m: EtcMode) -> String {
         match m {
             EtcMode::Symlink => "symlink".to_owned(),
+            EtcMode::DirectSymlink => "direct-symlink".to_owned(),
             EtcMode::Copy(mode) => format!("{mode:04o}"),
         }
     }

@@ -351,6 +351,17 @@ pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Comma
     }
 }
 
+/// Whether Nix is here and knows a path of the store, be it damaged or gone.
+#[must_use]
+pub fn is_valid(path: &Path) -> bool {
+    let output = nix("nix-store", true, &BuildOptions::default())
+        .arg("--check-validity")
+        .arg(path)
+        .output();
+    // Without Nix, nobody knows it.
+    output.is_ok_and(|output| output.code == Some(0))
+}
+
 /// Without this, a derivation whose result an evaluation reads is built, if the store happens to have it.
 const NOTHING_BUILT: [&str; 3] = ["--option", "allow-import-from-derivation", "false"];
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::host::fs::Root;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 
@@ -60,6 +60,26 @@ pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
     super::make_folder(root)?;
     root.make_folder(Path::new(FOLDER), 0o700)?;
     root.copy(&target.in_etc(), &path(id))
+}
+
+/// Copies a file of any place, whose SHA-256 is this, into the backups.
+///
+/// # Errors
+/// When it can't be copied, or has another content by now.
+pub fn keep_outside(root: &Root, from: &str, sha256: &str, id: &FileName) -> Result<()> {
+    super::make_folder(root)?;
+    root.make_folder(Path::new(FOLDER), 0o700)?;
+    let content = Content::Source { path: from, sha256 };
+    let (mode, uid, gid) = (0o600, 0, 0);
+    root.write_file(
+        &path(id),
+        &NewFile {
+            content,
+            mode,
+            uid,
+            gid,
+        },
+    )
 }
 
 /// Puts a backup back over what stands at `target`. The backup stays.

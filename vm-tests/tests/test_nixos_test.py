@@ -156,7 +156,7 @@ def test_scripts_find_what_they_rely_on(tmp_path: Path) -> None:
             "pip install nowhere",
         ),
         (
-            """{ name = "t"; nodes.m.environment.etc."passwd".text = ""; testScript = "start_all()"; }""",
+            """{ name = "t"; nodes.m.environment.etc."nsswitch.conf".text = ""; testScript = "start_all()"; }""",
             1,
             "setting it up failed (exit code 1)",
         ),

@@ -14,6 +14,7 @@ mod obstacles;
 mod output;
 mod scripts;
 mod still;
+mod store;
 mod story;
 mod strace;
 mod truth;

@@ -3,17 +3,21 @@
 //! Pure. Own twice or don't touch: a file is replaced or removed only when the state says that it is ours; when the
 //! disk shows something else than what we put there, that is kept first.
 
-use crate::model::conflict::Conflict;
+mod mends;
+mod removals;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::files::built::{Built, STORE};
 use crate::files::record::FilesRecord;
+use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 
-const STORE: &str = "/nix/store/";
+pub use mends::{Damaged, Means, Mend};
 
 /// A wanted file with its owner resolved and its content hashed: comparable with what is observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +28,10 @@ pub struct Wanted {
     pub source: String,
     /// Whether a foreign file is backed up and replaced.
     pub replace_existing: bool,
+    /// What a link leads to in the store, as it was built.
+    pub built: Option<Built>,
+    /// Why it is a copy where the configuration has a link.
+    pub why_copy: Option<String>,
 }
 
 /// What was read from the disk for the decision.
@@ -37,6 +45,41 @@ pub struct Seen {
     pub backups: BTreeMap<FileName, Node>,
     /// Half-written files that an interrupted activation has left beside its targets.
     pub leftovers: BTreeMap<TargetPath, String>,
+    /// Packages of the distribution to which targets belong.
+    pub vendors: BTreeMap<TargetPath, SeenVendor>,
+}
+
+/// What is known of a package's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenVendor {
+    /// The package.
+    pub package: String,
+    /// Whether what stands there is as it was shipped.
+    pub is_pristine: bool,
+}
+
+/// What a package manager has left beside a managed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Beside {
+    /// The managed file.
+    pub target: TargetPath,
+    /// What lies beside it.
+    pub path: TargetPath,
+    /// The package that it came with.
+    pub package: Option<String>,
+}
+
+impl Beside {
+    /// Returns what it is, for people.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let whose = self.package.as_ref().map_or_else(
+            || "a package manager has left it there".to_owned(),
+            |package| format!("of the package `{package}`"),
+        );
+        format!("/etc/{} beside /etc/{}, {whose}", self.path, self.target)
+    }
 }
 
 /// What happens to a file.
@@ -99,6 +142,39 @@ pub struct FileChange {
     pub backup: Option<FileName>,
     /// Whether someone changed or removed it by hand since we put it there.
     pub drifted: bool,
+    /// What a link leads to in the store, as it was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub built: Option<Built>,
+    /// Why it is a copy where the configuration has a link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_copy: Option<String>,
+    /// The distribution's package whose file the backup is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
+    /// Whether that package has been purged, so that its file is not put back, and kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_purged: bool,
+}
+
+impl FileChange {
+    /// A change that does nothing yet.
+    fn of(target: &TargetPath) -> Self {
+        Self {
+            target: target.clone(),
+            verb: Verb::Forget,
+            before: Node::Absent,
+            after: Node::Absent,
+            source: None,
+            was: None,
+            keep: None,
+            backup: None,
+            drifted: false,
+            built: None,
+            why_copy: None,
+            package: None,
+            is_purged: false,
+        }
+    }
 }
 
 /// All changes of files, in the order in which they are made.
@@ -119,6 +195,9 @@ pub struct FilesPlan {
     pub conflicts: Vec<Conflict>,
     /// Folders that are not ours any more, and not removed: someone else's files are in them, or they are gone.
     pub released_folders: Vec<TargetPath>,
+    /// Files of the store that were changed through a link of ours, or are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mends: Vec<Mend>,
 }
 
 impl FilesPlan {
@@ -126,6 +205,12 @@ impl FilesPlan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// All that is kept in the backups first.
+    pub fn kept(&self) -> impl Iterator<Item = &Keep> {
+        let of_changes = self.changes().filter_map(|c| c.keep.as_ref());
+        of_changes.chain(self.mends.iter().filter_map(|m| m.keep.as_ref()))
     }
 
     /// All changes of files, in order.
@@ -136,13 +221,15 @@ impl FilesPlan {
 
 /// Decides about every file that is wanted or owned. Pure.
 ///
-/// `record` must be settled; `next_backup` is the number of the next backup.
+/// `record` must be settled; `next_backup` is the number of the next backup; `damaged` is what is wrong with files of the
+/// store to which links lead, by the text of the link.
 #[must_use]
 pub fn plan_files(
     desired: &BTreeMap<TargetPath, Wanted>,
     record: &FilesRecord,
     next_backup: u64,
     seen: &Seen,
+    damaged: &BTreeMap<String, Damaged>,
 ) -> FilesPlan {
     let mut planner = Planner {
         desired,
@@ -159,6 +246,7 @@ pub fn plan_files(
     };
     planner.plan_removals();
     planner.plan_folders();
+    planner.plan_mends(damaged);
     let going: BTreeSet<_> = planner.plan.remove_folders.iter().cloned().collect();
     for (target, wanted) in desired {
         planner.plan_write(target, wanted, going.contains(target));
@@ -191,199 +279,6 @@ fn half_written(seen: &Seen) -> BTreeSet<TargetPath> {
 }
 
 impl Planner<'_> {
-    fn plan_removals(&mut self) {
-        let mut restores = Vec::new();
-        for (target, file) in self.record.entries.iter().rev() {
-            if self.desired.contains_key(target) {
-                continue;
-            }
-            let before = node(self.seen, target).clone();
-            // The folder that takes its place keeps the backup.
-            let restore = file
-                .backup
-                .as_ref()
-                .filter(|_| !self.needed.contains(target));
-            let mut change = FileChange {
-                target: target.clone(),
-                verb: if restore.is_some() {
-                    Verb::Restore
-                } else {
-                    Verb::Remove
-                },
-                drifted: before != file.is,
-                before: before.clone(),
-                after: Node::Absent,
-                source: None,
-                was: Some(file.source.clone()),
-                keep: None,
-                backup: file.backup.clone(),
-            };
-            match before {
-                Node::Folder | Node::Special | Node::Blocked { .. } if restore.is_some() => {
-                    self.conflict(
-                        target,
-                        "stands where a backed-up file must be put back",
-                        "move it away",
-                    );
-                    continue;
-                }
-                Node::Absent if restore.is_none() => change.verb = Verb::Forget,
-                // Someone put something else there that is not a file: it is theirs now.
-                Node::Folder | Node::Special | Node::Blocked { .. } => {
-                    change.verb = Verb::Forget;
-                    change.after = change.before.clone();
-                }
-                Node::Link { .. } | Node::File { .. } if change.drifted => {
-                    change.keep = Some(self.keep(target, KeepReason::Drift));
-                }
-                _ => {}
-            }
-            if let Some(id) = restore {
-                match self.backup_node(target, id) {
-                    Some(after) => change.after = after,
-                    None => continue,
-                }
-                restores.push(change);
-            } else {
-                if change.verb == Verb::Remove {
-                    self.removed.insert(target.clone());
-                }
-                self.plan.removals.push(change);
-            }
-        }
-        restores.reverse();
-        self.plan.removals.extend(restores);
-    }
-
-    fn plan_folders(&mut self) {
-        let mut going: BTreeSet<&TargetPath> = BTreeSet::new();
-        let mut restores = Vec::new();
-        // Folders that something is put back into; they stay, and are made where someone removed them.
-        let mut receiving: BTreeSet<TargetPath> = self
-            .plan
-            .removals
-            .iter()
-            .filter(|c| c.verb == Verb::Restore)
-            .flat_map(|c| c.target.parents())
-            .collect();
-        for (folder, owned) in self.record.folders.iter().rev() {
-            if self.needed.contains(folder) {
-                continue;
-            }
-            let taken =
-                self.desired.contains_key(folder) || self.record.entries.contains_key(folder);
-            let backup = owned.backup.as_ref().filter(|_| !taken);
-            let before = node(self.seen, folder).clone();
-            if before == Node::Folder {
-                let mut foreign = self.foreign_names(folder, &going);
-                if foreign.is_empty() && receiving.contains(folder) {
-                    foreign.push("one that is put back".to_owned());
-                }
-                if !foreign.is_empty() {
-                    if self.desired.contains_key(folder) || owned.backup.is_some() {
-                        self.conflict(
-                            folder,
-                            &format!(
-                                "is a folder that holds files which are not ours ({})",
-                                foreign.join(", ")
-                            ),
-                            "move them away",
-                        );
-                    } else {
-                        self.plan.released_folders.push(folder.clone());
-                    }
-                    continue;
-                }
-                going.insert(folder);
-                self.plan.remove_folders.push(folder.clone());
-            } else {
-                // It is gone, or something else took its place: only the record goes.
-                self.plan.released_folders.push(folder.clone());
-            }
-            if let Some(id) = backup
-                && let Some(restore) = self.restore_in_place_of_folder(folder, &before, id)
-            {
-                receiving.extend(folder.parents());
-                restores.push(restore);
-            }
-        }
-        self.plan.removals.extend(restores);
-        self.plan_needed_folders(&receiving);
-    }
-
-    fn plan_needed_folders(&mut self, receiving: &BTreeSet<TargetPath>) {
-        let released: BTreeSet<_> = self.plan.released_folders.iter().cloned().collect();
-        for folder in &self.needed.union(receiving).cloned().collect::<Vec<_>>() {
-            match node(self.seen, folder) {
-                Node::Folder => {}
-                Node::Absent => self.plan.make_folders.push(folder.clone()),
-                Node::Blocked { at } if self.goes(at) => self.plan.make_folders.push(folder.clone()),
-                // Reported for the folder that is in the way.
-                Node::Blocked { .. } => {}
-                _ if self.goes(&folder.in_etc()) => self.plan.make_folders.push(folder.clone()),
-                Node::Link { .. } => self.conflict(
-                    folder,
-                    "is a symbolic link where a folder must be; links are not followed",
-                    "name the folder that it points to in the configuration, or replace the link by a folder",
-                ),
-                _ => self.conflict(folder, "is not a folder, but entries lie below it", "move it away"),
-            }
-            // What is only made for someone else's file is not ours.
-            let made = self.plan.make_folders.last() == Some(folder);
-            if made && !self.needed.contains(folder) && !released.contains(folder) {
-                self.plan.released_folders.push(folder.clone());
-            }
-        }
-    }
-
-    /// Puts back what stood where a file of ours and then a folder of ours came.
-    fn restore_in_place_of_folder(
-        &mut self,
-        folder: &TargetPath,
-        before: &Node,
-        id: &FileName,
-    ) -> Option<FileChange> {
-        let drifted = matches!(before, Node::Link { .. } | Node::File { .. });
-        if matches!(before, Node::Special | Node::Blocked { .. }) {
-            self.conflict(
-                folder,
-                "stands where a backed-up file must be put back",
-                "move it away",
-            );
-            return None;
-        }
-        let after = self.backup_node(folder, id)?;
-        Some(FileChange {
-            target: folder.clone(),
-            verb: Verb::Restore,
-            before: before.clone(),
-            after,
-            source: None,
-            was: None,
-            keep: drifted.then(|| self.keep(folder, KeepReason::Drift)),
-            backup: Some(id.clone()),
-            drifted,
-        })
-    }
-
-    /// The names in an owned folder that will still be there when everything of ours has gone.
-    fn foreign_names(&self, folder: &TargetPath, going: &BTreeSet<&TargetPath>) -> Vec<String> {
-        let names = self
-            .seen
-            .listings
-            .get(folder)
-            .map_or(&[][..], Vec::as_slice);
-        let foreign = names.iter().filter(|name| match folder.join(name) {
-            Ok(path) => {
-                !self.removed.contains(&path)
-                    && !self.half_written.contains(&path)
-                    && !going.contains(&path)
-            }
-            Err(_) => true,
-        });
-        foreign.cloned().collect()
-    }
-
     fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted, folder_goes: bool) {
         let owned = self.record.entries.get(target);
         let carried = self
@@ -398,7 +293,6 @@ impl Planner<'_> {
             other => other,
         };
         let mut change = FileChange {
-            target: target.clone(),
             verb: if *before == Node::Absent {
                 Verb::Add
             } else {
@@ -408,10 +302,15 @@ impl Planner<'_> {
             after: wanted.node.clone(),
             source: Some(wanted.source.clone()),
             was: owned.map(|o| o.source.clone()),
-            keep: None,
             backup: owned.map_or(carried, |o| o.backup.clone()),
             drifted: owned.is_some_and(|o| o.is != *before),
+            built: wanted.built.clone(),
+            why_copy: wanted.why_copy.clone(),
+            package: owned.and_then(|o| o.package.clone()),
+            ..FileChange::of(target)
         };
+        let vendor = self.seen.vendors.get(target);
+        let is_pristine = vendor.is_some_and(|vendor| vendor.is_pristine);
         match (before, owned) {
             (Node::Blocked { .. }, _) => return,
             (Node::Folder, _) => {
@@ -448,15 +347,24 @@ impl Planner<'_> {
                 }
                 change.verb = Verb::Adopt;
             }
-            (_, None) if wanted.replace_existing => {
+            // What a package has shipped, and nobody has edited, is the package's to give again.
+            (_, None) if wanted.replace_existing || is_pristine => {
                 let keep = self.keep(target, KeepReason::Foreign);
                 change.backup = Some(keep.backup.clone());
                 change.keep = Some(keep);
+                change.package = vendor.map(|vendor| vendor.package.clone());
             }
             (_, None) => {
+                let cause = match vendor {
+                    Some(vendor) => format!(
+                        "is a file of the package `{}` that was edited, and is not managed by system-manager",
+                        vendor.package
+                    ),
+                    None => "exists and is not managed by system-manager".to_owned(),
+                };
                 self.conflict(
                     target,
-                    "exists and is not managed by system-manager",
+                    &cause,
                     &format!(
                         "move it away, or set `environment.etc.{:?}.replaceExisting = true` to have it backed up and replaced",
                         target.as_str()

@@ -1,0 +1,156 @@
+//! Changes of files as text for people.
+
+use std::collections::BTreeMap;
+
+use crate::files::built::Damage;
+use crate::files::decide::{Beside, FileChange, FilesPlan, KeepReason, Means, Mend, Verb};
+use crate::model::names::TargetPath;
+use crate::model::node::Node;
+use crate::model::style::{Color, Style, heading, line, render_diff};
+
+const BACKUPS: &str = "/var/lib/system-manager/backups";
+
+/// Renders the changes of files.
+pub(crate) fn render_files(
+    out: &mut String,
+    plan: &FilesPlan,
+    diffs: &BTreeMap<TargetPath, String>,
+    style: Style,
+) {
+    let mut changes: Vec<&FileChange> = plan
+        .changes()
+        .filter(|c| !matches!(c.verb, Verb::Adopt | Verb::Forget))
+        .collect();
+    changes.sort_by(|a, b| a.target.cmp(&b.target));
+    let forgotten: Vec<&FileChange> = plan.changes().filter(|c| c.verb == Verb::Forget).collect();
+    if changes.is_empty() && forgotten.is_empty() && plan.mends.is_empty() {
+        return;
+    }
+    heading(out, "Files", style);
+    for mend in &plan.mends {
+        render_mend(out, mend, style);
+    }
+    for change in changes {
+        let (sign, color) = match change.verb {
+            Verb::Add => ("+", Color::Green),
+            Verb::Remove => ("-", Color::Red),
+            Verb::Restore => ("<", Color::Yellow),
+            Verb::Change | Verb::Adopt | Verb::Forget => ("~", Color::Yellow),
+        };
+        let text = format!("  {sign} /etc/{}{}", change.target, describe(change));
+        line(out, &style.paint(color, &text));
+        for note in notes(change) {
+            line(out, &style.paint(Color::Dim, &format!("      {note}")));
+        }
+        render_diff(out, diffs.get(&change.target), style);
+    }
+    for change in forgotten {
+        line(
+            out,
+            &style.paint(
+                Color::Dim,
+                &format!("    /etc/{} is gone already", change.target),
+            ),
+        );
+        for note in notes(change).into_iter().filter(|_| change.is_purged) {
+            line(out, &style.paint(Color::Dim, &format!("      {note}")));
+        }
+    }
+}
+
+fn render_mend(out: &mut String, mend: &Mend, style: Style) {
+    let names: Vec<String> = mend.targets.iter().map(|t| format!("/etc/{t}")).collect();
+    let text = format!("  ~ {} (where {} leads)", mend.path, names.join(", "));
+    line(out, &style.paint(Color::Yellow, &text));
+    let mut notes = vec![match mend.damage {
+        Damage::Missing => "it is gone from the store".to_owned(),
+        Damage::Changed { .. } => "it was changed by hand, in the store".to_owned(),
+    }];
+    if let Some(keep) = &mend.keep {
+        notes.push(format!("that version is kept as {BACKUPS}/{}", keep.backup));
+    }
+    notes.push(match &mend.means {
+        Some(Means::Original { .. }) => "it is put right from the toplevel".to_owned(),
+        Some(Means::Nix) => "it is put right by `nix-store --repair-path`".to_owned(),
+        None => "nothing here needs it any more; it stays as it is".to_owned(),
+    });
+    for note in notes {
+        line(out, &style.paint(Color::Dim, &format!("      {note}")));
+    }
+}
+
+fn describe(change: &FileChange) -> String {
+    match &change.after {
+        Node::Link { to } => format!(" -> {to}"),
+        Node::File { mode, uid, gid, .. } => format!(" (mode {mode:04o}, owner {uid}:{gid})"),
+        _ => String::new(),
+    }
+}
+
+fn notes(change: &FileChange) -> Vec<String> {
+    let mut notes = Vec::new();
+    if change.drifted {
+        notes.push(if change.before == Node::Absent {
+            "it was removed by hand".to_owned()
+        } else {
+            "it was changed by hand".to_owned()
+        });
+    }
+    match &change.keep {
+        Some(keep) if keep.reason == KeepReason::Drift => {
+            notes.push(format!(
+                "that version is kept as {}/{}",
+                BACKUPS, keep.backup
+            ));
+        }
+        Some(_) => {
+            let what = change.package.as_ref().map_or_else(
+                || "what stands there now".to_owned(),
+                |package| format!("the file of the package `{package}` that stands there now"),
+            );
+            notes.push(format!(
+                "{what} is backed up, and comes back when the entry goes"
+            ));
+        }
+        None => {}
+    }
+    if let Some(why) = &change.why_copy {
+        notes.push(format!("a copy, since {why}"));
+    }
+    if let (true, Some(backup)) = (change.is_purged, &change.backup) {
+        notes.push(format!(
+            "the package `{}` whose file stood there before is gone: that file is not put back, and is kept as {BACKUPS}/{backup}",
+            change.package.as_deref().unwrap_or_default(),
+        ));
+    }
+    if change.verb == Verb::Restore {
+        notes.push("what stood there before is put back".to_owned());
+    }
+    if let (
+        Verb::Change,
+        Node::File { mode, uid, gid, .. },
+        Node::File {
+            mode: m,
+            uid: u,
+            gid: g,
+            ..
+        },
+    ) = (change.verb, &change.before, &change.after)
+        && (mode, uid, gid) != (m, u, g)
+    {
+        notes.push(format!(
+            "mode {mode:04o} becomes {m:04o}, owner {uid}:{gid} becomes {u}:{g}"
+        ));
+    }
+    notes
+}
+
+/// Renders what package managers have left beside managed files.
+pub(crate) fn render_beside(out: &mut String, beside: &[Beside], style: Style) {
+    if !beside.is_empty() {
+        heading(out, "Left by package managers", style);
+        for found in beside {
+            line(out, &format!("    {}", found.text()));
+        }
+    }
+}
