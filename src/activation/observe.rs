@@ -193,12 +193,12 @@ pub fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
     }
     let mut needed: BTreeMap<u64, Needed> = BTreeMap::new();
     let mut add = |path: &Path, bytes: u64, files: u64| -> Result<()> {
-        let room = root.room_at(path)?;
-        let entry = needed.entry(room.device).or_insert_with(|| Needed {
+        let left = root.room_at(path)?;
+        let entry = needed.entry(left.device).or_insert_with(|| Needed {
             // The state and the journal need some room too.
             bytes: 1 << 20,
             files: 16,
-            room,
+            room: left,
             at: path.parent().unwrap_or(path).to_owned(),
         });
         entry.bytes = entry.bytes.saturating_add(bytes);
