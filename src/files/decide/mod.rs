@@ -17,6 +17,9 @@ use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 
+/// Where files are placed that are no entries of `environment.etc`.
+const GENERATED: [&str; 2] = ["systemd/", "tmpfiles.d/"];
+
 pub use mends::{Damaged, Means, Mend};
 
 /// A wanted file with its owner resolved and its content hashed: comparable with what is observed.
@@ -362,13 +365,24 @@ impl Planner<'_> {
                     ),
                     None => "exists and is not managed by system-manager".to_owned(),
                 };
+                let option = if GENERATED
+                    .iter()
+                    .any(|folder| target.as_str().starts_with(folder))
+                {
+                    format!(
+                        "`system-manager.replaceExisting = [ {:?} ]`",
+                        target.as_str()
+                    )
+                } else {
+                    format!(
+                        "`environment.etc.{:?}.replaceExisting = true`",
+                        target.as_str()
+                    )
+                };
                 self.conflict(
                     target,
                     &cause,
-                    &format!(
-                        "move it away, or set `environment.etc.{:?}.replaceExisting = true` to have it backed up and replaced",
-                        target.as_str()
-                    ),
+                    &format!("move it away, or set {option} to have it backed up and replaced"),
                 );
                 return;
             }
