@@ -12,6 +12,7 @@
   lib,
   options,
   build,
+  pkgs,
   ...
 }:
 let
@@ -35,6 +36,39 @@ let
       enable = lib.mkOverride 1400 (toString config.source != path);
     };
 
+  # What NixOS builds of itself. Modules that read it are about NixOS as a whole.
+  ofNixos =
+    lib.genAttrs
+      [
+        "bootStage1"
+        "bootStage2"
+        "earlyMountScript"
+        "etc"
+        "etcActivationCommands"
+        "etcBasedir"
+        "etcMetadataImage"
+        "fileSystems"
+        "initialRamdisk"
+        "initialRamdiskSecretAppender"
+        "installBootLoader"
+        "kernel"
+        "manual"
+        "nixos-enter"
+        "nixos-generate-config"
+        "nixos-install"
+        "nixos-option"
+        "nixos-rebuild"
+        "separateActivationScript"
+        "uki"
+        "vm"
+      ]
+      (
+        name:
+        lib.mkOverride 1400 (
+          throw "`config.system.build.${name}` is read, which only NixOS has: it builds that of itself, and this host is no NixOS\nhint: --show-trace says which module reads it; do without what needs it, or set `system.build.${name}` yourself"
+        )
+      );
+
   exports = lib.concatStrings (
     lib.mapAttrsToList (import ../modules/variables.nix { inherit lib; }).sh (
       lib.filterAttrs (_name: v: v != null) config.environment.variables
@@ -46,7 +80,11 @@ in
     {
       environment.etc = lib.genAttrs foreign (name: foreignEntry "/etc/${name}");
       # A script that modules source for the variables of login shells.
-      system.build.setEnvironment = build.writeText "set-environment" exports;
+      system.build = ofNixos // {
+        setEnvironment = build.writeText "set-environment" exports;
+        # The shell of services that see nothing of the host.
+        binsh = lib.mkOverride 1400 pkgs.bashInteractive;
+      };
 
       # The folder that is always there and always empty: the home of users that have none, a cage for servers.
       systemd.tmpfiles.rules = lib.optional usesModules "d /var/empty 0555 root root -";

@@ -379,3 +379,23 @@ def test_a_switch_that_is_killed_resumes_and_two_at_once_are_refused(host: Host)
     host.run("activate", second)
     assert version_of(host, "sm-slow.service") == "2" and version_of(host, "sm-other.service") == "2"
     assert "No changes" in host.run("activate", second)
+
+
+def test_system_manager_target_starts_what_it_wants(host: Host) -> None:
+    """A unit that only `system-manager.target` wants starts in the switch that brings it, and in those after."""
+    daemon = 'wantedBy = [ "system-manager.target" ]; serviceConfig.ExecStart = "/bin/sleep infinity";'
+    one = f"{{ systemd.services.sm-one = {{ {daemon} }}; }}"
+    two = f"{{ systemd.services.sm-one = {{ {daemon} }}; systemd.services.sm-two = {{ {daemon} }}; }}"
+
+    host.run("activate", host.bring(one))
+    for unit in ("system-manager.target", "sm-one.service"):
+        host.machine.require_unit_state(unit, "active")
+    host.run("activate", host.bring(two))
+    host.machine.require_unit_state("sm-two.service", "active")
+    # At boot, the target comes with the one that the host boots into.
+    wanted = host.machine.succeed("systemctl list-dependencies --plain default.target")
+    assert "system-manager.target" in wanted and "sm-two.service" in wanted, wanted
+
+    host.run("deactivate")
+    for unit in ("system-manager.target", "sm-one.service", "sm-two.service"):
+        host.machine.require_unit_state(unit, "inactive")
