@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
@@ -261,7 +261,9 @@ fn written(root: &Root, plan: &Plan) -> Result<Vec<(PathBuf, u64)>> {
     for change in plan.files.changes() {
         let path = change.target.in_etc();
         let size = match (&change.after, &change.source) {
-            (Node::File { .. }, Some(source)) => std::fs::metadata(source)?.len(),
+            (Node::File { .. }, Some(source)) => std::fs::metadata(source)
+                .with_context(|| format!("reading {source}"))?
+                .len(),
             _ => 0,
         };
         if change.keep.is_some() {
