@@ -322,3 +322,6 @@ impl Planner<'_> {
 pub(crate) fn node<'a>(seen: &'a Seen, target: &TargetPath) -> &'a Node {
     seen.nodes.get(target).unwrap_or(&Node::Absent)
 }
+
+#[cfg(test)]
+mod tests;
