@@ -190,7 +190,7 @@ impl UnitFile {
         }
     }
 
-    /// Tells whether it is a oneshot that is inactive again once it has done its work.
+    /// Whether it is a oneshot that is inactive again once it has done its work.
     #[must_use]
     pub fn is_passing_oneshot(&self) -> bool {
         let kind = self.last("Service", "Type");
