@@ -80,6 +80,36 @@ impl Outcome {
         self.failed_scripts.is_empty() && self.is_success_but_for_scripts()
     }
 
+    /// Lists what went wrong, each with what to do.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(String, String)> {
+        let mut failures = Vec::new();
+        for (unit, why) in &self.units.failed {
+            let hint = format!("`systemctl status {unit}` says more");
+            failures.push((format!("{unit} failed: {why}"), hint));
+        }
+        for (user, outcome) in &self.users {
+            for (unit, why) in &outcome.units.failed {
+                let hint = format!("`systemctl --user --machine={user}@ status {unit}` says more");
+                failures.push((format!("{unit} of {user} failed: {why}"), hint));
+            }
+        }
+        let again = || "mend it, and run this again".to_owned();
+        for script in &self.failed_scripts {
+            let text = format!(
+                "the activation script {} failed: {}",
+                script.name, script.why
+            );
+            failures.push((text, again()));
+        }
+        let tmpfiles = self.tmpfiles.iter();
+        let tmpfiles =
+            tmpfiles.map(|t| format!("tmpfiles rules could not be applied: {}", first_line(t)));
+        let problems = self.problems.iter().map(|p| first_line(p).to_owned());
+        failures.extend(tmpfiles.chain(problems).map(|text| (text, again())));
+        failures
+    }
+
     /// Says whether everything that was touched is well, whatever activation scripts have come to.
     #[must_use]
     pub fn is_success_but_for_scripts(&self) -> bool {
@@ -89,6 +119,10 @@ impl Outcome {
             && self.problems.is_empty()
             && self.users.values().all(|u| u.units.is_success())
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 /// Gives what the jobs that did not end in time leave for the next run. Pure.

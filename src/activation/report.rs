@@ -10,6 +10,9 @@ use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
 use crate::units::decide::{UnitAction, UnitNote};
 use crate::{blocks, files};
 
+/// The heading of what forbids a plan.
+pub(crate) const CONFLICTS: &str = "In the way";
+
 /// Renders a plan. Pure.
 #[must_use]
 pub fn render_plan(plan: &Plan, style: Style) -> String {
@@ -38,7 +41,7 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
         Goal::Deactivate => line(&mut out, "To take everything away:"),
     }
     if !plan.conflicts.is_empty() {
-        heading(&mut out, "In the way", style);
+        heading(&mut out, CONFLICTS, style);
         for conflict in &plan.conflicts {
             line(
                 &mut out,
