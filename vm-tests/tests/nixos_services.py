@@ -387,7 +387,7 @@ SERVICES = {
         };""",
         "9090",
         "9091",
-        "curl --fail --silent http://localhost:VALUE/api/v1/targets | grep --quiet '\"job\":\"self\"'",
+        'curl --fail --silent http://localhost:VALUE/api/v1/targets | grep --quiet \'"job":"self"\'',
     ),
     "services/monitoring/prometheus/exporters.nix (blackbox)": Service(
         "prometheus-blackbox-exporter.service",
@@ -503,4 +503,4 @@ assert s.recv(48)[1] == 3
         tcp("PING\\r\\n", "PONG"),
     ),
 }
-"""Services by the module that runs each, below `nixos/modules`; what is in brackets tells several of one module apart."""
+"""Services by the module that runs each, below `nixos/modules`; brackets tell several of a module apart."""
