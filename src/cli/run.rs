@@ -40,6 +40,7 @@ const ROLLED_BACK: u8 = 5;
 const CHANGES: u8 = 10;
 
 pub(crate) fn main() -> ExitCode {
+    let _kept = nix::keep::Kept::begin();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
@@ -274,6 +275,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             );
             Ok(End::Done)
         }
+        Command::FinishSwitch { toplevel, apply } => finish(session, toplevel.as_deref(), apply),
         Command::SwitchUserManager => {
             units::users::serve()?;
             Ok(End::Done)
@@ -287,6 +289,18 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Ok(End::Done)
         }
     }
+}
+
+/// Goes on with what a run could not do to the unit that it was a part of; that run is about to end.
+fn finish(
+    session: &Session,
+    toplevel: Option<&Path>,
+    mut apply: ApplyArgs,
+) -> Result<End, Failure> {
+    apply.wait = true;
+    let toplevel = toplevel.map(commands::toplevel_path).transpose()?;
+    let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
+    session.switch(goal, None, &apply, How::default())
 }
 
 /// Does what this host's part is when another machine works on it.
