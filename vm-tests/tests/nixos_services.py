@@ -503,4 +503,4 @@ assert s.recv(48)[1] == 3
         tcp("PING\\r\\n", "PONG"),
     ),
 }
-"""Services by the module that runs each, below `nixos/modules`; brackets tell several of one module apart."""
+"""Services by the module that runs each, below `nixos/modules`; brackets tell several of a module apart."""

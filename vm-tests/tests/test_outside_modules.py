@@ -45,7 +45,7 @@ def checkout(project: str) -> Path:
     return folder
 
 
-SECRET = """
+READER = """
   imports = [ CHECKOUT/modules/age.nix ];
   age.identityPaths = [ "/etc/age.key" ];
   age.secrets.word = { file = FILE; owner = "reader"; mode = "0400"; };
@@ -68,7 +68,7 @@ def test_agenix_decrypts_with_the_age_of_the_distribution_before_units_start(hos
         encrypted = machine.succeed(f"printf {word} | age --armor --recipient {recipient}")
         file = host.folder / f"{word}.age"
         file.write_text(encrypted)
-        return SECRET.replace("CHECKOUT", str(checkout("agenix"))).replace("FILE", str(file))
+        return READER.replace("CHECKOUT", str(checkout("agenix"))).replace("FILE", str(file))
 
     host.switch(secret("first"))
     machine.wait_for_unit("reader.service")
