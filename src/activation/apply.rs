@@ -108,7 +108,7 @@ pub fn apply(
         problems: Vec::new(),
         // What is decided again, when they are changed, may warn of something else.
         warnings,
-        tmpfiles: None,
+        tmpfiles: tmpfiles::record::Applied::default(),
         failed_scripts: Vec::new(),
     };
     if run.a.plan.accounts.is_due {
@@ -168,7 +168,7 @@ struct Run<'a> {
     users: BTreeMap<String, UserOutcome>,
     problems: Vec<String>,
     warnings: Vec<String>,
-    tmpfiles: Option<String>,
+    tmpfiles: tmpfiles::record::Applied,
     failed_scripts: Vec<FailedScript>,
 }
 
@@ -244,7 +244,7 @@ impl Run<'_> {
             &plan.blocks,
             now(),
         );
-        tmpfiles::decide::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        tmpfiles::record::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         root.make_folders(Path::new("etc"))?;
@@ -427,9 +427,7 @@ impl Run<'_> {
         root.sync()?;
         files::record::commit(&mut self.a.state.files, &plan.files);
         blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
-        if plan.tmpfiles.considered {
-            self.a.state.tmpfiles.clone_from(&plan.tmpfiles.made);
-        }
+        tmpfiles::record::commit(&mut self.a.state.tmpfiles, &plan.tmpfiles, &self.tmpfiles);
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;
@@ -497,7 +495,7 @@ impl Run<'_> {
             users: self.users,
             problems: self.problems,
             warnings: self.warnings,
-            tmpfiles: self.tmpfiles,
+            tmpfiles: self.tmpfiles.problems,
         }
     }
 }

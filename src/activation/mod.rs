@@ -7,6 +7,7 @@ pub mod mend;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;
+pub mod pages;
 pub mod plan;
 pub mod prepare;
 pub mod report;

@@ -45,8 +45,8 @@ pub struct Outcome {
     pub problems: Vec<String>,
     /// What is odd about accounts, or not as the configuration says, and why; no failure of the run.
     pub warnings: Vec<String>,
-    /// What tmpfiles rules could not do.
-    pub tmpfiles: Option<String>,
+    /// What tmpfiles rules could not do; the next run tries again.
+    pub tmpfiles: Vec<String>,
     /// What the next run does first.
     pub pending: Seeds,
 }
@@ -69,7 +69,7 @@ impl Outcome {
             users: BTreeMap::new(),
             problems: Vec::new(),
             warnings: plan.accounts.warnings.clone(),
-            tmpfiles: None,
+            tmpfiles: Vec::new(),
             pending: Seeds::default(),
         }
     }
@@ -80,15 +80,49 @@ impl Outcome {
         self.failed_scripts.is_empty() && self.is_success_but_for_scripts()
     }
 
+    /// Lists what went wrong, each with what to do.
+    #[must_use]
+    pub fn failures(&self) -> Vec<(String, String)> {
+        let mut failures = Vec::new();
+        for (unit, why) in &self.units.failed {
+            let hint = format!("`systemctl status {unit}` says more");
+            failures.push((format!("{unit} failed: {why}"), hint));
+        }
+        for (user, outcome) in &self.users {
+            for (unit, why) in &outcome.units.failed {
+                let hint = format!("`systemctl --user --machine={user}@ status {unit}` says more");
+                failures.push((format!("{unit} of {user} failed: {why}"), hint));
+            }
+        }
+        let again = || "mend it, and run this again".to_owned();
+        for script in &self.failed_scripts {
+            let text = format!(
+                "the activation script {} failed: {}",
+                script.name, script.why
+            );
+            failures.push((text, again()));
+        }
+        let tmpfiles = self.tmpfiles.iter();
+        let tmpfiles =
+            tmpfiles.map(|t| format!("tmpfiles rules could not be applied: {}", first_line(t)));
+        let problems = self.problems.iter().map(|p| first_line(p).to_owned());
+        failures.extend(tmpfiles.chain(problems).map(|text| (text, again())));
+        failures
+    }
+
     /// Says whether everything that was touched is well, whatever activation scripts have come to.
     #[must_use]
     pub fn is_success_but_for_scripts(&self) -> bool {
         self.units.is_success()
             && self.conflicts.is_empty()
-            && self.tmpfiles.is_none()
+            && self.tmpfiles.is_empty()
             && self.problems.is_empty()
             && self.users.values().all(|u| u.units.is_success())
     }
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 /// Gives what the jobs that did not end in time leave for the next run. Pure.

@@ -29,6 +29,7 @@ use crate::model::owners::Owners;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
+use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::{Seeds, UnitPlan};
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
@@ -424,7 +425,7 @@ fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, Stri
         .collect()
 }
 
-/// The rules are looked at when one of their files changes, and again after an interruption.
+/// The rules are looked at when one of their files changes, and again after an interruption, or when something failed.
 fn plan_tmpfiles(
     root: &Root,
     desired: &Desired,
@@ -436,11 +437,11 @@ fn plan_tmpfiles(
     let changed = files
         .changes()
         .any(|c| tmpfiles::apply::is_rules(&c.target));
-    if !changed && observed.interrupted.is_none() {
+    if !changed && observed.interrupted.is_none() && recorded.failed.is_empty() {
         return Ok(<_>::default());
     }
     let ours = tmpfiles::apply::read_ours(desired)?;
-    if ours.is_empty() && recorded.is_empty() {
+    if ours.is_empty() && *recorded == TmpfilesRecord::default() {
         return Ok(<_>::default());
     }
     tmpfiles::decide::plan_tmpfiles(&Facts {

@@ -10,6 +10,9 @@ use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
 use crate::units::decide::{UnitAction, UnitNote};
 use crate::{blocks, files};
 
+/// The heading of what forbids a plan.
+pub(crate) const CONFLICTS: &str = "In the way";
+
 /// Renders a plan. Pure.
 #[must_use]
 pub fn render_plan(plan: &Plan, style: Style) -> String {
@@ -38,7 +41,7 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
         Goal::Deactivate => line(&mut out, "To take everything away:"),
     }
     if !plan.conflicts.is_empty() {
-        heading(&mut out, "In the way", style);
+        heading(&mut out, CONFLICTS, style);
         for conflict in &plan.conflicts {
             line(
                 &mut out,
@@ -160,7 +163,8 @@ fn render_scripts(out: &mut String, plan: &Plan, style: Style) {
 }
 
 fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Style) {
-    if plan.changes.is_empty() && plan.stays.is_empty() && plan.remarks.is_empty() {
+    let quiet = plan.changes.is_empty() && plan.stays.is_empty() && plan.remarks.is_empty();
+    if quiet && plan.again.is_empty() {
         return;
     }
     heading(out, "tmpfiles rules", style);
@@ -178,6 +182,10 @@ fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Style) {
                 style.paint(Color::Dim, &format!("({reason})"))
             ),
         );
+    }
+    for problem in &plan.again {
+        let text = format!("    tried again, since it failed before: {problem}");
+        line(out, &style.paint(Color::Yellow, &text));
     }
     for path in &plan.stays {
         let text = format!("    {path} stays: its rule is gone, but something is in it");

@@ -19,7 +19,7 @@ use crate::scripts::decide::ScriptRecord;
 use crate::store;
 use crate::store::backups::{self, Backups};
 use crate::store::checked;
-use crate::tmpfiles::decide::Made;
+use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::Seeds;
 
 /// The version of the format that this program reads and writes.
@@ -41,8 +41,8 @@ pub struct State {
     pub files: FilesRecord,
     /// Lines of ours in files of others.
     pub blocks: BTreeMap<TargetPath, OwnedBlock>,
-    /// What tmpfiles rules of ours made, by path.
-    pub tmpfiles: BTreeMap<String, Made>,
+    /// What tmpfiles rules of ours made, and could not do.
+    pub tmpfiles: TmpfilesRecord,
     /// What is kept of files that were replaced.
     pub backups: Backups,
     /// Whether accounts were ever managed here, so that `ids.json` must be there.
@@ -242,7 +242,7 @@ mod tests {
             ]
         );
         assert_eq!(first.active.unwrap().toplevel.as_str(), "/tmp/fixture/1");
-        assert!(first.accounts && first.tmpfiles.contains_key("/srv/made"));
+        assert!(first.accounts && first.tmpfiles.made.contains_key("/srv/made"));
         assert_eq!(
             first.blocks.values().next().unwrap().texts,
             [Some("old\n".to_owned())]

@@ -13,7 +13,7 @@ use crate::model::names::TargetPath;
 use crate::model::node::sha256_of;
 use crate::scripts::decide::ScriptRecord;
 use crate::store::backups::{Backups, SavedEdit};
-use crate::tmpfiles::decide::Made;
+use crate::tmpfiles::record::{Made, TmpfilesRecord};
 use crate::units::decide::Seeds;
 
 /// Parses and checks a state's text. Pure.
@@ -93,7 +93,10 @@ impl From<StateV1> for State {
                 folders: old.folders,
             },
             blocks: old.blocks,
-            tmpfiles: old.tmpfiles,
+            tmpfiles: TmpfilesRecord {
+                made: old.tmpfiles,
+                failed: Vec::new(),
+            },
             backups: Backups {
                 saved: old.saved,
                 next: old.next_backup,

@@ -90,6 +90,8 @@ pub struct Status {
     pub interrupted: Option<String>,
     /// Unit actions that are left for the next run.
     pub pending: Vec<String>,
+    /// What tmpfiles rules could not do; the next run tries again.
+    pub tmpfiles: Vec<String>,
     /// Activation scripts that have not ended well; the next run does them again.
     pub unfinished_scripts: Vec<String>,
 }
@@ -158,6 +160,7 @@ pub fn read(root: &Root) -> Result<Status> {
             .filter(|_| running.is_none()),
         running,
         pending,
+        tmpfiles: state.tmpfiles.failed,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
 }
@@ -280,6 +283,12 @@ pub fn render(status: &Status) -> String {
             out,
             "activation scripts that have not ended well, and run again next time: {}",
             status.unfinished_scripts.join(", ")
+        );
+    }
+    for problem in &status.tmpfiles {
+        let _ = writeln!(
+            out,
+            "tmpfiles rules, which the next run tries again: {problem}"
         );
     }
     for warning in &status.warnings {

@@ -179,6 +179,17 @@ pub struct CompatArgs {
     pub nix_option: Vec<String>,
 }
 
+/// The plan as a page.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct PlanPages {
+    /// Print Markdown, folded and at most 60 kB long, as a comment on a pull request takes it
+    #[arg(long, conflicts_with_all = ["json", "html"])]
+    pub markdown: bool,
+    /// Print one HTML file
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+}
+
 /// How an activation is done.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
@@ -235,6 +246,59 @@ impl ApplyArgs {
     }
 }
 
+/// What `plan` takes.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct PlanArgs {
+    /// The configuration's file, a flake, or a toplevel that is built already
+    #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
+    pub given: Option<PathBuf>,
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// Show what `deactivate` will do
+    #[arg(long, conflicts_with_all = ["given", "file", "flake", "nixpkgs"])]
+    pub deactivate: bool,
+    /// Save the plan; `switch FILE` applies exactly that, or refuses it as stale
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Exit with 10 when there are changes
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How the plan is shown.
+    #[command(flatten)]
+    pub pages: PlanPages,
+    /// Refuse a configuration that sets options which have no effect on this host
+    #[arg(long)]
+    pub strict: bool,
+    /// Plan to run all activation scripts, also where nothing else is to be done
+    #[arg(long)]
+    pub all_scripts: bool,
+}
+
+/// What `switch` takes.
+#[derive(Debug, Args)]
+pub struct SwitchArgs {
+    /// The configuration's file, a flake, or a plan that `plan --out` saved
+    #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
+    pub given: Option<PathBuf>,
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+    /// How the activation is done.
+    #[command(flatten)]
+    pub apply: ApplyArgs,
+    /// Go back to the generation before if units fail or the activation stops part-way
+    #[arg(long)]
+    pub rollback_on_failure: bool,
+    /// Show the plan and ask on the terminal before anything is changed
+    #[arg(short, long, conflicts_with = "json")]
+    pub ask: bool,
+    /// Show the plan and change nothing, as `plan` does
+    #[arg(short = 'n', long, conflicts_with = "ask")]
+    pub dry_run: bool,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -259,50 +323,16 @@ Examples:
 Examples:
   system-manager plan system.nix
   system-manager plan system.nix --out plan.json && system-manager switch plan.json
-  system-manager plan --deactivate")]
-    Plan {
-        /// The configuration's file, a flake, or a toplevel that is built already
-        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
-        given: Option<PathBuf>,
-        /// Where the configuration comes from.
-        #[command(flatten)]
-        source: SourceArgs,
-        /// Show what `deactivate` will do
-        #[arg(long, conflicts_with_all = ["given", "file", "flake", "nixpkgs"])]
-        deactivate: bool,
-        /// Save the plan; `switch FILE` applies exactly that, or refuses it as stale
-        #[arg(long, value_name = "FILE")]
-        out: Option<PathBuf>,
-        /// Exit with 10 when there are changes
-        #[arg(long)]
-        detailed_exitcode: bool,
-        /// Refuse a configuration that sets options which have no effect on this host
-        #[arg(long)]
-        strict: bool,
-        /// Plan to run all activation scripts, also where nothing else is to be done
-        #[arg(long)]
-        all_scripts: bool,
-    },
+  system-manager plan --deactivate
+  system-manager plan system.nix --markdown --detailed-exitcode >comment.md   # for a pull request")]
+    Plan(PlanArgs),
     /// Build the configuration, register it as a generation and activate it
     #[command(after_long_help = "\
 Examples:
   system-manager switch system.nix
   system-manager switch system.nix --rollback-on-failure
   system-manager switch system.nix --root /mnt   # the files only, for a later boot")]
-    Switch {
-        /// The configuration's file, a flake, or a plan that `plan --out` saved
-        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
-        given: Option<PathBuf>,
-        /// Where the configuration comes from.
-        #[command(flatten)]
-        source: SourceArgs,
-        /// How the activation is done.
-        #[command(flatten)]
-        apply: ApplyArgs,
-        /// Go back to the generation before if units fail or the activation stops part-way
-        #[arg(long)]
-        rollback_on_failure: bool,
-    },
+    Switch(SwitchArgs),
     /// Build the configuration and register it as a generation, without activating it
     #[command(after_long_help = "\
 Examples:

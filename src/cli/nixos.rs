@@ -9,11 +9,11 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::host::syslog;
 use crate::units::apply::list_visible;
 use crate::units::decide::{UnitAction, UnitPlan};
 
@@ -138,11 +138,7 @@ pub fn render_dry_end(units: &UnitPlan) -> String {
 
 /// Says something in the system's log, where it has one.
 pub fn log_to_system(text: &str) {
-    // Priority 6 (info) of facility 3 (daemon), RFC 3164.
-    let message = format!("<30>system-manager[{}]: {text}", std::process::id());
-    let sent =
-        UnixDatagram::unbound().and_then(|socket| socket.send_to(message.as_bytes(), "/dev/log"));
-    if let Err(e) = sent {
+    if let Err(e) = syslog::send(text) {
         tracing::debug!("writing to the system's log: {e}");
     }
 }

@@ -1,9 +1,13 @@
 //! What people and scripts read: results on standard output, errors on standard error.
 
-use std::io::Write;
+use std::io::{self, Write};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
+
+use crate::activation::outcome::Outcome;
+use crate::host::syslog;
+use crate::model::conflict::Conflict;
 
 /// Prints a result; a reader that has gone away is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
@@ -16,6 +20,33 @@ pub(crate) fn print(text: &str) -> Result<()> {
 /// Prints a result as JSON.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
     print(&serde_json::to_string_pretty(value).context("serialising the result")?)
+}
+
+/// Standard error. What can't be written there goes to the system's log instead: no run ends because nobody reads on.
+pub(crate) struct Told;
+
+impl Write for Told {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if io::stderr().write_all(bytes).is_err() {
+            let text = String::from_utf8_lossy(bytes);
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            for line in lines {
+                // There is no one left to tell that it can't be told.
+                let _ = syslog::send(line);
+            }
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Says something on standard error, without an end of line.
+pub(crate) fn tell(text: &str) {
+    // It never fails.
+    let _ = Told.write_all(text.as_bytes());
 }
 
 /// Prints an error on one line, and its hints on lines of their own.
@@ -34,9 +65,40 @@ pub(crate) fn print_error(error: &anyhow::Error) {
     if hints.is_empty() {
         hints.extend(remedy(error).map(str::to_owned));
     }
-    eprintln!("error: {}", causes.join(": "));
+    tell(&format!("error: {}\n", causes.join(": ")));
     for hint in hints {
-        eprintln!("{hint}");
+        tell(&format!("{hint}\n"));
+    }
+}
+
+/// Prints the first conflict as an error, and how many more there are.
+pub(crate) fn print_refusal(conflicts: &[Conflict]) {
+    let Some(first) = conflicts.first() else {
+        return;
+    };
+    let more = and_more(conflicts.len() - 1, "conflict");
+    let Conflict {
+        subject,
+        cause,
+        remedy,
+    } = first;
+    print_error(&anyhow!("{subject} {cause}{more}\nhint: {remedy}"));
+}
+
+/// Prints the first thing that went wrong as an error, and how many more there are.
+pub(crate) fn print_failure(outcome: &Outcome) {
+    let failures = outcome.failures();
+    if let Some((first, hint)) = failures.first() {
+        let more = and_more(failures.len() - 1, "failure");
+        print_error(&anyhow!("{first}{more}\nhint: {hint}"));
+    }
+}
+
+fn and_more(count: usize, what: &str) -> String {
+    match count {
+        0 => String::new(),
+        1 => format!(", and 1 more {what}"),
+        n => format!(", and {n} more {what}s"),
     }
 }
 

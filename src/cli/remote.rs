@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
+use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, SourceArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
 use crate::cli::print::{print, print_error, print_json};
@@ -320,50 +320,59 @@ fn task(command: Command, global: &Global) -> Result<Task> {
     Ok(task)
 }
 
+/// Returns the flags that are set.
+fn flags(given: &[(bool, &str)]) -> Vec<String> {
+    let set = given.iter().filter(|(is_set, _)| *is_set);
+    set.map(|(_, flag)| (*flag).to_owned()).collect()
+}
+
+fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
+    if args.out.is_some() {
+        bail!("a plan can only be saved on the host that it is for");
+    }
+    let mut words = vec!["plan".to_owned()];
+    words.extend(flags(&[
+        (args.deactivate, "--deactivate"),
+        (args.detailed_exitcode, "--detailed-exitcode"),
+        (args.pages.markdown, "--markdown"),
+        (args.pages.html, "--html"),
+        (args.strict, "--strict"),
+        (args.all_scripts, "--all-scripts"),
+    ]));
+    Ok(words)
+}
+
 fn task_of(command: Command) -> Result<Task> {
     let apart = How::Apart { confirmed: false };
     let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
     let (arguments, wants, how) = match command {
-        Command::Plan {
-            given,
-            source,
-            deactivate,
-            out: None,
-            detailed_exitcode,
-            strict,
-            all_scripts,
-        } => {
-            let mut arguments = words(&["plan"]);
-            for (given, flag) in [
-                (deactivate, "--deactivate"),
-                (detailed_exitcode, "--detailed-exitcode"),
-                (strict, "--strict"),
-                (all_scripts, "--all-scripts"),
-            ] {
-                arguments.extend(given.then(|| flag.to_owned()));
-            }
-            let wants = if deactivate {
+        Command::Plan(args) => (
+            plan_words(&args)?,
+            if args.deactivate {
                 Wants::Nothing
             } else {
-                wants(given.as_deref(), &source)?
-            };
-            (arguments, wants, How::Attended)
-        }
-        Command::Plan { .. } => bail!("a plan can only be saved on the host that it is for"),
-        Command::Switch {
-            given,
-            source,
-            apply,
-            rollback_on_failure,
-        } => {
-            let mut arguments = words(&["switch"]);
-            arguments.extend(rollback_on_failure.then(|| "--rollback-on-failure".to_owned()));
-            arguments.extend(apply_words(&apply));
-            (
-                arguments,
-                wants(given.as_deref(), &source)?,
-                How::Apart { confirmed: true },
-            )
+                wants(args.given.as_deref(), &args.source)?
+            },
+            How::Attended,
+        ),
+        Command::Switch(args) => {
+            let wants = wants(args.given.as_deref(), &args.source)?;
+            if args.ask {
+                bail!(
+                    "`--ask` is for this machine\nhint: look at `plan --target-host` first; a switch of another host returns unless it is confirmed"
+                );
+            }
+            if args.dry_run {
+                (words(&["plan"]), wants, How::Attended)
+            } else {
+                let mut arguments = words(&["switch"]);
+                arguments.extend(flags(&[(
+                    args.rollback_on_failure,
+                    "--rollback-on-failure",
+                )]));
+                arguments.extend(apply_words(&args.apply));
+                (arguments, wants, How::Apart { confirmed: true })
+            }
         }
         Command::Register {
             given,

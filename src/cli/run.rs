@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::{mend, prepare};
-use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, SourceArgs};
+use crate::cli::args::{
+    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SourceArgs, SwitchArgs,
+};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
 use crate::cli::nixos::Action;
@@ -27,7 +29,7 @@ use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
-use crate::cli::print::{print, print_error};
+use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
 use crate::cli::session::{How, Session};
 
 const REFUSED: u8 = 1;
@@ -46,9 +48,9 @@ pub(crate) fn main() -> ExitCode {
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
         // The plan is of the host as it was before.
-        Command::Switch {
+        Command::Switch(SwitchArgs {
             given: Some(given), ..
-        } if matches!(read_given(given), Given::Built(_)) => {
+        }) if matches!(read_given(given), Given::Built(_)) => {
             "run `system-manager activate` to go on"
         }
         _ => "run the same command again to go on",
@@ -66,7 +68,7 @@ pub(crate) fn main() -> ExitCode {
         }
         Err(Failure::PartWay(error)) => {
             print_error(&error);
-            eprintln!("stopped part-way; {way_on}");
+            tell(&format!("hint: stopped part-way; {way_on}\n"));
             ExitCode::from(PART_WAY)
         }
     }
@@ -147,6 +149,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
             let how = How {
                 register: action == Action::Switch,
                 rollback_on_failure: false,
+                ask: false,
             };
             session.switch(Goal::Activate(goal), None, &args, how)
         }
@@ -156,6 +159,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
             let plan = &prepared.plan;
             if !plan.conflicts.is_empty() {
                 session.print_plan(plan)?;
+                print_refusal(&plan.conflicts);
                 return Ok(End::Refused);
             }
             if action == Action::Check {
@@ -163,9 +167,9 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 return Ok(End::Done);
             }
             let begin = cli::nixos::render_dry_begin(&plan.units, toplevel);
-            eprintln!("{begin}");
+            tell(&format!("{begin}\n"));
             let units = commands::dry_activate(&session.root, &prepared, &args)?;
-            eprint!("{}", cli::nixos::render_dry_end(&units));
+            tell(&cli::nixos::render_dry_end(&units));
             Ok(End::Done)
         }
     }
@@ -180,7 +184,7 @@ fn log_to_stderr(global: &Global) {
     };
     tracing_subscriber::fmt()
         .with_env_filter(level)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Told)
         .without_time()
         .with_target(false)
         .with_level(global.verbose > 0)
@@ -225,42 +229,16 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Ok(End::Done)
         }
         Command::Build { given, source } => {
-            print(build(given.as_deref(), &source)?.as_str())?;
+            let toplevel = build(given.as_deref(), &source)?;
+            if session.json {
+                print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
+            } else {
+                print(toplevel.as_str())?;
+            }
             Ok(End::Done)
         }
-        Command::Plan {
-            given,
-            source,
-            deactivate,
-            out,
-            detailed_exitcode,
-            strict,
-            all_scripts,
-        } => {
-            let how = prepare::How {
-                strict,
-                all_scripts,
-            };
-            let goal = if deactivate {
-                Goal::Deactivate
-            } else {
-                Goal::Activate(build(given.as_deref(), &source)?)
-            };
-            session.plan(goal, how, out.as_deref(), detailed_exitcode)
-        }
-        Command::Switch {
-            given,
-            source,
-            apply,
-            rollback_on_failure,
-        } => {
-            let (goal, saved) = switch_goal(given.as_deref(), &source)?;
-            let how = How {
-                register: true,
-                rollback_on_failure,
-            };
-            session.switch(goal, saved.as_ref(), &apply, how)
-        }
+        Command::Plan(args) => plan(session, &args),
+        Command::Switch(args) => switch(session, &args),
         Command::Register {
             given,
             store_path,
@@ -347,6 +325,34 @@ fn print_manual(command: Option<&str>) -> Result<()> {
         .render(&mut text)
         .context("rendering the manual page")?;
     print(String::from_utf8_lossy(&text).trim_end())
+}
+
+fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
+    let how = prepare::How {
+        strict: args.strict,
+        all_scripts: args.all_scripts,
+    };
+    let goal = if args.deactivate {
+        Goal::Deactivate
+    } else {
+        Goal::Activate(build(args.given.as_deref(), &args.source)?)
+    };
+    let out = args.out.as_deref();
+    session.plan(goal, how, out, args.detailed_exitcode, args.pages)
+}
+
+fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
+    let (goal, saved) = switch_goal(args.given.as_deref(), &args.source)?;
+    if args.dry_run {
+        let how = args.apply.how();
+        return session.plan(goal, how, None, false, PlanPages::default());
+    }
+    let how = How {
+        register: true,
+        rollback_on_failure: args.rollback_on_failure,
+        ask: args.ask,
+    };
+    session.switch(goal, saved.as_ref(), &args.apply, how)
 }
 
 /// Returns what a switch goes to, with the saved plan that it is given.

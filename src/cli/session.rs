@@ -6,20 +6,23 @@
 
 use crate::model::time;
 use crate::store::toplevel::read_manifest;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::activation::apply::Progress;
 use crate::activation::journal::Interrupted;
 use crate::activation::outcome::Outcome;
+use crate::activation::pages::{render_html, render_markdown};
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
 use crate::activation::{journal, outcome_report, status, why};
-use crate::cli::args::{ApplyArgs, CompatArgs};
+use crate::cli::args::{ApplyArgs, CompatArgs, PlanPages};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
+use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
@@ -29,10 +32,11 @@ use crate::store::generations::Generation;
 use crate::store::lock::Patience;
 use crate::store::pending::Pending;
 use crate::{closure, compat, scripts};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use nix::fcntl::OFlag;
 use serde::Serialize;
 
-use crate::cli::print::{print, print_error, print_json};
+use crate::cli::print::{print, print_error, print_failure, print_json, print_refusal, tell};
 
 /// A root, and how results are printed.
 pub(crate) struct Session {
@@ -48,6 +52,8 @@ pub(crate) struct How {
     pub(crate) register: bool,
     /// Whether a switch that fails goes back.
     pub(crate) rollback_on_failure: bool,
+    /// Whether the plan is shown, and a person on the terminal is asked.
+    pub(crate) ask: bool,
 }
 
 /// What `generations --json` prints.
@@ -66,6 +72,17 @@ struct Answers<'a> {
     answers: &'a [why::Answer],
 }
 
+/// What `register --json` prints.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct RegisteredGeneration<'a> {
+    /// Format version.
+    version: u32,
+    generation: u64,
+    toplevel: &'a AbsolutePath,
+    is_new: bool,
+}
+
 impl Session {
     pub(crate) fn plan(
         &self,
@@ -73,14 +90,22 @@ impl Session {
         how: prepare::How,
         out: Option<&Path>,
         detailed: bool,
+        pages: PlanPages,
     ) -> Result<End, Failure> {
         let plan = prepare::prepare(&self.root, goal, how)?.plan;
-        self.print_plan(&plan)?;
+        if pages.markdown {
+            print(render_markdown(&plan).trim_end())?;
+        } else if pages.html {
+            print(render_html(&plan).trim_end())?;
+        } else {
+            self.print_plan(&plan)?;
+        }
         if let Some(path) = out {
             let text = serde_json::to_vec_pretty(&plan).context("serialising the plan")?;
-            std::fs::write(path, text)
+            write_private(path, &text)
                 .with_context(|| format!("writing the plan {}", path.display()))?;
         }
+        print_refusal(&plan.conflicts);
         Ok(
             match (plan.conflicts.is_empty(), detailed && !plan.is_empty()) {
                 (false, _) => End::Refused,
@@ -93,8 +118,18 @@ impl Session {
     pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
         read_manifest(Path::new(toplevel.as_str()))?;
         let _lock = commands::lock(&self.root, "register", Patience::Refuse)?;
-        let number = generations::register(&self.root, toplevel)?.number;
-        print(&format!("generation {number}: {toplevel}"))?;
+        let registered = generations::register(&self.root, toplevel)?;
+        let number = registered.number;
+        if self.json {
+            print_json(&RegisteredGeneration {
+                version: 1,
+                generation: number,
+                toplevel,
+                is_new: registered.is_new,
+            })?;
+        } else {
+            print(&format!("generation {number}: {toplevel}"))?;
+        }
         Ok(End::Done)
     }
 
@@ -111,11 +146,11 @@ impl Session {
         let terminal = std::io::stderr().is_terminal();
         let ended = compat::survey(&commands::survey_request(args), &mut |p| {
             if terminal {
-                eprint!("\r\x1b[K{}/{} {}", p.done, p.of, p.module);
+                tell(&format!("\r\x1b[K{}/{} {}", p.done, p.of, p.module));
             }
         });
         if terminal {
-            eprint!("\r\x1b[K");
+            tell("\r\x1b[K");
         }
         let survey = match ended? {
             compat::Ended::Done(survey) => survey,
@@ -209,6 +244,7 @@ impl Session {
         args: &ApplyArgs,
         how: How,
     ) -> Result<End, Failure> {
+        let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
@@ -227,6 +263,10 @@ impl Session {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
+        if how.ask && !prepared.plan.is_empty() {
+            self.print_plan(&prepared.plan)?;
+            ask("Apply this plan?")?;
+        }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
             Goal::Activate(toplevel) if how.register => {
@@ -235,7 +275,7 @@ impl Session {
             _ => None,
         };
         let goal = prepared.plan.becomes.as_ref().map(|a| a.toplevel.clone());
-        let ended = self.apply(prepared, args);
+        let ended = self.apply(prepared, args, &signals);
         if let (Err(Failure::Before(_)), Some(registered)) = (&ended, &registered) {
             generations::withdraw(&self.root, registered)?;
         }
@@ -245,16 +285,17 @@ impl Session {
             Err(Failure::Before(_)) => false,
         };
         let way_back = before.filter(|before| Some(before) != goal.as_ref());
-        match way_back.filter(|_| failed && how.rollback_on_failure) {
+        match way_back.filter(|_| failed && how.rollback_on_failure && !signals.is_asked()) {
             Some(before) => {
                 self.tell_why_back(&ended);
-                eprintln!("rolling back to {before}");
-                self.go_back(before, args).map_err(|failure| match failure {
-                    // The activation before it has changed something.
-                    Failure::Before(error) | Failure::PartWay(error) => {
-                        Failure::PartWay(error.context("rolling back"))
-                    }
-                })
+                tell(&format!("rolling back to {before}\n"));
+                self.go_back(before, args, &signals)
+                    .map_err(|failure| match failure {
+                        // The activation before it has changed something.
+                        Failure::Before(error) | Failure::PartWay(error) => {
+                            Failure::PartWay(error.context("rolling back"))
+                        }
+                    })
             }
             None => ended.map(|outcome| self.end(&outcome)),
         }
@@ -263,13 +304,18 @@ impl Session {
     /// Tells on standard error what the activation came to that is undone now; the result is that of the way back.
     fn tell_why_back(&self, ended: &Result<Outcome, Failure>) {
         match ended {
-            Ok(outcome) => eprint!("{}", outcome_report::render_outcome(outcome, self.style)),
+            Ok(outcome) => tell(&outcome_report::render_outcome(outcome, self.style)),
             Err(Failure::Before(error) | Failure::PartWay(error)) => print_error(error),
         }
     }
 
     /// Activates the toplevel that was in force before a switch that failed.
-    fn go_back(&self, before: AbsolutePath, args: &ApplyArgs) -> Result<End, Failure> {
+    fn go_back(
+        &self,
+        before: AbsolutePath,
+        args: &ApplyArgs,
+        signals: &Signals,
+    ) -> Result<End, Failure> {
         let generations = generations::read(&self.root)?;
         // Its own generation, so that a later rollback goes on from there.
         match generations.iter().rev().find(|g| g.toplevel == before) {
@@ -286,20 +332,34 @@ impl Session {
                 "something stands in the way"
             )));
         }
-        let outcome = self.apply(prepared, args)?;
+        let outcome = self.apply(prepared, args, signals)?;
         Ok(match self.end(&outcome) {
             End::Done => End::RolledBack,
             other => other,
         })
     }
 
-    fn apply(&self, prepared: Prepared, args: &ApplyArgs) -> Result<Outcome, Failure> {
+    fn apply(
+        &self,
+        prepared: Prepared,
+        args: &ApplyArgs,
+        signals: &Signals,
+    ) -> Result<Outcome, Failure> {
         if prepared.plan.is_empty() {
             return Ok(Outcome::untouched(&prepared.plan));
         }
         let terminal = std::io::stderr().is_terminal();
+        let (steps, mut begun) = (prepared.plan.steps().len(), 0);
         commands::activate(&self.root, prepared, args, &mut |progress| {
-            tell(&progress, terminal);
+            show(&progress, terminal);
+            if matches!(progress, Progress::Job(_, Event::Ended { .. })) {
+                // What has ended is written down first.
+                return Ok(());
+            }
+            if signals.is_asked() {
+                bail!("interrupted after step {begun} of {steps}; run again to resume");
+            }
+            begun += usize::from(matches!(progress, Progress::Step(_)));
             Ok(())
         })
     }
@@ -309,6 +369,7 @@ impl Session {
         if let Err(error) = self.print_outcome(outcome) {
             print_error(&error);
         }
+        print_failure(outcome);
         if outcome.is_success() {
             End::Done
         } else if outcome.is_success_but_for_scripts() {
@@ -319,6 +380,7 @@ impl Session {
     }
 
     pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
+        let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "rollback", args.patience())?;
         let generations = generations::read(&self.root)?;
         let interrupted = journal::read(&self.root)?;
@@ -339,7 +401,7 @@ impl Session {
         prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
         generations::select(&self.root, target.number)?;
-        let ended = self.apply(prepared, args);
+        let ended = self.apply(prepared, args, &signals);
         if let (Err(Failure::Before(_)), Some(current)) = (&ended, current) {
             generations::select(&self.root, current)?;
         }
@@ -378,10 +440,12 @@ impl Session {
     /// Prints why a plan was not applied.
     fn print_untouched(&self, plan: &Plan) -> Result<()> {
         if self.json {
-            print_json(&Outcome::untouched(plan))
+            print_json(&Outcome::untouched(plan))?;
         } else {
-            self.print_plan(plan)
+            self.print_plan(plan)?;
         }
+        print_refusal(&plan.conflicts);
+        Ok(())
     }
 
     fn print_outcome(&self, outcome: &Outcome) -> Result<()> {
@@ -390,6 +454,26 @@ impl Session {
         } else {
             print(outcome_report::render_outcome(outcome, self.style).trim_end())
         }
+    }
+}
+
+/// Asks a person on the terminal; anything but yes is an error.
+fn ask(question: &str) -> Result<(), Failure> {
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return Err(Failure::Before(anyhow::anyhow!(
+            "there is no terminal to ask on\nhint: leave `--ask` out, or look at `system-manager plan` first"
+        )));
+    }
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .context("reading the answer")?;
+    match answer.trim().to_lowercase().as_str() {
+        "y" | "yes" => Ok(()),
+        _ => Err(Failure::Before(anyhow::anyhow!(
+            "the answer was not yes; nothing was changed"
+        ))),
     }
 }
 
@@ -404,20 +488,35 @@ fn after_interruption(generations: &[Generation], run: &Interrupted) -> Result<G
     generations::rollback_target(generations, goal, run.back_to)
 }
 
-fn tell(progress: &Progress<'_>, terminal: bool) {
+/// Writes a file that nobody else may read: a plan tells what is in files, and which accounts there will be.
+fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(path)?;
+    if file.metadata()?.is_file() {
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+    }
+    file.write_all(text)
+}
+
+fn show(progress: &Progress<'_>, terminal: bool) {
     if let Progress::Job(verb, Event::Waiting { units, since }) = progress
         && terminal
     {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
-        eprint!(
+        tell(&format!(
             "\r\x1b[K{} {}, {} s",
             verb.progressive(),
             names.join(", "),
             since.as_secs()
-        );
+        ));
     } else if let Progress::Job(_, Event::Ended { .. }) = progress
         && terminal
     {
-        eprint!("\r\x1b[K");
+        tell("\r\x1b[K");
     }
 }

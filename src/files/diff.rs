@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::files::decide::{FileChange, Verb};
 use crate::host::fs::{Root, open_source};
-use crate::model::node::Node;
+use crate::model::names::TargetPath;
+use crate::model::node::{Kind, Node};
 use crate::model::text_diff::{HIDDEN, LIMIT, render};
 use anyhow::{Context, Result};
 
@@ -24,6 +25,9 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
     {
         return Ok(Some(HIDDEN.to_owned()));
     }
+    if is_below_a_private_folder(root, &change.target)? {
+        return Ok(Some(HIDDEN.to_owned()));
+    }
     let target = change.target.in_etc();
     let before = match &change.before {
         Node::File { .. } => root.read(&target)?,
@@ -38,6 +42,17 @@ pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
         return Ok(None);
     };
     Ok(Some(render(&before, &after)).filter(|d| !d.is_empty()))
+}
+
+/// Whether a folder above a target keeps others out, whatever the mode of what is in it.
+fn is_below_a_private_folder(root: &Root, target: &TargetPath) -> Result<bool> {
+    for folder in target.parents() {
+        let found = root.object_at(&folder.in_etc())?;
+        if found.is_some_and(|f| f.kind == Kind::Folder && f.mode & 0o001 == 0) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Reads as much of a file as it takes to see that it is too long.

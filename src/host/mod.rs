@@ -5,5 +5,7 @@ pub mod fs;
 pub mod getent;
 pub mod process;
 pub mod selinux;
+pub mod signals;
+pub mod syslog;
 pub mod systemd;
 pub mod tether;

@@ -16,6 +16,7 @@ use crate::host::process::{Command, show_code};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::{EMPTY, Kind, Node, Object};
 use crate::tmpfiles::decide::{RulesFile, TmpfilesPlan, Undo, verify};
+use crate::tmpfiles::record::Applied;
 use crate::tmpfiles::tree::Host;
 use crate::tmpfiles::words::Specifiers;
 
@@ -120,7 +121,11 @@ pub fn read_specifiers(root: &Root) -> Result<Specifiers> {
                 .to_owned(),
         )
     };
-    let machine = text("etc/machine-id")?.filter(|id| id.len() == 32);
+    // A link is followed by systemd; where it leads to is not ours to say.
+    let machine = match root.node(Path::new("etc/machine-id"))? {
+        Node::File { .. } => text("etc/machine-id")?.filter(|id| id.len() == 32),
+        _ => None,
+    };
     let names = nix::sys::utsname::uname().context("asking for the kernel's name")?;
     let of = |name: &std::ffi::OsStr| Some(name.to_string_lossy().into_owned());
     let host = of(names.nodename());
@@ -183,27 +188,29 @@ fn below(path: &str) -> &Path {
     Path::new(path.trim_start_matches('/'))
 }
 
-/// Undoes what goes with its rule, applies the rules and compares; gives what is not as planned, in sentences.
+/// Undoes what goes with its rule, applies the rules and compares. Returns what is not as planned.
 ///
 /// # Errors
 /// When systemd-tmpfiles can't be run, or a path can't be read.
-pub fn apply(root: &Root, plan: &TmpfilesPlan) -> Result<Option<String>> {
-    let mut problems = Vec::new();
+pub fn apply(root: &Root, plan: &TmpfilesPlan) -> Result<Applied> {
+    let mut applied = Applied::default();
+    let problems = &mut applied.problems;
     for one in &plan.undo {
         tracing::info!("removing {}", one.path);
         // A mount point, for example, can't be removed; that is no reason to stop here.
-        match undo(root, one) {
-            Ok(problem) => problems.extend(problem),
-            Err(error) => problems.push(format!("{error:#}")),
+        let problem = undo(root, one).unwrap_or_else(|error| Some(format!("{error:#}")));
+        if let Some(problem) = problem {
+            problems.push(problem);
+            applied.left.insert(one.path.clone(), one.made.clone());
         }
     }
     root.sync()?;
     if !plan.files.is_empty() {
-        create(root, plan, &mut problems)?;
+        create(root, plan, problems)?;
         root.forget_last();
     }
     problems.extend(verify(plan, root)?);
-    Ok((!problems.is_empty()).then(|| problems.join("\n")))
+    Ok(applied)
 }
 
 fn create(root: &Root, plan: &TmpfilesPlan, problems: &mut Vec<String>) -> Result<()> {

@@ -17,6 +17,7 @@ use crate::model::node::{Id, Kind, Object, sha256_of};
 use crate::model::owners::Owners;
 use crate::tmpfiles::line::{Parsed, Rule, parse_line};
 use crate::tmpfiles::order::{Item, arrange, overrides};
+use crate::tmpfiles::record::{Made, TmpfilesRecord};
 use crate::tmpfiles::rules::{Player, wanted_kind};
 use crate::tmpfiles::tree::{Host, Last, Walk, World, parents};
 use crate::tmpfiles::words::{Specifiers, Unread};
@@ -38,8 +39,8 @@ pub struct Facts<'a> {
     pub ours: &'a [RulesFile],
     /// Those of the distribution and of the administrator, which are not applied here, but at boot.
     pub foreign: &'a [RulesFile],
-    /// What earlier rules of ours made.
-    pub recorded: &'a BTreeMap<String, Made>,
+    /// What earlier rules of ours made, and could not do.
+    pub recorded: &'a TmpfilesRecord,
     /// What specifiers stand for.
     pub specifiers: &'a Specifiers,
     /// Ids by name.
@@ -63,47 +64,6 @@ pub struct Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.file, self.line, self.text)
-    }
-}
-
-/// What a rule of ours made, for the day when the rule goes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Made {
-    /// What it is; the content of a file does not matter.
-    pub kind: Kind,
-    /// Where the link that it replaced pointed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaced: Option<String>,
-    /// What it was under an earlier rule, while an activation that has begun replaces it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub was: Option<Kind>,
-}
-
-impl Made {
-    pub(crate) fn of(kind: &Kind, replaced: Option<String>) -> Self {
-        let kind = match kind {
-            Kind::File { .. } => Kind::File { content: None },
-            other => other.clone(),
-        };
-        Self {
-            kind,
-            replaced,
-            was: None,
-        }
-    }
-
-    /// Resolves what an interrupted activation left open, by what stands there.
-    fn settled(&self, now: Option<&Object>) -> Self {
-        let earlier = self
-            .was
-            .as_ref()
-            .filter(|was| now.is_some_and(|now| Self::of(&now.kind, None).kind == **was));
-        Self {
-            kind: earlier.unwrap_or(&self.kind).clone(),
-            replaced: self.replaced.clone(),
-            was: None,
-        }
     }
 }
 
@@ -151,6 +111,8 @@ pub struct Undo {
 pub struct TmpfilesPlan {
     /// Whether the rules are looked at: one of their files changes, or an earlier run left them undone.
     pub considered: bool,
+    /// What an earlier run could not do, and is tried again.
+    pub again: Vec<String>,
     /// Files whose rules are applied.
     pub files: Vec<AbsolutePath>,
     /// Lines of these files, from 1, that a file which comes first overrides.
@@ -184,6 +146,7 @@ pub fn plan_tmpfiles(facts: &Facts<'_>) -> Result<(TmpfilesPlan, Vec<Conflict>)>
     let items = read_items(facts.ours, facts.specifiers, &mut player.remarks);
     let mut plan = TmpfilesPlan {
         considered: true,
+        again: facts.recorded.failed.clone(),
         files: facts.ours.iter().map(|f| f.path.clone()).collect(),
         ..TmpfilesPlan::default()
     };
@@ -344,11 +307,11 @@ fn undo(
     plan: &mut TmpfilesPlan,
 ) -> Result<BTreeMap<String, Made>> {
     let mut kept = BTreeMap::new();
-    if facts.recorded.is_empty() {
+    if facts.recorded.made.is_empty() {
         return Ok(kept);
     }
     let asked = asked_for(items, foreign, &player.world)?;
-    for (path, made) in facts.recorded.iter().rev() {
+    for (path, made) in facts.recorded.made.iter().rev() {
         let now = player.world.look(path)?;
         let made = &made.settled(now.as_ref());
         match asked.get(path) {
@@ -436,18 +399,6 @@ fn real(world: &World<'_>, path: &str, last: Last) -> Result<Option<String>> {
         Walk::At(path) => Some(path),
         _ => None,
     })
-}
-
-/// Records what rules are about to make, beside what earlier ones made.
-pub fn claim(recorded: &mut BTreeMap<String, Made>, plan: &TmpfilesPlan) {
-    for (path, made) in &plan.made {
-        let undone = plan.undo.iter().find(|u| u.path == *path);
-        let claimed = Made {
-            was: undone.map(|u| u.made.kind.clone()),
-            ..made.clone()
-        };
-        recorded.insert(path.clone(), claimed);
-    }
 }
 
 /// Compares what is there with what was predicted and gives each difference in a sentence.

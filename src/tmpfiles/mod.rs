@@ -5,6 +5,7 @@ pub mod decide;
 mod glob;
 pub mod line;
 mod order;
+pub mod record;
 mod rules;
 pub mod tree;
 pub mod words;

@@ -7,8 +7,9 @@ use anyhow::Result;
 use crate::model::conflict::Conflict;
 use crate::model::node::{Id, Kind, Object, sha256_of};
 use crate::model::owners::Owners;
-use crate::tmpfiles::decide::{Made, Remark, Source};
+use crate::tmpfiles::decide::{Remark, Source};
 use crate::tmpfiles::line::{Rule, RuleOwner};
+use crate::tmpfiles::record::Made;
 use crate::tmpfiles::tree::{Last, Walk, World, join, parent, parents};
 
 /// Applies rules to a tree and keeps what there is to say about it.

@@ -15,9 +15,8 @@ use system_manager::accounts::apply::read_owners;
 use system_manager::host::fs::Root;
 use system_manager::model::node::{Kind, Object, sha256_of};
 use system_manager::tmpfiles;
-use system_manager::tmpfiles::decide::{
-    Facts, Made, RulesFile, TmpfilesPlan, plan_tmpfiles, verify,
-};
+use system_manager::tmpfiles::decide::{Facts, RulesFile, TmpfilesPlan, plan_tmpfiles, verify};
+use system_manager::tmpfiles::record::{Applied, Made, TmpfilesRecord, claim, commit};
 use system_manager::tmpfiles::tree::Host;
 use system_manager::tmpfiles::words::Specifiers;
 
@@ -179,6 +178,10 @@ fn plan(root: &Root, rules: &str, recorded: &BTreeMap<String, Made>) -> Tmpfiles
         path: "/etc/tmpfiles.d/50-ours.conf".parse().unwrap(),
         content: rules.as_bytes().to_vec(),
     }];
+    let recorded = &TmpfilesRecord {
+        made: recorded.clone(),
+        failed: Vec::new(),
+    };
     let (plan, _) = plan_tmpfiles(&Facts {
         ours: if rules.is_empty() { &[] } else { &ours },
         foreign: &[],
@@ -354,7 +357,8 @@ fn what_rules_made_goes_with_them_and_content_stays() {
             "/var/lib/app/empty"
         ]
     );
-    assert_eq!(tmpfiles::apply::apply(&root, &gone).unwrap(), None);
+    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    assert_eq!(applied, Applied::default());
     let rest: Vec<String> = snapshot(&root).into_keys().collect();
     assert_eq!(
         rest,
@@ -400,11 +404,17 @@ fn what_comes_in_after_the_plan_is_not_lost() {
     let gone = plan(&root, "", &made);
     let empty = folder.path().join("var/lib/app/empty");
     fs::write(&empty, "not any more").unwrap();
-    let problem = tmpfiles::apply::apply(&root, &gone).unwrap().unwrap();
+    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    let problem = &applied.problems[0];
     assert!(
         problem.contains("/var/lib/app/empty has changed"),
         "{problem}"
     );
+    let mut record = TmpfilesRecord::default();
+    commit(&mut record, &gone, &applied);
+    let left: Vec<&String> = record.made.keys().collect();
+    assert_eq!(left, ["/var/lib/app/empty"], "it is ours still");
+    assert_eq!(record.failed, applied.problems);
     assert_eq!(fs::read_to_string(empty).unwrap(), "not any more");
 }
 
@@ -417,8 +427,12 @@ fn a_link_whose_rule_changes_is_made_anew() {
     let rules = RULES.replace("/var/lib/current", "/var/lib/other");
     let next = plan(&root, &rules, &made);
     assert_eq!(undone(&next), ["/run/current"]);
-    let mut recorded = made.clone();
-    system_manager::tmpfiles::decide::claim(&mut recorded, &next);
+    let mut record = TmpfilesRecord {
+        made: made.clone(),
+        failed: Vec::new(),
+    };
+    claim(&mut record, &next);
+    let recorded = record.made;
     assert_eq!(
         plan(&root, &rules, &recorded).undo,
         next.undo,
