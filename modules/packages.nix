@@ -90,6 +90,7 @@ in
       sw = if sw == null then null else build.carrying (toString packages) "${sw}";
       # What is in the toplevel, and by that below `/run/current-system`.
       toplevelSw = lib.mkDefault config.system.build.sw;
+      usesCurrentSystem = lib.mkDefault (sw != null);
       packageNames = lib.unique (
         builtins.sort builtins.lessThan (map (p: p.name or (baseNameOf "${p}")) packages)
       );
@@ -99,7 +100,7 @@ in
     systemd.tmpfiles.settings.system-manager = {
       "/run/system-manager/sw" = lib.mkIf (sw != null) { "L+".argument = "${sw}"; };
       "/run/current-system" =
-        lib.mkIf (config.system-manager.linkCurrentSystem && config.system.build.toplevelSw != null)
+        lib.mkIf (config.system-manager.linkCurrentSystem && config.system.build.usesCurrentSystem)
           {
             L.argument = "/var/lib/system-manager/current";
           };

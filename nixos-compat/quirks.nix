@@ -38,6 +38,12 @@ in
             )
           );
     })
+    # Debian's package made a key that its own group reads.
+    (lib.optionalAttrs (isListed "services/networking/bind.nix") {
+      users.users = lib.mkIf (
+        config.nixos-compat.hostPackages.enable && facts.family == "debian" && config.services.bind.enable
+      ) { named.extraGroups = [ "bind" ]; };
+    })
     # Before 2.6, Debian's server does not tell systemd that it is ready.
     (lib.optionalAttrs (isListed "services/databases/openldap.nix") {
       systemd.services = lib.mkIf (

@@ -233,6 +233,7 @@ in
       "xargs"
     ]
   );
+  flock = essential (tool "util-linux" [ "/usr/bin/flock" ]);
   gawk = named "gawk" "gawk" [
     "/usr/bin/gawk"
     "/usr/bin/awk"
@@ -283,6 +284,11 @@ in
     "man"
     "mandb"
   ];
+  minica = {
+    files."bin/minica" = builtins.readFile ./minica.sh;
+    required = [ "/usr/bin/openssl" ];
+    install = both "openssl";
+  };
   ncurses = essential (
     tool "ncurses-bin" (
       from "/usr/bin" [

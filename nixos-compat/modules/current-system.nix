@@ -47,9 +47,12 @@ let
       s.preStop
       s.postStop
     ]) services;
-  names =
-    text: text != null && builtins.length (builtins.split "/run/current-system/sw/s?bin/" text) > 1;
+  names = pattern: text: text != null && builtins.length (builtins.split pattern text) > 1;
 in
 {
-  config.system.build.toplevelSw = lib.mkIf (lib.any names texts) "${programs}";
+  config.system.build = {
+    toplevelSw = lib.mkIf (lib.any (names "/run/current-system/sw/s?bin/") texts) "${programs}";
+    # Reloads of a service are often by `/run/current-system/systemd/bin/systemctl`.
+    usesCurrentSystem = lib.mkIf (lib.any (names "/run/current-system/") texts) true;
+  };
 }

@@ -224,7 +224,7 @@ pub fn apply_step(
                 Err(_) if !on => write_linger(root, name, false),
                 done => done,
             }
-            .with_context(|| format!("setting the lingering of {name}"))
+            .with_context(|| format!("setting the lingering of {name} in /{LINGER_FOLDER}"))
         }
     }
 }
@@ -402,7 +402,7 @@ fn open_etc(root: &Path) -> Result<OwnedFd> {
 }
 
 fn is_link(etc: &OwnedFd, name: &str) -> Result<bool> {
-    let stat = io::stat_at(etc, name)?;
+    let stat = io::stat_at(etc, name).with_context(|| format!("looking at /etc/{name}"))?;
     Ok(stat.is_some_and(|s| io::kind(&s) == SFlag::S_IFLNK))
 }
 
@@ -474,7 +474,9 @@ fn observe_homes(
             .with_context(|| format!("looking at the home {path} of {name}"))?
         {
             None => Home::Missing,
-            Some((parent, last)) => match io::stat_at(&parent, &last)? {
+            Some((parent, last)) => match io::stat_at(&parent, &last)
+                .with_context(|| format!("looking at the home {path} of {name}"))?
+            {
                 None => Home::Missing,
                 Some(s) if io::kind(&s) == SFlag::S_IFDIR => Home::Folder {
                     uid: s.st_uid,

@@ -272,8 +272,12 @@ impl Run<'_> {
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin)?;
         if let Err(error) = self.a.state.write(root) {
-            // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
-            if plan.resumes.is_none() {
+            let is_new = |now: State| now.identity().ok() == self.a.state.identity().ok();
+            if State::read(root).is_ok_and(is_new) {
+                // It is in place, if perhaps not yet on the disk.
+                self.is_claimed = true;
+            } else if plan.resumes.is_none() {
+                // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
                 journal.end(root).context("removing the journal again")?;
             }
             return Err(error);

@@ -226,7 +226,7 @@ impl Journal {
         self.0
             .write_all(&line)
             .and_then(|()| self.0.sync_data())
-            .context("writing the journal")
+            .with_context(|| format!("writing the journal, /{FILE}"))
     }
 
     /// Removes the journal: the activation has ended.

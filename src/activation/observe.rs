@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
@@ -185,7 +185,9 @@ pub fn room(root: &Root, plan: &Plan) -> Result<(u64, u64)> {
             bytes += root.size(&change.target.in_etc())?;
         }
         if let (Node::File { .. }, Some(source)) = (&change.after, &change.source) {
-            bytes += std::fs::metadata(source)?.len();
+            bytes += std::fs::metadata(source)
+                .with_context(|| format!("reading {source}"))?
+                .len();
         }
     }
     for change in &plan.blocks {

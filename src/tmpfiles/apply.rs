@@ -134,7 +134,7 @@ pub fn read_specifiers(root: &Root) -> Result<Specifiers> {
         .and_then(|h| h.split('.').next())
         .map(str::to_owned);
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-        .context("reading the boot id")?;
+        .context("reading the boot id, /proc/sys/kernel/random/boot_id")?;
     let fixed = |text: &str| Some(text.to_owned());
     Ok(Specifiers(BTreeMap::from([
         ('A', release("IMAGE_VERSION=")),

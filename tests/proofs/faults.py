@@ -17,6 +17,9 @@ from strace import Call
 from tally import Tally
 from world import Ran, World, require, require_between, require_decent, require_nothing_lost
 
+# The lock and the folders that it and copies are in, and the lock that every tool of accounts takes.
+_NO_CHANGE = ("var/lib/system-manager", "var/lib/system-manager/backups", "etc/.pwd.lock")
+
 Case = tuple[Scene, Call, str, Command, tuple[Reference, Reference], Reference]
 
 _SCENES = [scene for scene in kill.SCENES if scene.name in ("first switch", "change", "rollback", "deactivate")]
@@ -57,10 +60,8 @@ def _check(
     require(ran.code != 2, f"it takes the fault for a wrong command line: {ran.said}")
     require_nothing_lost(world)
     if ran.code == 1:
-        # The lock, and the folder that it is in, are no change.
         now, old = (
-            {path: at for path, at in tree.items() if path not in ("var/lib/system-manager", "etc/.pwd.lock")}
-            for tree in (world.tree(), before.tree)
+            {path: at for path, at in tree.items() if path not in _NO_CHANGE} for tree in (world.tree(), before.tree)
         )
         require_between(now, old, old)
         require(world.records() == before.records, "exit code 1, but the record has changed")
@@ -82,7 +83,8 @@ def _require_said(ran: Ran, fault: str) -> None:
     lines = [line for line in ran.err.splitlines() if line.startswith("error:")]
     require(lines, f"exit code {ran.code} without an error: {ran.said[-600:]}")
     text = ran.err[ran.err.index("error:") :]
-    require("/" in text, f"the error has no path: {text}")
+    # Of a file, or of a command.
+    require("/" in text or "`" in text, f"the error has no path: {text}")
     require(message in text or "(os error" in text or fault in text, f"the error does not say why ({message}): {text}")
 
 

@@ -370,7 +370,7 @@ class Switch:
             kept = method.startswith("keep")
         else:
             kept = not text.yes("Service", "X-RestartIfChanged", True)
-        return not kept and not text.passing
+        return not kept
 
     def inactives(self) -> None:
         """Starts what active targets want."""

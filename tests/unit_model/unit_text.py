@@ -105,16 +105,6 @@ class UnitText:
         """Gives the units whose stop stops it."""
         return self.words("Unit", "Requires", "Requisite", "BindsTo", "PartOf")
 
-    @property
-    def passing(self) -> bool:
-        """Tells whether it is a oneshot that does not stay active."""
-        if not any(section == "Service" for section, _ in self.values):
-            return False
-        kind = self.last("Service", "Type")
-        if kind is None:
-            kind = "simple" if self.all("Service", "ExecStart") else "oneshot"
-        return kind == "oneshot" and not self.yes("Service", "RemainAfterExit")
-
 
 def difference(old: UnitText, new: UnitText) -> str:
     """Gives `equal`, `reload` or `restart`."""

@@ -38,6 +38,7 @@ import {folder} (
 # A unit that fails is for the script to notice, as after a boot of NixOS: exit code 4.
 _SETUP = """\
 {before}status=0
+ln -sfn {toplevel} /run/booted-system
 {toplevel}/bin/switch-to-configuration switch >&2 || status=$?
 [ "$status" = 0 ] || [ "$status" = 4 ]
 """
@@ -46,6 +47,14 @@ _SETUP = """\
 # installed gives way to what the node makes. An sshd that is enabled has two names, as on a stock Debian.
 _FOR_NIXOS = """\
 rm -rf /var/lib/mysql /root/.ssh
+# The file system of a container can't move what its image has, as systemd does for a service with DynamicUser=.
+find /var/lib -mindepth 1 -maxdepth 1 -type d -empty | while read -r folder; do
+  mkdir "$folder.new"
+  chown --reference="$folder" "$folder.new"
+  chmod --reference="$folder" "$folder.new"
+  rmdir "$folder"
+  mv "$folder.new" "$folder"
+done
 if [ -e /lib/systemd/system/ssh.service ]; then
   ln -sf /lib/systemd/system/ssh.service /etc/systemd/system/sshd.service
 fi

@@ -55,7 +55,10 @@ let
   inherit
     ((system-manager.lib.evalSystemConfig {
       name = "test";
-      modules = [ (nodeFor false) ];
+      modules = [
+        (nodeFor false)
+        { _module.check = false; }
+      ];
     }).config.system.build.testing
     )
     build

@@ -198,9 +198,7 @@ SERVICES = {
               host A 10.1.2.3
             '';
           };
-        };
-        # The key that Debian made is for its own user.
-        users.users.named.extraGroups = [ "bind" ];""",
+        };""",
         "5357",
         "5358",
         DNS,

@@ -85,8 +85,8 @@ HOME = """
   home-manager.users.alice = {
     home.stateVersion = "24.11";
     manual.manpages.enable = false;
-    home.file.".greeting".text = "hello WORD";
-    home.sessionVariables.WORD = "WORD";
+    home.file.".greeting".text = "hello VALUE";
+    home.sessionVariables.WORD = "VALUE";
     programs.bash.enable = true;
     systemd.user.services.hello = {
       Service.ExecStart = "/usr/bin/sleep infinity";
@@ -107,7 +107,7 @@ def test_home_manager_activates_the_home_of_a_user_and_the_next_one(host: NixosH
     machine = host.machine
     machine.succeed("systemctl start nix-daemon.socket")
     for word in ("first", "second"):
-        toplevel = host.bring(HOME.replace("CHECKOUT", str(checkout("home-manager"))).replace("WORD", word))
+        toplevel = host.bring(HOME.replace("CHECKOUT", str(checkout("home-manager"))).replace("VALUE", word))
         register(host, toplevel)
         host.run("activate", toplevel)
         assert machine.succeed("cat /home/alice/.greeting").strip() == f"hello {word}"

@@ -233,10 +233,12 @@ impl Root {
     /// # Errors
     /// When it can't be read.
     pub fn link_time(&self, relative: &Path) -> Result<u64> {
-        let (folder, name) = self.open_parent(relative)?;
-        let st = lstat(&folder, name)?
-            .ok_or_else(|| anyhow!("{} does not exist", self.show(relative).display()))?;
-        Ok(u64::try_from(st.st_mtime).unwrap_or_default())
+        let inner = || -> Result<u64> {
+            let (folder, name) = self.open_parent(relative)?;
+            let st = lstat(&folder, name)?.ok_or_else(|| anyhow!("it does not exist"))?;
+            Ok(u64::try_from(st.st_mtime).unwrap_or_default())
+        };
+        inner().with_context(|| format!("reading the time of {}", self.show(relative).display()))
     }
 
     /// Gives the size of a file in bytes; 0 when there is none.

@@ -293,7 +293,11 @@ impl Root {
     /// When a folder can't be flushed.
     pub fn sync(&self) -> Result<()> {
         for folder in std::mem::take(&mut *self.unsynced.borrow_mut()).values() {
-            nix::unistd::fsync(&**folder).context("flushing a folder to disk")?;
+            nix::unistd::fsync(&**folder).with_context(|| {
+                let handle = format!("/proc/self/fd/{}", folder.as_raw_fd());
+                let path = readlinkat(AT_FDCWD, handle.as_str()).unwrap_or_else(|_| handle.into());
+                format!("flushing the folder {} to disk", path.display())
+            })?;
         }
         Ok(())
     }

@@ -191,11 +191,11 @@ impl Decision<'_> {
     }
 }
 
-/// Tells whether a unit of this definition, inactive, is started because its definition changed.
+/// Whether a unit of this definition, inactive, is started because its definition changed and an active target wants it.
+/// One that has done its work and is no longer active is among them, as on NixOS: home-manager's are.
 fn runs_after_a_change(file: &UnitFile) -> bool {
-    let kept = match file.switch_method() {
-        Some(method) => method == SwitchMethod::KeepOld,
-        None => !file.flag("Service", "X-RestartIfChanged", true),
-    };
-    !kept && !file.is_passing_oneshot()
+    match file.switch_method() {
+        Some(method) => method != SwitchMethod::KeepOld,
+        None => file.flag("Service", "X-RestartIfChanged", true),
+    }
 }

@@ -126,11 +126,6 @@ fn reads_flags_as_systemd_does() {
 
 #[test]
 fn knows_the_kinds_of_services() {
-    assert!(file("[Service]\nType=oneshot").is_passing_oneshot());
-    assert!(file("[Service]\nExecStop=a").is_passing_oneshot());
-    assert!(!file("[Service]\nType=oneshot\nRemainAfterExit=yes").is_passing_oneshot());
-    assert!(!file("[Service]\nExecStart=a").is_passing_oneshot());
-    assert!(!file("[Timer]\nOnCalendar=daily").is_passing_oneshot());
     assert!(file("[Service]\nType=notify-reload").can_reload());
     assert!(!file("[Service]\nExecReload=a\nExecReload=").can_reload());
     assert_eq!(

@@ -191,6 +191,45 @@ fn every_write_may_be_the_last() {
 }
 
 #[test]
+fn an_exit_code_is_true_whichever_removal_fails() {
+    let Some((t, next)) = host() else { return };
+    if !has_strace() {
+        return;
+    }
+    let archive = archive(&t);
+    let toplevel = t.build(&next);
+    let (mut codes, mut calm) = (BTreeMap::new(), 0);
+    for number in 1.. {
+        reset(&t, &archive);
+        let before = content(&t.tree());
+        let output = with_fault(&t, &format!("unlinkat:error=EIO:when={number}"), Whose::Its)
+            .args(["--quiet", "activate"])
+            .arg(&toplevel)
+            .output()
+            .unwrap();
+        let code = output.status.code().unwrap();
+        *codes.entry(code).or_insert(0) += 1;
+        match code {
+            0 => calm += 1,
+            1 => assert_same(&before, &content(&t.tree())),
+            _ => {
+                assert_eq!(code, 3, "{output:?}");
+                t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+            }
+        }
+        // There is none of that number any more.
+        calm = if code == 0 { calm } else { 0 };
+        if calm == 20 {
+            break;
+        }
+    }
+    assert!(
+        codes.contains_key(&1) && codes.contains_key(&3),
+        "{codes:?}"
+    );
+}
+
+#[test]
 fn a_kill_is_told_by_status_and_plan() {
     let Some((t, next)) = host() else { return };
     if !has_strace() {
