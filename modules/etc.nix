@@ -170,6 +170,17 @@ in
     description = "What the links of host packages lead to, by the packages' names in the store.";
   };
 
+  options.system-manager.replaceExisting = mkOption {
+    type = types.listOf types.str;
+    default = [ ];
+    example = [ "systemd/system/multi-user.target.wants/app.service" ];
+    description = ''
+      Paths below `/etc` at which a file or link that is already there and not managed is kept as a backup
+      and replaced. For units, their links in `.wants` folders and tmpfiles rules; an entry of
+      `environment.etc` has an option of its own.
+    '';
+  };
+
   options.system-manager.blocks = mkOption {
     type = types.attrsOf types.lines;
     default = { };

@@ -6,6 +6,7 @@
 
 use crate::accounts::decide::AccountsReport;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
@@ -23,6 +24,9 @@ use crate::model::conflict::Conflict;
 use crate::model::manifest::Accounts;
 use crate::model::node::Node;
 use crate::model::owners::Owners;
+
+/// How long programs may take that learn of changed accounts.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A decision about accounts, with what it says of owners.
 pub struct Decided {
@@ -59,7 +63,7 @@ pub fn decide(
     scripts: Scripts,
 ) -> Result<Decided> {
     let path = path_of(root);
-    let (record, warning) = accounts::observe::read_record(&path, expected)?;
+    let (record, warning) = accounts::record_file::read_record(&path, expected)?;
     let nothing = no_accounts();
     let desired = desired.unwrap_or(&nothing);
     let idle = desired.users.is_empty() && desired.groups.is_empty() && record.owns_nothing();
@@ -170,7 +174,8 @@ pub fn apply(
     drop(lock);
     if root.is_live() {
         for words in accounts::observe::after_commands(&path, &decided.plan) {
-            let output = Command::new(&words[0]).args(&words[1..]).output();
+            let command = Command::new(&words[0]).args(&words[1..]).limit(LIMIT);
+            let output = command.output();
             if !output.as_ref().is_ok_and(|o| o.code == Some(0)) {
                 tracing::warn!(
                     "`{}` failed: caches may show the accounts as they were for a while",
@@ -203,7 +208,7 @@ pub fn sweep(root: &Root) -> Result<()> {
 /// # Errors
 /// When that can't be read.
 pub fn is_recorded(root: &Root) -> Result<bool> {
-    let record = Path::new(accounts::observe::STATE_FOLDER).join(accounts::observe::RECORD);
+    let record = Path::new(accounts::record_file::STATE_FOLDER).join(accounts::record_file::RECORD);
     Ok(root.node(&record)? != Node::Absent)
 }
 
@@ -224,7 +229,7 @@ pub struct Overview {
 /// When a database exists and can't be read.
 pub fn read_overview(root: &Root, wanted: Option<&Accounts>, expected: bool) -> Result<Overview> {
     let path = path_of(root);
-    let (record, _) = accounts::observe::read_record(&path, expected)?;
+    let (record, _) = accounts::record_file::read_record(&path, expected)?;
     let drift = if record.owns_nothing() {
         Vec::new()
     } else {
@@ -262,7 +267,9 @@ fn set_linger(user: &str, on: bool) -> Result<()> {
     } else {
         "disable-linger"
     };
-    let output = Command::new("loginctl").args([verb, user]).output()?;
+    // The locks are held meanwhile.
+    let command = Command::new("loginctl").args([verb, user]).limit(LIMIT);
+    let output = command.output()?;
     if output.code == Some(0) {
         return Ok(());
     }

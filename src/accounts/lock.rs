@@ -53,21 +53,27 @@ impl AccountsLock {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
         let pwd_lock = openat(&etc, ".pwd.lock", flags, Mode::from_bits_truncate(0o600))
             .context("opening /etc/.pwd.lock")?;
-        wait(deadline, "/etc/.pwd.lock", || {
-            let whole = libc::flock {
-                l_type: libc::F_WRLCK.try_into()?,
-                l_whence: libc::SEEK_SET.try_into()?,
-                l_start: 0,
-                l_len: 0,
-                l_pid: 0,
-            };
+        let whole = libc::flock {
+            l_type: libc::F_WRLCK.try_into()?,
+            l_whence: libc::SEEK_SET.try_into()?,
+            l_start: 0,
+            l_len: 0,
+            l_pid: 0,
+        };
+        let holder = || {
+            let mut held = whole;
+            fcntl(&pwd_lock, FcntlArg::F_OFD_GETLK(&mut held)).ok()?;
+            Some(held.l_pid).filter(|&pid| pid > 0)
+        };
+        let attempt = || {
             // An open-file lock conflicts with lckpwdf's lock, but is not lost when another handle is closed.
             match fcntl(&pwd_lock, FcntlArg::F_OFD_SETLK(&whole)) {
                 Ok(_) => Ok(true),
                 Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
                 Err(e) => Err(e.into()),
             }
-        })?;
+        };
+        wait(deadline, "/etc/.pwd.lock", attempt, holder)?;
         let mut lock = Self {
             etc,
             links: Vec::new(),
@@ -75,8 +81,9 @@ impl AccountsLock {
         };
         for name in LOCKED {
             let link = format!("{name}.lock");
-            wait(deadline, &format!("/etc/{link}"), || {
-                link_lock(&lock.etc, &link)
+            let attempt = || link_lock(&lock.etc, &link);
+            wait(deadline, &format!("/etc/{link}"), attempt, || {
+                pid_of(&lock.etc, &link)
             })?;
             lock.links.push(link);
         }
@@ -93,10 +100,19 @@ impl Drop for AccountsLock {
     }
 }
 
-fn wait(deadline: Instant, what: &str, mut attempt: impl FnMut() -> Result<bool>) -> Result<()> {
+fn wait(
+    deadline: Instant,
+    what: &str,
+    mut attempt: impl FnMut() -> Result<bool>,
+    holder: impl Fn() -> Option<i32>,
+) -> Result<()> {
     while !attempt().with_context(|| format!("locking {what}"))? {
         if Instant::now() > deadline {
-            bail!("locking {what}: another program holds it for more than 15 seconds");
+            let holder = holder().map_or_else(|| "another program".to_owned(), describe);
+            bail!(
+                "locking {what}: {holder} has held it for more than {} seconds\nhint: run this again once that has ended",
+                PATIENCE.as_secs()
+            );
         }
         std::thread::sleep(RETRY);
     }
@@ -115,19 +131,32 @@ fn link_lock(etc: &OwnedFd, link: &str) -> Result<bool> {
         remove(etc, link)?;
         return Ok(false);
     }
-    let Some(holder) = read_at(etc, link)? else {
-        return Ok(false);
-    };
-    let text = String::from_utf8_lossy(&holder);
-    let pid = text.trim_end_matches('\0').trim().parse::<i32>();
-    if let Ok(pid) = pid
-        && pid > 0
+    if let Some(pid) = pid_of(etc, link)
         && kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
     {
         tracing::warn!("removing the stale lock /etc/{link} of process {pid}, which is gone");
         remove(etc, link)?;
     }
     Ok(false)
+}
+
+/// The process that a lock names.
+fn pid_of(etc: &OwnedFd, link: &str) -> Option<i32> {
+    // One that can't be read, or has gone, names nobody; the next attempt says why.
+    let holder = read_at(etc, link).ok()??;
+    let text = String::from_utf8_lossy(&holder);
+    let pid = text.trim_end_matches('\0').trim().parse().ok()?;
+    (pid > 0).then_some(pid)
+}
+
+/// Names a process for people.
+fn describe(pid: i32) -> String {
+    // It may have just ended, and be nobody by now.
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+    match name.trim() {
+        "" => format!("process {pid}"),
+        name => format!("process {pid} (`{name}`)"),
+    }
 }
 
 /// Makes a lock with its content and its mark, in one step.
@@ -194,5 +223,40 @@ fn remove(etc: &OwnedFd, name: &str) -> nix::Result<()> {
     match unlinkat(etc, name, UnlinkatFlags::NoRemoveDir) {
         Ok(()) | Err(Errno::ENOENT) => Ok(()),
         Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_holds_a_lock_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let etc = OwnedFd::from(File::open(folder.path()).unwrap());
+        let own = std::process::id();
+        for (text, expected) in [
+            (format!("{own}\0"), Some(i32::try_from(own).unwrap())),
+            ("77\n".to_owned(), Some(77)),
+            (String::new(), None),
+            ("-1".to_owned(), None),
+            ("no\0".to_owned(), None),
+        ] {
+            std::fs::write(folder.path().join("passwd.lock"), &text).unwrap();
+            assert_eq!(pid_of(&etc, "passwd.lock"), expected, "{text:?}");
+        }
+        assert_eq!(pid_of(&etc, "group.lock"), None);
+        let past = Instant::now().checked_sub(PATIENCE).unwrap();
+        let error = wait(
+            past,
+            "/etc/passwd.lock",
+            || Ok(false),
+            || i32::try_from(own).ok(),
+        );
+        let error = error.unwrap_err().to_string();
+        let name = std::fs::read_to_string("/proc/self/comm").unwrap();
+        let holder = format!("process {own} (`{}`)", name.trim());
+        assert!(error.contains(&holder), "{error}");
+        assert!(describe(i32::MAX).ends_with("process 2147483647"));
     }
 }

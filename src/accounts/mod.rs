@@ -12,5 +12,6 @@ pub mod login_defs;
 pub mod observe;
 pub mod password;
 pub mod record;
+pub mod record_file;
 pub mod shells;
 pub mod sub_ids;

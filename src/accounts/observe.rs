@@ -14,9 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
 use nix::sys::stat::SFlag;
-use nix::unistd::linkat;
 use sha2::{Digest, Sha256};
 
 use crate::accounts::database::{AccountBytes, AccountFile, Bytes, Table, passwd};
@@ -25,20 +23,12 @@ use crate::accounts::lock::AccountsLock;
 use crate::accounts::login_defs::parse_login_defs;
 use crate::accounts::password::SALT_BYTES;
 use crate::accounts::record::AccountsRecord;
+use crate::accounts::record_file::{read_record, write_record};
 use crate::host::fs::at::{self as io, NewMode};
 use crate::model::manifest::Accounts;
 
-/// Where the record lies, below the root.
-pub(crate) const STATE_FOLDER: &str = "var/lib/system-manager";
-pub(crate) const RECORD: &str = "ids.json";
-const PREVIOUS_RECORD: &str = "ids.json.previous";
 const LINGER_FOLDER: &str = "var/lib/systemd/linger";
 
-const ROOT_ONLY: NewMode = NewMode {
-    mode: 0o600,
-    uid: 0,
-    gid: 0,
-};
 const WORLD_READABLE: NewMode = NewMode {
     mode: 0o644,
     uid: 0,
@@ -76,10 +66,15 @@ pub fn observe_accounts(
             files.insert(file, bytes);
         }
     }
-    let defs = match io::read_at(&etc, "login.defs").context("reading /etc/login.defs")? {
-        Some(defs) => defs,
-        None => read_optional(&root.join("usr/etc/login.defs"))?.unwrap_or_default(),
-    };
+    let root_fd = io::open_root(root)?;
+    let mut defs = None;
+    // A link is followed: it is only read.
+    for place in ["etc/login.defs", "usr/etc/login.defs"] {
+        if defs.is_none() {
+            defs = io::read_in_root(&root_fd, Path::new(place))
+                .with_context(|| format!("reading /{place}"))?;
+        }
+    }
     let candidates = shells_in_play(desired, record);
     Ok(Observed {
         homes: observe_homes(root, desired, &files)?,
@@ -94,7 +89,7 @@ pub fn observe_accounts(
             .to_owned(),
         password_files: read_password_files(root, desired),
         lingering: list_lingering(root)?,
-        ranges: parse_login_defs(&defs),
+        ranges: parse_login_defs(&defs.unwrap_or_default()),
         today: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| {
@@ -102,46 +97,6 @@ pub fn observe_accounts(
             }),
         files,
     })
-}
-
-/// Reads what this tool remembers about accounts; a damaged record is replaced by its predecessor, or else rebuilt.
-///
-/// `expected` says that there must be one, since this tool has run here before. Gives a warning where that failed.
-///
-/// # Errors
-/// When a record exists but can't be read at all.
-pub fn read_record(root: &Path, expected: bool) -> Result<(AccountsRecord, Option<String>)> {
-    let folder = root.join(STATE_FOLDER);
-    let mut problems = Vec::new();
-    for name in [RECORD, PREVIOUS_RECORD] {
-        let path = folder.join(name);
-        match read_optional(&path)? {
-            None => problems.push(format!("{} does not exist", path.display())),
-            Some(bytes) => match AccountsRecord::parse(&bytes) {
-                Ok(record) if problems.is_empty() => return Ok((record, None)),
-                Ok(record) => {
-                    let warning = format!("{}; its predecessor is used", problems.join("; "));
-                    return Ok((record, Some(warning)));
-                }
-                Err(error) => problems.push(format!("{} is damaged: {error:#}", path.display())),
-            },
-        }
-    }
-    let damaged = problems.iter().any(|p| p.contains("damaged"));
-    if !damaged && !expected {
-        return Ok((AccountsRecord::default(), None));
-    }
-    let etc = open_etc(root)?;
-    let mut files = AccountBytes::new();
-    for file in [AccountFile::Passwd, AccountFile::Group, AccountFile::Subuid] {
-        let read = io::read_at(&etc, file.name()).with_context(|| format!("reading {file}"))?;
-        files.extend(read.map(|bytes| (file, bytes)));
-    }
-    let warning = format!(
-        "{}; the ids are taken from /etc/passwd and /etc/group, and accounts that exist count as the host's own",
-        problems.join("; ")
-    );
-    Ok((AccountsRecord::rebuild(&files), Some(warning)))
 }
 
 /// One part of carrying out a plan. Each can be repeated; they are made in the order of [`steps`].
@@ -270,25 +225,6 @@ fn write_database(root: &Path, plan: &AccountsPlan, file: AccountFile) -> Result
     }
 }
 
-fn write_record(root: &Path, record: &AccountsRecord) -> Result<()> {
-    let inner = || -> Result<()> {
-        let folder = io::make_folders(&io::open_root(root)?, STATE_FOLDER)?;
-        let text = record.render()?;
-        let now = io::read_at(&folder, RECORD)?;
-        if now.as_deref() == Some(text.as_slice()) {
-            return Ok(());
-        }
-        // Only a record that can be read is worth keeping as the predecessor.
-        if now.is_some_and(|now| AccountsRecord::parse(&now).is_ok()) {
-            io::remove(&folder, PREVIOUS_RECORD)?;
-            linkat(&folder, RECORD, &folder, PREVIOUS_RECORD, AtFlags::empty())?;
-        }
-        // It holds hashes of passwords that are to be put back.
-        io::replace(&folder, RECORD, &text, None, ROOT_ONLY)
-    };
-    inner().with_context(|| format!("writing {}", root.join(STATE_FOLDER).join(RECORD).display()))
-}
-
 fn apply_home(root: &Path, plan: &AccountsPlan, at: usize) -> Result<()> {
     let Some(home) = plan.homes.get(at) else {
         return Ok(());
@@ -395,7 +331,7 @@ pub fn salts() -> Result<impl Fn() -> [u8; SALT_BYTES]> {
     })
 }
 
-fn open_etc(root: &Path) -> Result<OwnedFd> {
+pub(crate) fn open_etc(root: &Path) -> Result<OwnedFd> {
     io::open_folder(&io::open_root(root)?, "etc")
         .and_then(|etc| etc.context("it does not exist"))
         .with_context(|| format!("opening {}", root.join("etc").display()))
@@ -404,14 +340,6 @@ fn open_etc(root: &Path) -> Result<OwnedFd> {
 fn is_link(etc: &OwnedFd, name: &str) -> Result<bool> {
     let stat = io::stat_at(etc, name).with_context(|| format!("looking at /etc/{name}"))?;
     Ok(stat.is_some_and(|s| io::kind(&s) == SFlag::S_IFLNK))
-}
-
-fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(e) => Err(e).with_context(|| format!("reading {}", path.display())),
-    }
 }
 
 /// Gives the shells that a plan may set: declared ones, and those that it may put back.

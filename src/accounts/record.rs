@@ -13,7 +13,8 @@ use crate::accounts::database::{
     AccountBytes, AccountFile, Bytes, Table, group, hex, parse_number, passwd,
 };
 
-const VERSION: u32 = 1;
+/// The version of the format that this program reads and writes.
+pub(crate) const VERSION: u32 = 1;
 
 /// What this tool owns in the account databases, and every id that it ever gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

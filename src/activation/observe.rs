@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads the host")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -10,9 +10,9 @@ use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::files;
-use crate::files::decide::{Seen, node};
+use crate::files::decide::{FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
-use crate::host::fs::Root;
+use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
 use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::TargetPath;
@@ -173,60 +173,117 @@ fn read_family(root: &Root) -> String {
         .map_or_else(|| value("ID="), str::to_owned)
 }
 
-/// Gives the bytes and files that are written at most, for the check of the free space.
+/// Finds what keeps the files of a plan from being written: a read-only file system, an immutable file, no room.
 ///
 /// # Errors
-/// When a source, or a file that is to be kept, can't be read.
-pub fn room(root: &Root, plan: &Plan) -> Result<(u64, u64)> {
-    let (mut bytes, mut files) = (0, 0);
-    for change in plan.files.changes() {
-        files += 1 + u64::from(change.keep.is_some());
-        if change.keep.is_some() {
-            bytes += root.size(&change.target.in_etc())?;
-        }
-        if let (Node::File { .. }, Some(source)) = (&change.after, &change.source) {
-            bytes += std::fs::metadata(source)
-                .with_context(|| format!("reading {source}"))?
-                .len();
+/// When a source, a file, or a file system can't be looked at.
+pub fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
+    let places = ["etc/x", "var/lib/x"].map(Path::new);
+    let mounts = root.read_mounts()?;
+    let paths = touched(plan);
+    let mut found = BTreeSet::new();
+    for path in places.into_iter().chain(paths.iter().map(PathBuf::as_path)) {
+        if let Some(obstacle) = root.find_obstacle(path, &mounts)? {
+            found.insert(Conflict {
+                subject: root.show(&obstacle.at).display().to_string(),
+                cause: obstacle.cause.to_owned(),
+                remedy: obstacle.remedy,
+            });
         }
     }
-    for change in &plan.blocks {
-        files += 1 + u64::from(change.keep.is_some());
-        let path = change.target.in_etc();
-        if change.before != Node::Absent {
-            bytes += 2 * root.size(&path)?;
-        }
-        bytes += change.text.as_ref().map_or(0, |t| t.len() as u64);
+    let mut needed: BTreeMap<u64, Needed> = BTreeMap::new();
+    let mut add = |path: &Path, bytes: u64, files: u64| -> Result<()> {
+        let left = root.room_at(path)?;
+        let entry = needed.entry(left.device).or_insert_with(|| Needed {
+            // The state and the journal need some room too.
+            bytes: 1 << 20,
+            files: 16,
+            room: left,
+            at: path.parent().unwrap_or(path).to_owned(),
+        });
+        entry.bytes = entry.bytes.saturating_add(bytes);
+        entry.files = entry.files.saturating_add(files);
+        Ok(())
+    };
+    for place in places {
+        add(place, 0, 0)?;
     }
-    Ok((bytes, files + plan.files.make_folders.len() as u64))
+    for (path, bytes) in written(root, plan)? {
+        add(&path, bytes, 1)?;
+    }
+    found.extend(
+        needed
+            .into_values()
+            .filter_map(|needed| needed.conflict(root)),
+    );
+    Ok(found.into_iter().collect())
 }
 
-/// Finds what makes every change impossible: a read-only file system, or no room for what is to be written.
-///
-/// # Errors
-/// When the file systems can't be asked.
-pub fn obstacles(root: &Root, bytes: u64, files: u64) -> Result<Vec<Conflict>> {
-    let mut conflicts = Vec::new();
-    for place in ["etc", "var/lib"] {
-        let path = Path::new(place);
-        if root.is_read_only(path)? {
-            conflicts.push(Conflict {
-                subject: root.show(path).display().to_string(),
-                cause: "is on a read-only file system".to_owned(),
-                remedy: "remount it read-write".to_owned(),
-            });
-        }
-        let (free_bytes, free_files) = root.free_space(path)?;
-        // The state and the journal need some room too.
-        if free_bytes < bytes.saturating_add(1 << 20) || free_files < files.saturating_add(16) {
-            conflicts.push(Conflict {
-                subject: root.show(path).display().to_string(),
-                cause: format!(
-                    "has not enough room: {free_bytes} bytes and {free_files} files are free"
-                ),
-                remedy: "free some space".to_owned(),
-            });
-        }
+/// What a plan writes to a file system.
+struct Needed {
+    bytes: u64,
+    files: u64,
+    room: Room,
+    at: PathBuf,
+}
+
+impl Needed {
+    fn conflict(self, root: &Root) -> Option<Conflict> {
+        let Room { bytes, files, .. } = self.room;
+        (bytes < self.bytes || files < self.files).then(|| Conflict {
+            subject: root.show(&self.at).display().to_string(),
+            cause: format!("has not enough room: {bytes} bytes and {files} files are free"),
+            remedy: "free some space".to_owned(),
+        })
     }
-    Ok(conflicts)
+}
+
+/// The paths that a plan makes, replaces or removes.
+fn touched(plan: &Plan) -> BTreeSet<PathBuf> {
+    let is_done = |c: &&FileChange| !matches!(c.verb, Verb::Adopt | Verb::Forget);
+    let files = plan.files.changes().filter(is_done).map(|c| &c.target);
+    let folders = plan
+        .files
+        .make_folders
+        .iter()
+        .chain(&plan.files.remove_folders);
+    let blocks = plan.blocks.iter().map(|b| &b.target);
+    files
+        .chain(folders)
+        .chain(blocks)
+        .map(TargetPath::in_etc)
+        .collect()
+}
+
+/// The files that a plan writes, with their sizes.
+fn written(root: &Root, plan: &Plan) -> Result<Vec<(PathBuf, u64)>> {
+    let mut written = Vec::new();
+    for change in plan.files.changes() {
+        let path = change.target.in_etc();
+        let size = match (&change.after, &change.source) {
+            (Node::File { .. }, Some(source)) => std::fs::metadata(source)
+                .with_context(|| format!("reading {source}"))?
+                .len(),
+            _ => 0,
+        };
+        if change.keep.is_some() {
+            written.push((Path::new(backups::FOLDER).join("x"), root.size(&path)?));
+        }
+        written.push((path, size));
+    }
+    for change in &plan.blocks {
+        let path = change.target.in_etc();
+        let size = match change.before {
+            Node::Absent => 0,
+            _ => root.size(&path)?,
+        };
+        if change.keep.is_some() {
+            written.push((Path::new(backups::FOLDER).join("x"), size));
+        }
+        let lines = change.text.as_ref().map_or(0, |t| t.len() as u64);
+        written.push((path, size + lines));
+    }
+    let folders = plan.files.make_folders.iter();
+    written.extend(folders.map(|folder| (folder.in_etc(), 0)));
+    Ok(written)
 }

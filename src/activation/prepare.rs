@@ -280,8 +280,7 @@ fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, Str
 /// What only shows once the whole plan is there.
 fn find_obstacles(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
     let mut found = lost_shells::find(root, plan, accounts)?;
-    let (bytes, count) = observe::room(root, plan)?;
-    found.extend(observe::obstacles(root, bytes, count)?);
+    found.extend(observe::obstacles(root, plan)?);
     Ok(found)
 }
 

@@ -140,7 +140,10 @@ fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<End,
         let target = &targets[index];
         let went = deployer.work(target, &|line| eprintln!("{target}: {line}"));
         if let Some(error) = &went.error {
-            eprintln!("{target}: {}", escape(&format!("{error:#}")));
+            eprintln!(
+                "{target}: {}",
+                fleet::show_error(&target.to_string(), error)
+            );
         }
         went
     });

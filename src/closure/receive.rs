@@ -64,16 +64,29 @@ impl<'a> Receiver<'a> {
     /// it must be, and then known.
     ///
     /// # Errors
-    /// When the store can't be read.
+    /// When the store can't be read, or there is too little space for what is missing.
     pub fn missing(&self, infos: &[PathInfo]) -> Result<Vec<StorePath>> {
         let known = self.known(infos)?;
-        let (mut missing, mut adopted) = (Vec::new(), Vec::new());
+        let (mut missing, mut adopted, mut ourselves) = (Vec::new(), Vec::new(), Vec::new());
+        let mut bytes = 0;
         for info in infos.iter().filter(|i| !known.contains(&i.path)) {
-            if self.is_whole(info)? || self.is_ourselves(info)? {
+            if self.is_whole(info)? {
                 adopted.push(info.clone());
+                continue;
+            }
+            bytes += info.nar_size;
+            if is_ourselves(info)? {
+                ourselves.push(info.clone());
             } else {
                 missing.push(info.path.clone());
             }
+        }
+        if bytes > 0 {
+            self.check_space(bytes)?;
+        }
+        for info in ourselves {
+            self.copy_ourselves(&info)?;
+            adopted.push(info);
         }
         self.flush()?;
         register(self.root, &adopted)?;
@@ -107,34 +120,23 @@ impl<'a> Receiver<'a> {
         Ok(nar::hash(&place)?.sha256 == info.nar_sha256)
     }
 
-    /// Whether a path is nothing but this program, which has come before all others; then it is put in place.
-    fn is_ourselves(&self, info: &PathInfo) -> Result<bool> {
-        let program = Path::new("/proc/self/exe");
-        let program = fs::read_link(program).unwrap_or_else(|_| program.to_owned());
-        let Ok(metadata) = fs::metadata(&program) else {
-            return Ok(false);
-        };
-        // An archive of one file is larger by less than this.
-        if info.nar_size.abs_diff(metadata.size()) > 256
-            || nar::hash(&program)?.sha256 != info.nar_sha256
-        {
-            return Ok(false);
-        }
+    fn copy_ourselves(&self, info: &PathInfo) -> Result<()> {
         let partial = self.partial(&info.path);
         let mut archive = Vec::new();
-        nar::write(&program, &mut archive)?;
-        nar::unpack(&mut &*archive, &partial)?;
+        nar::write(&own_program(), &mut archive)?;
+        let unpacked = nar::unpack(&mut &*archive, &partial);
+        if unpacked.is_err() {
+            remove_tree(&partial)?;
+        }
+        unpacked?;
         self.flush()?;
-        put_in_place(&partial, &self.place(&info.path))?;
-        Ok(true)
+        put_in_place(&partial, &self.place(&info.path))
     }
 
     /// Refuses what would not fit, with numbers.
-    ///
-    /// # Errors
-    /// When there is too little space, or too few inodes.
-    pub fn check_space(&self, bytes: u64) -> Result<()> {
-        let (free, inodes) = self.root.free_space(Path::new(STORE))?;
+    fn check_space(&self, bytes: u64) -> Result<()> {
+        let room = self.root.room_at(&Path::new(STORE).join("x"))?;
+        let (free, inodes) = (room.bytes, room.files);
         // Room to breathe: for the database, the log, and blocks that are not full.
         let needed = bytes + bytes / 20 + (4 << 20);
         if free < needed {
@@ -226,6 +228,22 @@ impl Drop for Receiver<'_> {
             tracing::warn!("what arrived could not be kept: {error:#}");
         }
     }
+}
+
+fn own_program() -> PathBuf {
+    let program = Path::new("/proc/self/exe");
+    fs::read_link(program).unwrap_or_else(|_| program.to_owned())
+}
+
+/// Whether a path is nothing but this program, which has come before all others.
+fn is_ourselves(info: &PathInfo) -> Result<bool> {
+    let program = own_program();
+    let Ok(metadata) = fs::metadata(&program) else {
+        return Ok(false);
+    };
+    // An archive of one file is larger by less than this.
+    Ok(info.nar_size.abs_diff(metadata.size()) <= 256
+        && nar::hash(&program)?.sha256 == info.nar_sha256)
 }
 
 fn hold_nix(root: &Root) -> Result<Flock<File>> {

@@ -1,6 +1,7 @@
 //! Programs that do not take links into the store: their files are copies, with the mode that they ask for.
 //!
-//! Each line of the table has been tried with the real program.
+//! Each line is what the program itself says: cron `NUMBER OF HARD LINKS > 1` of a store that was optimised,
+//! `visudo -c -P` `bad permissions, should be mode 0440`, `NetworkManager` `File permissions (444) are insecure`.
 
 use crate::model::names::TargetPath;
 

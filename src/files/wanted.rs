@@ -63,6 +63,12 @@ pub fn read_desired(manifest: &Manifest) -> Result<Desired> {
     }
     add_tmpfiles(manifest, &mut desired).context("reading `systemd.tmpfiles`")?;
     check_nesting(&desired)?;
+    for target in &manifest.replace_existing {
+        let want = desired.get_mut(target).ok_or_else(|| {
+            anyhow!("`system-manager.replaceExisting` names `{target}`, and nothing is placed there\nhint: correct the name, or drop it")
+        })?;
+        want.replace_existing = true;
+    }
     Ok(desired)
 }
 

@@ -3,15 +3,30 @@
 //! Never by the C library of this program: it is linked statically, or is not the host's, and can't load the modules that
 //! the host's nsswitch.conf names. clippy.toml forbids those calls.
 
+use std::time::Duration;
+
 use crate::host::process::{Command, show_code};
+
+/// How long a look-up may take: a directory service that does not answer must not hold up who waits for the locks.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Asks a database for a key. Returns the line, or none when there is no such key (status 2).
 ///
 /// # Errors
 /// When getent can't be run or fails otherwise.
 pub fn look_up(database: &str, key: &str) -> Result<Option<String>, String> {
-    let output = Command::new("getent")
+    ask("getent", LIMIT, database, key)
+}
+
+fn ask(
+    program: &str,
+    limit: Duration,
+    database: &str,
+    key: &str,
+) -> Result<Option<String>, String> {
+    let output = Command::new(program)
         .args([database, key])
+        .limit(limit)
         .output()
         .map_err(|e| format!("{e:#}"))?;
     match output.code {
@@ -56,6 +71,14 @@ fn parse_user(line: &str) -> Option<User> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_does_not_answer_is_not_waited_for_and_is_no_answer() {
+        // As `sleep 60 0`, which is there on each host.
+        let error = ask("sleep", Duration::from_millis(50), "60", "0").unwrap_err();
+        assert!(error.contains("took longer than"), "{error}");
+        assert_eq!(ask("true", LIMIT, "passwd", "x"), Ok(Some(String::new())));
+    }
 
     #[test]
     fn an_entry_has_a_name_and_a_group() {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -50,7 +51,7 @@ pub struct Paths {
 /// When the policy can't be asked.
 pub fn read_labels(paths: &Paths) -> Result<Labels> {
     let mut labels = Labels::default();
-    if !LOADED.iter().all(|path| Path::new(path).exists()) {
+    if !is_in_force() {
         return Ok(labels);
     }
     let Some(teller) = TELLER.into_iter().find(|path| Path::new(path).exists()) else {
@@ -68,6 +69,15 @@ pub fn read_labels(paths: &Paths) -> Result<Labels> {
     }
     labels.targets = ask(teller, "file", &paths.links)?;
     Ok(labels)
+}
+
+/// Whether a policy is loaded, and ours to ask. A container sees its host's, read-only, and labels nothing.
+fn is_in_force() -> bool {
+    let is_writable = || {
+        let flags = nix::sys::statvfs::statvfs(LOADED[0]).map(|vfs| vfs.flags());
+        flags.is_ok_and(|flags| !flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
+    };
+    LOADED.iter().all(|path| Path::new(path).exists()) && is_writable()
 }
 
 fn ask(teller: &str, kind: &str, paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, String>> {
@@ -126,10 +136,16 @@ pub fn label_target(to: &str, label: &str) {
             return Ok(());
         }
         let value = [label.as_bytes(), b"\0"].concat();
-        if xattr::get(&file, ATTRIBUTE)?.as_ref() != Some(&value) {
-            xattr::set(&file, ATTRIBUTE, &value)?;
+        if xattr::get(&file, ATTRIBUTE)?.as_ref() == Some(&value) {
+            return Ok(());
         }
-        Ok(())
+        if file.metadata()?.nlink() > 1 {
+            // The label is the file's, whatever its name: others that share its content would get it too.
+            return Err(std::io::Error::other(
+                "it shares its content with other files of the store (`nix-store --optimise`), and keeps its label; a copy (a `mode` such as \"0644\") gets the right one",
+            ));
+        }
+        xattr::set(&file, ATTRIBUTE, &value)
     };
     if let Err(error) = inner() {
         tracing::warn!("labelling {to} as {label}: {error}");

@@ -39,6 +39,9 @@ pub struct Manifest {
     /// Lines that are added to files of the distribution below `/etc`, as a marked block.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub blocks: BTreeMap<TargetPath, String>,
+    /// Targets below `/etc`, units and their links among them, at which a foreign file is backed up and replaced.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub replace_existing: BTreeSet<TargetPath>,
     /// Users and groups.
     pub accounts: Accounts,
     /// What the `sw` folder of the toplevel holds.

@@ -125,6 +125,8 @@ impl Agent<'_> {
             Request::Start(start) => {
                 let program = install(self.root)?;
                 Run::start(self.root, &start, &program)?;
+                // Others may bring paths; the run keeps its own.
+                self.receiver = None;
                 self.output.answer(&Answer::Done)
             }
             Request::Follow { run } => self.follow(run.as_deref()),
@@ -141,8 +143,6 @@ impl Agent<'_> {
             None => Receiver::open(self.root)?,
         };
         let paths = receiver.missing(infos)?;
-        let missing = infos.iter().filter(|i| paths.contains(&i.path));
-        receiver.check_space(missing.map(|i| i.nar_size).sum())?;
         self.receiver = Some(receiver);
         self.output.answer(&Answer::Missing { paths })
     }

@@ -146,9 +146,9 @@ impl Connection {
     pub fn put(&mut self, sha256: &str, program: &[u8]) -> Result<String> {
         let sending = format!("sending the activator to {}", self.target);
         writeln!(self, "put {sha256} {}", program.len()).with_context(|| sending.clone())?;
-        self.write_all(program)
-            .and_then(|()| self.flush())
-            .with_context(|| sending.clone())?;
+        if self.write_all(program).and_then(|()| self.flush()).is_err() {
+            return Err(self.gone().context(sending));
+        }
         match self.reply("put ")? {
             Some(path) => Ok(path),
             None => {
@@ -492,8 +492,9 @@ pub fn ask_password(what: &str) -> Result<Password> {
         let before = tcgetattr(&terminal)?;
         let mut quiet = before.clone();
         quiet.local_flags.remove(LocalFlags::ECHO);
-        write!(terminal, "{what}: ")?;
+        // First: what is typed at the question is not lost.
         tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet)?;
+        write!(terminal, "{what}: ")?;
         let mut line = Vec::new();
         let read = read_line(&mut terminal, &mut line);
         tcsetattr(&terminal, SetArg::TCSAFLUSH, &before)?;

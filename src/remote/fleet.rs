@@ -131,13 +131,21 @@ pub struct Row {
     pub result: Option<serde_json::Value>,
 }
 
+/// Writes what went wrong with a host, without its name, which is said before. Pure.
+#[must_use]
+pub fn show_error(host: &str, error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let named = text.strip_prefix(host).and_then(|t| t.strip_prefix(": "));
+    escape(named.unwrap_or(&text))
+}
+
 /// Makes a host's row. Pure.
 #[must_use]
 pub fn row(host: &str, went: &Went) -> Row {
     Row {
         host: host.to_owned(),
         code: went.code,
-        error: went.error.as_ref().map(|e| format!("{e:#}")),
+        error: went.error.as_ref().map(|e| show_error(host, e)),
         result: serde_json::from_str(&went.output).ok(),
     }
 }
@@ -150,12 +158,7 @@ pub fn render(rows: &[Row]) -> String {
     for row in rows {
         let error = row.error.as_deref().unwrap_or_default();
         let error = error.lines().next().unwrap_or_default();
-        let line = format!(
-            "{:width$}  {:9}  {}",
-            row.host,
-            word(row.code),
-            escape(error)
-        );
+        let line = format!("{:width$}  {:9}  {}", row.host, word(row.code), error);
         text += line.trim_end();
         text += "\n";
     }

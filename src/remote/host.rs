@@ -237,7 +237,7 @@ impl Host<'_> {
             confirm,
         })?;
         tracing::info!("{}: activating, as run {run}", self.target);
-        let followed = link.follow(Some(&run), &mut |line| (self.tell)(line));
+        let followed = link.followed(&mut |line| (self.tell)(line));
         drop(link);
         let outcome = match followed {
             Ok(outcome) => outcome,

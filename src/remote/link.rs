@@ -187,13 +187,23 @@ impl Link {
         self.outcome("waiting for the program there", tell)
     }
 
-    /// Begins a run that outlives this connection.
+    /// Begins a run that outlives this connection, and asks to follow it in the same breath; `followed` is next.
     ///
     /// # Errors
     /// When it can't be begun.
     pub fn start(&mut self, start: super::message::Start) -> Result<()> {
+        let run = Some(start.run.clone());
         self.ask(&Request::Start(start))?;
+        self.ask(&Request::Follow { run })?;
         self.done("starting the activation")
+    }
+
+    /// Follows the run that was begun to its end.
+    ///
+    /// # Errors
+    /// When the connection breaks; the run goes on.
+    pub fn followed(&mut self, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+        self.outcome("following the activation", tell)
     }
 
     /// Follows a run, or the last one, to its end.
@@ -204,7 +214,7 @@ impl Link {
         self.ask(&Request::Follow {
             run: run.map(str::to_owned),
         })?;
-        self.outcome("following the activation", tell)
+        self.followed(tell)
     }
 
     /// Confirms a run.

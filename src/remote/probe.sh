@@ -66,6 +66,10 @@ facts() {
 }
 
 put() { # HASH SIZE: takes the program in from standard input
+  # As the activator makes it: nobody may look around.
+  if [ "$own" = $kept ] && ! [ -d "${kept%/*}" ]; then
+    mkdir -m 711 "${kept%/*}" || return 1
+  fi
   mkdir -p "$own" && [ -O "$own" ] || return 1
   head -c "$2" >"$own/$1.partial"
   if [ "$(wc -c <"$own/$1.partial")" = "$2" ] && chmod 755 "$own/$1.partial" && mv "$own/$1.partial" "$own/$1"; then

@@ -121,18 +121,31 @@ impl<'a> Run<'a> {
         if root.node(&run.path(""))? != Node::Absent {
             bail!("there is a run {} already", run.name);
         }
-        root.make_folder(&run.path(""), 0o700)?;
-        let request = serde_json::to_vec(start).context("serialising a run")?;
-        run.write("request.json", &request)?;
-        if let Some(window) = start.confirm {
-            confirm::arm(root, &run.name, window, program)?;
+        let begun = run.begin(start, program);
+        if begun.is_err() {
+            // Nobody shall ask how it went.
+            let folder = root.show(&run.path(""));
+            fs::remove_dir_all(&folder)
+                .with_context(|| format!("removing {}", folder.display()))?;
+            root.forget_last();
         }
-        let unit = format!("system-manager-run-{}", run.name);
-        let begun = detach(root, &unit, false, program, &[COMMAND, &run.name]);
+        begun.map(|()| run)
+    }
+
+    fn begin(&self, start: &Start, program: &Path) -> Result<()> {
+        let root = self.root;
+        root.make_folder(&self.path(""), 0o700)?;
+        let request = serde_json::to_vec(start).context("serialising a run")?;
+        self.write("request.json", &request)?;
+        if let Some(window) = start.confirm {
+            confirm::arm(root, &self.name, window, program)?;
+        }
+        let unit = format!("system-manager-run-{}", self.name);
+        let begun = detach(root, &unit, false, program, &[COMMAND, &self.name]);
         if begun.is_err() && start.confirm.is_some() {
             confirm::disarm(root)?;
         }
-        begun.map(|()| run)
+        begun
     }
 
     /// Carries it out; called in a process of its own.

@@ -1,5 +1,6 @@
 //! Rules of `tmpfiles.d`: what they will do, and how it is undone.
 
+mod adjust;
 pub mod apply;
 pub mod decide;
 mod glob;

@@ -71,4 +71,5 @@
     wantedBy = [ "multi-user.target" ];
     serviceConfig.Nice = 5;
   };
+  system-manager.replaceExisting = [ "systemd/system/app.socket" ];
 }

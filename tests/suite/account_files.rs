@@ -10,10 +10,10 @@ use std::process::{Command, Stdio};
 use system_manager::accounts::decide::{AccountsPlan, Inputs, Scripts, no_accounts, plan_accounts};
 use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::observe::{
-    Step, apply_accounts, apply_step, lock_accounts, observe_accounts, read_record, salts, steps,
-    sweep,
+    Step, apply_accounts, apply_step, lock_accounts, observe_accounts, salts, steps, sweep,
 };
 use system_manager::accounts::record::AccountsRecord;
+use system_manager::accounts::record_file::read_record;
 use system_manager::model::manifest::{Accounts, Group, User};
 use tempfile::TempDir;
 

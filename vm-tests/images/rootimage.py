@@ -205,6 +205,8 @@ _SERVERS = (
 
 ROOT_IMAGES = {
     "debian-12": RootImage("bookworm", _BASE),
+    # What is reached from another machine: Nix, login shells that are not bash, and another way to root.
+    "debian-12-remote": RootImage("bookworm", (*_BASE, "fish", "nix-bin", "opendoas", "tcsh")),
     "debian-12-security": RootImage("bookworm", (*_BASE, *_SECURITY)),
     "debian-12-services": RootImage("bookworm", (*_BASE, *_SERVICES)),
     "debian-12-more": RootImage("bookworm", (*_BASE, *_SERVICES, *_MORE)),

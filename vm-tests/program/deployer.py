@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 from base.errors import MachineError
@@ -52,7 +54,7 @@ class Deployer:
         options = (f"UserKnownHostsFile={self.known_hosts}", f"IdentityFile={self.key}", "IdentitiesOnly=yes")
         own = [word for option in options for word in ("--ssh-option", option)]
         enter = ["nsenter", f"--net=/proc/{self.seat.leader}/ns/net", "--"]
-        return [*enter, str(program.PROGRAM), *own, *arguments]
+        return [*enter, str(program.PROGRAM), *arguments, *own]
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of the program: without the caller's ssh agent, and with a cache of its own."""
@@ -82,6 +84,38 @@ class Deployer:
             raise MachineError(f"{arguments} exited with {process.returncode}, not {expect}:\n{output}")
         self.seat.log(output)
         return output
+
+    def on_terminal(
+        self, arguments: list[str], password: str, meanwhile: Callable[[], None] = lambda: None, expect: int = 0
+    ) -> str:
+        """Runs the program on a terminal, where it asks for a password. Returns all that it showed there."""
+        process = subprocess.Popen(
+            ["script", "--quiet", "--return", "--command", shlex.join(self.command(*arguments)), "/dev/null"],
+            env=self.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        shown = b""
+        try:
+            while b"password" not in shown:
+                piece = os.read(process.stdout.fileno(), 4096)
+                if not piece:
+                    break
+                shown += piece
+            process.stdin.write(f"{password}\n".encode())
+            process.stdin.flush()
+            meanwhile()
+            while piece := os.read(process.stdout.fileno(), 4096):
+                shown += piece
+            status = process.wait(_LIMIT)
+        finally:
+            process.kill()
+            process.wait()
+        if status != expect:
+            raise MachineError(f"{arguments} exited with {status}, not {expect}:\n{shown.decode()}")
+        return shown.decode()
 
     def on(self, target: Container, *arguments: str, expect: int = 0) -> str:
         """Runs the program for a machine, as `run`."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import cast
 
 import pytest
@@ -71,6 +74,7 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
     assert "confirmed" in output, output
     assert target.succeed("cat /etc/hello") == "one"
     assert target.get_unit_property("hello.service", "Result") == "success"
+    assert target.succeed("stat -c %a /var/lib/system-manager") == "711\n"
     target.fail("test -e /var/lib/system-manager/confirm.json", "ls /etc/systemd/system/system-manager-return.service")
 
     # Nothing is sent twice, and a second switch does nothing.
@@ -146,3 +150,297 @@ def test_a_host_that_a_switch_cuts_off_returns_by_itself(
     assert deployer.on(target, "switch", "--attach", expect=5)
     deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")))
     assert target.succeed("cat /etc/hello") == "two"
+
+
+def wait_for(target: Container, condition: str) -> None:
+    target.wait_until_succeeds(condition, timeout=90)
+
+
+def test_what_interrupts_the_window_leads_back(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    before = take_snapshot(target)
+    address = f"root@{deployer.address(target)}"
+    pending = "test -e /var/lib/system-manager/confirm.json"
+    slow = source(tmp_path, SLOW)
+
+    # The deployer goes while the activation runs: it ends there, nobody confirms, and the host returns.
+    process = deployer.start("switch", *slow, "--confirm-timeout", "5", "--target-host", address)
+    wait_for(target, "test -e /run/slow")
+    # A second deployer is told so, and neither confirms nor cancels.
+    said = deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")), expect=1)
+    assert "has not been confirmed" in said, said
+    assert "has not been confirmed" in deployer.on(target, "status")
+    deployer.on(target, "plan", *source(tmp_path, HELLO % ("one", "one")))
+    process.kill()
+    process.communicate()
+    assert target.execute(pending)[0] == 0
+    target.succeed("touch /run/go-on")
+    wait_for(target, f"! {pending}")
+    assert target.succeed("cat /etc/hello") == "one"
+    assert_same(before, take_snapshot(target))
+    assert "has returned" in deployer.on(target, "switch", "--attach", expect=5)
+
+    # The activator is killed.
+    target.succeed("rm /run/slow /run/go-on")
+    process = deployer.start("switch", *source(tmp_path, SLOW), "--target-host", address)
+    wait_for(target, "test -e /run/slow")
+    target.succeed("systemctl kill --signal=KILL 'system-manager-run-*'")
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 5, output
+    assert_same(before, take_snapshot(target))
+
+    # The machine comes up again with the window open.
+    target.succeed("rm /run/slow")
+    process = deployer.start("switch", *source(tmp_path, SLOW), "--confirm-timeout", "600", "--target-host", address)
+    wait_for(target, "test -e /run/slow")
+    process.kill()
+    process.communicate()
+    target.succeed("touch /run/go-on")
+    wait_for(target, "grep -q '\"deadline\":[0-9]' /var/lib/system-manager/confirm.json")
+    assert target.succeed("cat /etc/hello") == "slow"
+    target.reboot()
+    wait_for(target, f"! {pending}")
+    assert target.succeed("cat /etc/hello") == "one"
+    assert_same(before, take_snapshot(target))
+
+
+SLOW = """
+  {
+    environment.etc."hello".text = "slow";
+    systemd.services.slow = {
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; };
+      script = "/usr/bin/touch /run/slow; while ! test -e /run/go-on; do /usr/bin/sleep 0.1; done";
+    };
+  }
+"""
+"""A generation whose activation goes on until /run/go-on is there."""
+
+
+def test_a_host_that_can_not_be_used_says_why_before_anything_is_built(
+    make_targets: MakeTargets, tmp_path: Path
+) -> None:
+    deployer, [target] = make_targets("target")
+    address = deployer.address(target)
+    # It is not built: it would not evaluate.
+    file = ["--nixpkgs", "embedded", "--file", str(tmp_path / "none.nix")]
+
+    def refused(host: str, *options: str) -> str:
+        return deployer.run("switch", *file, "--target-host", host, *options, expect=1, limit=60)
+
+    assert "can't be reached" in refused("root@192.168.1.99")
+    assert "the connection is refused" in refused(f"root@{address}:2222")
+    assert "refuses the login" in refused(f"nobody@{address}")
+    known = deployer.known_hosts.read_text()
+    deployer.known_hosts.write_text("")
+    assert "its host key is not known" in refused(f"root@{address}")
+    other = (tmp_path / "key.pub").read_text().split()
+    deployer.known_hosts.write_text(f"# first\n{address} {other[0]} {other[1]}\n")
+    changed = refused(f"root@{address}")
+    assert "its host key has changed" in changed and f"{deployer.known_hosts}:2" in changed, changed
+    deployer.known_hosts.write_text(known)
+
+    target.succeed("useradd --create-home --shell /bin/bash admin")
+    deployer.admit(target, "admin")
+    assert "is not root" in refused(f"admin@{address}")
+    target.succeed("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin", "echo admin:secret | chpasswd")
+    assert "sudo wants a password" in refused(f"admin@{address}", "--sudo")
+    target.succeed("usermod --shell /usr/sbin/nologin admin")
+    assert "login shell does not run commands" in refused(f"admin@{address}", "--sudo")
+    # All that was refused so far has left nothing there.
+    target.fail("test -e /nix", "test -e /var/lib/system-manager")
+
+
+def test_the_noise_of_a_login_and_the_way_to_root_do_not_matter(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = deployer.address(target)
+    target.succeed("useradd --create-home --shell /bin/bash admin", "echo admin:secret | chpasswd")
+    deployer.admit(target, "admin")
+    # Five megabytes of a banner and of a .bashrc, which sshd runs for commands.
+    target.succeed("{ head -c 5000000 /dev/urandom | base64; } >/home/admin/noise")
+    target.succeed("sed -i '1i cat /home/admin/noise; echo warning: locale >&2' /home/admin/.bashrc")
+    target.succeed("echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin")
+    options = ["--sudo", "--target-host", f"admin@{address}"]
+    deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
+    assert target.succeed("cat /etc/hello") == "one"
+    # What runs as root there is not the user's to change.
+    assert target.succeed("stat -c %U /var/lib/system-manager/agent/*") == "root\n"
+
+
+def test_many_hosts_have_a_line_each_and_those_that_failed_are_tried_again(
+    make_targets: MakeTargets, tmp_path: Path
+) -> None:
+    deployer, targets = make_targets("one", "three", "two")
+    hosts = tmp_path / "hosts"
+    addresses = [f"root@{deployer.address(target)}" for target in targets]
+    dead = "root@192.168.1.99"
+    hosts.write_text("\n".join([*addresses, dead]) + "\n")
+    # On one of them, something stands in the way.
+    targets[1].succeed("mkdir /etc/hello")
+    wanted = source(tmp_path, HELLO % ("all", "all"))
+    fast = ["--ssh-option", "ConnectTimeout=3"]
+    output = deployer.run("switch", *wanted, "--hosts", str(hosts), *fast, expect=1)
+    assert "total: 2 done, 2 refused" in output, output
+    assert f"{addresses[0]}   done\n" in output, output
+    assert targets[0].succeed("cat /etc/hello") == targets[2].succeed("cat /etc/hello") == "all"
+
+    targets[1].succeed("rmdir /etc/hello")
+    again = deployer.run("--json", "-q", "switch", *wanted, "--hosts", str(hosts), *fast, "--retry-failed", expect=1)
+    recap = json.loads(again[again.index("{\n") :])
+    assert [(row["host"], row["code"]) for row in recap["hosts"]] == [(addresses[1], 0), (dead, 1)]
+    assert targets[1].succeed("cat /etc/hello") == "all"
+
+    # The first one fails: no other is begun.
+    hosts.write_text("\n".join([dead, *addresses]) + "\n")
+    careful = ["--canary", "1", "--hosts", str(hosts), *fast]
+    output = deployer.run("switch", *source(tmp_path, HELLO % ("new", "new")), *careful, expect=1)
+    assert "total: 4 refused" in output and "not begun" in output, output
+    assert targets[0].succeed("cat /etc/hello") == "all"
+
+
+HOSTILE = """\
+#!/usr/bin/python3
+import json, struct, sys, threading
+first = sys.stdin.buffer.readline().decode()
+mark = dict(word.split("=") for word in first.split())["MARK"]
+threading.Thread(target=sys.stdin.buffer.read).start()
+out = sys.stdout.buffer
+facts = "kernel=Linux machine=x86_64 name=x uid=0 init=systemd nix= means= without_password=no"
+facts = facts.split() + ["free_kilobytes=9", "programs=/x"]
+out.write("\\n".join(["", mark, *facts, mark, f"{mark} put /x", f"{mark} agent", ""]).encode())
+frame = lambda kind, payload: out.write(kind + struct.pack("<I", len(payload)) + payload)
+hello = {"hello": {"protocol": PROTOCOL, "version": "\\x1b[2J1"}}
+frame(b"m", json.dumps(hello).encode())
+ANSWER
+out.flush()
+"""
+
+
+def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    protocol = 1
+    answers = {
+        "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
+        "out.write(b'x' * 100)": "where a frame begins",
+        "out.write(b'm' + b'\\xff' * 4)": "are the most",
+        "[frame(b'o', b'y' * 1000000) for _ in range(100)]": "says more than",
+        "frame(b'm', b'[')": "reading",
+        "frame(b'm', b'\"done\"')": "something else than was asked",
+    }
+    for answer, why in answers.items():
+        shell = HOSTILE.replace("PROTOCOL", str(protocol)).replace("ANSWER", answer)
+        (tmp_path / "shell").write_text(shell)
+        target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
+        target.succeed("chmod 755 /usr/local/bin/hostile", "usermod --shell /usr/local/bin/hostile root")
+        said = deployer.on(target, "status", expect=1)
+        assert why in said and "\x1b" not in said, said
+    shell = HOSTILE.replace("PROTOCOL", "99").replace("ANSWER", "")
+    (tmp_path / "shell").write_text(shell)
+    target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
+    target.succeed("chmod 755 /usr/local/bin/hostile")
+    said = deployer.on(target, "status", expect=1)
+    assert "speaks version 99 of the protocol" in said and "\x1b" not in said, said
+
+
+def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
+    make_targets: MakeTargets, tmp_path: Path
+) -> None:
+    deployer, [target] = make_targets("target", image="debian-12-remote")
+    address = deployer.address(target)
+    nix = "NIX_CONFIG='build-users-group =' nix-store"
+    target.succeed("mkdir -p /nix/store", f"{nix} --init")
+    target.succeed("useradd --create-home --shell /bin/bash admin", "echo admin:secret | chpasswd")
+    deployer.admit(target, "admin")
+    target.succeed("echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin")
+    options = ["--sudo", "--target-host", f"admin@{address}"]
+    deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
+    toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
+    assert len(target.succeed(f"{nix} --query --requisites {toplevel}").split()) >= 4
+    target.succeed(f"{nix} --verify --check-contents")
+    # Its own garbage collection keeps what is a generation, and ours leaves the store to it.
+    target.succeed(f"{nix} --gc")
+    target.succeed(f"test -e {toplevel}/manifest.json && cat /etc/hello")
+    assert "kept by Nix" in deployer.run("gc", *options, expect=1)
+    assert "sending" not in deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
+
+    # Whatever the login shell is, and however root is had.
+    for shell in ("fish", "tcsh"):
+        target.succeed(f"usermod --shell /usr/bin/{shell} admin")
+        assert "active: generation 1" in deployer.run("status", *options)
+    target.succeed("mv /usr/bin/sudo /usr/bin/no-sudo", "echo 'permit nopass admin' >/etc/doas.conf")
+    assert "active: generation 1" in deployer.run("status", *options)
+
+
+def test_a_nix_that_comes_later_takes_the_paths_over(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target", image="debian-12-remote")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    target.succeed("test ! -e /nix/var/nix/db")
+    nix = "NIX_CONFIG='build-users-group =' nix-store"
+    target.succeed(f"{nix} --init", f"{nix} --load-db </nix/var/system-manager/load-db")
+    toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
+    target.succeed(f"{nix} --verify --check-contents", f"{nix} --gc", f"test -e {toplevel}/manifest.json")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")))
+    target.succeed(f"{nix} --verify --check-contents", "grep two /etc/hello")
+
+
+def test_sudo_gets_the_password_once_and_nobody_else_does(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = deployer.address(target)
+    target.succeed("useradd --create-home --shell /bin/bash admin", "echo admin:s3cretword | chpasswd")
+    deployer.admit(target, "admin")
+    target.succeed("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin")
+    arguments = ["--ask-sudo-password", "--target-host", f"admin@{address}"]
+    wanted = source(tmp_path, SLOW)
+
+    wrong = deployer.on_terminal(["status", *arguments], "wrong", expect=1)
+    assert "does not take the password" in wrong, wrong
+    assert target.succeed("journalctl -q _COMM=sudo | grep -c 'incorrect password attempt'").strip() == "1"
+
+    def watch() -> None:
+        """Looks for the password wherever processes show something, while the activation runs."""
+        wait_for(target, "test -e /run/slow")
+        shown = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
+        target.fail(f"{shown} | grep '[s]3cretword'")
+        target.fail("grep -r '[s]3cretword' /var/lib/system-manager /run/systemd /tmp")
+        target.succeed("touch /run/go-on")
+
+    right = deployer.on_terminal(["switch", *wanted, *arguments], "s3cretword", watch)
+    assert "confirmed" in right and "s3cretword" not in right, right
+    assert target.succeed("cat /etc/hello") == "slow"
+    target.fail("journalctl -q | grep '[s]3cretword'")
+
+
+def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = f"root@{deployer.address(target)}"
+    files = " ".join(
+        f'environment.etc."large/{number}".source = builtins.toFile "large-{number}" (large "{number}");'
+        for number in range(8)
+    )
+    # Ten megabytes in eight paths.
+    line = '(builtins.genList (n: "some bytes for each of these lines") 40000)'
+    wanted = source(tmp_path, f"let large = s: builtins.concatStringsSep s {line}; in {{ {files} }}")
+    random = Random(1)
+    for _ in range(6):
+        process = deployer.start("switch", *wanted, "--no-confirm", "--target-host", address)
+        try:
+            process.communicate(timeout=random.uniform(0.5, 3))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+        # Whatever is visible is whole.
+        listed = target.execute("find /nix/store -type f ! -path '*/.*' -exec sha256sum {} + 2>/dev/null")[1]
+        for digest, path in (line.split() for line in listed.splitlines()):
+            assert hashlib.sha256(Path(path).read_bytes()).hexdigest() == digest, path
+    deployer.on(target, "switch", *wanted)
+    assert target.succeed("ls /etc/large | wc -l").strip() == "8"
+    target.succeed("! ls -A /nix/store | grep '^[.]'")
+    deployer.on(target, "deactivate")
+
+    # There is no room for it: nothing is sent.
+    target.succeed("rm -rf /nix/* /nix/var", "mount -t tmpfs -o size=8M tmpfs /nix")
+    said = deployer.on(target, "switch", *wanted, expect=1)
+    assert "bytes have to come to /nix/store, where" in said, said
+    assert target.succeed("ls /nix/store | wc -l").strip() in ("0", "1")
+    target.succeed("umount /nix")

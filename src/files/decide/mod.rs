@@ -5,13 +5,14 @@
 
 mod mends;
 mod removals;
+mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::files::built::{Built, STORE};
+use crate::files::built::Built;
 use crate::files::record::FilesRecord;
 use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
@@ -279,103 +280,6 @@ fn half_written(seen: &Seen) -> BTreeSet<TargetPath> {
 }
 
 impl Planner<'_> {
-    fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted, folder_goes: bool) {
-        let owned = self.record.entries.get(target);
-        let carried = self
-            .record
-            .folders
-            .get(target)
-            .and_then(|f| f.backup.clone());
-        let observed = node(self.seen, target);
-        let before = match observed {
-            Node::Folder if folder_goes => &Node::Absent,
-            Node::Blocked { at } if self.goes(at) => &Node::Absent,
-            other => other,
-        };
-        let mut change = FileChange {
-            verb: if *before == Node::Absent {
-                Verb::Add
-            } else {
-                Verb::Change
-            },
-            before: observed.clone(),
-            after: wanted.node.clone(),
-            source: Some(wanted.source.clone()),
-            was: owned.map(|o| o.source.clone()),
-            backup: owned.map_or(carried, |o| o.backup.clone()),
-            drifted: owned.is_some_and(|o| o.is != *before),
-            built: wanted.built.clone(),
-            why_copy: wanted.why_copy.clone(),
-            package: owned.and_then(|o| o.package.clone()),
-            ..FileChange::of(target)
-        };
-        let vendor = self.seen.vendors.get(target);
-        let is_pristine = vendor.is_some_and(|vendor| vendor.is_pristine);
-        match (before, owned) {
-            (Node::Blocked { .. }, _) => return,
-            (Node::Folder, _) => {
-                self.conflict(
-                    target,
-                    "is a folder where a file must go",
-                    "move it away, or drop the entry",
-                );
-                return;
-            }
-            (Node::Special, _) => {
-                self.conflict(
-                    target,
-                    "is a device, socket or pipe where a file must go",
-                    "move it away, or drop the entry",
-                );
-                return;
-            }
-            (seen, Some(owned)) if *seen == wanted.node => {
-                if owned.is == wanted.node && owned.source == wanted.source {
-                    return;
-                }
-                // Only the record changes: same content from another source, or put right by hand.
-                change.verb = Verb::Adopt;
-            }
-            (seen, Some(owned)) if *seen != owned.is && *seen != Node::Absent => {
-                change.keep = Some(self.keep(target, KeepReason::Drift));
-            }
-            (_, Some(_)) | (Node::Absent, None) => {}
-            (Node::Link { .. }, None) if *before == wanted.node => {
-                if !self.is_surely_ours(target, &wanted.source) {
-                    // As wanted already, by someone else's hand: it stays theirs.
-                    return;
-                }
-                change.verb = Verb::Adopt;
-            }
-            // What a package has shipped, and nobody has edited, is the package's to give again.
-            (_, None) if wanted.replace_existing || is_pristine => {
-                let keep = self.keep(target, KeepReason::Foreign);
-                change.backup = Some(keep.backup.clone());
-                change.keep = Some(keep);
-                change.package = vendor.map(|vendor| vendor.package.clone());
-            }
-            (_, None) => {
-                let cause = match vendor {
-                    Some(vendor) => format!(
-                        "is a file of the package `{}` that was edited, and is not managed by system-manager",
-                        vendor.package
-                    ),
-                    None => "exists and is not managed by system-manager".to_owned(),
-                };
-                self.conflict(
-                    target,
-                    &cause,
-                    &format!(
-                        "move it away, or set `environment.etc.{:?}.replaceExisting = true` to have it backed up and replaced",
-                        target.as_str()
-                    ),
-                );
-                return;
-            }
-        }
-        self.plan.writes.push(change);
-    }
-
     /// Says whether the path (relative to the root) is a file of ours that is removed.
     fn goes(&self, at: &Path) -> bool {
         let target = at.strip_prefix("etc").ok().and_then(Path::to_str);
@@ -386,27 +290,6 @@ impl Planner<'_> {
         let backup = FileName::numbered(self.next_backup, target);
         self.next_backup += 1;
         Keep { backup, reason }
-    }
-
-    /// Says whether a link that is not in the state can only have been made by us.
-    fn is_surely_ours(&self, target: &TargetPath, source: &str) -> bool {
-        if source.starts_with(STORE) {
-            return true;
-        }
-        let folder = target.parents().last();
-        let sibling = match (source.strip_prefix("../"), folder) {
-            (Some(name), Some(folder)) => match folder.parents().last() {
-                Some(above) => above.join(name),
-                None => name.parse(),
-            },
-            (None, Some(folder)) => folder.join(source),
-            (_, None) => source.parse(),
-        };
-        sibling.is_ok_and(|path| {
-            self.desired
-                .get(&path)
-                .is_some_and(|w| w.source.starts_with(STORE) && *node(self.seen, &path) == w.node)
-        })
     }
 
     fn backup_node(&mut self, target: &TargetPath, id: &FileName) -> Option<Node> {
@@ -439,3 +322,6 @@ impl Planner<'_> {
 pub(crate) fn node<'a>(seen: &'a Seen, target: &TargetPath) -> &'a Node {
     seen.nodes.get(target).unwrap_or(&Node::Absent)
 }
+
+#[cfg(test)]
+mod tests;

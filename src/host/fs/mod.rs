@@ -22,11 +22,13 @@ use crate::host::selinux::Labels;
 use crate::model::node::{EMPTY, Id, Kind, Object};
 
 pub(crate) mod at;
+mod obstacle;
 mod resolve;
 mod write;
 
 use at::kind;
 
+pub use obstacle::{Obstacle, Room};
 pub use write::{Content, NewFile, open_source};
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
@@ -252,48 +254,6 @@ impl Root {
         let st = lstat(&folder, name)
             .with_context(|| format!("reading {}", self.show(relative).display()))?;
         Ok(st.map_or(0, |st| u64::try_from(st.st_size).unwrap_or_default()))
-    }
-
-    /// Says why nothing can be written below `relative`, if so: the file system is read-only.
-    ///
-    /// # Errors
-    /// When the file system can't be asked.
-    pub fn is_read_only(&self, relative: &Path) -> Result<bool> {
-        let Folder::Open(folder) = self.folder(relative)? else {
-            return Ok(false);
-        };
-        let vfs = nix::sys::statvfs::fstatvfs(&*folder).with_context(|| {
-            format!(
-                "asking for the file system of {}",
-                self.show(relative).display()
-            )
-        })?;
-        Ok(vfs.flags().contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
-    }
-
-    /// Gives the bytes and the inodes that are free where `relative` is; no inode limit gives `u64::MAX`.
-    ///
-    /// # Errors
-    /// When the file system can't be asked.
-    pub fn free_space(&self, relative: &Path) -> Result<(u64, u64)> {
-        let Folder::Open(folder) = self.folder(relative)? else {
-            return Ok((u64::MAX, u64::MAX));
-        };
-        let vfs = nix::sys::statvfs::fstatvfs(&*folder).with_context(|| {
-            format!(
-                "asking for the free space of {}",
-                self.show(relative).display()
-            )
-        })?;
-        let inodes = if vfs.files() == 0 {
-            u64::MAX
-        } else {
-            vfs.files_free()
-        };
-        Ok((
-            vfs.blocks_available().saturating_mul(vfs.fragment_size()),
-            inodes,
-        ))
     }
 
     /// Opens (or creates, mode 0600) a file for appending or locking.

@@ -304,3 +304,60 @@ fn passwords_come_from_what_the_scripts_before_accounts_have_made() {
         .never_says("warning");
     assert_eq!(hash_of(&t, "ann"), "$6$one$1");
 }
+
+#[test]
+fn a_record_of_a_newer_program_is_refused_and_a_damaged_one_is_rebuilt_with_a_word() {
+    let Some(t) = begin() else { return };
+    let toplevel = t.build(&with_users(Config::new(), &[("ann", json!({}))]));
+    activate(&t, &toplevel).exits(0);
+    let record = "var/lib/system-manager/ids.json";
+    let good = t.read(record);
+    for name in [record, "var/lib/system-manager/ids.json.previous"] {
+        t.write(name, r#"{"version":99,"sha256":"","record":{}}"#);
+    }
+    for arguments in [&["status"][..], &["deactivate"]] {
+        let ran = t
+            .run(arguments)
+            .exits(1)
+            .says("ids.json has version 99, written by a newer system-manager");
+        ran.says("hint: use the `bin/system-manager` of the newest generation");
+    }
+    for name in [record, "var/lib/system-manager/ids.json.previous"] {
+        t.write(name, "{");
+    }
+    let told = "accounts that exist count as the host's own";
+    t.run(&["status"])
+        .exits(0)
+        .says("ids.json is damaged")
+        .says(told);
+    t.write(record, &good);
+    t.run(&["status"]).exits(0).never_says(told);
+    t.run(&["deactivate"]).exits(0);
+    assert!(!t.read("etc/passwd").contains("ann"));
+}
+
+#[test]
+fn bytes_that_are_not_utf_8_and_a_linked_login_defs_are_no_obstacle() {
+    let Some(t) = begin() else { return };
+    let passwd = b"root:x:0:0:root:/root:/bin/sh\njos:x:1000:34:Jos\xe9 N\xfa\xf1ez,,,:/home/jos\xe9:/bin/sh\nweb:x:33:34::/:/bin/sh\n";
+    fs::write(t.path("etc/passwd"), passwd).unwrap();
+    t.write("usr/share/login.defs", "UID_MIN 3000\nSYS_UID_MAX 700\n");
+    std::os::unix::fs::symlink("/usr/share/login.defs", t.path("etc/login.defs")).unwrap();
+    let users = [
+        ("jos", json!({ "shell": "/bin/web", "createHome": true })),
+        ("new", json!({})),
+    ];
+    let toplevel = t.build(&with_users(Config::new(), &users));
+    for arguments in [
+        ["plan".as_ref(), toplevel.as_os_str()],
+        ["activate".as_ref(), toplevel.as_os_str()],
+    ] {
+        t.run(&arguments)
+            .exits(0)
+            .says("user jos: shell \"/bin/sh\" -> \"/bin/web\"")
+            .says("user new: uid 3000");
+    }
+    t.run(&["status"]).exits(0);
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(fs::read(t.path("etc/passwd")).unwrap(), passwd);
+}

@@ -239,3 +239,11 @@ fn units_masks_aliases_and_edges_become_files() {
     t.run(&["deactivate"]).exits(0);
     assert_same(&lasting(&before), &lasting(&t.tree()));
 }
+
+#[test]
+fn a_question_mark_in_a_name_is_no_pattern() {
+    let Some(t) = Test::begin() else { return };
+    let source = t.source("etc-a?b", "1\n");
+    t.activate(&Config::new().source("x/a?b", "0644", source));
+    assert_eq!(t.read("etc/x/a?b"), "1\n");
+}

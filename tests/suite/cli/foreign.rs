@@ -183,3 +183,44 @@ fn a_folder_of_ours_that_became_a_link_is_left_alone() {
     assert_same(&lasting(&outside), &lasting(&t.tree()));
     assert_eq!(t.read("outside/ours"), "not ours\n");
 }
+
+#[test]
+fn a_foreign_unit_or_link_of_one_is_replaced_where_that_is_wanted_and_comes_back() {
+    let Some(t) = Test::begin() else { return };
+    let source = t.source("app.service", "[Service]\nExecStart=/bin/true\n");
+    let unit = serde_json::json!({ "app.service": {
+        "source": source, "overrideStrategy": "asDropinIfExists", "aliases": [],
+        "wantedBy": ["multi-user.target"], "requiredBy": [], "upheldBy": [],
+    }});
+    let wants = "systemd/system/multi-user.target.wants/app.service";
+    t.write("etc/systemd/system/app.service", "theirs\n");
+    std::fs::create_dir_all(t.path(&format!("etc/{wants}")).parent().unwrap()).unwrap();
+    std::os::unix::fs::symlink("/lib/theirs.service", t.path(&format!("etc/{wants}"))).unwrap();
+    let before = t.tree();
+    let config = Config::new().field("units", unit);
+    t.refuses_config(
+        &config,
+        &[
+            "`system-manager.replaceExisting = [ \"systemd/system/app.service\" ]`",
+            &format!("`system-manager.replaceExisting = [ \"{wants}\" ]`"),
+        ],
+    );
+    let both = serde_json::json!(["systemd/system/app.service", wants]);
+    t.activate(&config.clone().field("replaceExisting", both));
+    assert!(
+        t.read("etc/systemd/system/app.service")
+            .contains("/bin/true")
+    );
+    t.run(&["deactivate"]).exits(0);
+    let what = |tree: &crate::cli::story::Tree| -> Vec<String> {
+        tree.iter()
+            .map(|(path, s)| format!("{path} {}", s.what))
+            .collect()
+    };
+    assert_eq!(what(&before), what(&t.tree()));
+    let wrong = config.field("replaceExisting", serde_json::json!(["no/such"]));
+    t.refuses_config(
+        &wrong,
+        &["names `no/such`, and nothing is placed there", "hint:"],
+    );
+}

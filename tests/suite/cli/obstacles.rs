@@ -64,9 +64,9 @@ fn a_full_disk_is_seen_before_anything_is_changed() {
             .copy("small", "0644", "1\n")
             .copy("zbig", "0644", &big),
     );
-    for place in ["etc", "var/lib"] {
+    for (place, size) in [("etc", "2m"), ("var/lib", "512k")] {
         let script = format!(
-            "cp -a $root/{place} $root/copy; mount -t tmpfs -o size=2m none $root/{place}; \
+            "cp -a $root/{place} $root/copy; mount -t tmpfs -o size={size} none $root/{place}; \
              cp -a $root/copy/. $root/{place}; rm -r $root/copy; exec $run activate $toplevel"
         );
         refuses_isolated(&t, &toplevel, &script, &["has not enough room"]);
@@ -85,6 +85,74 @@ fn a_backup_that_finds_no_room_stops_before_anything_is_changed() {
     );
     let script = "mount -t tmpfs -o size=2m none $root/var/lib; exec $run activate $toplevel";
     refuses_isolated(&t, &toplevel, script, &["has not enough room"]);
+}
+
+#[test]
+fn what_one_file_or_folder_stands_in_the_way_of() {
+    let Some(t) = Test::begin() else { return };
+    t.write("etc/sub/ours", "");
+    fs::remove_file(t.path("etc/sub/ours")).unwrap();
+    let first = t.build(&Config::new().copy("a", "0644", "1\n"));
+    t.run(&["activate".as_ref(), first.as_os_str()]).exits(0);
+    let next = t.build(&Config::new().copy("a", "0644", "2\n").copy(
+        "sub/b",
+        "0644",
+        &"x".repeat(3 << 20),
+    ));
+    for (script, names) in [
+        (
+            "mount --bind $root/etc/a $root/etc/a",
+            ["/etc/a is a mount point", "umount"],
+        ),
+        (
+            "mount -t tmpfs -o ro none $root/etc/sub",
+            ["/etc/sub is on a read-only file system", "remount"],
+        ),
+        (
+            "mount -t tmpfs -o size=2m none $root/etc/sub",
+            ["/etc/sub has not enough room", "free some space"],
+        ),
+        (
+            "mount -t tmpfs -o nr_inodes=2 none $root/etc/sub",
+            ["/etc/sub has not enough room", "free some space"],
+        ),
+    ] {
+        let script = format!("{script}; exec $run activate $toplevel");
+        refuses_isolated(&t, &next, &script, &names);
+    }
+}
+
+#[test]
+fn an_immutable_file_or_folder() {
+    let Some(t) = Test::begin() else { return };
+    t.write("etc/sub/theirs", "");
+    let first = t.build(&Config::new().copy("a", "0644", "1\n"));
+    t.run(&["activate".as_ref(), first.as_os_str()]).exits(0);
+    let next = t.build(
+        &Config::new()
+            .copy("a", "0644", "2\n")
+            .copy("sub/b", "0644", "3\n"),
+    );
+    for (place, name) in [
+        ("etc/a", "/etc/a is immutable"),
+        ("etc/sub", "/etc/sub is an immutable folder"),
+    ] {
+        let chattr = |flag: &str| {
+            let done = std::process::Command::new("chattr")
+                .arg(flag)
+                .arg(t.path(place))
+                .output();
+            done.is_ok_and(|done| done.status.success())
+        };
+        if !chattr("+i") {
+            crate::needs::skip("no file can be made immutable here (chattr, on ext4 or xfs)");
+            return;
+        }
+        let ran = t.run(&["activate".as_ref(), next.as_os_str()]);
+        assert!(chattr("-i"));
+        ran.exits(1).says(name).says("chattr -i");
+        assert_eq!(t.read("etc/a"), "1\n");
+    }
 }
 
 #[test]

@@ -1,0 +1,307 @@
+//! The decision about files and its record, in memory: what stands there, what is ours, what is wanted.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::files::built::Damage;
+use crate::files::record::{self, OwnedFile};
+use crate::store::backups::Backups;
+
+fn target(name: &str) -> TargetPath {
+    name.parse().unwrap()
+}
+
+fn file(content: &str) -> Node {
+    Node::File {
+        sha256: content.to_owned(),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    }
+}
+
+fn link(to: &str) -> Node {
+    Node::Link { to: to.to_owned() }
+}
+
+fn wanted(node: Node) -> Wanted {
+    Wanted {
+        node,
+        source: "/source".to_owned(),
+        replace_existing: false,
+        built: None,
+        why_copy: None,
+    }
+}
+
+fn owned(is: Node) -> OwnedFile {
+    OwnedFile {
+        is,
+        becoming: None,
+        source: "/source".to_owned(),
+        backup: None,
+        package: None,
+        built: None,
+    }
+}
+
+/// One file, `a`: what is wanted, what is ours, what stands there.
+#[derive(Default)]
+struct World {
+    desired: BTreeMap<TargetPath, Wanted>,
+    record: FilesRecord,
+    seen: Seen,
+    damaged: BTreeMap<String, Damaged>,
+}
+
+impl World {
+    fn new(wants: Option<Wanted>, owns: Option<OwnedFile>, stands: Node) -> Self {
+        let mut world = Self::default();
+        world.desired.extend(wants.map(|w| (target("a"), w)));
+        world.record.entries.extend(owns.map(|o| (target("a"), o)));
+        world.seen.nodes.insert(target("a"), stands);
+        world
+    }
+
+    fn plan(&self) -> FilesPlan {
+        plan_files(&self.desired, &self.record, 1, &self.seen, &self.damaged)
+    }
+
+    /// What happens, in a few words.
+    fn told(&self) -> String {
+        let plan = self.plan();
+        let changes = plan.changes().map(|c| {
+            let kept = c.keep.as_ref().map(|k| format!(", keeps {:?}", k.reason));
+            format!("{:?}{}", c.verb, kept.unwrap_or_default())
+        });
+        let conflicts = plan.conflicts.iter().map(|_| "conflict".to_owned());
+        let mends = plan.mends.iter().map(|m| match &m.keep {
+            Some(keep) => format!("mends, keeps {:?}", keep.reason),
+            None => "mends".to_owned(),
+        });
+        let all: Vec<String> = changes.chain(conflicts).chain(mends).collect();
+        all.join("; ")
+    }
+}
+
+#[test]
+fn what_is_wanted_meets_what_is_ours_and_what_stands_there() {
+    let (ours, new, other) = (file("ours"), file("new"), file("other"));
+    let cases = [
+        (Some(&new), None, Node::Absent, "Add", "nothing is there"),
+        (
+            Some(&new),
+            None,
+            other.clone(),
+            "conflict",
+            "a foreign file",
+        ),
+        (
+            Some(&new),
+            None,
+            new.clone(),
+            "conflict",
+            "a foreign file with the same content",
+        ),
+        (Some(&new), None, Node::Folder, "conflict", "a folder"),
+        (Some(&new), None, Node::Special, "conflict", "a device"),
+        (
+            Some(&ours),
+            Some(&ours),
+            ours.clone(),
+            "",
+            "it is as wanted",
+        ),
+        (
+            Some(&new),
+            Some(&ours),
+            ours.clone(),
+            "Change",
+            "it is ours, and changes",
+        ),
+        (
+            Some(&new),
+            Some(&ours),
+            other.clone(),
+            "Change, keeps Drift",
+            "it was edited",
+        ),
+        (
+            Some(&ours),
+            Some(&ours),
+            Node::Absent,
+            "Add",
+            "someone removed it",
+        ),
+        (
+            Some(&new),
+            Some(&ours),
+            new.clone(),
+            "Adopt",
+            "someone put right what is wanted",
+        ),
+        (None, Some(&ours), ours.clone(), "Remove", "it goes"),
+        (
+            None,
+            Some(&ours),
+            other.clone(),
+            "Remove, keeps Drift",
+            "it goes, edited",
+        ),
+        (
+            None,
+            Some(&ours),
+            Node::Absent,
+            "Forget",
+            "it is gone already",
+        ),
+        (
+            None,
+            Some(&ours),
+            Node::Folder,
+            "Forget",
+            "it is someone else's folder now",
+        ),
+        (None, None, other.clone(), "", "it is nobody's business"),
+    ];
+    for (wants, owns, stands, expected, why) in cases {
+        let world = World::new(wants.cloned().map(wanted), owns.cloned().map(owned), stands);
+        assert_eq!(world.told(), expected, "{why}");
+    }
+}
+
+#[test]
+fn a_foreign_link_that_is_as_wanted_stays_foreign_unless_only_we_make_such() {
+    for (to, expected) in [("/opt/x", ""), ("/nix/store/x", "Adopt")] {
+        let mut wants = wanted(link(to));
+        wants.source = to.to_owned();
+        assert_eq!(
+            World::new(Some(wants), None, link(to)).told(),
+            expected,
+            "{to}"
+        );
+    }
+}
+
+#[test]
+fn a_file_as_it_was_shipped_is_replaced_and_comes_back_until_its_package_is_purged() {
+    let shipped = file("shipped");
+    let vendor = |is_pristine| SeenVendor {
+        package: "app".to_owned(),
+        is_pristine,
+    };
+    let mut world = World::new(Some(wanted(file("new"))), None, shipped.clone());
+    world.seen.vendors.insert(target("a"), vendor(false));
+    assert_eq!(world.told(), "conflict", "it was edited");
+    world.seen.vendors.insert(target("a"), vendor(true));
+    assert_eq!(world.told(), "Change, keeps Foreign");
+
+    let (mut record, mut backups) = (world.record.clone(), Backups::default());
+    let plan = world.plan();
+    record::claim(&mut record, &mut backups, &plan, 7);
+    record::commit(&mut record, &plan);
+    let kept = record.entries[&target("a")].clone();
+    assert_eq!(kept.package.as_deref(), Some("app"));
+    let backup = kept.backup.clone().unwrap();
+
+    let mut going = World::new(None, Some(kept), file("new"));
+    going.seen.backups.insert(backup.clone(), shipped);
+    going.seen.vendors.insert(target("a"), vendor(false));
+    assert_eq!(going.told(), "Restore");
+    going.seen.vendors.clear();
+    assert_eq!(going.told(), "Remove", "its package is gone");
+    record::claim(&mut record, &mut backups, &going.plan(), 8);
+    let saved: Vec<_> = backups.saved.iter().map(|s| &s.backup).collect();
+    assert_eq!(saved, [&backup], "and the file is kept");
+}
+
+#[test]
+fn what_is_damaged_in_the_store_is_mended_where_it_can_be() {
+    let to = "/nix/store/x";
+    let changed = || Damage::Changed {
+        sha256: "edit".to_owned(),
+    };
+    let cases = [
+        (
+            true,
+            changed(),
+            Some(Means::Nix),
+            "mends, keeps Drift",
+            "an edit",
+        ),
+        (
+            true,
+            Damage::Missing,
+            Some(Means::Nix),
+            "mends",
+            "it is gone",
+        ),
+        (
+            true,
+            changed(),
+            None,
+            "conflict",
+            "nothing can put it right",
+        ),
+        (
+            false,
+            changed(),
+            None,
+            "Remove; mends, keeps Drift",
+            "it goes: the edit is kept",
+        ),
+        (
+            false,
+            Damage::Missing,
+            None,
+            "Remove",
+            "it goes, and nothing is lost",
+        ),
+    ];
+    for (is_wanted, damage, means, expected, why) in cases {
+        let wants = is_wanted.then(|| wanted(link(to)));
+        let mut world = World::new(wants, Some(owned(link(to))), link(to));
+        let damaged = Damaged {
+            damage,
+            built: None,
+            means,
+        };
+        world.damaged.insert(to.to_owned(), damaged);
+        assert_eq!(world.told(), expected, "{why}");
+    }
+}
+
+#[test]
+fn after_a_stop_the_record_says_what_is_really_there() {
+    let (from, to) = (file("old"), file("new"));
+    let world = World::new(
+        Some(wanted(to.clone())),
+        Some(owned(from.clone())),
+        from.clone(),
+    );
+    let mut claimed = world.record.clone();
+    record::claim(&mut claimed, &mut Backups::default(), &world.plan(), 7);
+    for (now, expected, why) in [
+        (from.clone(), &from, "stopped before it was placed"),
+        (to.clone(), &to, "stopped after it was placed"),
+        (file("edit"), &from, "someone wrote meanwhile: it is drift"),
+    ] {
+        let mut seen = Seen::default();
+        seen.nodes.insert(target("a"), now);
+        let settled = record::settle(&claimed, &seen);
+        assert_eq!(settled.entries[&target("a")].is, *expected, "{why}");
+        assert_eq!(settled.entries[&target("a")].becoming, None, "{why}");
+    }
+}
+
+#[test]
+fn a_new_entry_that_was_never_placed_is_not_ours() {
+    let world = World::new(Some(wanted(file("new"))), None, Node::Absent);
+    let mut claimed = world.record.clone();
+    record::claim(&mut claimed, &mut Backups::default(), &world.plan(), 7);
+    let mut seen = Seen::default();
+    seen.nodes.insert(target("a"), Node::Absent);
+    assert!(record::settle(&claimed, &seen).entries.is_empty());
+    seen.nodes.insert(target("a"), file("new"));
+    assert_eq!(record::settle(&claimed, &seen).entries.len(), 1);
+}

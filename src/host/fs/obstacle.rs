@@ -1,0 +1,210 @@
+//! What keeps a file from being replaced, as far as it can be known before anything is touched.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{self, SFlag};
+use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC, fstatfs};
+use nix::unistd::{AccessFlags, faccessat};
+
+use super::{Folder, Root, kind, lstat};
+
+/// File systems without links, owners and modes: vfat, exfat, the two of NTFS.
+const PLAIN: [FsType; 4] = [
+    MSDOS_SUPER_MAGIC,
+    FsType(0x2011_bab0),
+    FsType(0x5346_544e),
+    FsType(0x7366_746e),
+];
+
+/// What keeps a file from being replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// The file, or the folder above it, relative to the root.
+    pub at: PathBuf,
+    /// What is wrong with it.
+    pub cause: &'static str,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// The room that is left on a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Which file system.
+    pub device: u64,
+    /// Free bytes.
+    pub bytes: u64,
+    /// Free inodes; as many as there can be where there is no limit.
+    pub files: u64,
+}
+
+impl Root {
+    /// Lists the mount points of this process.
+    ///
+    /// # Errors
+    /// When they can't be read.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "reads what the kernel says of itself"
+    )]
+    pub fn read_mounts(&self) -> Result<BTreeSet<PathBuf>> {
+        let root = std::fs::canonicalize(self.show(Path::new("")))
+            .with_context(|| format!("looking at {}", self.show(Path::new("")).display()))?;
+        let text = std::fs::read("/proc/self/mountinfo").context("reading the list of mounts")?;
+        let points = text.split(|b| *b == b'\n').filter_map(|line| {
+            let point = unescape(line.split(|b| *b == b' ').nth(4)?);
+            let point = Path::new(OsStr::from_bytes(&point)).to_owned();
+            point.strip_prefix(&root).ok().map(Path::to_owned)
+        });
+        Ok(points.collect())
+    }
+
+    /// Finds what keeps `relative` from being made, replaced or removed.
+    ///
+    /// # Errors
+    /// When it can't be looked at.
+    pub fn find_obstacle(
+        &self,
+        relative: &Path,
+        mounts: &BTreeSet<PathBuf>,
+    ) -> Result<Option<Obstacle>> {
+        let inner = || -> Result<Option<Obstacle>> {
+            let (folder, at) = self.deepest_folder(relative)?;
+            if let Some(found) = self.folder_obstacle(&folder, &at)? {
+                return Ok(Some(found));
+            }
+            if relative.parent() != Some(&at) {
+                return Ok(None);
+            }
+            let name = relative.file_name().unwrap_or_default();
+            let Some(st) = lstat(&folder, name)? else {
+                return Ok(None);
+            };
+            let shown = self.show(relative).display().to_string();
+            let obstacle = |cause, remedy| {
+                let at = relative.to_owned();
+                Ok(Some(Obstacle { at, cause, remedy }))
+            };
+            if mounts.contains(relative) {
+                let remedy = format!("unmount it first: `umount {shown}`");
+                return obstacle("is a mount point, and can't be replaced", remedy);
+            }
+            if kind(&st) == SFlag::S_IFREG && access(&folder, name)? == Err(Errno::EPERM) {
+                let remedy = format!("take the attribute away: `chattr -i -a {shown}`");
+                return obstacle("is immutable", remedy);
+            }
+            Ok(None)
+        };
+        inner().with_context(|| format!("looking at {}", self.show(relative).display()))
+    }
+
+    fn folder_obstacle(&self, folder: &Rc<OwnedFd>, at: &Path) -> Result<Option<Obstacle>> {
+        let shown = self.show(at).display().to_string();
+        let (cause, remedy) = match access(folder, OsStr::new("."))? {
+            Err(Errno::EROFS) => (
+                "is on a read-only file system",
+                "remount it read-write".to_owned(),
+            ),
+            Err(Errno::EPERM) => (
+                "is an immutable folder",
+                format!("take the attribute away: `chattr -i -a {shown}`"),
+            ),
+            Err(Errno::EACCES) => (
+                "may not be written to",
+                "run this as root, for example with sudo".to_owned(),
+            ),
+            Err(e) => return Err(e.into()),
+            Ok(()) if PLAIN.contains(&fstatfs(folder)?.filesystem_type()) => (
+                "is on a file system without links, owners and modes",
+                "unmount it, or place the files elsewhere".to_owned(),
+            ),
+            Ok(()) => return Ok(None),
+        };
+        let at = at.to_owned();
+        Ok(Some(Obstacle { at, cause, remedy }))
+    }
+
+    /// Returns the room on the file system where `relative` is, or will be.
+    ///
+    /// # Errors
+    /// When the file system can't be asked.
+    pub fn room_at(&self, relative: &Path) -> Result<Room> {
+        let inner = || -> Result<Room> {
+            let (folder, _) = self.deepest_folder(relative)?;
+            let vfs = nix::sys::statvfs::fstatvfs(&*folder)?;
+            let has_limit = vfs.files() != 0;
+            Ok(Room {
+                device: stat::fstat(&*folder)?.st_dev,
+                bytes: vfs.blocks_available().saturating_mul(vfs.fragment_size()),
+                files: if has_limit {
+                    vfs.files_free()
+                } else {
+                    u64::MAX
+                },
+            })
+        };
+        inner().with_context(|| {
+            format!(
+                "asking for the free space at {}",
+                self.show(relative).display()
+            )
+        })
+    }
+
+    /// Opens the folder above `relative` that is there, the nearest one, and returns its path.
+    fn deepest_folder(&self, relative: &Path) -> Result<(Rc<OwnedFd>, PathBuf)> {
+        for above in relative.ancestors().skip(1) {
+            if let Folder::Open(folder) = self.folder(above)? {
+                return Ok((folder, above.to_owned()));
+            }
+        }
+        Ok((self.fd.clone(), PathBuf::new()))
+    }
+}
+
+/// Whether the kernel would let us write; root is only kept from it by what is no matter of permissions.
+fn access(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<Result<(), Errno>> {
+    match faccessat(&**folder, name, AccessFlags::W_OK, AtFlags::AT_EACCESS) {
+        Err(e @ (Errno::EROFS | Errno::EPERM | Errno::EACCES)) => Ok(Err(e)),
+        Err(e) => Err(e.into()),
+        Ok(()) => Ok(Ok(())),
+    }
+}
+
+/// Resolves the escapes (`\040`) in a path of mountinfo. Pure.
+fn unescape(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut at = 0;
+    while at < text.len() {
+        let digits = text.get(at + 1..at + 4).filter(|_| text[at] == b'\\');
+        let code = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
+        bytes.push(code.unwrap_or(text[at]));
+        at += if code.is_some() { 4 } else { 1 };
+    }
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_mounts_are_unescaped() {
+        for (text, expected) in [
+            ("/a", "/a"),
+            ("/a\\040b", "/a b"),
+            ("/a\\134040", "/a\\040"),
+            ("/a\\", "/a\\"),
+        ] {
+            assert_eq!(unescape(text.as_bytes()), expected.as_bytes(), "{text}");
+        }
+    }
+}
