@@ -24,6 +24,7 @@ use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::Seeds;
+use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
@@ -64,7 +65,7 @@ pub struct Activation<'a> {
     /// The units before.
     pub before: &'a Live,
     /// The units of the new generation.
-    pub new_units: &'a UnitSet,
+    pub new_units: Layers<'a>,
     /// The accounts that are wanted.
     pub accounts: Option<&'a Accounts>,
     /// Whether accounts were managed here before.
@@ -94,8 +95,10 @@ pub fn apply(
         plan: activation.plan.units.clone(),
         new_units: activation.new_units,
         before: activation.before,
+        managed: units::observe::MANAGED,
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
+        reloaded: 0,
     });
     let warnings = activation.plan.accounts.warnings.clone();
     let mut run = Run {
@@ -192,7 +195,7 @@ impl Run<'_> {
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::decide::keep(root, change),
             Step::Claim => self.claim(),
-            Step::StopUnits => self.with_units(tell, |units, tell| units.stop(tell)),
+            Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
                 tracing::info!("removing /etc/{}", change.target);
@@ -220,6 +223,9 @@ impl Run<'_> {
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
+                if root.is_live() {
+                    units::hold::release(root)?;
+                }
                 self.a.systemd.map_or(Ok(()), Systemd::reload)?;
                 self.note(&Record::DaemonReloadDone)
             }
@@ -247,6 +253,8 @@ impl Run<'_> {
         tmpfiles::record::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
+        let ran = plan.units.ran.iter().flatten().cloned();
+        self.a.state.units.ran_beneath.extend(ran);
         root.make_folders(Path::new("etc"))?;
         store::make_folder(root)?;
         let purpose = match &plan.goal {
@@ -292,6 +300,16 @@ impl Run<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Stops units, and holds back those that somebody could start before systemd has read their new definitions.
+    fn stop_units(&mut self, tell: &mut dyn FnMut(Progress<'_>) -> Result<()>) -> Result<()> {
+        let hold = &self.a.plan.units.hold;
+        if let (Some(systemd), false) = (self.a.systemd, hold.is_empty()) {
+            units::hold::hold(self.a.root, hold)?;
+            systemd.reload()?;
+        }
+        self.with_units(tell, |units, tell| units.stop(tell))
     }
 
     fn remove_folder(&self, folder: &TargetPath) -> Result<()> {
@@ -435,11 +453,10 @@ impl Run<'_> {
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;
-        self.a.state.units.pending = self
-            .units
-            .as_ref()
-            .map(|u| outcome::pending(&u.jobs))
-            .unwrap_or_default();
+        if let Some(ran) = &plan.units.ran {
+            self.a.state.units.ran_beneath.clone_from(ran);
+        }
+        self.a.state.units.pending = self.pending();
         self.a.state.units.pending_users =
             self.users_left().then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
@@ -453,6 +470,34 @@ impl Run<'_> {
         match self.journal.take() {
             Some(journal) => journal.end(root),
             None => Err(anyhow!("the activation was not claimed")),
+        }
+    }
+
+    /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
+    fn pending(&self) -> Seeds {
+        let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
+        outcome::pending(jobs.unwrap_or_default(), &self.a.plan.units.after)
+    }
+
+    /// Starts the run that goes on when this one has ended, with what this one is a part of.
+    fn hand_over(&mut self) {
+        let Some(systemd) = self.a.systemd else {
+            return;
+        };
+        if self.a.plan.units.after.is_empty() {
+            return;
+        }
+        let start = || -> Result<()> {
+            let program = std::env::current_exe().context("finding this program")?;
+            let mut command = vec![program.to_string_lossy().into_owned(), FINISH.to_owned()];
+            if let Goal::Activate(toplevel) = &self.a.plan.goal {
+                command.push(toplevel.to_string());
+            }
+            systemd.start_transient(FINISHER, "what a switch left to be done after it", &command)
+        };
+        if let Err(error) = start() {
+            let why = format!("what this run is a part of is left for the next one: {error:#}");
+            self.problems.push(why);
         }
     }
 
@@ -473,6 +518,8 @@ impl Run<'_> {
     /// Judges what has been done; by now it is, so nothing here ends the activation.
     fn outcome(mut self) -> Outcome {
         let plan = self.a.plan;
+        let pending = self.pending();
+        self.hand_over();
         let (units, jobs, not_restarted) = match self.units {
             Some(switch) => {
                 let judged = switch.judge().unwrap_or_else(|error| {
@@ -490,7 +537,8 @@ impl Run<'_> {
             conflicts: Vec::new(),
             is_untouched: false,
             summary: plan.summary(),
-            pending: outcome::pending(&jobs),
+            pending,
+            after: plan.units.after.clone(),
             logs: read_logs(units.failed.keys(), "unit", self.begun),
             jobs,
             units,
@@ -503,6 +551,12 @@ impl Run<'_> {
         }
     }
 }
+
+/// The hidden command that waits for a run to end and does what that one could not do to itself.
+pub const FINISH: &str = "finish-switch";
+
+/// The unit in which that runs.
+const FINISHER: &str = "system-manager-finish.service";
 
 /// Own twice: what is replaced or removed must still be what the plan was made from.
 fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {

@@ -1,6 +1,7 @@
 //! A whole activation: from a goal to a plan, and from a plan to an outcome.
 
 pub mod apply;
+pub(crate) mod beneath;
 pub mod journal;
 mod lost_shells;
 pub mod mend;

@@ -8,7 +8,7 @@ use crate::activation::plan::{Goal, Plan, Summary};
 use crate::model::conflict::Conflict;
 use crate::model::job::Verb;
 use crate::scripts::decide::FailedScript;
-use crate::units::decide::{Seeds, UnitNote};
+use crate::units::decide::{Seeds, UnitAction, UnitNote};
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::users::UserOutcome;
 
@@ -49,6 +49,8 @@ pub struct Outcome {
     pub tmpfiles: Vec<String>,
     /// What the next run does first.
     pub pending: Seeds,
+    /// What a run of its own does once this one has ended, since this one is a part of it.
+    pub after: Vec<UnitAction>,
 }
 
 impl Outcome {
@@ -71,6 +73,7 @@ impl Outcome {
             warnings: plan.accounts.warnings.clone(),
             tmpfiles: Vec::new(),
             pending: Seeds::default(),
+            after: Vec::new(),
         }
     }
 
@@ -125,9 +128,9 @@ fn first_line(text: &str) -> &str {
     text.lines().next().unwrap_or_default()
 }
 
-/// Gives what the jobs that did not end in time leave for the next run. Pure.
+/// Returns what the jobs that did not end in time, and what is left for after this run, leave for the next one. Pure.
 #[must_use]
-pub fn pending(jobs: &[JobResult]) -> Seeds {
+pub fn pending(jobs: &[JobResult], after: &[UnitAction]) -> Seeds {
     let mut pending = Seeds::default();
     for job in jobs
         .iter()
@@ -138,11 +141,18 @@ pub fn pending(jobs: &[JobResult]) -> Seeds {
             .any(|j| j.unit == job.unit && j.verb == Verb::Start);
         match job.verb {
             Verb::Stop if started_again => pending.restart.insert(job.unit.clone()),
-            Verb::Stop => false,
+            Verb::Stop => pending.stop.insert(job.unit.clone()),
             Verb::Start => pending.start.insert(job.unit.clone()),
             Verb::Restart => pending.restart.insert(job.unit.clone()),
             Verb::Reload => pending.reload.insert(job.unit.clone()),
         };
+    }
+    for action in after {
+        let set = match action.verb {
+            Verb::Stop => &mut pending.stop,
+            _ => &mut pending.restart,
+        };
+        set.insert(action.unit.clone());
     }
     pending
 }
@@ -164,8 +174,10 @@ mod tests {
             job("b.service", Verb::Stop, "timeout"),
             job("c.service", Verb::Restart, "timeout"),
             job("d.service", Verb::Restart, "failed"),
+            job("e.service", Verb::Stop, "done"),
         ];
-        let pending = pending(&jobs);
+        let pending = pending(&jobs, &[]);
+        assert_eq!(pending.stop.iter().collect::<Vec<_>>(), ["b.service"]);
         assert_eq!(
             pending.restart.into_iter().collect::<Vec<_>>(),
             ["a.service", "c.service"]

@@ -56,11 +56,22 @@ pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
         );
     }
     let pending = &outcome.pending;
-    let left = [&pending.start, &pending.restart, &pending.reload];
+    let later: Vec<&String> = outcome.after.iter().map(|a| &a.unit).collect();
+    list(
+        &mut out,
+        "this run is a part of the following units, which are dealt with when it has ended",
+        later.iter().copied(),
+    );
+    let left = [
+        &pending.stop,
+        &pending.start,
+        &pending.restart,
+        &pending.reload,
+    ];
     list(
         &mut out,
         "left for the next run",
-        left.into_iter().flatten(),
+        left.into_iter().flatten().filter(|u| !later.contains(u)),
     );
     if outcome.is_untouched {
         line(&mut out, no_changes(&outcome.warnings));

@@ -200,6 +200,7 @@ impl Plan {
             && self.user_managers.is_empty()
             && self.resumes.is_none()
             && self.units.actions().next().is_none()
+            && self.units.after.is_empty()
             && !self.units.daemon_reload
             && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
     }
@@ -271,7 +272,10 @@ impl Plan {
         let mut start = names(&self.units.start);
         // Who goes back instead of on wants what was stopped for good to run again; who goes on has no such unit.
         start.extend(names(&self.units.stop));
+        let goes = |action: &&UnitAction| !self.units.start.iter().any(|a| a.unit == action.unit);
+        let stop = self.units.stop.iter().filter(goes);
         Seeds {
+            stop: stop.map(|a| a.unit.clone()).collect(),
             start,
             restart: names(&self.units.restart),
             reload: names(&self.units.reload),

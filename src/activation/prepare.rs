@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::Scripts;
+use crate::activation::beneath;
 use crate::activation::journal::Interrupted;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
@@ -30,7 +31,9 @@ use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::tmpfiles::record::TmpfilesRecord;
+use crate::units::beneath::Scope;
 use crate::units::decide::{Seeds, UnitPlan};
+use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
 use crate::{accounts, blocks, files, scripts, tmpfiles, units};
@@ -47,9 +50,21 @@ pub struct Prepared {
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
     pub(crate) new_units: UnitSet,
+    /// What the host has of the units that change.
+    pub(crate) beneath: UnitSet,
     pub(crate) systemd: Option<Systemd>,
     pub(crate) user_units: Option<(UnitSet, UnitSet)>,
     pub(crate) user_units_before: BTreeMap<TargetPath, String>,
+}
+
+impl Prepared {
+    /// Returns the units of the new generation, upon those of the host.
+    pub(crate) fn layers(&self) -> Layers<'_> {
+        Layers {
+            ours: &self.new_units,
+            beneath: &self.beneath,
+        }
+    }
 }
 
 /// How a plan is made.
@@ -81,11 +96,10 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
-    let desired = manifest
-        .as_ref()
-        .map(read_desired)
-        .transpose()?
-        .unwrap_or_default();
+    let desired = match &manifest {
+        Some(manifest) => read_desired(manifest, &*beneath::additions(root, manifest)?)?,
+        None => Desired::default(),
+    };
     let mut observed = observe::read_host(root, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
@@ -107,12 +121,13 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         accounts: manifest.map(|m| m.accounts),
         before: Live::default(),
         new_units: UnitSet::default(),
+        beneath: UnitSet::default(),
         systemd: None,
         user_units: None,
         user_units_before: BTreeMap::new(),
     };
     if root.is_live() {
-        plan_units(&mut prepared, observed.interrupted)?;
+        plan_units(root, &mut prepared, observed.interrupted)?;
     }
     if !prepared.plan.is_empty() {
         let found = find_obstacles(root, &prepared.plan, &accounts)?;
@@ -139,7 +154,7 @@ impl Sources<'_> {
         let (tmpfiles, more) =
             plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
         conflicts.extend(more);
-        conflicts.extend(self.refusals(how)?);
+        conflicts.extend(self.refusals(how, &files)?);
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
         let occasion = how.occasion(changes);
@@ -247,11 +262,12 @@ impl Sources<'_> {
     }
 
     /// What of the configuration this host can't have.
-    fn refusals(&self, how: How) -> Result<Vec<Conflict>> {
+    fn refusals(&self, how: How, files: &FilesPlan) -> Result<Vec<Conflict>> {
         let Some(manifest) = self.manifest else {
             return Ok(Vec::new());
         };
         let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
         found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
@@ -341,7 +357,11 @@ fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
 }
 
 /// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
-fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Result<()> {
+fn plan_units(
+    root: &Root,
+    prepared: &mut Prepared,
+    interrupted: Option<Interrupted>,
+) -> Result<()> {
     let changes = |folder| {
         prepared
             .plan
@@ -354,6 +374,7 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
     let pending = &prepared.state.units.pending;
     let mut seeds = interrupted.due;
     seeds.start.extend(pending.start.iter().cloned());
+    seeds.stop.extend(pending.stop.iter().cloned());
     seeds.restart.extend(pending.restart.iter().cloned());
     seeds.reload.extend(pending.reload.iter().cloned());
     // What scripts ask for is known only once they have run.
@@ -380,10 +401,9 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
     if !system_due {
         return Ok(());
     }
-    let old = read_units(
-        units::read::SYSTEM,
-        &unit_sources(units::read::SYSTEM, &prepared.state.files),
-    );
+    let mut sources = unit_sources(units::read::SYSTEM, &prepared.state.files);
+    sources.extend(edited_units(root, &prepared.plan.files));
+    let old = read_units(units::read::SYSTEM, &sources);
     prepared.new_units = read_units(
         units::read::SYSTEM,
         &unit_sources(units::read::SYSTEM, &after),
@@ -401,16 +421,37 @@ fn plan_units(prepared: &mut Prepared, interrupted: Option<Interrupted>) -> Resu
         return Ok(());
     };
     prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED)?;
-    prepared.plan.units = units::decide::decide(
-        &old,
-        &prepared.new_units,
-        &prepared.before,
-        &seeds,
-        units::decide::Options::default(),
-    );
+    let names = old.units.keys().chain(prepared.new_units.units.keys());
+    prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
+    let ground = units::observe::read_ground(&systemd)?;
+    prepared.plan.units = units::decide::decide(&units::decide::Facts {
+        old: &old,
+        new: &prepared.new_units,
+        beneath: &prepared.beneath,
+        live: &prepared.before,
+        seeds: &seeds,
+        ran: &prepared.state.units.ran_beneath,
+        ground: &ground,
+        options: units::decide::Options::default(),
+    });
     prepared.plan.units.daemon_reload |= system_changes;
+    beneath::add_differences(&mut prepared.plan, &prepared.new_units, &prepared.beneath);
     prepared.systemd = Some(systemd);
     Ok(())
+}
+
+/// Returns the unit files that were changed by hand, as they are now: what runs may have been started from them.
+fn edited_units(root: &Root, files: &files::decide::FilesPlan) -> BTreeMap<TargetPath, String> {
+    let edited = files
+        .changes()
+        .filter(|c| c.drifted && units::read::is_below(units::read::SYSTEM, &c.target));
+    edited
+        .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }))
+        .map(|c| {
+            let path = root.show(&Path::new("etc").join(&c.target));
+            (c.target.clone(), path.to_string_lossy().into_owned())
+        })
+        .collect()
 }
 
 /// Gives the sources of a folder's unit files, as a state has them.

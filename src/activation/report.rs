@@ -262,6 +262,8 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
     if groups.iter().all(|g| g.2.is_empty())
         && units.skipped.is_empty()
         && units.notes.is_empty()
+        && units.after.is_empty()
+        && units.layers.is_empty()
         && plan.user_managers.is_empty()
         && !units.daemon_reload
     {
@@ -280,6 +282,9 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
             "    systemd reads the unit files again (daemon-reload)",
         );
     }
+    for UnitNote { unit, reason } in &units.layers {
+        line(out, &format!("    {unit}: {reason}"));
+    }
     for (verb, color, actions) in groups {
         for action in actions {
             let text = format!("    {verb:<8}{}", action.unit);
@@ -292,6 +297,14 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
                 ),
             );
         }
+    }
+    for action in &units.after {
+        let text = format!("    {} {} after this run", action.verb.word(), action.unit);
+        let why = style.paint(Color::Dim, &format!("({})", action.reason));
+        line(
+            out,
+            &format!("{}  {why}", style.paint(Color::Yellow, &text)),
+        );
     }
     let remarks = units
         .skipped

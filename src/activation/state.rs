@@ -59,6 +59,9 @@ pub struct State {
 pub struct UnitsRecord {
     /// Unit actions.
     pub pending: Seeds,
+    /// Units of the host that ran when ours took their place.
+    #[serde(default)]
+    pub ran_beneath: BTreeSet<String>,
     /// The sources of the user managers' units before a switch of those that has to be done again.
     pub pending_users: Option<BTreeMap<TargetPath, String>>,
 }

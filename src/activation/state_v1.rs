@@ -1,6 +1,6 @@
 //! The state as version 1 of its format has it, which is read and not written any more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use anyhow::{Context, Result, bail};
@@ -106,6 +106,7 @@ impl From<StateV1> for State {
             units: UnitsRecord {
                 pending: old.pending,
                 pending_users: old.pending_user_units,
+                ran_beneath: BTreeSet::new(),
             },
         }
     }

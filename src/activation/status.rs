@@ -130,9 +130,15 @@ pub fn read(root: &Root) -> Result<Status> {
         .as_ref()
         .map(|i| i.due.clone())
         .unwrap_or_default();
-    let pending = [due, state.units.pending]
+    let pending: BTreeSet<String> = [due, state.units.pending]
         .into_iter()
-        .flat_map(|s| s.start.into_iter().chain(s.restart).chain(s.reload))
+        .flat_map(|s| {
+            s.start
+                .into_iter()
+                .chain(s.stop)
+                .chain(s.restart)
+                .chain(s.reload)
+        })
         .collect();
     Ok(Status {
         version: VERSION,
@@ -159,7 +165,7 @@ pub fn read(root: &Root) -> Result<Status> {
             .map(|i| i.purpose)
             .filter(|_| running.is_none()),
         running,
-        pending,
+        pending: pending.into_iter().collect(),
         tmpfiles: state.tmpfiles.failed,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })

@@ -478,6 +478,15 @@ Examples:
         /// The program
         program: PathBuf,
     },
+    /// Do what a run that has ended could not do to the units that it was a part of
+    #[command(hide = true, name = crate::activation::apply::FINISH)]
+    FinishSwitch {
+        /// The toplevel that it activated; none when it deactivated
+        toplevel: Option<PathBuf>,
+        /// How it is applied
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
     /// Answer another machine on standard input and output
     #[command(hide = true, name = crate::remote::agent::COMMAND)]
     Agent,

@@ -26,6 +26,7 @@ use crate::nix::{BuildOptions, Source};
 use crate::scripts::decide::{Action, FailedScript};
 use crate::store::lock::{Lock, Patience};
 use crate::units::decide::UnitPlan;
+use crate::units::layers::Layers;
 use crate::{cli, compat, nix, scripts, store, units};
 
 /// How a command ended, for its exit code.
@@ -202,7 +203,10 @@ pub fn activate(
         plan: &prepared.plan,
         systemd: prepared.systemd.as_ref(),
         before: &prepared.before,
-        new_units: &prepared.new_units,
+        new_units: Layers {
+            ours: &prepared.new_units,
+            beneath: &prepared.beneath,
+        },
         accounts: prepared.accounts.as_ref(),
         accounts_expected: prepared.state.accounts,
         state: prepared.state,
@@ -267,7 +271,7 @@ pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Resul
     }
     let mut units = prepared.plan.units.clone();
     let requests = scripts::apply::read_requests(root, Action::DryActivate)?;
-    units::requests::add(&mut units, &requests, &prepared.new_units, &prepared.before);
+    units::requests::add(&mut units, &requests, prepared.layers(), &prepared.before);
     scripts::apply::drop_requests(root, Action::DryActivate)?;
     Ok(units)
 }

@@ -274,6 +274,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             );
             Ok(End::Done)
         }
+        Command::FinishSwitch { toplevel, apply } => finish(session, toplevel.as_deref(), apply),
         Command::SwitchUserManager => {
             units::users::serve()?;
             Ok(End::Done)
@@ -287,6 +288,18 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Ok(End::Done)
         }
     }
+}
+
+/// Goes on with what a run could not do to the unit that it was a part of; that run is about to end.
+fn finish(
+    session: &Session,
+    toplevel: Option<&Path>,
+    mut apply: ApplyArgs,
+) -> Result<End, Failure> {
+    apply.wait = true;
+    let toplevel = toplevel.map(commands::toplevel_path).transpose()?;
+    let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
+    session.switch(goal, None, &apply, How::default())
 }
 
 /// Does what this host's part is when another machine works on it.

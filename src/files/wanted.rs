@@ -30,6 +30,10 @@ pub struct Want {
 /// All that is wanted, by target.
 pub type Desired = BTreeMap<TargetPath, Want>;
 
+/// Whether a definition is an addition to a unit that is there without it, by its folder below `/etc`, its name, its source,
+/// and whether the configuration has a template of it.
+pub type IsAddition = dyn Fn(&str, &UnitName, &AbsolutePath, bool) -> bool;
+
 impl Want {
     fn link(to: &str) -> Self {
         Self {
@@ -47,7 +51,7 @@ impl Want {
 /// # Errors
 /// When a source is missing, two parts of the configuration want different things at one target, or one wants a
 /// file where another needs a folder.
-pub fn read_desired(manifest: &Manifest) -> Result<Desired> {
+pub fn read_desired(manifest: &Manifest, is_addition: &IsAddition) -> Result<Desired> {
     let mut desired = Desired::new();
     add_etc(manifest, &mut desired).context("reading `environment.etc`")?;
     for (folder, units, packages) in [
@@ -58,7 +62,14 @@ pub fn read_desired(manifest: &Manifest) -> Result<Desired> {
             &manifest.user_unit_packages,
         ),
     ] {
-        add_units(folder, units, packages, &mut desired)
+        let declared = Declared {
+            folder,
+            units,
+            shipped: packaged_units(folder, packages)?,
+            is_addition,
+        };
+        declared
+            .add(&mut desired)
             .with_context(|| format!("reading the units for /etc/{folder}"))?;
     }
     add_tmpfiles(manifest, &mut desired).context("reading `systemd.tmpfiles`")?;
@@ -129,60 +140,81 @@ fn add_etc(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
     Ok(())
 }
 
-fn add_units(
-    folder: &str,
-    units: &BTreeMap<UnitName, Unit>,
-    packages: &[AbsolutePath],
-    desired: &mut Desired,
-) -> Result<()> {
-    let target = |name: &str| -> Result<TargetPath> { Ok(format!("{folder}/{name}").parse()?) };
-    let shipped = packaged_units(folder, packages)?;
-    for (name, source) in &shipped {
-        let masked_or_replaced = units
-            .iter()
-            .any(|(unit, u)| unit.as_str() == name && !is_dropin(u, &shipped, unit));
-        if !masked_or_replaced {
-            add(desired, target(name)?, Want::link(source))?;
-        }
-    }
-    for (name, unit) in units {
-        match &unit.source {
-            Some(source) if is_dropin(unit, &shipped, name) => {
-                add(
-                    desired,
-                    target(&format!("{name}.d/overrides.conf"))?,
-                    Want::link(source.as_str()),
-                )?;
-            }
-            Some(source) => add(desired, target(name.as_str())?, Want::link(source.as_str()))?,
-            None => add(desired, target(name.as_str())?, Want::link("/dev/null"))?,
-        }
-        for alias in &unit.aliases {
-            add(desired, target(alias.as_str())?, Want::link(name.as_str()))?;
-        }
-        for (suffix, owners) in [
-            ("wants", &unit.wanted_by),
-            ("requires", &unit.required_by),
-            ("upholds", &unit.upheld_by),
-        ] {
-            for owner in owners {
-                add(
-                    desired,
-                    target(&format!("{owner}.{suffix}/{name}"))?,
-                    Want::link(&format!("../{name}")),
-                )?;
-            }
-        }
-    }
-    Ok(())
+/// The units of one scope.
+struct Declared<'a> {
+    folder: &'a str,
+    units: &'a BTreeMap<UnitName, Unit>,
+    /// What packages bring, by name.
+    shipped: BTreeMap<String, String>,
+    is_addition: &'a IsAddition,
 }
 
-fn is_dropin(unit: &Unit, packaged: &BTreeMap<String, String>, name: &UnitName) -> bool {
-    unit.source.is_some()
-        && match unit.override_strategy {
-            OverrideStrategy::AsDropin => true,
-            OverrideStrategy::AsDropinIfExists => packaged.contains_key(name.as_str()),
+impl Declared<'_> {
+    fn add(&self, desired: &mut Desired) -> Result<()> {
+        let folder = self.folder;
+        let target = |name: &str| -> Result<TargetPath> { Ok(format!("{folder}/{name}").parse()?) };
+        for (name, source) in &self.shipped {
+            let masked_or_replaced = self
+                .units
+                .iter()
+                .any(|(unit, u)| unit.as_str() == name && !self.is_dropin(u, unit));
+            if !masked_or_replaced {
+                add(desired, target(name)?, Want::link(source))?;
+            }
         }
+        for (name, unit) in self.units {
+            match &unit.source {
+                Some(source) if self.is_dropin(unit, name) => {
+                    add(
+                        desired,
+                        target(&format!("{name}.d/overrides.conf"))?,
+                        Want::link(source.as_str()),
+                    )?;
+                }
+                Some(source) => add(desired, target(name.as_str())?, Want::link(source.as_str()))?,
+                None => add(desired, target(name.as_str())?, Want::link("/dev/null"))?,
+            }
+            for alias in &unit.aliases {
+                add(desired, target(alias.as_str())?, Want::link(name.as_str()))?;
+            }
+            for (suffix, owners) in [
+                ("wants", &unit.wanted_by),
+                ("requires", &unit.required_by),
+                ("upholds", &unit.upheld_by),
+            ] {
+                for owner in owners {
+                    add(
+                        desired,
+                        target(&format!("{owner}.{suffix}/{name}"))?,
+                        Want::link(&format!("../{name}")),
+                    )?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_dropin(&self, unit: &Unit, name: &UnitName) -> bool {
+        let Some(source) = &unit.source else {
+            return false;
+        };
+        let is_shipped = self.shipped.contains_key(name.as_str());
+        unit.override_strategy == OverrideStrategy::AsDropin
+            || is_shipped
+            || (self.is_addition)(self.folder, name, source, self.has_template(name))
+    }
+
+    /// Whether the configuration has a template that a unit is an instance of.
+    fn has_template(&self, name: &UnitName) -> bool {
+        let Some((prefix, rest)) = name.as_str().split_once('@') else {
+            return false;
+        };
+        let suffix = rest.rsplit_once('.').map_or("", |(_, suffix)| suffix);
+        let template = format!("{prefix}@.{suffix}");
+        let is_instance = !rest.starts_with('.');
+        let has = |units: &BTreeMap<UnitName, Unit>| units.keys().any(|n| n.as_str() == template);
+        is_instance && (self.shipped.contains_key(&template) || has(self.units))
+    }
 }
 
 /// Lists the units and drop-ins of packages; their `.wants` and `.requires` folders do not count, as in NixOS.

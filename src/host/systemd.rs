@@ -70,11 +70,21 @@ impl Properties {
         matches!(self.0.get(name).map(|v| &**v), Some(Value::Bool(true)))
     }
 
+    /// Returns a time, in microseconds; 0 where there is none.
+    #[must_use]
+    pub fn time(&self, name: &str) -> u64 {
+        match self.0.get(name).map(|v| &**v) {
+            Some(Value::U64(time)) => *time,
+            _ => 0,
+        }
+    }
+
     /// Gives a number.
     #[must_use]
     pub fn number(&self, name: &str) -> i32 {
         match self.0.get(name).map(|v| &**v) {
             Some(Value::I32(number)) => *number,
+            Some(Value::U32(number)) => i32::try_from(*number).unwrap_or_default(),
             _ => 0,
         }
     }
@@ -276,6 +286,30 @@ impl Systemd {
         }
     }
 
+    /// Returns the name of the unit that this process runs in; none when systemd does not know it.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub fn own_unit(&self) -> Result<Option<String>> {
+        let path: OwnedObjectPath = match self.call("GetUnitByPID", &(std::process::id())) {
+            Ok(reply) => reply.body().deserialize()?,
+            Err(zbus::Error::MethodError(..)) => return Ok(None),
+            Err(e) => return Err(anyhow!(e).context("asking which unit this runs in")),
+        };
+        let reply = self
+            .connection
+            .call_method(
+                Some(SERVICE),
+                &path,
+                Some("org.freedesktop.DBus.Properties"),
+                "Get",
+                &("org.freedesktop.systemd1.Unit", "Id"),
+            )
+            .context("asking which unit this runs in")?;
+        let id: OwnedValue = reply.body().deserialize()?;
+        Ok(Some(String::try_from(id)?))
+    }
+
     /// Calls a method of the manager.
     fn call<B>(&self, method: &str, body: &B) -> zbus::Result<Message>
     where
@@ -307,6 +341,25 @@ impl Systemd {
         }
     }
 
+    /// Starts a program in a unit of its own, which outlives this process.
+    ///
+    /// # Errors
+    /// When systemd refuses.
+    pub fn start_transient(&self, unit: &str, description: &str, command: &[String]) -> Result<()> {
+        let program = command.first().cloned().unwrap_or_default();
+        let exec = vec![(program, command.to_vec(), false)];
+        let properties = vec![
+            ("Description", Value::from(description)),
+            ("Type", Value::from("oneshot")),
+            ("ExecStart", Value::from(exec)),
+        ];
+        let none: Vec<(String, Vec<(String, OwnedValue)>)> = Vec::new();
+        self.reset_failed(unit)?;
+        self.call("StartTransientUnit", &(unit, "replace", properties, none))
+            .map(drop)
+            .with_context(|| format!("starting {unit}"))
+    }
+
     /// Queues one job a unit and waits for all of them, `timeout` at most, telling how each ends; what systemd
     /// refuses has failed.
     ///
@@ -319,14 +372,16 @@ impl Systemd {
         timeout: Duration,
         tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<()> {
-        let mut waiting: BTreeMap<String, String> = BTreeMap::new();
+        // A unit and its alias, or one that another has pulled in, share a job.
+        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for unit in units {
             let queued = self
                 .call(method(verb), &(unit, "replace"))
                 .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
             match queued {
                 Ok(job) => {
-                    waiting.insert(job.to_string(), unit.clone());
+                    let units = waiting.entry(job.to_string()).or_default();
+                    units.push(unit.clone());
                 }
                 Err(zbus::Error::MethodError(name, text, _)) => {
                     let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
@@ -350,7 +405,7 @@ impl Systemd {
             let left = timeout.saturating_sub(begun.elapsed());
             match self.removed.recv_timeout(left.min(Duration::from_secs(1))) {
                 Ok((job, _, result)) => {
-                    if let Some(unit) = waiting.remove(&job) {
+                    for unit in waiting.remove(&job).into_iter().flatten() {
                         tell(Event::Ended {
                             unit: &unit,
                             result: &result,
@@ -358,7 +413,7 @@ impl Systemd {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    for unit in std::mem::take(&mut waiting).into_values() {
+                    for unit in std::mem::take(&mut waiting).into_values().flatten() {
                         tell(Event::Ended {
                             unit: &unit,
                             result: TIMED_OUT,
@@ -366,7 +421,7 @@ impl Systemd {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let units = waiting.values().cloned().collect();
+                    let units = waiting.values().flatten().cloned().collect();
                     tell(Event::Waiting {
                         units: &units,
                         since: begun.elapsed(),

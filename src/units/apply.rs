@@ -3,16 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_gettime};
 
 use crate::host::process::Command;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
 use crate::model::job::Verb;
 use crate::units;
 use crate::units::decide::{UnitAction, UnitPlan, settle_reloads};
+use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome, judge};
 use crate::units::requests::Requests;
-use crate::units::set::{Live, UnitSet};
+use crate::units::set::Live;
+use crate::units::verify::why_not_new;
 
 /// NixOS's target for what must happen again at each activation, before units start.
 const SYSINIT_REACTIVATION: &str = "sysinit-reactivation.target";
@@ -30,13 +33,17 @@ pub struct UnitSwitch<'a> {
     /// What to do.
     pub plan: UnitPlan,
     /// The units of the new generation.
-    pub new_units: &'a UnitSet,
+    pub new_units: Layers<'a>,
     /// The units before.
     pub before: &'a Live,
+    /// The folder that generations write to.
+    pub managed: &'static str,
     /// How long to wait for a job.
     pub timeout: Duration,
     /// How each job ended, in order.
     pub jobs: Vec<JobResult>,
+    /// When the starts began, in microseconds of the monotonic clock: systemd had read the new definitions by then.
+    pub reloaded: u64,
 }
 
 impl UnitSwitch<'_> {
@@ -59,7 +66,9 @@ impl UnitSwitch<'_> {
     /// # Errors
     /// When systemd can't be reached.
     pub fn start(&mut self, tell: &mut Tell<'_>) -> Result<()> {
-        let plan = self.plan.clone();
+        self.reloaded = monotonic()?;
+        let mut plan = self.plan.clone();
+        self.replace_impostors(&mut plan)?;
         for action in plan.restart.iter().chain(&plan.start) {
             if self
                 .before
@@ -70,7 +79,7 @@ impl UnitSwitch<'_> {
                 self.systemd.reset_failed(&action.unit)?;
             }
         }
-        if self.new_units.units.contains_key(SYSINIT_REACTIVATION) {
+        if self.new_units.ours.units.contains_key(SYSINIT_REACTIVATION) {
             let action = UnitAction {
                 unit: SYSINIT_REACTIVATION.to_owned(),
                 verb: Verb::Restart,
@@ -94,11 +103,34 @@ impl UnitSwitch<'_> {
         self.run(Verb::Start, &start, tell)
     }
 
+    /// What was stopped and is up again has been started by somebody else: a start would leave it with what it has.
+    fn replace_impostors(&self, plan: &mut UnitPlan) -> Result<()> {
+        let stopped: BTreeSet<&String> = plan.stop.iter().map(|a| &a.unit).collect();
+        if !plan.start.iter().any(|a| stopped.contains(&a.unit)) {
+            return Ok(());
+        }
+        let now = units::observe::read_states(self.systemd, self.before)?;
+        let is_impostor = |a: &UnitAction| stopped.contains(&a.unit) && now.is_active(&a.unit);
+        let (impostors, start) = plan.start.iter().cloned().partition(is_impostor);
+        plan.start = start;
+        for action in impostors {
+            tracing::info!("{} was started meanwhile, and is restarted", action.unit);
+            plan.restart.push(UnitAction {
+                verb: Verb::Restart,
+                ..action
+            });
+        }
+        Ok(())
+    }
+
     /// Judges what became of the units.
     ///
     /// # Errors
     /// When systemd can't be reached.
     pub fn judge(&self) -> Result<UnitOutcome> {
+        for unit in &self.plan.forget {
+            self.forget(unit);
+        }
         if self.plan.actions().next().is_none() {
             return Ok(UnitOutcome::default());
         }
@@ -115,12 +147,49 @@ impl UnitSwitch<'_> {
         let mut outcome = judge(self.before, &after, &touched, &self.jobs);
         for (unit, why) in outcome.take_gone(&self.gone(&touched)) {
             tracing::warn!("{unit} is stopped and gone, but did not end well: {why}");
-            // Or systemd would list a unit for good that exists no more.
-            if let Err(error) = self.systemd.reset_failed(&unit) {
-                tracing::warn!("forgetting that {unit} has failed: {error:#}");
-            }
+            self.forget(&unit);
+        }
+        for (unit, why) in self.old_ones()? {
+            outcome.failed.entry(unit).or_insert(why);
         }
         Ok(outcome)
+    }
+
+    /// Has systemd forget that a unit failed, or it would list for good what exists no more.
+    fn forget(&self, unit: &str) {
+        if let Err(error) = self.systemd.reset_failed(unit) {
+            tracing::warn!("forgetting that {unit} has failed: {error:#}");
+        }
+    }
+
+    /// Finds the units that should run a new definition and do not, with why.
+    fn old_ones(&self) -> Result<BTreeMap<String, String>> {
+        let stopped: BTreeSet<&String> = self.plan.stop.iter().map(|a| &a.unit).collect();
+        let renewed = self.plan.start.iter().filter(|a| stopped.contains(&a.unit));
+        let renewed: BTreeSet<&String> = renewed
+            .chain(&self.plan.restart)
+            .map(|a| &a.unit)
+            .filter(|unit| {
+                !self
+                    .jobs
+                    .iter()
+                    .any(|j| j.unit == **unit && j.result != "done")
+            })
+            .collect();
+        let mut old = BTreeMap::new();
+        if renewed.is_empty() || self.reloaded == 0 {
+            return Ok(old);
+        }
+        for loaded in self.systemd.list()? {
+            if !renewed.contains(&loaded.name) {
+                continue;
+            }
+            let started = units::observe::read_started(self.systemd, &loaded, self.managed)?;
+            let new = self.new_units.definition(&loaded.name);
+            let why = started.and_then(|started| why_not_new(&new, &started, self.reloaded));
+            old.extend(why.map(|why| (loaded.name, why.to_owned())));
+        }
+        Ok(old)
     }
 
     /// Gives the units that stopped as they were asked to, and that the new generation does not have.
@@ -129,7 +198,7 @@ impl UnitSwitch<'_> {
             .iter()
             .filter(|job| job.verb == Verb::Stop && job.result == "done")
             .map(|job| job.unit.clone())
-            .filter(|unit| !touched.contains(unit) && !self.new_units.units.contains_key(unit))
+            .filter(|unit| !touched.contains(unit) && !self.new_units.ours.units.contains_key(unit))
             .collect()
     }
 
@@ -154,6 +223,13 @@ impl UnitSwitch<'_> {
             tell(verb, event)
         })
     }
+}
+
+/// Returns the time of the clock by which systemd says when a unit started, in microseconds.
+fn monotonic() -> Result<u64> {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).context("reading the monotonic clock")?;
+    let now = Duration::from(now).as_micros();
+    u64::try_from(now).context("reading the monotonic clock")
 }
 
 /// Lists the units that reports show, as NixOS sorts them: without regard to case.

@@ -1,4 +1,8 @@
 //! Reads from the running systemd what the decision about units needs.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "reads what is activated by the bus"
+)]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,7 +10,17 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::host::systemd::{Loaded, Systemd};
+use crate::units::decide::Ground;
 use crate::units::set::{Live, LiveUnit, Origin};
+use crate::units::verify::Started;
+
+/// Where the bus finds the services that the use of a name starts (dbus-daemon(1)).
+const BUS_SERVICES: [&str; 4] = [
+    "/usr/local/share/dbus-1/system-services",
+    "/usr/share/dbus-1/system-services",
+    "/lib/dbus-1/system-services",
+    "/run/dbus-1/system-services",
+];
 
 /// Where the units of the system that are ours lie.
 pub const MANAGED: &str = "/etc/systemd/system";
@@ -17,11 +31,11 @@ pub const MANAGED: &str = "/etc/systemd/system";
 /// When systemd does not answer.
 pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
     let mut live = Live::default();
+    let on_bus = read_bus_services();
     for unit in systemd.list()? {
-        let details =
-            !matches!(unit.active_state.as_str(), "inactive") && unit.load_state != "not-found";
         // A device follows the hardware; there are many, and no unit file of one is ours.
-        let read = if details && !unit.name.ends_with(".device") {
+        let details = unit.active_state != "inactive" && !unit.name.ends_with(".device");
+        let read = if details {
             read_details(systemd, &unit, managed)?
         } else {
             LiveUnit::default()
@@ -40,11 +54,57 @@ pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
                 },
                 sub_state: unit.sub_state,
                 following: unit.following,
+                has_job: !unit.job.is_empty(),
+                bus_activated: on_bus.contains(&unit.name)
+                    || read.names.iter().any(|name| on_bus.contains(name)),
                 ..read
             },
         );
     }
     Ok(live)
+}
+
+/// Lists the units that the use of a name on the bus starts. A file that can't be read starts none.
+fn read_bus_services() -> BTreeSet<String> {
+    let folders = BUS_SERVICES
+        .iter()
+        .filter_map(|f| std::fs::read_dir(f).ok());
+    let texts = folders
+        .flatten()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.path()).ok());
+    let units = |text: String| -> Vec<String> {
+        let lines = text
+            .lines()
+            .filter_map(|l| l.strip_prefix("SystemdService="));
+        lines.map(|unit| unit.trim().to_owned()).collect()
+    };
+    texts.flat_map(units).collect()
+}
+
+/// Reads which units this process is a part of, so that their stop would end it.
+///
+/// # Errors
+/// When systemd does not answer.
+pub fn read_ground(systemd: &Systemd) -> Result<Ground> {
+    let mut ground = Ground::default();
+    let Some(unit) = systemd.own_unit()? else {
+        return Ok(ground);
+    };
+    let loaded = systemd.list()?.into_iter().find(|l| l.name == unit);
+    let properties = match &loaded {
+        Some(loaded) if unit.ends_with(".service") => systemd.service_properties(loaded)?,
+        _ => None,
+    };
+    // A service that only has its main process killed does not take this one along.
+    let spared = properties.is_some_and(|p| {
+        let is_main = u32::try_from(p.number("MainPID")).ok() == Some(std::process::id());
+        matches!(p.text("KillMode").as_str(), "process" | "none") && !is_main
+    });
+    if !spared {
+        ground.part_of.insert(unit);
+    }
+    Ok(ground)
 }
 
 /// Reads how the units of `before` and those that came since are now: their states, and of the failing ones why. It takes
@@ -73,6 +133,23 @@ pub fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
     Ok(live)
 }
 
+/// Reads how a unit was started; none when it is not loaded any more.
+///
+/// # Errors
+/// When systemd does not answer.
+pub fn read_started(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<Option<Started>> {
+    let properties = systemd.properties(unit)?;
+    Ok(properties.map(|p| Started {
+        is_active: matches!(
+            unit.active_state.as_str(),
+            "active" | "activating" | "reloading"
+        ),
+        is_outdated: p.flag("NeedDaemonReload"),
+        origin: Origin::of(&real_folder(&p.text("FragmentPath")), managed),
+        since: p.time("InactiveExitTimestampMonotonic"),
+    }))
+}
+
 /// Reads a service's result and exit status, which only matter where it fails.
 fn read_failure(systemd: &Systemd, unit: &Loaded) -> Result<(String, i32)> {
     let failing = unit.active_state == "failed" || unit.sub_state == "auto-restart";
@@ -95,7 +172,15 @@ fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveU
         stops_with.extend(properties.list(name));
     }
     let (result, exec_main_status) = read_failure(systemd, unit)?;
+    let mut pulled_in_by = BTreeSet::new();
+    for name in ["WantedBy", "RequiredBy", "BoundBy", "UpheldBy"] {
+        pulled_in_by.extend(properties.list(name));
+    }
     Ok(LiveUnit {
+        pulled_in_by,
+        upheld: properties.list("UpheldBy").next().is_some(),
+        triggered_by: properties.list("TriggeredBy").collect(),
+        perpetual: properties.flag("Perpetual"),
         origin: Origin::of(&real_folder(&properties.text("FragmentPath")), managed),
         names: properties.list("Names").collect(),
         refuses_manual_start: properties.flag("RefuseManualStart"),

@@ -53,7 +53,8 @@ pub fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -> UnitS
     set
 }
 
-fn add_to_folder(set: &mut UnitSet, folder: &str, name: &str, source: &str) {
+/// Adds a file of a folder such as `NAME.d` or `NAME.wants` to the unit that it says something of.
+pub(crate) fn add_to_folder(set: &mut UnitSet, folder: &str, name: &str, source: &str) {
     let Some((owner, kind)) = folder.rsplit_once('.') else {
         return;
     };
@@ -72,7 +73,8 @@ fn add_to_folder(set: &mut UnitSet, folder: &str, name: &str, source: &str) {
     edges.insert(owner.to_owned());
 }
 
-fn read_body(source: &str) -> UnitBody {
+/// Reads a unit file, or sees that it is a mask.
+pub(crate) fn read_body(source: &str) -> UnitBody {
     if fs::canonicalize(source).is_ok_and(|p| p == Path::new("/dev/null")) {
         return UnitBody::Masked;
     }

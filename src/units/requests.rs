@@ -16,7 +16,8 @@ use std::collections::BTreeSet;
 use crate::model::job::Verb;
 use crate::units::decide::{UnitAction, UnitNote, UnitPlan};
 use crate::units::file::{SwitchMethod, UnitFile};
-use crate::units::set::{Definition, Live, UnitSet, suffix_of};
+use crate::units::layers::{Definition, Layers};
+use crate::units::set::{Live, suffix_of};
 
 /// What scripts ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,7 +39,7 @@ impl Requests {
 const WHY: &str = "an activation script asks for it";
 
 /// Adds what scripts ask for to what a switch does. Pure.
-pub fn add(plan: &mut UnitPlan, requests: &Requests, new: &UnitSet, live: &Live) {
+pub fn add(plan: &mut UnitPlan, requests: &Requests, new: Layers<'_>, live: &Live) {
     for unit in &requests.restart {
         let sets = [&plan.stop, &plan.restart, &plan.start];
         if sets.into_iter().flatten().any(|a| a.unit == *unit) {
@@ -142,7 +143,7 @@ fn action(unit: &str, verb: Verb) -> UnitAction {
 #[rustfmt::skip] // a row of a table is one line
 mod tests {
     use super::*;
-    use crate::units::set::{LiveUnit, UnitBody, UnitDef};
+    use crate::units::set::{LiveUnit, UnitBody, UnitDef, UnitSet};
 
     fn units(table: &[(&str, &str)]) -> UnitSet {
         let one = |(name, text): &(&str, &str)| {
@@ -203,7 +204,7 @@ mod tests {
             let set = |name: &str| (!name.is_empty()).then(|| name.to_owned()).into_iter().collect();
             let requests = Requests { restart: set(restart), reload: set(reload) };
             let mut plan = UnitPlan::default();
-            add(&mut plan, &requests, &new, live);
+            add(&mut plan, &requests, Layers::alone(&new), live);
             assert_eq!(shown(&plan), *expected, "restart {restart:?}, reload {reload:?}");
         }
     }
@@ -222,7 +223,7 @@ mod tests {
             ..UnitPlan::default()
         };
         let live = live(&["a.service", "b.service", "c.service"]);
-        add(&mut plan, &requests, &UnitSet::default(), &live);
+        add(&mut plan, &requests, Layers::alone(&UnitSet::default()), &live);
         assert_eq!(shown(&plan), "stop a.service, restart c.service, restart b.service, start a.service");
     }
 }

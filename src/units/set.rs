@@ -4,8 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::units::file::UnitFile;
-
 /// The bytes of a unit file; in JSON a string, or numbers when they are not UTF-8.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnitText(pub Vec<u8>);
@@ -79,6 +77,7 @@ pub struct UnitSet {
 /// What systemd said of one loaded unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "they are what systemd says")]
 pub struct LiveUnit {
     /// `ActiveState`: `active`, `activating`, `inactive`, `failed`, ...
     pub active_state: String,
@@ -98,6 +97,18 @@ pub struct LiveUnit {
     pub refuses_manual_start: bool,
     /// Units whose stop stops this one: `Requires`, `Requisite`, `BindsTo`, `PartOf`, as systemd has them loaded.
     pub stops_with: BTreeSet<String>,
+    /// Units that start this one whenever they start: `WantedBy`, `RequiredBy`, `BoundBy`, `UpheldBy`.
+    pub pulled_in_by: BTreeSet<String>,
+    /// Whether `UpheldBy` names a unit: one that starts this one again whenever it is down.
+    pub upheld: bool,
+    /// `TriggeredBy`: timers, paths, sockets and automounts that start this one.
+    pub triggered_by: BTreeSet<String>,
+    /// Whether the use of a name on the bus starts this one.
+    pub bus_activated: bool,
+    /// `Perpetual`: systemd never stops it.
+    pub perpetual: bool,
+    /// Whether a job of it is under way or waits.
+    pub has_job: bool,
 }
 
 /// Where the file of a loaded unit lies, seen from the folder that the generation manages.
@@ -160,6 +171,18 @@ impl LiveUnit {
         )
     }
 
+    /// Whether it is neither up nor on its way up or down.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        matches!(self.active_state.as_str(), "" | "inactive" | "failed")
+    }
+
+    /// Whether it is on its way up, by a job that has not ended.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        self.has_job && self.active_state == "activating" && self.sub_state != "auto-restart"
+    }
+
     /// Tells whether it has failed, or is a service that systemd tries again and again.
     #[must_use]
     pub fn is_failing(&self) -> bool {
@@ -192,30 +215,6 @@ impl Live {
     }
 }
 
-/// The definition that a name has in a generation, its template and drop-ins merged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Definition {
-    /// The generation says nothing of this unit.
-    Absent,
-    /// It must not run.
-    Masked,
-    /// The unit file with its drop-ins.
-    File(UnitFile),
-    /// Drop-ins, or nothing but edges, for a unit whose file is the distro's.
-    Foreign(UnitFile),
-}
-
-impl Definition {
-    /// Gives what is known of the unit's settings.
-    #[must_use]
-    pub fn file(&self) -> Option<&UnitFile> {
-        match self {
-            Self::File(file) | Self::Foreign(file) => Some(file),
-            Self::Absent | Self::Masked => None,
-        }
-    }
-}
-
 impl UnitSet {
     /// Gives the name whose definition `name` has: its own, or that of the unit which it is an alias of.
     #[must_use]
@@ -230,33 +229,6 @@ impl UnitSet {
                 def.aliases.contains(name) && suffix_of(target) == suffix_of(name)
             })
             .map_or(name, |(target, _)| target)
-    }
-
-    /// Gives the definition of a unit. Pure.
-    #[must_use]
-    pub fn definition(&self, name: &str) -> Definition {
-        let name = self.canonical(name);
-        let own = self.units.get(name);
-        let template_name = template_of(name);
-        let template = template_name.as_ref().and_then(|t| self.units.get(t));
-        let own_main = own.and_then(|def| def.main.as_ref());
-        let main = own_main.or_else(|| template.and_then(|def| def.main.as_ref()));
-        let dropins = template
-            .iter()
-            .copied()
-            .chain(own)
-            .flat_map(|def| def.dropins.values())
-            .filter_map(UnitBody::text);
-        match main {
-            // systemd takes an empty file for a mask
-            Some(UnitBody::Masked) => Definition::Masked,
-            Some(UnitBody::Text(text)) if text.0.is_empty() => Definition::Masked,
-            Some(UnitBody::Text(text)) => Definition::File(UnitFile::parse(
-                std::iter::once(text.0.as_slice()).chain(dropins),
-            )),
-            None if own.is_none() && template.is_none() => Definition::Absent,
-            None => Definition::Foreign(UnitFile::parse(dropins)),
-        }
     }
 
     /// Tells whether a template's instance is defined by a drop-in of its own, not by a file of its own.
@@ -274,39 +246,20 @@ impl UnitSet {
         let name = self.canonical(name);
         self.units.get(name).is_some_and(|def| def.main.is_some())
     }
+}
 
-    /// Gives, for each unit, the units that pull it in: `.wants`, `.requires` and `.upholds` links and the `Wants=` and
-    /// the like of the units' own files.
-    #[must_use]
-    pub fn pulled_in_by(&self) -> BTreeMap<String, BTreeSet<String>> {
-        let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-        let mut add = |unit: &str, puller: &str| {
-            // a template is a pattern, only its instances run
-            if !unit.contains("@.") && !puller.contains("@.") {
-                let pullers = edges.entry(unit.to_owned()).or_default();
-                pullers.insert(puller.to_owned());
-            }
-        };
-        for (name, def) in &self.units {
-            let links = [&def.wanted_by, &def.required_by, &def.upheld_by];
-            for puller in links.into_iter().flatten() {
-                add(name, puller);
-            }
-            let definition = self.definition(name);
-            for wanted in definition
-                .file()
-                .map(UnitFile::pulls_in)
-                .unwrap_or_default()
-            {
-                add(self.canonical(&wanted), name);
-            }
-        }
-        edges
+impl UnitDef {
+    /// Returns the units whose `.wants`, `.requires` and `.upholds` folders link it.
+    pub fn pullers(&self) -> impl Iterator<Item = &String> {
+        let links = [&self.wanted_by, &self.required_by, &self.upheld_by];
+        links.into_iter().flatten()
     }
 }
 
 impl UnitBody {
-    fn text(&self) -> Option<&[u8]> {
+    /// Returns the bytes of a file.
+    #[must_use]
+    pub fn text(&self) -> Option<&[u8]> {
         match self {
             Self::Text(text) => Some(&text.0),
             Self::Masked => None,

@@ -2,7 +2,7 @@
 //! runs as the user.
 #![expect(clippy::disallowed_methods, reason = "looks for managers of users")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,9 @@ use crate::host::systemd::Systemd;
 use crate::model::job::Verb;
 use crate::units;
 use crate::units::apply::UnitSwitch;
-use crate::units::decide::{Seeds, UnitAction, UnitNote, UnitPlan};
+use crate::units::beneath::{Listing, Scope};
+use crate::units::decide::{Facts, Seeds, UnitAction, UnitNote, UnitPlan};
+use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::set::UnitSet;
 
@@ -158,21 +160,34 @@ pub fn serve() -> Result<()> {
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::host::clock::now();
     let before = units::observe::read_live(&systemd, MANAGED)?;
-    let mut plan = units::decide::decide(
-        &request.old,
-        &request.new,
-        &before,
-        &Seeds::default(),
-        units::decide::Options::default(),
-    );
+    // What is ours of `/etc` has changed already; the rest of it is beneath.
+    let is_ours = |name: &str| units::beneath::is_in_store(&Path::new("/etc").join(name));
+    let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
+    let names = request.old.units.keys().chain(request.new.units.keys());
+    let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
+    let mut plan = units::decide::decide(&Facts {
+        old: &request.old,
+        new: &request.new,
+        beneath: &beneath,
+        live: &before,
+        seeds: &Seeds::default(),
+        ran: &BTreeSet::new(),
+        ground: &units::observe::read_ground(&systemd)?,
+        options: units::decide::Options::default(),
+    });
     run_scripts(&mut plan, &request.new);
     let mut switch = UnitSwitch {
         systemd: &systemd,
         plan,
-        new_units: &request.new,
+        new_units: Layers {
+            ours: &request.new,
+            beneath: &beneath,
+        },
         before: &before,
+        managed: MANAGED,
         timeout: Duration::from_secs(request.unit_timeout),
         jobs: Vec::new(),
+        reloaded: 0,
     };
     switch.stop(&mut |_, _| Ok(()))?;
     // The files are in place already, whatever the definitions say.

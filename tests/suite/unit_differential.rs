@@ -8,13 +8,13 @@
     reason = "a broken model fails the test"
 )]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use system_manager::units::decide::{Options, Seeds, UnitAction, decide};
+use system_manager::units::decide::{Facts, Ground, Options, Seeds, UnitAction, decide};
 use system_manager::units::set::{Live, UnitSet};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -49,7 +49,17 @@ struct Line {
 
 impl Case {
     fn decide(&self) -> Answer {
-        let plan = decide(&self.old, &self.new, &self.live, &self.seeds, self.options);
+        // What a host has beneath is not in the model: it has tables of its own.
+        let plan = decide(&Facts {
+            old: &self.old,
+            new: &self.new,
+            beneath: &UnitSet::default(),
+            live: &self.live,
+            seeds: &self.seeds,
+            ran: &BTreeSet::new(),
+            ground: &Ground::default(),
+            options: self.options,
+        });
         let names = |actions: &[UnitAction], visible: bool| {
             let shown = actions.iter().filter(|a| a.visible == visible);
             let mut names: Vec<String> = shown.map(|a| a.unit.clone()).collect();

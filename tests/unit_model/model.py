@@ -14,7 +14,11 @@ program. Where it departs from NixOS on purpose, so does the program; these are 
   target start brings the socket up later |
 | a unit that no old generation had is never touched | taken over as a changed unit, or stopped when masked | on NixOS
   there is no other owner of a unit |
-| drop-ins for units of others do not occur | a change of them is a change of the unit | there are such on a distro |
+| drop-ins for units of others do not occur | a change of them is a change of the unit, which restarts in one job | there
+  are such on a distro, and it restarts them so itself |
+| an instance of a template of others stops with its last drop-in | it restarts | the distro's template goes on |
+| a target or slice of others that is masked stops | it goes on | others are in it |
+| a slice stops with its file | only when nothing goes on in it | a slice needs no file |
 | X-Reload-Triggers that are gone do nothing | they reload a unit of the distro | what they spoke of has gone, too |
 | reloads what cannot be reloaded | does nothing, or skips | it could only fail |
 | stops units that refuse to be stopped, ignoring the error | leaves them; restarts a changed one once it may | the same |
@@ -97,10 +101,10 @@ class Generation:
                 return Meaning("masked")
             texts.append(to_bytes(main["text"]))
             kind = "file"
+        dropins: Json = {}
         for layer in layers:
-            for _, dropin in sorted(layer.get("dropins", {}).items()):
-                if dropin != "masked":
-                    texts.append(to_bytes(dropin["text"]))
+            dropins |= layer.get("dropins", {})
+        texts += [to_bytes(dropin["text"]) for _, dropin in sorted(dropins.items()) if dropin != "masked"]
         return Meaning(kind, UnitText.read(texts))
 
     def has_file(self, name: str) -> bool:
@@ -182,7 +186,7 @@ class Switch:
         if origin == "above" or (old.kind == "file" and origin != "ours"):
             return "unmanaged"
         gone = "gone" if old.text.yes("Unit", "X-StopOnRemoval", True) else "kept"
-        lost = self.old.made_by_dropin(name) and not self.new.made_by_dropin(name)
+        lost = old.kind == "file" and self.old.made_by_dropin(name) and not self.new.made_by_dropin(name)
         if lost and not self.old.has_file(name) and not self.new.has_file(name):
             return gone
         if new.kind == "masked":
@@ -237,7 +241,7 @@ class Switch:
             method = "keep-old"
         if method not in {"reload", "restart", "stop-start", "keep-old"}:
             method = "restart"
-            if text.yes("Service", "X-StopIfChanged", True):
+            if text.yes("Service", "X-StopIfChanged", not self.of_others(name)):
                 method = "stop-start"
             if not text.yes("Service", "X-RestartIfChanged", True):
                 method = "keep-old"
@@ -252,6 +256,15 @@ class Switch:
         if method == "stop-start" and name.endswith(".service") and not self.clings(name):
             return "stop-start"
         return "restart"
+
+    def of_others(self, name: str) -> bool:
+        """Tells whether its file is the distro's, before and after."""
+        kinds = {generation.meaning(name).kind for generation in (self.old, self.new)}
+        return kinds <= {"absent", "foreign"}
+
+    def holds_others(self, name: str) -> bool:
+        """Tells whether it is the distro's and there to hold others."""
+        return split(name)[1] in {"slice", "target", "scope"} and self.live[name].get("origin", "below") == "below"
 
     def immovable(self, name: str) -> bool:
         """Tells whether systemd refuses to restart it."""
@@ -328,7 +341,8 @@ class Switch:
         if name in SLEEP or self.refuses(name):
             return
         differs = self.old.units != self.new.units
-        if text.yes("Unit", "X-StopOnReconfiguration") and differs and not self.clings(name):
+        stops = text.yes("Unit", "X-StopOnReconfiguration") and not self.clings(name) and not self.holds_others(name)
+        if stops and differs:
             self.stop.add(name)
             self.start.add(name)
         elif self.options["startActiveTargets"] and name not in self.start:
@@ -343,7 +357,7 @@ class Switch:
                 continue
             fate = self.fate(name)
             text = self.new.meaning(name).text
-            if fate == "gone" and name not in FIXED_MOUNTS and not self.clings(name):
+            if fate == "gone" and name not in FIXED_MOUNTS and not self.clings(name) and not self.holds_others(name):
                 self.stop.add(name)
             elif fate in {"equal", "reload", "restart"} and name.endswith(".target"):
                 self.target(name, text)
@@ -414,12 +428,18 @@ class Switch:
                 return fallen - stopped
             fallen |= more
 
+    def in_use(self, slice_: str) -> bool:
+        """Tells whether something that goes on is in a slice."""
+        inside = {n for n, unit in self.live.items() if slice_ in unit.get("stopsWith", []) and not n.endswith(".slice")}
+        return any(self.up(name) and (name not in self.stop or name in self.start) for name in inside)
+
     def run(self) -> Json:
         """Decides."""
         for verb, where in (("start", self.start), ("restart", self.restart), ("reload", self.reload)):
             where |= {u for u in self.seeds[verb] if self.new.meaning(u).exists}
         self.reload |= {u for u in self.seeds["reload"] if self.runs_below(u)}
         self.actives()
+        self.stop -= {s for s in self.stop if s.endswith(".slice") and self.in_use(s)}
         self.inactives()
         self.agree()
         fallen = self.avalanche(self.stop)

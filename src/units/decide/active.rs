@@ -1,8 +1,10 @@
 //! The rules for units that are active when a switch begins.
 
 use crate::units::decide::Decision;
+use crate::units::decide::theirs::holds_sessions;
 use crate::units::file::{Comparison, SwitchMethod, UnitFile};
-use crate::units::set::{Definition, LiveUnit, Origin, suffix_of, template_of};
+use crate::units::layers::Definition;
+use crate::units::set::{LiveUnit, Origin, suffix_of, template_of};
 
 /// What a switch means for an active unit.
 pub(crate) enum Fate {
@@ -22,8 +24,8 @@ enum Step {
     Skip(&'static str),
 }
 
-/// Units that only a shutdown can stop.
-const IMMOVABLE_MOUNTS: [&str; 2] = ["-.mount", "nix.mount"];
+/// Mounts that only a shutdown can undo.
+pub(crate) const IMMOVABLE_MOUNTS: [&str; 2] = ["-.mount", "nix.mount"];
 
 /// Targets that are doors to another state, not states to be in.
 const SLEEP_TARGETS: [&str; 3] = ["suspend.target", "hibernate.target", "hybrid-sleep.target"];
@@ -31,7 +33,7 @@ const SLEEP_TARGETS: [&str; 3] = ["suspend.target", "hibernate.target", "hybrid-
 impl Decision<'_> {
     /// Finds out what the switch means for an active unit.
     pub(crate) fn fate(&self, name: &str, unit: &LiveUnit) -> Fate {
-        use Definition::{Absent, File, Foreign, Masked};
+        use Definition::{Absent, File, Foreign, Masked, Theirs};
         let gone = |why: &str, file: &UnitFile| Fate::Gone {
             why: why.to_owned(),
             stops: file.stops_on_removal(),
@@ -42,6 +44,7 @@ impl Decision<'_> {
             },
             file,
         };
+        let stays = |change, file| Fate::Stays { change, file };
         let old = self.old.definition(name);
         let new = self.new.definition(name);
         let managed = match unit.origin {
@@ -53,39 +56,44 @@ impl Decision<'_> {
         if !managed {
             return Fate::Unmanaged;
         }
-        if self.lost_its_dropins(name) {
+        if matches!(old, File(_)) && self.lost_its_dropins(name) {
             let file = old.file().cloned().unwrap_or_default();
             return gone("the drop-in that made this instance is gone", &file);
         }
         match (old, new) {
             (Absent | Masked, Absent) | (Masked, Masked) => Fate::Unmanaged,
             (Absent, Masked) => gone("masked by this generation", &UnitFile::default()),
-            (File(old) | Foreign(old), Masked) => gone("masked by this generation", &old),
+            (File(old) | Theirs(old) | Foreign(old), Masked) => {
+                gone("masked by this generation", &old)
+            }
             (File(old), Absent) => gone("no longer part of the configuration", &old),
+            (Theirs(old), File(file)) => {
+                let why = "it takes the place of the host's own unit";
+                stays(because(why, old.compare(&file)), file)
+            }
+            (File(old), Theirs(file)) => {
+                let why = "the host's own unit comes back";
+                stays(because(why, old.compare(&file)), file)
+            }
             (Absent | Masked | Foreign(_), File(file)) => {
                 moved("it was defined elsewhere before", file)
             }
             (File(_), Foreign(file)) => moved("it is now defined by the distribution", file),
-            (Absent | Masked, Foreign(file)) => Fate::Stays {
-                change: UnitFile::default().compare(&file),
-                file,
-            },
-            (Foreign(old), Absent) => Fate::Stays {
-                change: compare_foreign(&old, &UnitFile::default()),
-                file: UnitFile::default(),
-            },
-            (Foreign(old), Foreign(file)) => Fate::Stays {
-                change: compare_foreign(&old, &file),
-                file,
-            },
-            (File(old), File(file)) => Fate::Stays {
-                change: old.compare(&file),
-                file,
-            },
+            (Absent | Masked, Theirs(file) | Foreign(file)) => {
+                stays(UnitFile::default().compare(&file), file)
+            }
+            (Theirs(old) | Foreign(old), Absent) => stays(
+                compare_foreign(&old, &UnitFile::default()),
+                UnitFile::default(),
+            ),
+            (Theirs(old) | Foreign(old), Theirs(file) | Foreign(file)) => {
+                stays(compare_foreign(&old, &file), file)
+            }
+            (File(old), File(file)) => stays(old.compare(&file), file),
         }
     }
 
-    /// Tells whether an instance existed by its drop-ins, and has none now.
+    /// Whether an instance of a template of ours existed by its drop-ins, and has none now.
     fn lost_its_dropins(&self, name: &str) -> bool {
         !self.old.has_own_file(name)
             && !self.new.has_own_file(name)
@@ -96,9 +104,10 @@ impl Decision<'_> {
     /// Decides about one active unit.
     pub(crate) fn switch_active(&mut self, name: &str, unit: &LiveUnit) {
         match self.fate(name, unit) {
-            Fate::Gone { why, .. } if IMMOVABLE_MOUNTS.contains(&name) => {
+            Fate::Gone { why, .. } if self.never_stops(name).is_some() => {
+                let stays = self.never_stops(name).unwrap_or_default();
                 self.notes
-                    .insert(name.to_owned(), format!("{why}; it stays mounted"));
+                    .insert(name.to_owned(), format!("{why}; {stays}"));
             }
             Fate::Gone { why, .. } if self.old_refuses_stop(name) => {
                 let why = format!("{why}, but it refuses a manual stop");
@@ -139,7 +148,7 @@ impl Decision<'_> {
         }
     }
 
-    /// Tells whether systemd could do a reload; what the distro's file says is not known here.
+    /// Tells whether systemd could do a reload; of a unit whose file is not known here it is taken for granted.
     fn can_reload(&self, name: &str, file: &UnitFile) -> bool {
         match suffix_of(name) {
             "service" => {
@@ -154,8 +163,10 @@ impl Decision<'_> {
         if SLEEP_TARGETS.contains(&name) || self.refuses_start(name) {
             return;
         }
-        let stops = file.stops_on_reconfiguration() && !self.old_refuses_stop(name);
-        if stops && self.old != self.new {
+        let stops = file.stops_on_reconfiguration()
+            && !self.old_refuses_stop(name)
+            && self.never_stops(name).is_none();
+        if stops && self.old.ours != self.new.ours {
             let why = "X-StopOnReconfiguration=true".to_owned();
             self.stop.insert(name.to_owned(), (why.clone(), true));
             self.start.insert(name.to_owned(), (why, true));
@@ -169,7 +180,7 @@ impl Decision<'_> {
     fn switch_changed(&mut self, name: &str, file: &UnitFile, why: String) {
         let unit = name.to_owned();
         match suffix_of(name) {
-            "path" | "slice" => {
+            "path" | "slice" | "scope" => {
                 let why = format!("{why}; the daemon-reload applies it");
                 self.notes.insert(unit, why);
                 return;
@@ -189,6 +200,10 @@ impl Decision<'_> {
                 return;
             }
             _ => {}
+        }
+        if let (Some(why_not), true) = (holds_sessions(name), self.is_theirs(name)) {
+            self.skipped.insert(unit, format!("{why}; {why_not}"));
+            return;
         }
         let taken = self.restart.contains_key(name) || self.stop.contains_key(name);
         match self.step_for(name, file, taken) {
@@ -266,7 +281,8 @@ impl Decision<'_> {
         }
         let stop_start = match method {
             Some(method) => method == SwitchMethod::StopStart,
-            None => service("X-StopIfChanged", true),
+            // what the distribution made is restarted as it does that itself: in one job
+            None => service("X-StopIfChanged", !self.is_theirs(name)),
         };
         // only services have an ExecStop= that must run under the old definition; where that refuses a stop, the new
         // one may allow it
@@ -303,7 +319,7 @@ impl Decision<'_> {
 
     fn will_have_socket(&self, socket: &str) -> bool {
         match self.new.definition(socket) {
-            Definition::File(_) | Definition::Foreign(_) => true,
+            Definition::File(_) | Definition::Theirs(_) | Definition::Foreign(_) => true,
             Definition::Masked => false,
             // the distro's own socket stays where it is
             Definition::Absent => {
@@ -346,6 +362,19 @@ impl Decision<'_> {
                 self.notes.insert(unit, later);
             }
         }
+    }
+}
+
+/// Puts a reason before the keys that changed.
+fn because(why: &str, change: Comparison) -> Comparison {
+    match change {
+        Comparison::Equal => Comparison::Equal,
+        Comparison::Reload { why: keys } => Comparison::Reload {
+            why: format!("{why}: {keys}"),
+        },
+        Comparison::Restart { why: keys } => Comparison::Restart {
+            why: format!("{why}: {keys}"),
+        },
     }
 }
 

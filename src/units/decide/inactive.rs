@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::units::decide::Decision;
 use crate::units::decide::active::Fate;
 use crate::units::file::{Comparison, SwitchMethod, UnitFile};
-use crate::units::set::{Definition, LiveUnit, suffix_of};
+use crate::units::layers::Definition;
+use crate::units::set::{LiveUnit, suffix_of};
 
 impl Decision<'_> {
     /// Gives the active targets that pull a unit in and will still be there.
@@ -59,7 +60,7 @@ impl Decision<'_> {
             Definition::Absent | Definition::Masked => {
                 return Some(format!("new, wanted by {first}"));
             }
-            Definition::File(old) | Definition::Foreign(old) => old,
+            Definition::File(old) | Definition::Theirs(old) | Definition::Foreign(old) => old,
         };
         if let Some(target) = self
             .active_pullers(unit)
@@ -142,7 +143,7 @@ impl Decision<'_> {
     }
 
     /// Gives the units whose stop stops this one, as systemd has it loaded or the old generation says.
-    fn stops_with(&self, name: &str, unit: &LiveUnit) -> BTreeSet<String> {
+    pub(crate) fn stops_with(&self, name: &str, unit: &LiveUnit) -> BTreeSet<String> {
         let mut with = unit.stops_with.clone();
         if let Some(file) = self.old.definition(name).file() {
             with.extend(
@@ -151,7 +152,7 @@ impl Decision<'_> {
                     .map(|u| self.old.canonical(u).to_owned()),
             );
         }
-        for (required, def) in &self.old.units {
+        for (required, def) in &self.old.ours.units {
             if def.required_by.contains(name) {
                 with.insert(required.clone());
             }

@@ -46,14 +46,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::job::Verb;
-use crate::units::set::{Definition, Live, Origin, UnitSet, suffix_of};
+use crate::units::layers::{Definition, Layers};
+use crate::units::set::{Live, Origin, UnitSet, suffix_of};
 
 mod active;
+mod ground;
+mod hold;
 mod inactive;
+mod theirs;
+
+pub use ground::Ground;
 
 #[cfg(test)]
 #[rustfmt::skip] // a row of a table is one line
 mod tests;
+#[cfg(test)]
+#[rustfmt::skip]
+mod host_tests;
 
 /// One step on one unit, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +108,21 @@ pub struct UnitPlan {
     pub skipped: Vec<UnitNote>,
     /// Other remarks: what takes effect only later.
     pub notes: Vec<UnitNote>,
+    /// What comes of units that the host has, too: replaced, extended, given back.
+    #[serde(default)]
+    pub layers: Vec<UnitNote>,
+    /// Stopped units that somebody could start before systemd has read the new definitions: held back until then.
+    #[serde(default)]
+    pub hold: BTreeSet<String>,
+    /// What is done by a run of its own when this one has ended, since this one is a part of it.
+    #[serde(default)]
+    pub after: Vec<UnitAction>,
+    /// Failed units that go: systemd forgets them.
+    #[serde(default)]
+    pub forget: BTreeSet<String>,
+    /// Units of the host that ran when ours took their place; none when that was not looked at.
+    #[serde(default)]
+    pub ran: Option<BTreeSet<String>>,
 }
 
 /// What an interrupted run had still to do.
@@ -111,6 +135,9 @@ pub struct Seeds {
     pub restart: BTreeSet<String>,
     /// To be reloaded.
     pub reload: BTreeSet<String>,
+    /// To be stopped for good.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub stop: BTreeSet<String>,
     /// Whether the daemon-reload was still due.
     pub daemon_reload: bool,
 }
@@ -125,74 +152,114 @@ pub struct Options {
     pub start_active_targets: bool,
 }
 
+/// Everything that the decision is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The units of the generation whose files are in place.
+    pub old: &'a UnitSet,
+    /// The units of the one that comes.
+    pub new: &'a UnitSet,
+    /// What the host has beneath both.
+    pub beneath: &'a UnitSet,
+    /// What systemd says.
+    pub live: &'a Live,
+    /// What an interrupted run left undone; units of it that nobody defines are dropped.
+    pub seeds: &'a Seeds,
+    /// Units of the host that ran when ours took their place.
+    pub ran: &'a BTreeSet<String>,
+    /// What this process stands on.
+    pub ground: &'a Ground,
+    /// Choices.
+    pub options: Options,
+}
+
 /// A chosen action's reason and whether reports show it, by unit.
 type Chosen = BTreeMap<String, (String, bool)>;
 
 /// A decision in the making: what it looks at, and what it has chosen so far.
 pub(crate) struct Decision<'a> {
-    pub(crate) old: &'a UnitSet,
-    pub(crate) new: &'a UnitSet,
+    pub(crate) old: Layers<'a>,
+    pub(crate) new: Layers<'a>,
     pub(crate) live: &'a Live,
+    pub(crate) ran: &'a BTreeSet<String>,
+    pub(crate) ground: &'a Ground,
     pub(crate) options: Options,
-    /// For each unit, the units that pull it in.
+    /// For each unit, the units of a generation that pull it in.
     pub(crate) old_edges: BTreeMap<String, BTreeSet<String>>,
     pub(crate) new_edges: BTreeMap<String, BTreeSet<String>>,
     pub(crate) stop: Chosen,
     pub(crate) reload: Chosen,
     pub(crate) restart: Chosen,
     pub(crate) start: Chosen,
+    pub(crate) after: BTreeMap<String, UnitAction>,
     pub(crate) skipped: BTreeMap<String, String>,
     pub(crate) notes: BTreeMap<String, String>,
     /// Units that stop because another one is stopped.
     pub(crate) dragged: BTreeSet<String>,
 }
 
-/// Decides what a switch from `old` to `new` does to the units of a host. Pure.
-///
-/// `seeds` is what an interrupted run left undone; units of it that `new` does not have are dropped.
+/// Decides what a switch does to the units of a host. Pure.
 #[must_use]
-pub fn decide(
-    old: &UnitSet,
-    new: &UnitSet,
-    live: &Live,
-    seeds: &Seeds,
-    options: Options,
-) -> UnitPlan {
-    let mut decision = Decision {
-        old,
-        new,
-        live,
-        options,
-        old_edges: old.pulled_in_by(),
-        new_edges: new.pulled_in_by(),
-        stop: Chosen::new(),
-        reload: Chosen::new(),
-        restart: Chosen::new(),
-        start: Chosen::new(),
-        skipped: BTreeMap::new(),
-        notes: BTreeMap::new(),
-        dragged: BTreeSet::new(),
-    };
-    decision.plant(seeds);
-    for (name, unit) in &live.units {
+pub fn decide(facts: &Facts<'_>) -> UnitPlan {
+    let mut decision = Decision::new(facts);
+    decision.plant(facts.seeds);
+    for (name, unit) in &facts.live.units {
         if unit.is_active() && unit.following.is_empty() && unit.origin != Origin::Above {
             decision.switch_active(name, unit);
         }
     }
+    decision.keep_slices();
     decision.start_wanted();
+    decision.start_returning();
     decision.settle();
+    decision.spare_ground();
+    decision.stop_triggers();
     decision.bring_back();
     decision.follow_starts();
     let along = decision.restarted_along();
+    let (hold, forget) = (decision.held(), decision.forgotten());
     UnitPlan {
-        daemon_reload: seeds.daemon_reload || old != new,
+        daemon_reload: facts.seeds.daemon_reload || facts.old != facts.new || !hold.is_empty(),
+        layers: noted(decision.layers()),
+        ran: Some(decision.ran_beneath()),
+        hold,
+        forget,
         stop: ordered(decision.stop, Verb::Stop),
         reload: ordered(decision.reload, Verb::Reload),
         restart: ordered(decision.restart, Verb::Restart),
         start: ordered(decision.start, Verb::Start),
         along: ordered(along, Verb::Restart),
+        after: decision.after.into_values().collect(),
         skipped: noted(decision.skipped),
         notes: noted(decision.notes),
+    }
+}
+
+impl<'a> Decision<'a> {
+    fn new(facts: &Facts<'a>) -> Self {
+        let layers = |ours| Layers {
+            ours,
+            beneath: facts.beneath,
+        };
+        let (old, new) = (layers(facts.old), layers(facts.new));
+        Self {
+            old,
+            new,
+            live: facts.live,
+            ran: facts.ran,
+            ground: facts.ground,
+            options: facts.options,
+            old_edges: old.pulled_in_by(),
+            new_edges: new.pulled_in_by(),
+            stop: Chosen::new(),
+            reload: Chosen::new(),
+            restart: Chosen::new(),
+            start: Chosen::new(),
+            after: BTreeMap::new(),
+            skipped: BTreeMap::new(),
+            notes: BTreeMap::new(),
+            dragged: BTreeSet::new(),
+        }
     }
 }
 
@@ -213,6 +280,13 @@ impl Decision<'_> {
         let reload = plant(&seeds.reload, &|unit| here(unit) || below(unit));
         (self.start, self.restart) = (plant(&seeds.start, &here), plant(&seeds.restart, &here));
         self.reload = reload;
+        for unit in &seeds.stop {
+            let goes = self.new.definition(unit).file().is_none();
+            let runs = self.live.find(unit).is_some_and(|(_, u)| !u.is_down());
+            if goes && runs && !self.start.contains_key(unit) {
+                self.stop.insert(unit.clone(), why());
+            }
+        }
     }
 
     /// Makes the four sets agree: a stop wins, then a restart, then a start, then a reload.
@@ -251,7 +325,9 @@ impl Decision<'_> {
         }
         let (live, stop) = (self.live, &self.stop);
         self.start.retain(|unit, (_, visible)| {
-            !*visible || !live.is_active(unit) || stop.contains_key(unit)
+            // A start that is under way is waited for: it may yet fail.
+            let is_coming = live.find(unit).is_some_and(|(_, u)| u.is_coming());
+            !*visible || is_coming || !live.is_active(unit) || stop.contains_key(unit)
         });
         let refused: Vec<String> = self
             .start
@@ -274,7 +350,7 @@ impl Decision<'_> {
         match self.new.definition(unit) {
             Definition::Masked => true,
             Definition::File(file) => file.refuses_manual_start() || file.only_manual_start(),
-            Definition::Foreign(file) => {
+            Definition::Theirs(file) | Definition::Foreign(file) => {
                 file.flag("Unit", "RefuseManualStart", self.live_refuses_start(unit))
                     || file.only_manual_start()
             }
@@ -296,7 +372,7 @@ impl Decision<'_> {
 #[must_use]
 pub fn settle_reloads(
     plan: &UnitPlan,
-    new: &UnitSet,
+    new: Layers<'_>,
     now: &Live,
 ) -> (Vec<UnitAction>, Vec<UnitAction>) {
     let (reload, fallen): (Vec<_>, Vec<_>) = plan

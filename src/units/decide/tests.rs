@@ -10,7 +10,7 @@ const UP: &str = "multi-user.target";
 
 /// Reads `a.service` (a file), `a.service.d/x.conf` (a drop-in), `a.service < t.target` (wanted by), `a.service <! t`
 /// (required by), `a.service = b.service` (an alias); the text `/dev/null` masks.
-fn set(entries: &[(&str, &str)]) -> UnitSet {
+pub(super) fn set(entries: &[(&str, &str)]) -> UnitSet {
     let mut set = UnitSet::default();
     for (path, text) in entries {
         let body = || match *text {
@@ -38,7 +38,7 @@ fn set(entries: &[(&str, &str)]) -> UnitSet {
 }
 
 /// Reads `a.service`, `a.service:failed`, `a.service:active:below`, with `a.service>b.service` for a bond to `b.service`.
-fn live(text: &str) -> Live {
+pub(super) fn live(text: &str) -> Live {
     let mut live = Live::default();
     for word in text.split_whitespace() {
         let (word, bond) = word
@@ -63,7 +63,7 @@ fn live(text: &str) -> Live {
 }
 
 /// Writes a plan as `stop a.service, start a.service`; hidden actions in parentheses.
-fn told(plan: &UnitPlan) -> String {
+pub(super) fn told(plan: &UnitPlan) -> String {
     let actions = [&plan.stop, &plan.reload, &plan.restart, &plan.start];
     let mut words: Vec<String> = actions
         .into_iter()
@@ -78,11 +78,17 @@ fn told(plan: &UnitPlan) -> String {
     }
 }
 
-type Files<'a> = &'a [(&'a str, &'a str)];
+pub(super) type Files<'a> = &'a [(&'a str, &'a str)];
 
 fn plan_with(old: Files, new: Files, units: &str, seeds: &Seeds, options: Options) -> UnitPlan {
     let units = format!("{UP}:active:below {units}");
-    decide(&set(old), &set(new), &live(&units), seeds, options)
+    decide_alone(&set(old), &set(new), &live(&units), seeds, options)
+}
+
+/// Decides for a host that has no units of its own.
+fn decide_alone(old: &UnitSet, new: &UnitSet, live: &Live, seeds: &Seeds, options: Options) -> UnitPlan {
+    let (beneath, ran, ground) = (&UnitSet::default(), &BTreeSet::new(), &Ground::default());
+    decide(&Facts { old, new, beneath, live, seeds, ran, ground, options })
 }
 
 fn plan(old: Files, new: Files, units: &str) -> UnitPlan {
@@ -162,7 +168,7 @@ fn a_following_unit_is_left_to_the_one_it_follows() {
         unit.following = "b.service".into();
     }
     let (old, new) = (set(&[("a.service", A)]), set(&[]));
-    let plan = decide(&old, &new, &live, &Seeds::default(), Options::default());
+    let plan = decide_alone(&old, &new, &live, &Seeds::default(), Options::default());
     assert_eq!(told(&plan), "nothing");
 }
 
@@ -328,14 +334,14 @@ fn drop_ins_of_the_distros_units_count() {
     let t = ("v.service.d/t.conf", "[Unit]\nX-Reload-Triggers=1");
     let w = ("v.service.d/w.conf", "[Unit]\nDescription=w");
     check(&[
-        ("new", &[], &[x], "v.service:active:below", "stop v.service, start v.service"),
-        ("changed", &[x], &[y], "v.service:active:below", "stop v.service, start v.service"),
-        ("gone", &[x], &[], "v.service:active:below", "stop v.service, start v.service"),
+        ("new", &[], &[x], "v.service:active:below", "restart v.service"),
+        ("changed", &[x], &[y], "v.service:active:below", "restart v.service"),
+        ("gone", &[x], &[], "v.service:active:below", "restart v.service"),
         ("unchanged", &[x], &[x], "v.service:active:below", "nothing"),
         ("a trigger that is new", &[], &[t], "v.service:active:below", "reload v.service"),
         ("a trigger that is gone, with its drop-in", &[t], &[], "v.service:active:below", "reload v.service"),
         ("a trigger that is gone, with nothing else", &[t, w], &[w], "v.service:active:below", "reload v.service"),
-        ("a trigger that is gone, with more", &[t, x], &[], "v.service:active:below", "stop v.service, start v.service"),
+        ("a trigger that is gone, with more", &[t, x], &[], "v.service:active:below", "restart v.service"),
         ("a trigger that is gone, of an inactive unit", &[t], &[], "v.service:inactive:below", "nothing"),
         ("masked by us", &[], &[("v.service", "/dev/null")], "v.service:active:below", "stop v.service"),
         ("masked before already", &[("v.service", "/dev/null")], &[("v.service", "/dev/null")], "v.service:active:below", "nothing"),
@@ -447,7 +453,7 @@ fn a_reload_of_what_has_stopped_is_a_start() {
         reload,
         ..UnitPlan::default()
     };
-    let (reload, start) = settle_reloads(&plan, &new, &live("b.service a.service:inactive"));
+    let (reload, start) = settle_reloads(&plan, Layers::alone(&new), &live("b.service a.service:inactive"));
     assert_eq!(reload, [action("b.service")]);
     assert_eq!(start.len(), 1);
     assert_eq!(
@@ -482,6 +488,7 @@ fn an_interrupted_run_is_taken_up_again() {
             restart: names(seeds.1),
             reload: names(seeds.2),
             daemon_reload: true,
+            ..Seeds::default()
         };
         let plan = plan_with(files, files, units, &seeds, Options::default());
         assert_eq!(told(&plan), expected, "{why}");
@@ -523,7 +530,8 @@ fn nothing_changed_nothing_done() {
         ("b.timer", "[Timer]\nA=1"),
     ];
     let plan = plan(files, files, "a.service t.target b.timer:failed");
-    assert_eq!(plan, UnitPlan::default());
+    let nothing = UnitPlan { ran: Some(BTreeSet::new()), ..UnitPlan::default() };
+    assert_eq!(plan, nothing);
 }
 
 #[test]

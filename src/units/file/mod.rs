@@ -190,6 +190,21 @@ impl UnitFile {
         }
     }
 
+    /// Whether it is a oneshot that is inactive again once it has done its work.
+    #[must_use]
+    pub fn is_passing_oneshot(&self) -> bool {
+        let kind = self.last("Service", "Type");
+        // systemd takes a service without ExecStart= and Type= for a oneshot
+        let oneshot = match kind.as_deref() {
+            Some(kind) => kind == "oneshot",
+            None => {
+                self.sections.contains_key(b"Service".as_slice())
+                    && self.values("Service", "ExecStart").is_empty()
+            }
+        };
+        oneshot && !self.flag("Service", "RemainAfterExit", false)
+    }
+
     /// Tells whether a service of this definition can be reloaded.
     #[must_use]
     pub fn can_reload(&self) -> bool {

@@ -1,0 +1,133 @@
+//! How the units of a configuration meet those that the host has.
+#![expect(clippy::disallowed_methods, reason = "reads unit files")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Result;
+
+use crate::activation::plan::Plan;
+use crate::files::decide::{FileChange, Verb};
+use crate::files::record::FilesRecord;
+use crate::files::wanted::{Desired, IsAddition};
+use crate::host::fs::Root;
+use crate::model::conflict::Conflict;
+use crate::model::manifest::{Manifest, Unit};
+use crate::model::names::{AbsolutePath, TargetPath, UnitName};
+use crate::model::text_diff;
+use crate::units::beneath::{Listing, Scope, is_in_store};
+use crate::units::file::UnitFile;
+use crate::units::layers::{is_addition, lacks};
+use crate::units::set::UnitSet;
+
+/// Reads what the host has of units beneath those of a state.
+///
+/// # Errors
+/// When a folder of units can't be listed.
+pub(crate) fn read<'a>(
+    root: &Root,
+    scope: Scope,
+    record: &FilesRecord,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<UnitSet> {
+    let base = root.show(Path::new(""));
+    let is_ours = |name: &str| {
+        let target = name.parse::<TargetPath>();
+        target.is_ok_and(|target| record.entries.contains_key(&target))
+            || is_in_store(&base.join("etc").join(name))
+    };
+    let listing = Listing::read(&base, scope, &is_ours)?;
+    Ok(listing.read_units(&names.cloned().collect(), &is_ours))
+}
+
+/// Returns what tells whether a definition is an addition to a unit of the host: what could not stand alone where there is
+/// one of its name. A source that can't be read is told where it is placed.
+///
+/// # Errors
+/// When a folder of units can't be listed.
+pub(crate) fn additions(root: &Root, manifest: &Manifest) -> Result<Box<IsAddition>> {
+    let base = root.show(Path::new(""));
+    let list = |scope: Scope, units: &BTreeMap<UnitName, Unit>| -> Result<Listing> {
+        if units.values().all(|unit| unit.source.is_none()) {
+            return Ok(Listing::default());
+        }
+        Listing::read(&base, scope, &|name| {
+            is_in_store(&base.join("etc").join(name))
+        })
+    };
+    let system = list(Scope::System, &manifest.units)?;
+    let user = list(Scope::User, &manifest.user_units)?;
+    Ok(Box::new(
+        move |folder, name: &UnitName, source: &AbsolutePath, has_template| {
+            let listing = if folder == Scope::User.managed() {
+                &user
+            } else {
+                &system
+            };
+            (has_template || listing.has(name.as_str()))
+                && std::fs::read(source.as_str()).is_ok_and(|text| {
+                    is_addition(name.as_str(), &UnitFile::parse([text.as_slice()]))
+                })
+        },
+    ))
+}
+
+/// Finds the units that come or change and could not stand alone, where nothing is beneath them.
+pub(crate) fn incomplete(
+    manifest: &Manifest,
+    desired: &Desired,
+    changes: &[FileChange],
+) -> Vec<Conflict> {
+    let written = changes
+        .iter()
+        .filter(|c| matches!(c.verb, Verb::Add | Verb::Change));
+    let written = written.filter_map(|change| {
+        let (folder, name) = change.target.as_str().rsplit_once('/')?;
+        let units = match folder {
+            crate::units::read::SYSTEM => &manifest.units,
+            crate::units::read::USER => &manifest.user_units,
+            _ => return None,
+        };
+        let (_, unit) = units.iter().find(|(unit, _)| unit.as_str() == name)?;
+        let text = std::fs::read(unit.source.as_ref()?.as_str()).ok()?;
+        // What others add to it, such as drop-ins of a package, may make it whole.
+        let dropins = format!("{}.d/", change.target);
+        let dropins = desired
+            .iter()
+            .filter(|(t, _)| t.as_str().starts_with(&dropins));
+        let dropins: Vec<Vec<u8>> = dropins
+            .filter_map(|(_, want)| std::fs::read(&want.source).ok())
+            .collect();
+        let texts = std::iter::once(text.as_slice()).chain(dropins.iter().map(Vec::as_slice));
+        let key = lacks(name, &UnitFile::parse(texts)).filter(|_| !text.is_empty())?;
+        Some(Conflict {
+            subject: format!("the unit `{name}`"),
+            cause: format!(
+                "has no `{key}`, and this host has no unit of that name which it could add to"
+            ),
+            remedy: "complete it, correct its name, or install the package that brings the unit"
+                .to_owned(),
+        })
+    });
+    written.collect()
+}
+
+/// Adds to a plan how our unit files differ from those of the host which they replace.
+pub(crate) fn add_differences(plan: &mut Plan, new: &UnitSet, beneath: &UnitSet) {
+    let managed = Scope::System.managed();
+    let mut diffs = BTreeMap::new();
+    for change in plan.files.writes.iter().filter(|c| c.verb == Verb::Add) {
+        let name = change.target.as_str().strip_prefix(managed);
+        let Some(name) = name.and_then(|rest| rest.strip_prefix('/')) else {
+            continue;
+        };
+        let text = |set: &UnitSet| {
+            let main = set.units.get(name)?.main.as_ref()?;
+            main.text().map(<[u8]>::to_vec)
+        };
+        if let (Some(before), Some(after)) = (text(beneath), text(new)) {
+            diffs.insert(change.target.clone(), text_diff::render(&before, &after));
+        }
+    }
+    plan.diffs.extend(diffs);
+}
