@@ -40,6 +40,7 @@ const ROLLED_BACK: u8 = 5;
 const CHANGES: u8 = 10;
 
 pub(crate) fn main() -> ExitCode {
+    let _kept = nix::keep::Kept::begin();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);

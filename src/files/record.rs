@@ -12,6 +12,9 @@ use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::{Backups, SavedEdit};
 
+#[cfg(test)]
+mod tests;
+
 /// What is owned of files below `/etc`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

@@ -16,6 +16,7 @@ use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
 
 mod explain;
+pub(crate) mod keep;
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
@@ -94,7 +95,9 @@ fn build_file(file: &Path, options: &BuildOptions) -> Result<String> {
     let activator = std::env::current_exe().context("finding this program's own file")?;
     let nixpkgs = find_nixpkgs(options);
     let mut command = nix("nix-build", nixpkgs.is_none(), options)
-        .args(["--no-out-link", "-A", "toplevel", "--argstr", "file"])
+        .arg("--out-link")
+        .arg(keep::link()?)
+        .args(["-A", "toplevel", "--argstr", "file"])
         .arg(&file)
         .args(["--argstr", "activator"])
         .arg(&activator);
@@ -138,9 +141,10 @@ fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {
             "--extra-experimental-features",
             "nix-command flakes",
             "build",
-            "--no-link",
             "--json",
+            "--out-link",
         ])
+        .arg(keep::link()?)
         .args(options.refresh.then_some("--refresh"))
         .arg(&installable)
         .stdout()
@@ -162,7 +166,7 @@ pub(crate) fn evaluate_both_ways(
     options: &BuildOptions,
     side: &str,
 ) -> Result<String> {
-    let code = source_folder()?.join("nixos-compat/both-ways.nix");
+    let code = source_folder()?.join("nixos-compat/report/both-ways.nix");
     let (file, named) = match source {
         Source::File(file) => (file, options.nixpkgs.as_deref().unwrap_or(EMBEDDED)),
         Source::Flake(uri) => return evaluate_flake_both_ways(uri, &code, options, side),

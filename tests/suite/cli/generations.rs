@@ -1,9 +1,11 @@
 //! Saved plans, the profile and going back.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
-use crate::cli::story::{Config, Test, assert_same, lasting};
+use crate::cli::story::{Config, Ran, Test, assert_same, lasting};
 
 #[test]
 fn a_saved_plan_is_applied_once() {
@@ -204,4 +206,32 @@ fn deactivating_twice_is_nothing_to_do() {
         .exits(0)
         .says("Deactivated: 0 added, 0 changed, 1 removed");
     t.run(&["deactivate"]).exits(0).says("No changes");
+}
+
+#[test]
+fn what_is_built_is_kept_from_the_garbage_collector_until_it_is_registered() {
+    let Some(t) = Test::begin() else { return };
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let (folder, seen) = (t.beside("bin"), t.beside("seen"));
+    fs::create_dir(&folder).unwrap();
+    // In place of Nix: makes the link as it does, and tells where.
+    let script = format!(
+        "#!/bin/sh\nfor word; do\n  [ \"$last\" = --out-link ] && link=$word\n  last=$word\ndone\nln -s {0} \"$link\" && echo \"$link\" >{1} && echo {0}\n",
+        toplevel.display(),
+        seen.display()
+    );
+    let fake = folder.join("nix-build");
+    fs::write(&fake, script).unwrap();
+    fs::set_permissions(&fake, fs::Permissions::from_mode(0o755)).unwrap();
+    let file = t.source("system.nix", "{ }\n");
+    let mut command = t.command(&["register".as_ref(), "--file".as_ref(), file.as_os_str()]);
+    let path = format!("{}:/usr/bin:/bin", folder.display());
+    let output = command
+        .env("PATH", path)
+        .env("HOME", t.beside("home"))
+        .output();
+    Ran::new(&output.unwrap()).exits(0).says("generation 1: ");
+    let link = fs::read_to_string(&seen).unwrap();
+    let folder = Path::new(link.trim()).parent().unwrap();
+    assert!(!folder.exists(), "{} stays", folder.display());
 }

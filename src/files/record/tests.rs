@@ -1,0 +1,186 @@
+//! Every prefix of an activation, in memory: what is claimed is settled to what the disk shows.
+
+use crate::files::decide::{Seen, Wanted, plan_files};
+
+use super::*;
+
+type Disk = BTreeMap<TargetPath, Node>;
+
+fn target(text: &str) -> TargetPath {
+    text.parse().unwrap()
+}
+
+fn file(content: &str) -> Node {
+    Node::File {
+        sha256: content.to_owned(),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+    }
+}
+
+fn wanted(entries: &[(&str, &str)]) -> BTreeMap<TargetPath, Wanted> {
+    let of = |content: &str| Wanted {
+        node: file(content),
+        source: format!("/nix/store/{content}"),
+        replace_existing: true,
+        built: None,
+        why_copy: None,
+    };
+    entries
+        .iter()
+        .map(|(t, content)| (target(t), of(content)))
+        .collect()
+}
+
+fn seen(disk: &Disk, kept: &BTreeMap<FileName, Node>) -> Seen {
+    Seen {
+        nodes: disk.clone(),
+        backups: kept.clone(),
+        ..Seen::default()
+    }
+}
+
+/// What is owned, with the content of its copy: without what only an activation under way has.
+fn owned<'a>(
+    record: &FilesRecord,
+    kept: &'a BTreeMap<FileName, Node>,
+) -> Vec<(String, Node, Option<&'a Node>)> {
+    let entries = record.entries.iter();
+    entries
+        .map(|(t, f)| {
+            assert_eq!(f.becoming, None, "{t}");
+            (
+                t.to_string(),
+                f.is.clone(),
+                f.backup.as_ref().map(|id| &kept[id]),
+            )
+        })
+        .collect()
+}
+
+/// Goes to what is wanted, is stopped after each number of changes, and goes there or back.
+fn walk(
+    record: &FilesRecord,
+    disk: &Disk,
+    kept: &BTreeMap<FileName, Node>,
+    goal: &[(&str, &str)],
+    back: &[(&str, &str)],
+) {
+    let plan = plan_files(
+        &wanted(goal),
+        record,
+        10,
+        &seen(disk, kept),
+        &BTreeMap::new(),
+    );
+    assert_eq!(plan.conflicts, [], "{goal:?}");
+    let mut claimed = record.clone();
+    claim(&mut claimed, &mut Backups::default(), &plan, 0);
+    let mut kept = kept.clone();
+    for change in plan.changes() {
+        kept.extend(
+            change
+                .keep
+                .as_ref()
+                .map(|k| (k.backup.clone(), change.before.clone())),
+        );
+    }
+    let changes: Vec<&FileChange> = plan.changes().collect();
+    let mut whole = claimed.clone();
+    commit(&mut whole, &plan);
+    for done in 0..=changes.len() {
+        let mut now = disk.clone();
+        for change in &changes[..done] {
+            now.insert(change.target.clone(), change.after.clone());
+        }
+        let settled = settle(&claimed, &seen(&now, &kept));
+        for (way, expected) in [(goal, Some(&whole)), (back, None)] {
+            let next = plan_files(
+                &wanted(way),
+                &settled,
+                20,
+                &seen(&now, &kept),
+                &BTreeMap::new(),
+            );
+            assert_eq!(next.conflicts, [], "{done} of {goal:?}, then {way:?}");
+            let (mut end, mut there) = (settled.clone(), now.clone());
+            claim(&mut end, &mut Backups::default(), &next, 0);
+            commit(&mut end, &next);
+            for change in next.changes() {
+                there.insert(change.target.clone(), change.after.clone());
+            }
+            if let Some(expected) = expected {
+                let mut copies = kept.clone();
+                for change in next.changes() {
+                    copies.extend(
+                        change
+                            .keep
+                            .as_ref()
+                            .map(|k| (k.backup.clone(), change.before.clone())),
+                    );
+                }
+                assert_eq!(
+                    owned(&end, &copies),
+                    owned(expected, &kept),
+                    "{done} of {goal:?}"
+                );
+            }
+            for (t, content) in way {
+                assert_eq!(
+                    there[&target(t)],
+                    file(content),
+                    "{done} of {goal:?}, then {way:?}"
+                );
+            }
+            let foreign = there
+                .get(&target("theirs"))
+                .filter(|_| !way.iter().any(|(t, _)| *t == "theirs"));
+            assert!(
+                foreign.is_none_or(|n| *n == file("foreign")),
+                "{done} of {goal:?}, then {way:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn whatever_was_done_of_a_claim_is_settled_to_what_is_there() {
+    let disk = Disk::from([(target("theirs"), file("foreign"))]);
+    let (none, first) = (
+        FilesRecord::default(),
+        [("a", "1"), ("b", "1"), ("theirs", "1")],
+    );
+    let no_copies = BTreeMap::new();
+    walk(&none, &disk, &no_copies, &first, &[]);
+    walk(&none, &disk, &no_copies, &first, &[("b", "2")]);
+    // From there to a second generation: changed, dropped with its copy put back, new.
+    let plan = plan_files(
+        &wanted(&first),
+        &none,
+        1,
+        &seen(&disk, &no_copies),
+        &BTreeMap::new(),
+    );
+    let mut record = none.clone();
+    claim(&mut record, &mut Backups::default(), &plan, 0);
+    commit(&mut record, &plan);
+    let mut after = disk.clone();
+    let mut kept = BTreeMap::new();
+    for change in plan.changes() {
+        after.insert(change.target.clone(), change.after.clone());
+        kept.extend(
+            change
+                .keep
+                .as_ref()
+                .map(|k| (k.backup.clone(), change.before.clone())),
+        );
+    }
+    assert_eq!(kept.len(), 1, "what is foreign is copied first");
+    walk(&record, &after, &kept, &[("a", "2"), ("c", "1")], &first);
+    walk(&record, &after, &kept, &[], &first);
+    // Someone has edited one of them.
+    after.insert(target("a"), file("by hand"));
+    walk(&record, &after, &kept, &[("a", "2")], &first);
+    walk(&record, &after, &kept, &[], &first);
+}
