@@ -107,6 +107,7 @@ in
       hostPackages = list "Host packages that must be there.";
       hostRequirements = list "Programs that must exist on the target.";
       linkCurrentSystem = flag true "Whether `/run/current-system` is there, as it is on NixOS.";
+      replaceExisting = list "Existing files that may be replaced.";
       preActivationAssertions = set "Scripts that run before an activation.";
     };
     systemd.maskedUnits = units;

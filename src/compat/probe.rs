@@ -132,7 +132,7 @@ impl Probe {
         attribute: &str,
         arguments: &[&str],
     ) -> Result<Answer<T>> {
-        self.ask("nixos-compat/sweep/module.nix", attribute, arguments)
+        self.ask("nixos-compat/report/sweep/module.nix", attribute, arguments)
     }
 
     /// Lists the modules.

@@ -1,10 +1,10 @@
-//! Modules that tests have run on machines, as `nixos-compat/runs.json` records it.
+//! Modules that tests have run on machines, as `nixos-compat/report/runs.json` records it.
 
 use anyhow::{Context, Result};
 
 use super::verdict::Run;
 
-const RECORDED: &str = include_str!("../../nixos-compat/runs.json");
+const RECORDED: &str = include_str!("../../nixos-compat/report/runs.json");
 
 /// Gives all recorded runs.
 ///
@@ -12,7 +12,7 @@ const RECORDED: &str = include_str!("../../nixos-compat/runs.json");
 /// When the record is not what it must be.
 pub fn parse_runs() -> Result<Vec<Run>> {
     let mut runs: Vec<Run> =
-        serde_json::from_str(RECORDED).context("reading nixos-compat/runs.json")?;
+        serde_json::from_str(RECORDED).context("reading nixos-compat/report/runs.json")?;
     runs.sort();
     runs.dedup();
     Ok(runs)

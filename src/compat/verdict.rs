@@ -107,7 +107,7 @@ pub struct Findings {
 pub struct Enabled {
     /// The options that enable it; the first one was set.
     pub switches: Vec<String>,
-    /// Whether more was set, from `nixos-compat/cases`.
+    /// Whether more was set, from `nixos-compat/report/cases`.
     pub cases: bool,
     /// Messages of assertions that do not hold.
     pub failed: Vec<String>,

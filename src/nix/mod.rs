@@ -166,7 +166,7 @@ pub(crate) fn evaluate_both_ways(
     options: &BuildOptions,
     side: &str,
 ) -> Result<String> {
-    let code = source_folder()?.join("nixos-compat/both-ways.nix");
+    let code = source_folder()?.join("nixos-compat/report/both-ways.nix");
     let (file, named) = match source {
         Source::File(file) => (file, options.nixpkgs.as_deref().unwrap_or(EMBEDDED)),
         Source::Flake(uri) => return evaluate_flake_both_ways(uri, &code, options, side),

@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     parser.addoption("--slow", action="store_true", help="run the tests that are marked slow, too")
     parser.addoption(
-        "--record-runs", action="store_true", help="write the NixOS modules that ran into nixos-compat/runs.json"
+        "--record-runs", action="store_true", help="write the NixOS modules that ran into nixos-compat/report/runs.json"
     )
 
 

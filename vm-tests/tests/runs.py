@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-RECORD = Path(__file__).resolve().parents[2] / "nixos-compat/runs.json"
+RECORD = Path(__file__).resolve().parents[2] / "nixos-compat/report/runs.json"
 
 
 @dataclass(frozen=True, order=True)

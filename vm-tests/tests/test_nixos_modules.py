@@ -1,7 +1,7 @@
 """Unmodified modules of a real nixpkgs on a stock distribution, with the distribution's own programs.
 
 They need a nixpkgs from outside of the project: `NIXPKGS=/path/of/nixpkgs vm-tests/run test_nixos_modules.py`, and
-another distribution with `--image debian-13`. `--record-runs` writes what ran into `nixos-compat/runs.json`.
+another distribution with `--image debian-13`. `--record-runs` writes what ran into `nixos-compat/report/runs.json`.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 # What a host's configuration comes to here, and on NixOS: for `system-manager compat --nixos`.
 {
   # The host, as makeSystemConfig gives it.
-  host ? (import ./.. { inherit nixpkgs system; }).evalFile { inherit file; },
+  host ? (import ../.. { inherit nixpkgs system; }).evalFile { inherit file; },
   # Or its file, and the folder of a nixpkgs.
   file ? null,
   nixpkgs ? host.arguments.nixpkgs,
   system ? builtins.currentSystem,
 }:
 let
-  lib = import ./library.nix { inherit nixpkgs; };
+  lib = import ../library.nix { inherit nixpkgs; };
   # A toplevel that our API did not make has no modules that NixOS could evaluate.
   given =
     host.arguments
@@ -20,7 +20,7 @@ let
     (import (nixpkgs + "/nixos/lib/eval-config.nix") {
       inherit system;
       modules = [
-        ./nixos.nix
+        ../nixos.nix
         { system.stateVersion = lib.mkDefault lib.trivial.release; }
       ]
       ++ modules;

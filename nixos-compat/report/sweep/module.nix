@@ -9,8 +9,8 @@
   system ? builtins.currentSystem,
 }:
 let
-  project = import ../.. { inherit nixpkgs system; };
-  lib = import ../library.nix { inherit nixpkgs; };
+  project = import ../../.. { inherit nixpkgs system; };
+  lib = import ../../library.nix { inherit nixpkgs; };
   root = toString (nixpkgs + "/nixos/modules");
   file = "${root}/${module}";
 
@@ -121,7 +121,7 @@ in
   index = {
     inherit (lib.trivial) release;
     # Not every entry is a file.
-    modules = map (f: lib.removePrefix "${root}/" (import ../module-file.nix f)) (
+    modules = map (f: lib.removePrefix "${root}/" (import ../../module-file.nix f)) (
       lib.filter (f: builtins.isPath f || builtins.isString f) (
         import (nixpkgs + "/nixos/modules/module-list.nix")
       )

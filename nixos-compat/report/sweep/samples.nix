@@ -28,13 +28,17 @@ let
     "sample@example.org"
   ];
 
-  # What could be a value of a type, the likeliest first.
-  forType =
-    type:
+  # What could be a value of a type, the likeliest first. Some types are made of themselves.
+  forType = within 3;
+  within =
+    depth: type:
     let
       inherit (type) name;
+      forType = within (depth - 1);
     in
-    if name == "nullOr" then
+    if depth == 0 then
+      [ ]
+    else if name == "nullOr" then
       [ null ]
     else if name == "enum" then
       lib.take 1 (type.functor.payload.values or type.functor.payload)
