@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from base.errors import MachineError
 from kinds.container import Container
@@ -116,6 +118,17 @@ class Deployer:
         if status != expect:
             raise MachineError(f"{arguments} exited with {status}, not {expect}:\n{shown.decode()}")
         return shown.decode()
+
+    def json(self, target: Container, *arguments: str) -> dict[str, Any]:
+        """Runs the program for a machine with `--json`. Returns what it printed on standard output alone."""
+        command = self.command(*arguments, "--json", "--target-host", f"root@{self.address(target)}")
+        output = subprocess.run(
+            command, env=self.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LIMIT
+        )
+        if output.returncode != 0:
+            raise MachineError(f"{arguments} exited with {output.returncode}:\n{output.stdout}{output.stderr}")
+        printed: dict[str, Any] = json.loads(output.stdout)
+        return printed
 
     def on(self, target: Container, *arguments: str, expect: int = 0) -> str:
         """Runs the program for a machine, as `run`."""

@@ -20,7 +20,7 @@ LACKING = lacks_root(IMAGE)
 CONFIGURATION = """
 { pkgs, ... }:
 let
-  probe = pkgs.runCommand "probe" { } "mkdir -p $out/bin; cp $PATH/busybox $out/bin/probe";
+  probe = pkgs.runCommand "probe" { } "mkdir -p $out/bin; cp $(command -v cat) $out/bin/probe";
 in
 {
   security.wrappers.probe = { source = "${probe}/bin/probe"; setuid = true; permissions = "u+rx,g+x"; group = "adm"; };

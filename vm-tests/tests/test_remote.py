@@ -83,7 +83,7 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
     deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")))
     assert target.succeed("cat /etc/hello") == "two"
 
-    listed = json.loads(deployer.on(target, "-q", "--json", "generations"))
+    listed = deployer.json(target, "generations")
     assert [g["number"] for g in listed["generations"]] == [1, 2]
     deployer.on(target, "rollback")
     assert target.succeed("cat /etc/hello") == "one"
