@@ -16,6 +16,7 @@ use crate::model::manifest::{Manifest, Unit};
 use crate::model::names::{AbsolutePath, TargetPath, UnitName};
 use crate::model::text_diff;
 use crate::units::beneath::{Listing, Scope, is_in_store};
+use crate::units::decide::UnitNote;
 use crate::units::file::UnitFile;
 use crate::units::layers::{is_addition, lacks};
 use crate::units::set::UnitSet;
@@ -70,6 +71,76 @@ pub(crate) fn additions(root: &Root, manifest: &Manifest) -> Result<Box<IsAdditi
                 })
         },
     ))
+}
+
+/// Finds the units that something wants which neither the host nor the configuration has, so that it never starts them.
+/// Devices, mounts, slices and what else systemd makes of itself can't be known beforehand.
+///
+/// # Errors
+/// When a folder of units can't be listed.
+pub(crate) fn wanted_by_nobody(
+    root: &Root,
+    manifest: &Manifest,
+    desired: &Desired,
+) -> Result<Vec<UnitNote>> {
+    let mut notes = Vec::new();
+    for (scope, units) in [
+        (Scope::System, &manifest.units),
+        (Scope::User, &manifest.user_units),
+    ] {
+        let edges: Vec<(&UnitName, &UnitName)> = units
+            .iter()
+            .filter(|(_, unit)| unit.source.is_some())
+            .flat_map(|(name, unit)| {
+                let pullers = [&unit.wanted_by, &unit.required_by, &unit.upheld_by];
+                pullers
+                    .into_iter()
+                    .flatten()
+                    .map(move |puller| (name, puller))
+            })
+            .filter(|(_, puller)| {
+                matches!(
+                    puller.suffix(),
+                    "target" | "service" | "timer" | "path" | "socket"
+                )
+            })
+            .filter(|(_, puller)| !is_ours(scope, units, desired, puller))
+            .collect();
+        if edges.is_empty() {
+            continue;
+        }
+        let listing = Listing::read(&root.show(Path::new("")), scope, &|_| false)?;
+        notes.extend(edges.into_iter().filter(|(_, puller)| !listing.has(puller.as_str())).map(
+            |(name, puller)| UnitNote {
+                unit: name.to_string(),
+                reason: format!(
+                    "`{puller}` is to start it, and neither this host nor the configuration has a unit of that name"
+                ),
+            },
+        ));
+    }
+    Ok(notes)
+}
+
+/// Whether the configuration has a unit: declared, by another name, as a template, or from a package.
+fn is_ours(
+    scope: Scope,
+    units: &BTreeMap<UnitName, Unit>,
+    desired: &Desired,
+    name: &UnitName,
+) -> bool {
+    let placed = |name: &str| {
+        let target = format!("{}/{name}", scope.managed()).parse::<TargetPath>();
+        target.is_ok_and(|target| desired.contains_key(&target))
+    };
+    let template = name
+        .as_str()
+        .split_once('@')
+        .map(|(stem, _)| format!("{stem}@.{}", name.suffix()));
+    units.contains_key(name)
+        || units.values().any(|unit| unit.aliases.contains(name))
+        || placed(name.as_str())
+        || template.is_some_and(|template| placed(&template))
 }
 
 /// Finds the units that come or change and could not stand alone, where nothing is beneath them.

@@ -118,7 +118,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         action: Action::Switch,
         back_to: None,
         state: observed.state,
-        accounts: manifest.map(|m| m.accounts),
+        accounts: manifest.as_ref().map(|m| m.accounts.clone()),
         before: Live::default(),
         new_units: UnitSet::default(),
         beneath: UnitSet::default(),
@@ -130,6 +130,10 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         plan_units(root, &mut prepared, observed.interrupted)?;
     }
     if !prepared.plan.is_empty() {
+        if let Some(manifest) = &manifest {
+            let notes = beneath::wanted_by_nobody(root, manifest, &desired)?;
+            prepared.plan.units.notes.extend(notes);
+        }
         let found = find_obstacles(root, &prepared.plan, &accounts)?;
         prepared.plan.conflicts.extend(found);
     }

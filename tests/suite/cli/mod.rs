@@ -21,4 +21,5 @@ mod story;
 mod strace;
 mod tmpfiles;
 mod truth;
+mod units;
 mod why;

@@ -1,0 +1,40 @@
+//! Units, as far as a plan tells of them without a systemd.
+
+use serde_json::json;
+
+use crate::cli::story::{Config, Test};
+
+fn wanting(t: &Test, pullers: &[&str]) -> Config {
+    let source = t.source("a.service", "[Service]\nExecStart=/bin/true\n");
+    Config::new().field(
+        "units",
+        json!({ "a.service": {
+            "source": source, "overrideStrategy": "asDropinIfExists", "aliases": [],
+            "wantedBy": pullers, "requiredBy": [], "upheldBy": [],
+        }}),
+    )
+}
+
+#[test]
+fn a_unit_that_nothing_will_start_is_told() {
+    let Some(t) = Test::begin() else { return };
+    t.write("usr/lib/systemd/system/multi-user.target", "[Unit]\n");
+    let told = "a.service  (`multi-usr.target` is to start it, and neither this host nor the configuration has a unit";
+    let wrong = t.build(&wanting(&t, &["multi-usr.target", "multi-user.target"]));
+    t.run(&["plan".as_ref(), wrong.as_os_str()])
+        .exits(0)
+        .says(told)
+        .never_says("`multi-user.target` is to start it");
+    let plan = t
+        .run(&["plan".as_ref(), wrong.as_os_str(), "--json".as_ref()])
+        .json();
+    assert_eq!(plan["units"]["notes"][0]["unit"], "a.service");
+    // What systemd makes of itself, such as devices and mounts, can't be known.
+    let dynamic = t.build(&wanting(
+        &t,
+        &["multi-user.target", "dev-sda.device", "srv.mount"],
+    ));
+    t.run(&["plan".as_ref(), dynamic.as_os_str()])
+        .exits(0)
+        .never_says("is to start it");
+}
