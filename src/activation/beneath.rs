@@ -110,6 +110,10 @@ pub(crate) fn wanted_by_nobody(
             continue;
         }
         let listing = Listing::read(&root.show(Path::new("")), scope, &|_| false)?;
+        // A root without any unit has no systemd yet.
+        if listing.is_empty() {
+            continue;
+        }
         notes.extend(edges.into_iter().filter(|(_, puller)| !listing.has(puller.as_str())).map(
             |(name, puller)| UnitNote {
                 unit: name.to_string(),

@@ -129,6 +129,12 @@ impl Listing {
         self.files.contains_key(name) || self.aliases.contains_key(name)
     }
 
+    /// Whether the host has no units at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
     /// Whether there is a unit of this name, or a template for it.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {

@@ -897,7 +897,7 @@ fn refuses_accounts_that_can_not_be_written() {
     .assert_eq(&host.refusals(&accounts([("lap", overlap)], [])));
     host.observed.files.remove(&AccountFile::Shadow);
     expect![[r#"
-        /etc/shadow: it does not exist, so accounts can't be managed
+        /etc/shadow: does not exist, so accounts can't be managed
         hint: `pwconv` makes it from /etc/passwd
     "#]]
     .assert_eq(&host.refusals(&accounts([("alice", person("alice"))], [])));

@@ -36,7 +36,7 @@ impl<'a> Planner<'a> {
             if !inputs.observed.files.contains_key(&file) {
                 refusals.push(Refusal {
                     subject: file.to_string(),
-                    reason: "it does not exist, so accounts can't be managed".to_owned(),
+                    reason: "does not exist, so accounts can't be managed".to_owned(),
                     hint: (file == AccountFile::Shadow)
                         .then(|| "`pwconv` makes it from /etc/passwd".to_owned()),
                 });
