@@ -58,7 +58,7 @@ impl Root {
     pub fn read_mounts(&self) -> Result<BTreeSet<PathBuf>> {
         let root = std::fs::canonicalize(self.show(Path::new("")))
             .with_context(|| format!("looking at {}", self.show(Path::new("")).display()))?;
-        let text = std::fs::read("/proc/self/mountinfo").context("reading the list of mounts")?;
+        let text = std::fs::read("/proc/self/mountinfo").context("reading /proc/self/mountinfo")?;
         let points = text.split(|b| *b == b'\n').filter_map(|line| {
             let point = unescape(line.split(|b| *b == b' ').nth(4)?);
             let point = Path::new(OsStr::from_bytes(&point)).to_owned();
