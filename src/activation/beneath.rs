@@ -19,7 +19,7 @@ use crate::units::beneath::{Listing, Scope, is_in_store};
 use crate::units::decide::UnitNote;
 use crate::units::file::UnitFile;
 use crate::units::layers::{is_addition, lacks};
-use crate::units::set::UnitSet;
+use crate::units::set::{UnitSet, template_of};
 
 /// Reads what the host has of units beneath those of a state.
 ///
@@ -137,14 +137,10 @@ fn is_ours(
         let target = format!("{}/{name}", scope.managed()).parse::<TargetPath>();
         target.is_ok_and(|target| desired.contains_key(&target))
     };
-    let template = name
-        .as_str()
-        .split_once('@')
-        .map(|(stem, _)| format!("{stem}@.{}", name.suffix()));
     units.contains_key(name)
         || units.values().any(|unit| unit.aliases.contains(name))
         || placed(name.as_str())
-        || template.is_some_and(|template| placed(&template))
+        || template_of(name.as_str()).is_some_and(|template| placed(&template))
 }
 
 /// Finds the units that come or change and could not stand alone, where nothing is beneath them.
