@@ -1,4 +1,4 @@
-"""Draws the README's picture: what `plan` says on a booted machine of a stock distribution. See `docs/pictures/draw`."""
+"""Draws the README's picture: what `plan` says on a booted container. See `docs/pictures/draw`."""
 
 from __future__ import annotations
 
