@@ -13,7 +13,7 @@ pub mod plan;
 pub mod prepare;
 pub mod report;
 pub mod state;
-mod state_v1;
+mod state_earlier;
 pub mod status;
 pub mod sweep;
 pub mod why;

@@ -5,6 +5,7 @@ pub mod apply;
 pub mod decide;
 mod glob;
 pub mod line;
+pub mod observe;
 mod order;
 pub mod record;
 mod rules;
