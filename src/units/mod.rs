@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod beneath;
 pub mod decide;
+pub mod failures;
 pub mod file;
 pub mod hold;
 pub mod layers;

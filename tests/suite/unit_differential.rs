@@ -15,6 +15,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use system_manager::units::decide::{Facts, Ground, Options, Seeds, UnitAction, decide};
+use system_manager::units::failures::Failures;
 use system_manager::units::set::{Live, UnitSet};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -56,6 +57,7 @@ impl Case {
             beneath: &UnitSet::default(),
             live: &self.live,
             seeds: &self.seeds,
+            failed: &Failures::new(),
             ran: &BTreeSet::new(),
             ground: &Ground::default(),
             options: self.options,
