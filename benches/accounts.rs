@@ -14,6 +14,7 @@ use system_manager::accounts::decide::{
 use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::record::AccountsRecord;
 use system_manager::model::manifest::{Accounts, Group, User};
+use system_manager::store::owned::Record as _;
 
 fn host(users: usize) -> AccountBytes {
     let mut files: BTreeMap<AccountFile, String> = BTreeMap::new();
@@ -148,7 +149,8 @@ fn main() {
                 .files
                 .insert(*file, change.after.clone().unwrap_or_default());
         }
-        let record = plan.record.finished();
+        let mut record = plan.record.clone();
+        record.commit(&plan, &());
         timed(
             &format!("{label}, nothing to do"),
             &wanted,

@@ -13,5 +13,6 @@ pub mod observe;
 pub mod password;
 pub mod record;
 pub mod record_file;
+mod record_v1;
 pub mod shells;
 pub mod sub_ids;

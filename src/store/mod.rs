@@ -4,6 +4,7 @@ pub mod backups;
 pub mod checked;
 pub mod generations;
 pub mod lock;
+pub mod owned;
 pub mod pending;
 pub mod toplevel;
 

@@ -21,6 +21,7 @@ use system_manager::accounts::ids::NoNss;
 use system_manager::accounts::login_defs::parse_login_defs;
 use system_manager::accounts::record::AccountsRecord;
 use system_manager::model::manifest::{Accounts, Group, SubIdRange, User};
+use system_manager::store::owned::Record as _;
 
 /// A host in memory: its files, and what this tool remembers about it.
 struct Host {
@@ -124,7 +125,8 @@ impl Host {
             }
         }
         // The record goes through its file form on every run.
-        let record = plan.record.clone().finished();
+        let mut record = plan.record.clone();
+        record.commit(plan, &());
         self.record = AccountsRecord::parse(&record.render().unwrap()).unwrap();
     }
 
