@@ -23,7 +23,7 @@ use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::Seeds;
 
 /// The version of the format that this program reads and writes.
-pub const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 2;
 
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
