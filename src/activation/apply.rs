@@ -38,7 +38,7 @@ const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.
 #[derive(Debug)]
-pub struct Stopped {
+pub(crate) struct Stopped {
     /// Whether anything had been changed.
     pub begun: bool,
     /// Why.
@@ -54,7 +54,7 @@ pub enum Progress<'a> {
 }
 
 /// Everything that an activation works with.
-pub struct Activation<'a> {
+pub(crate) struct Activation<'a> {
     /// Where.
     pub root: &'a Root,
     /// What to do.
@@ -87,7 +87,7 @@ pub struct Activation<'a> {
 ///
 /// # Errors
 /// With where it stopped; run again, it goes on.
-pub fn apply(
+pub(crate) fn apply(
     activation: Activation<'_>,
     tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Outcome, Stopped> {
@@ -598,7 +598,7 @@ impl Run<'_> {
 }
 
 /// The hidden command that waits for a run to end and does what that one could not do to itself.
-pub const FINISH: &str = "finish-switch";
+pub(crate) const FINISH: &str = "finish-switch";
 
 /// The unit in which that runs.
 const FINISHER: &str = "system-manager-finish.service";

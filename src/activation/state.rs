@@ -24,7 +24,7 @@ use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
 
 /// The version of the format that this program reads and writes.
-pub const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 2;
 
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";

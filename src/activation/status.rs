@@ -26,12 +26,12 @@ use crate::units::failures::Failures;
 use crate::{accounts, blocks, files, store, units};
 
 /// The version of the format of `status --json`.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// How a managed file differs from what was put there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Drift {
+pub(crate) enum Drift {
     /// It is gone.
     Removed,
     /// It is something else.
@@ -56,7 +56,7 @@ impl Drift {
 /// The status of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub(crate) struct Status {
     /// Format version.
     pub version: u32,
     /// The active toplevel.
@@ -107,7 +107,7 @@ pub struct Status {
 ///
 /// # Errors
 /// When the state or a managed file can't be read.
-pub fn read(root: &Root) -> Result<Status> {
+pub(crate) fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
     let observed = observe::read_host(root, &Desired::new())?;
     let state = observed.state;
@@ -334,7 +334,7 @@ fn render_failures(out: &mut String, status: &Status) {
 
 /// Renders a status. Pure.
 #[must_use]
-pub fn render(status: &Status) -> String {
+pub(crate) fn render(status: &Status) -> String {
     let mut out = String::new();
     // Writing to a String can't fail, here and below.
     let _ = match (&status.active, status.generation) {

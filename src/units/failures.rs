@@ -19,30 +19,30 @@ pub type Failures = BTreeMap<String, Failure>;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Failure {
     /// What was to be done.
-    pub verb: Verb,
+    pub(crate) verb: Verb,
     /// What went wrong: `its start job failed because of a dependency`.
-    pub why: String,
+    pub(crate) why: String,
     /// When that was found, in microseconds since 1970.
-    pub time: u64,
+    pub(crate) time: u64,
 }
 
 /// How such a unit is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Now {
+pub(crate) struct Now {
     /// `active`, `inactive`, ..., as in org.freedesktop.systemd1(5).
-    pub state: String,
+    pub(crate) state: String,
     /// Whether it has failed, or systemd tries it again and again.
-    pub is_failing: bool,
+    pub(crate) is_failing: bool,
     /// When it last left the inactive state, in microseconds since 1970.
-    pub began: u64,
+    pub(crate) began: u64,
     /// Whether its last reload went well.
-    pub is_reloaded: bool,
+    pub(crate) is_reloaded: bool,
 }
 
 impl Failure {
     /// Whether somebody has made it good since. `now` is none for a unit that is not loaded: it is down. Pure.
     #[must_use]
-    pub fn is_over(&self, now: Option<&Now>) -> bool {
+    pub(crate) fn is_over(&self, now: Option<&Now>) -> bool {
         if self.verb == Verb::Stop {
             return now.is_none_or(|now| matches!(now.state.as_str(), "inactive" | "failed"));
         }
@@ -62,7 +62,7 @@ impl Failure {
 
 /// Returns what is to be remembered of an outcome, but for what the next run has to do anyway. Pure.
 #[must_use]
-pub fn of_outcome(
+pub(crate) fn of_outcome(
     outcome: &UnitOutcome,
     jobs: &[JobResult],
     pending: &Seeds,

@@ -24,13 +24,13 @@ const BUS_SERVICES: [&str; 4] = [
 ];
 
 /// Where the units of the system that are ours lie.
-pub const MANAGED: &str = "/etc/systemd/system";
+pub(crate) const MANAGED: &str = "/etc/systemd/system";
 
 /// Reads the loaded units; details only of those that are up or failed, since no other is ever touched for what it is.
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
+pub(crate) fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
     let mut live = Live::default();
     let on_bus = read_bus_services();
     for unit in systemd.list()? {
@@ -87,7 +87,7 @@ fn read_bus_services() -> BTreeSet<String> {
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_ground(systemd: &Systemd) -> Result<Ground> {
+pub(crate) fn read_ground(systemd: &Systemd) -> Result<Ground> {
     let mut ground = Ground::default();
     let Some(unit) = systemd.own_unit()? else {
         return Ok(ground);
@@ -113,7 +113,7 @@ pub fn read_ground(systemd: &Systemd) -> Result<Ground> {
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
+pub(crate) fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
     let mut live = Live::default();
     for unit in systemd.list()? {
         let (result, exec_main_status) = read_failure(systemd, &unit)?;
@@ -138,7 +138,7 @@ pub fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn keep_failing(systemd: &Systemd, failures: &mut Failures) -> Result<()> {
+pub(crate) fn keep_failing(systemd: &Systemd, failures: &mut Failures) -> Result<()> {
     let mut now = BTreeMap::new();
     for unit in systemd.list()? {
         if failures.contains_key(&unit.name)
@@ -180,7 +180,11 @@ fn read_now(systemd: &Systemd, unit: &Loaded) -> Result<Option<Now>> {
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_started(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<Option<Started>> {
+pub(crate) fn read_started(
+    systemd: &Systemd,
+    unit: &Loaded,
+    managed: &str,
+) -> Result<Option<Started>> {
     let properties = systemd.properties(unit)?;
     Ok(properties.map(|p| Started {
         is_active: matches!(

@@ -27,7 +27,7 @@ const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
 
 /// The hidden command by which this program runs as a user.
-pub const COMMAND: &str = "user-manager";
+pub(crate) const COMMAND: &str = "user-manager";
 
 /// What a child is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub struct UserManager {
 ///
 /// # Errors
 /// When the runtime folders can't be read.
-pub fn running() -> Result<Vec<UserManager>> {
+pub(crate) fn running() -> Result<Vec<UserManager>> {
     let mut managers = Vec::new();
     let entries = match std::fs::read_dir(RUNTIME) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(managers),
@@ -110,7 +110,7 @@ fn is_socket(path: &Path) -> bool {
 ///
 /// # Errors
 /// When the child can't be run or fails.
-pub fn switch(
+pub(crate) fn switch(
     manager: &UserManager,
     old: &UnitSet,
     new: &UnitSet,
@@ -159,7 +159,7 @@ fn run_scripts(plan: &mut UnitPlan, new: &UnitSet) {
 ///
 /// # Errors
 /// When the manager can't be reached.
-pub fn serve() -> Result<()> {
+pub(crate) fn serve() -> Result<()> {
     let mut request: Request =
         serde_json::from_reader(std::io::stdin()).context("reading the request")?;
     let runtime =

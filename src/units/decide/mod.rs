@@ -393,7 +393,7 @@ impl Decision<'_> {
 /// Decides what becomes of reloads once the stops are done: a unit that is inactive by then is started instead, unless
 /// it refuses that. Gives the reloads that remain and the starts that join the others. Pure.
 #[must_use]
-pub fn settle_reloads(
+pub(crate) fn settle_reloads(
     plan: &UnitPlan,
     new: Layers<'_>,
     now: &Live,
