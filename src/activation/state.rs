@@ -25,9 +25,10 @@ use crate::store::checked;
 use crate::store::owned::{Claiming, Owned, Record as _};
 use crate::tmpfiles::record::{Applied, TmpfilesRecord};
 use crate::units::decide::Seeds;
+use crate::units::failures::Failures;
 
 /// The version of the format that this program reads and writes.
-pub const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 3;
 
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
@@ -68,6 +69,12 @@ pub struct UnitsRecord {
     pub ran_beneath: BTreeSet<String>,
     /// The sources of the user managers' units before a switch of those that has to be done again.
     pub pending_users: Option<BTreeMap<TargetPath, String>>,
+    /// Units that the last run could not bring up.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failed: Failures,
+    /// The same of user managers, by user.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_of_users: BTreeMap<String, Failures>,
 }
 
 /// The generation that is in force.
@@ -99,7 +106,7 @@ impl State {
     }
 
     /// Resolves what a stopped activation left open, by what the host shows. Pure.
-    pub fn settle(
+    pub(crate) fn settle(
         &mut self,
         files: &Seen,
         blocks: &BTreeMap<TargetPath, blocks::decide::Seen>,
@@ -122,7 +129,7 @@ impl State {
     }
 
     /// Writes down what an activation is about to do with what is ours. Pure.
-    pub fn claim(&mut self, plan: &Plan, now: u64) {
+    pub(crate) fn claim(&mut self, plan: &Plan, now: u64) {
         let backups = &mut self.backups;
         let claiming = &mut Claiming { backups, now };
         self.files.claim(&plan.files, claiming);
@@ -131,7 +138,7 @@ impl State {
     }
 
     /// Notes that all of a plan has been done. Pure.
-    pub fn commit(&mut self, plan: &Plan, tmpfiles: &Applied) {
+    pub(crate) fn commit(&mut self, plan: &Plan, tmpfiles: &Applied) {
         self.files.commit(&plan.files, &());
         self.blocks.commit(&plan.blocks, &());
         self.tmpfiles.commit(&plan.tmpfiles, tmpfiles);

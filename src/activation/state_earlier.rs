@@ -18,6 +18,7 @@ use crate::store::checked;
 use crate::store::owned::Owned;
 use crate::tmpfiles::record::{Made, TmpfilesRecord};
 use crate::units::decide::Seeds;
+use crate::units::failures::Failures;
 
 /// Parses and checks the text of a state of version 2. Pure.
 ///
@@ -273,6 +274,8 @@ impl From<StateV1> for State {
                 pending: old.pending,
                 pending_users: old.pending_user_units,
                 ran_beneath: BTreeSet::new(),
+                failed: Failures::new(),
+                failed_of_users: BTreeMap::new(),
             },
         }
         .into()

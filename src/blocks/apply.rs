@@ -10,7 +10,7 @@ use crate::store::backups;
 ///
 /// # Errors
 /// When it has changed since the plan was made, or can't be copied.
-pub fn keep(root: &Root, change: &BlockChange) -> Result<()> {
+pub(crate) fn keep(root: &Root, change: &BlockChange) -> Result<()> {
     check_unchanged(root, change)?;
     match &change.keep {
         Some(keep) => backups::keep(root, &change.target, &keep.backup),
@@ -22,7 +22,7 @@ pub fn keep(root: &Root, change: &BlockChange) -> Result<()> {
 ///
 /// # Errors
 /// When the file has changed since the plan was made, or can't be written.
-pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
+pub(crate) fn apply(root: &Root, change: &BlockChange) -> Result<()> {
     if matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget) {
         return Ok(());
     }

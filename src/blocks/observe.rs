@@ -13,7 +13,7 @@ use crate::model::node::Node;
 ///
 /// # Errors
 /// When one can't be read.
-pub fn observe<'a>(
+pub(crate) fn observe<'a>(
     root: &Root,
     targets: impl Iterator<Item = &'a TargetPath>,
 ) -> Result<BTreeMap<TargetPath, Seen>> {

@@ -11,16 +11,15 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use system_manager::accounts::apply::read_owners;
-use system_manager::host::fs::Root;
-use system_manager::model::node::{Kind, Object, sha256_of};
-use system_manager::store::backups::Backups;
-use system_manager::store::owned::{Claiming, Owned, Record as _};
-use system_manager::tmpfiles;
-use system_manager::tmpfiles::decide::{Facts, RulesFile, TmpfilesPlan, plan_tmpfiles, verify};
-use system_manager::tmpfiles::record::{Applied, Made, TmpfilesRecord};
-use system_manager::tmpfiles::tree::Host;
-use system_manager::tmpfiles::words::Specifiers;
+use system_manager::face::accounts::read_owners;
+use system_manager::face::host::Root;
+use system_manager::face::model::{Kind, Object, sha256_of};
+use system_manager::face::store::{Backups, Claiming, Owned, Record as _};
+use system_manager::face::tmpfiles;
+use system_manager::face::tmpfiles::{
+    Applied, Facts, Host, Made, RulesFile, Specifiers, TmpfilesPlan, TmpfilesRecord, plan_tmpfiles,
+    verify,
+};
 
 use crate::needs::is_root;
 
@@ -194,7 +193,7 @@ fn plan_with(root: &Root, rules: &str, recorded: &mut TmpfilesRecord) -> Tmpfile
         path: "/etc/tmpfiles.d/50-ours.conf".parse().unwrap(),
         content: rules.as_bytes().to_vec(),
     }];
-    recorded.settle(&tmpfiles::observe::observe(root, recorded).unwrap());
+    recorded.settle(&tmpfiles::observe(root, recorded).unwrap());
     let (plan, _) = plan_tmpfiles(&Facts {
         ours: if rules.is_empty() { &[] } else { &ours },
         foreign: &[],
@@ -370,7 +369,7 @@ fn what_rules_made_goes_with_them_and_content_stays() {
             "/var/lib/app/empty"
         ]
     );
-    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    let applied = tmpfiles::apply(&root, &gone).unwrap();
     assert_eq!(applied, Applied::default());
     let rest: Vec<String> = snapshot(&root).into_keys().collect();
     assert_eq!(
@@ -417,7 +416,7 @@ fn what_comes_in_after_the_plan_is_not_lost() {
     let gone = plan(&root, "", &made);
     let empty = folder.path().join("var/lib/app/empty");
     fs::write(&empty, "not any more").unwrap();
-    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    let applied = tmpfiles::apply(&root, &gone).unwrap();
     let problem = &applied.problems[0];
     assert!(
         problem.contains("/var/lib/app/empty has changed"),
@@ -448,7 +447,7 @@ fn a_link_whose_rule_changes_is_made_anew() {
         next.undo,
         "after a kill, before it happened"
     );
-    tmpfiles::apply::apply(
+    tmpfiles::apply(
         &root,
         &TmpfilesPlan {
             files: Vec::new(),

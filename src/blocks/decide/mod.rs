@@ -19,10 +19,10 @@ use crate::model::text_diff;
 mod tests;
 
 /// The line above a block.
-pub const BEGIN: &str =
+pub(crate) const BEGIN: &str =
     "# The lines from here on are system-manager's; change them in its configuration.";
 /// The line below a block.
-pub const END: &str = "# The lines of system-manager end here.";
+pub(crate) const END: &str = "# The lines of system-manager end here.";
 
 /// What happens to a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,7 +74,7 @@ pub struct Seen {
 }
 
 /// What blocks are decided from.
-pub struct Facts<'a> {
+pub(crate) struct Facts<'a> {
     /// The lines that are wanted.
     pub wanted: &'a BTreeMap<TargetPath, String>,
     /// Those that are ours; settled.
@@ -91,7 +91,7 @@ pub struct Facts<'a> {
 
 /// Decides about the blocks of a host: those that are wanted, and those that are ours. Pure.
 #[must_use]
-pub fn decide(facts: &Facts<'_>) -> (Vec<BlockChange>, Vec<Conflict>) {
+pub(crate) fn decide(facts: &Facts<'_>) -> (Vec<BlockChange>, Vec<Conflict>) {
     let Facts {
         wanted,
         record,
@@ -302,7 +302,7 @@ fn diff(seen: &Seen, change: &BlockChange) -> Option<String> {
 
 /// Returns the blocks that are not as they were left: gone (true), or changed. Pure.
 #[must_use]
-pub fn find_drift(
+pub(crate) fn find_drift(
     record: &BlocksRecord,
     seen: &BTreeMap<TargetPath, Seen>,
 ) -> BTreeMap<TargetPath, bool> {
