@@ -24,11 +24,16 @@ let
   # What a host has, of which services make their own: the age of its data, a name, somebody to write to.
   host = {
     system.stateVersion = lib.mkDefault lib.trivial.release;
-    networking.hostName = "sample";
-    networking.domain = "example.org";
-    security.acme.acceptTerms = true;
-    security.acme.defaults.email = "root@example.org";
+    networking = lib.optionalAttrs (has "tasks/network-interfaces.nix") {
+      hostName = "sample";
+      domain = "example.org";
+    };
+    security = lib.optionalAttrs (has "security/acme/default.nix") {
+      acme.acceptTerms = true;
+      acme.defaults.email = "root@example.org";
+    };
   };
+  has = name: builtins.pathExists "${root}/${name}";
   settings = {
     imports = [ host ];
     nixos-compat.hostPackages.enable = hostPackages;
