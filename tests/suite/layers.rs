@@ -15,7 +15,7 @@ const FLOORS: [&[&str]; 10] = [
     &["closure"],
     &["activation"],
     &[
-        "files", "blocks", "accounts", "tmpfiles", "units", "scripts",
+        "files", "blocks", "basics", "accounts", "tmpfiles", "units", "scripts",
     ],
     &["nix", "compat", "nar"],
     &["store"],
