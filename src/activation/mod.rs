@@ -16,4 +16,5 @@ pub mod state;
 mod state_v1;
 pub mod status;
 pub mod sweep;
+pub mod takeover;
 pub mod why;
