@@ -37,7 +37,7 @@ const WORLD_READABLE: NewMode = NewMode {
 };
 
 /// Switches a user's lingering on a running system, where `loginctl` starts or stops the user's manager too.
-pub type Linger<'a> = &'a dyn Fn(&str, bool) -> Result<()>;
+pub(crate) type Linger<'a> = &'a dyn Fn(&str, bool) -> Result<()>;
 
 /// Takes the locks of the account databases below `root`.
 ///
@@ -300,7 +300,7 @@ fn write_linger(root: &Path, name: &str, on: bool) -> Result<()> {
 
 /// Gives the commands that make running caches forget the old accounts, and label new homes, where there are such programs.
 #[must_use]
-pub fn after_commands(root: &Path, plan: &AccountsPlan) -> Vec<Vec<String>> {
+pub(crate) fn after_commands(root: &Path, plan: &AccountsPlan) -> Vec<Vec<String>> {
     let command = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
     let mut commands = Vec::new();
     if !plan.files.is_empty() {

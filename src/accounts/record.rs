@@ -271,7 +271,7 @@ impl OwnedRow {
 }
 
 /// Notes that a name has an id now; an id that it had before moves to the end. Nothing is ever forgotten.
-pub fn remember(ids: &mut BTreeMap<String, Vec<u32>>, name: &str, id: u32) {
+pub(crate) fn remember(ids: &mut BTreeMap<String, Vec<u32>>, name: &str, id: u32) {
     if ids.get(name).is_some_and(|known| known.last() == Some(&id)) {
         return;
     }

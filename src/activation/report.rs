@@ -15,7 +15,7 @@ pub(crate) const CONFLICTS: &str = "In the way";
 
 /// Renders a plan. Pure.
 #[must_use]
-pub fn render_plan(plan: &Plan, style: Style) -> String {
+pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     let mut out = String::new();
     if let Some(purpose) = &plan.resumes {
         line(
@@ -120,7 +120,7 @@ pub(crate) fn render_warnings(out: &mut String, warnings: &[String], style: Styl
 
 /// Gives the line that sums a plan up.
 #[must_use]
-pub fn summary_line(plan: &Plan) -> String {
+pub(crate) fn summary_line(plan: &Plan) -> String {
     let s = plan.summary();
     let mut text = format!(
         "Plan: {} to add, {} to change, {} to remove",
@@ -307,6 +307,15 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
             out,
             &format!("    the user manager of {} is switched too", manager.name),
         );
+        for (unit, failure) in &manager.failed {
+            line(
+                out,
+                &format!(
+                    "    start   {unit}  (as the last run could not: {})",
+                    failure.why
+                ),
+            );
+        }
     }
     if units.daemon_reload {
         line(

@@ -131,7 +131,7 @@ impl FileTree {
 ///
 /// # Errors
 /// When its record can't be read; the message says what to do.
-pub fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
+pub(crate) fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
     let Some(text) = root.read(Path::new(RECORD))? else {
         return Ok(None);
     };
@@ -350,7 +350,7 @@ fn leftovers(
 ///
 /// # Errors
 /// When it can't be copied.
-pub fn keep(root: &Root, aside: &Aside) -> Result<()> {
+pub(crate) fn keep(root: &Root, aside: &Aside) -> Result<()> {
     backups::keep(root, &aside.from, &aside.backup)
 }
 
@@ -358,7 +358,7 @@ pub fn keep(root: &Root, aside: &Aside) -> Result<()> {
 ///
 /// # Errors
 /// When it can't be moved.
-pub fn retire(root: &Root) -> Result<()> {
+pub(crate) fn retire(root: &Root) -> Result<()> {
     let record = Path::new(RECORD);
     if root.node(record)? != Node::Absent {
         root.copy(record, Path::new(TAKEN))?;

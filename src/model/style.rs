@@ -2,7 +2,7 @@
 
 /// How a text is rendered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Whether escape sequences for colours are used.
     pub color: bool,
 }

@@ -7,14 +7,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use system_manager::accounts::decide::{AccountsPlan, Inputs, Scripts, no_accounts, plan_accounts};
-use system_manager::accounts::ids::NoNss;
-use system_manager::accounts::observe::{
-    Step, apply_accounts, apply_step, lock_accounts, observe_accounts, salts, steps, sweep,
+use system_manager::face::accounts::{
+    AccountsPlan, AccountsRecord, Inputs, NoNss, Scripts, Step, apply_accounts, apply_step,
+    lock_accounts, no_accounts, observe_accounts, plan_accounts, read_record, salts, steps, sweep,
 };
-use system_manager::accounts::record::AccountsRecord;
-use system_manager::accounts::record_file::read_record;
-use system_manager::model::manifest::{Accounts, Group, User};
+use system_manager::face::model::{Accounts, Group, User};
 use tempfile::TempDir;
 
 use crate::needs::is_root;

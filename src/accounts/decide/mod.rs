@@ -409,7 +409,7 @@ pub fn find_drift(record: &AccountsRecord, observed: &Observed) -> Vec<Drift> {
 
 /// Gives a field's name for people.
 #[must_use]
-pub fn field_name(file: AccountFile, field: usize) -> &'static str {
+pub(crate) fn field_name(file: AccountFile, field: usize) -> &'static str {
     use AccountFile::{Group, Gshadow, Passwd, Shadow};
     match (file, field) {
         (Passwd | Shadow | Group | Gshadow, 1) => "password",
@@ -426,7 +426,7 @@ pub fn field_name(file: AccountFile, field: usize) -> &'static str {
 
 /// Says whether a field can hold a password's hash.
 #[must_use]
-pub fn is_secret(file: AccountFile, field: usize) -> bool {
+pub(crate) fn is_secret(file: AccountFile, field: usize) -> bool {
     use AccountFile::{Group, Gshadow, Passwd, Shadow};
     matches!((file, field), (Passwd | Shadow | Group | Gshadow, 1))
 }
