@@ -11,11 +11,12 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::state::State;
-use crate::files::record::{FilesRecord, OwnedFile};
+use crate::files::record::{FilesRecord, OwnedFile, Placed};
 use crate::host::fs::Root;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::{Kind, Node, sha256_of};
 use crate::store::backups;
+use crate::store::owned::Owned;
 
 /// Its record.
 const RECORD: &str = "var/lib/system-manager/state/system-manager-state.json";
@@ -306,13 +307,15 @@ impl Finder<'_> {
     }
 
     fn own(&mut self, target: TargetPath, is: Node, source: String, backup: Option<FileName>) {
-        let file = OwnedFile {
-            is,
-            becoming: None,
+        let placed = Placed {
+            node: is,
             source,
-            backup,
-            package: None,
             built: None,
+        };
+        let file = OwnedFile {
+            placed: Owned::at_rest(Some(placed)),
+            backup,
+            ..OwnedFile::default()
         };
         self.state.files.entries.insert(target, file);
     }
