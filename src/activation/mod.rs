@@ -8,6 +8,7 @@ pub mod mend;
 pub mod observe;
 pub mod outcome;
 pub mod outcome_report;
+pub(crate) mod packages_report;
 pub mod pages;
 pub mod plan;
 pub mod prepare;

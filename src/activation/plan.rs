@@ -14,6 +14,7 @@ use crate::model::job::Verb as Job;
 use crate::model::manifest::{NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
+use crate::model::packages::PackagesChange;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
@@ -75,16 +76,6 @@ pub struct Plan {
     pub becomes: Option<Active>,
     /// Options that are set and have no effect here.
     pub no_effect: Vec<NoEffect>,
-}
-
-/// Packages that come and go, by name and version.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct PackagesChange {
-    /// New ones.
-    pub added: BTreeSet<String>,
-    /// Those that go.
-    pub removed: BTreeSet<String>,
 }
 
 /// How much a plan does.

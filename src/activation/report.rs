@@ -4,6 +4,7 @@ use crate::model::style::{Color, Style, heading, line};
 use std::fmt::Write as _;
 
 use crate::accounts::decide::Action;
+use crate::activation::packages_report::render_packages;
 use crate::activation::plan::{Goal, Plan};
 use crate::model::node::{Kind, Object};
 use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
@@ -61,7 +62,7 @@ pub fn render_plan(plan: &Plan, style: Style) -> String {
     render_scripts(&mut out, plan, style);
     render_tmpfiles(&mut out, &plan.tmpfiles, style);
     render_units(&mut out, plan, style);
-    render_packages(&mut out, plan, style);
+    render_packages(&mut out, &plan.packages, style);
     render_no_effect(&mut out, plan, style);
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
@@ -372,20 +373,6 @@ fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
     for warning in &accounts.warnings {
         let text = format!("    warning: {warning}");
         line(out, &style.paint(Color::Yellow, &text));
-    }
-}
-
-fn render_packages(out: &mut String, plan: &Plan, style: Style) {
-    let change = &plan.packages;
-    if change.added.is_empty() && change.removed.is_empty() {
-        return;
-    }
-    heading(out, "Packages", style);
-    for name in &change.added {
-        line(out, &style.paint(Color::Green, &format!("  + {name}")));
-    }
-    for name in &change.removed {
-        line(out, &style.paint(Color::Red, &format!("  - {name}")));
     }
 }
 

@@ -137,7 +137,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
     let session = Session {
         root: Root::open(Path::new("/"), true)?,
         json: false,
-        style: Style { color: false },
+        style: Style::default(),
     };
     let goal = commands::toplevel_path(toplevel)?;
     // On NixOS, scripts run whenever the program does; tools rely on it.
@@ -218,6 +218,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         json: global.json,
         style: Style {
             color: use_color(global.color, std::io::stdout().is_terminal()),
+            full: global.verbose > 0,
         },
     };
     run_here(&session, cli.command)

@@ -25,8 +25,7 @@ use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
-use crate::model::style::Style;
-use crate::remote::host::show_bytes;
+use crate::model::style::{Style, show_bytes};
 use crate::store::generations;
 use crate::store::generations::Generation;
 use crate::store::lock::Patience;
@@ -191,9 +190,9 @@ impl Session {
     }
 
     pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
+        let active = State::read(&self.root)?.active.map(|a| a.toplevel);
         if let Some(keep) = keep {
             let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
-            let active = status::read(&self.root)?.active;
             for number in generations::outdated(&self.root, keep, active.as_ref())? {
                 print(&format!("- generation {number}"))?;
                 if !dry_run {
@@ -201,7 +200,7 @@ impl Session {
                 }
             }
         }
-        let collected = closure::gc::collect(&self.root, dry_run)?;
+        let collected = closure::gc::collect(&self.root, active.as_ref(), dry_run)?;
         if self.json {
             print_json(&collected)?;
             return Ok(End::Done);

@@ -6,6 +6,7 @@ pub mod manifest;
 pub mod names;
 pub mod node;
 pub mod owners;
+pub mod packages;
 pub mod style;
 pub mod text_diff;
 pub mod time;

@@ -1,10 +1,12 @@
 //! How texts for people look: colours, lines, headings, differences.
 
 /// How a text is rendered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
     /// Whether escape sequences for colours are used.
     pub color: bool,
+    /// Whether nothing is folded or shortened.
+    pub full: bool,
 }
 
 /// What a colour says.
@@ -32,6 +34,25 @@ impl Style {
             text.to_owned()
         }
     }
+}
+
+/// Writes a number of bytes with a unit that leaves it short.
+#[must_use]
+pub fn show_bytes(bytes: u64) -> String {
+    let mut rest = bytes;
+    for unit in ["B", "kB", "MB"] {
+        if rest < 10_000 {
+            return format!("{rest} {unit}");
+        }
+        rest /= 1000;
+    }
+    format!("{rest} GB")
+}
+
+/// Writes a number of things.
+#[must_use]
+pub fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
 pub(crate) fn line(out: &mut String, text: &str) {

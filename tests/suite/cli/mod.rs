@@ -13,6 +13,7 @@ mod heard;
 mod kill;
 mod obstacles;
 mod output;
+mod packages;
 mod pages;
 mod scripts;
 mod still;
