@@ -2,6 +2,7 @@
 
 pub mod apply;
 pub(crate) mod beneath;
+pub mod compare;
 pub mod journal;
 mod lost_shells;
 pub mod mend;
@@ -17,4 +18,5 @@ pub mod state;
 mod state_v1;
 pub mod status;
 pub mod sweep;
+pub mod told;
 pub mod why;

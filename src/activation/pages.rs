@@ -119,7 +119,11 @@ pub fn render_markdown(plan: &Plan) -> String {
         out.push_str(&format!("\n**{}**\n", markdown_text(&page.summary)));
     }
     for (title, lines) in &page.sections {
-        let open = if title == CONFLICTS { " open" } else { "" };
+        let open = if title.starts_with(CONFLICTS) {
+            " open"
+        } else {
+            ""
+        };
         let rows: Vec<String> = lines.iter().map(|l| diff_row(&text_of(l))).collect();
         let fence = fence_for(&rows);
         let room = MARKDOWN_LIMIT.saturating_sub(out.len());

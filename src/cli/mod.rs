@@ -1,9 +1,11 @@
 //! The door: the command line, each command, exit codes, and what is printed.
 
 pub mod args;
+pub mod args_past;
 pub mod commands;
 mod given;
 pub mod nixos;
+mod past;
 pub(crate) mod print;
 pub mod remote;
 pub mod remote_args;

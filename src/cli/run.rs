@@ -15,8 +15,9 @@ use crate::activation::{mend, prepare};
 use crate::cli::args::{
     ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SourceArgs, SwitchArgs,
 };
+use crate::cli::args_past::GenerationsAction;
 use crate::cli::commands::{self, End, Failure};
-use crate::cli::given::{Given, read_given};
+use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
 use crate::host::fs::Root;
@@ -24,6 +25,7 @@ use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::nix::{BuildOptions, Source};
+use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue};
@@ -77,10 +79,9 @@ pub(crate) fn main() -> ExitCode {
 
 /// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
 fn refuse(error: &clap::Error) -> ! {
-    const ELSEWHERE: [(&str, &str); 9] = [
+    const ELSEWHERE: [(&str, &str); 8] = [
         ("apply", "switch"),
         ("boot", "register"),
-        ("diff", "plan"),
         ("dry-activate", "plan"),
         ("dry-run", "plan"),
         ("edit", "init"),
@@ -151,10 +152,11 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 register: action == Action::Switch,
                 rollback_on_failure: false,
                 ask: false,
+                origin: Origin::default(),
             };
             session.switch(Goal::Activate(goal), None, &args, how)
         }
-        Action::Boot => session.register(&goal),
+        Action::Boot => session.register(&goal, &Origin::default()),
         Action::Check | Action::DryActivate => {
             let prepared = prepare::prepare(&session.root, Goal::Activate(goal), args.how())?;
             let plan = &prepared.plan;
@@ -245,7 +247,12 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             given,
             store_path,
             source,
-        } => session.register(&build(given.or(store_path).as_deref(), &source)?),
+            origin,
+        } => {
+            let given = given.or(store_path);
+            let origin = origin_of(given.as_deref(), &source, &origin);
+            session.register(&build(given.as_deref(), &source)?, &origin)
+        }
         Command::Activate {
             toplevel,
             store_path,
@@ -260,8 +267,13 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Deactivate { apply } => {
             session.switch(Goal::Deactivate, None, &apply, How::default())
         }
-        Command::Rollback { to, apply } => session.rollback(to, &apply),
-        Command::Generations => session.generations(),
+        Command::Rollback { to, back } => session.rollback(to, &back),
+        Command::Undo(back) => session.undo(&back),
+        Command::Generations(args) => match args.action {
+            None => session.generations(),
+            Some(GenerationsAction::Delete(args)) => session.delete_generations(&args),
+        },
+        Command::Diff(args) => session.diff(&args),
         Command::Status => session.status(),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
@@ -366,6 +378,7 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         register: true,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
+        origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
     session.switch(goal, saved.as_ref(), &args.apply, how)
 }
@@ -421,7 +434,12 @@ fn build_source(source: &Source, options: &BuildOptions) -> Result<AbsolutePath>
 fn read_plan(path: &Path) -> Result<Plan> {
     let inner = || -> Result<Plan> {
         let text = std::fs::read(path)?;
-        let plan: Plan = serde_json::from_slice(&text)?;
+        let mut saved: serde_json::Value = serde_json::from_slice(&text)?;
+        // `plan --json` has it for people; it follows from the rest.
+        saved
+            .as_object_mut()
+            .and_then(|plan| plan.remove("summary"));
+        let plan: Plan = serde_json::from_value(saved)?;
         if plan.version != crate::activation::plan::VERSION {
             bail!("it has version {}", plan.version);
         }

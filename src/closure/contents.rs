@@ -27,19 +27,46 @@ pub fn read<'a>(
         .into_iter()
         .filter_map(|toplevel| Some((toplevel, toplevel.as_str().parse().ok()?)))
         .collect();
-    // What can't be read is only not told; nothing is decided by it.
-    let mut known = Database::read(root).unwrap_or_default();
-    let missing: Vec<&StorePath> = wanted
-        .iter()
-        .map(|(_, path)| path)
-        .filter(|path| !known.paths.contains_key(path))
-        .collect();
-    known.paths.extend(ask_nix(&missing));
+    let known = read_known(root, wanted.iter().map(|(_, path)| path));
     wanted
         .into_iter()
         .filter(|(_, path)| known.paths.contains_key(path))
         .map(|(toplevel, path)| (toplevel.clone(), inside(&known, path)))
         .collect()
+}
+
+/// Returns how much the first of these need that the others don't; none where nobody knows all of them.
+#[must_use]
+pub fn only_in(root: &Root, gone: &[AbsolutePath], kept: &[AbsolutePath]) -> Option<Size> {
+    let paths = |of: &[AbsolutePath]| -> Option<Vec<StorePath>> {
+        of.iter().map(|path| path.as_str().parse().ok()).collect()
+    };
+    let (gone, kept) = (paths(gone)?, paths(kept)?);
+    let known = read_known(root, gone.iter().chain(&kept));
+    let is_known = |path| known.paths.contains_key(path);
+    if !gone.iter().chain(&kept).all(is_known) {
+        return None;
+    }
+    let needed = known.closure(kept);
+    let freed = known.closure(gone);
+    let freed: Vec<&PathInfo> = freed
+        .difference(&needed)
+        .filter_map(|path| known.paths.get(path))
+        .collect();
+    Some(Size {
+        paths: freed.len(),
+        bytes: freed.iter().map(|info| info.nar_size).sum(),
+    })
+}
+
+fn read_known<'a>(root: &Root, wanted: impl Iterator<Item = &'a StorePath>) -> Database {
+    // What can't be read is only not told; nothing is decided by it.
+    let mut known = Database::read(root).unwrap_or_default();
+    let missing: Vec<&StorePath> = wanted
+        .filter(|path| !known.paths.contains_key(path))
+        .collect();
+    known.paths.extend(ask_nix(&missing));
+    known
 }
 
 fn inside(known: &Database, toplevel: StorePath) -> Inside {

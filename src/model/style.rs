@@ -1,5 +1,8 @@
 //! How texts for people look: colours, lines, headings, differences.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
 /// How a text is rendered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Style {
@@ -65,13 +68,175 @@ pub(crate) fn heading(out: &mut String, text: &str, style: Style) {
     line(out, &style.paint(Color::Bold, text));
 }
 
+/// How many lines of a difference are shown unless all are asked for.
+const SHOWN: usize = 60;
+
+/// How store paths begin.
+const STORE: &str = "/nix/store/";
+
+/// The length of the hash after that.
+const HASH: usize = 32;
+
+impl Style {
+    /// Leaves out the hashes of store paths, unless all is shown.
+    #[must_use]
+    pub fn shorten(self, text: &str) -> Cow<'_, str> {
+        if self.full || !text.contains(STORE) {
+            return Cow::Borrowed(text);
+        }
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(STORE) {
+            let (before, path) = rest.split_at(at + STORE.len());
+            out.push_str(before);
+            let hash = path
+                .get(..HASH)
+                .filter(|h| h.bytes().all(|b| b.is_ascii_alphanumeric()));
+            rest = match hash {
+                Some(_) if path[HASH..].starts_with('-') => {
+                    out.push('…');
+                    &path[HASH..]
+                }
+                _ => path,
+            };
+        }
+        out.push_str(rest);
+        Cow::Owned(out)
+    }
+}
+
+/// Orders names as people do: `file2` before `file10`.
+#[must_use]
+pub fn natural(a: &str, b: &str) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    loop {
+        let (x, y) = (digits(a), digits(b));
+        let order = if x.is_empty() || y.is_empty() {
+            match (a.chars().next(), b.chars().next()) {
+                (None, None) => return Ordering::Equal,
+                (x, y) if x != y => return x.cmp(&y),
+                (Some(c), _) => {
+                    a = &a[c.len_utf8()..];
+                    b = &b[c.len_utf8()..];
+                    continue;
+                }
+                (None, Some(_)) => return Ordering::Less,
+            }
+        } else {
+            let (p, q) = (x.trim_start_matches('0'), y.trim_start_matches('0'));
+            p.len()
+                .cmp(&q.len())
+                .then_with(|| p.cmp(q))
+                .then_with(|| x.len().cmp(&y.len()))
+        };
+        if order != Ordering::Equal {
+            return order;
+        }
+        a = &a[x.len()..];
+        b = &b[y.len()..];
+    }
+}
+
+fn digits(text: &str) -> &str {
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// The rows of a difference, without those that only tell another hash, and folded when they are many.
+fn rows(diff: &str, style: Style) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    let mut hunks: Vec<Vec<String>> = Vec::new();
+    for row in diff.lines() {
+        let row = style.shorten(row).into_owned();
+        if row.starts_with("@@ ") || hunks.is_empty() {
+            hunks.push(Vec::new());
+        }
+        if let Some(hunk) = hunks.last_mut() {
+            hunk.push(row);
+        }
+    }
+    for mut hunk in hunks {
+        let is_change = |row: &String| row.starts_with(['+', '-']);
+        let had = hunk.iter().any(is_change);
+        if !style.full {
+            drop_same(&mut hunk);
+        }
+        if !had || hunk.iter().any(is_change) {
+            rows.extend(hunk);
+        }
+    }
+    if !style.full && rows.len() > SHOWN + 1 {
+        let more = rows.len() - SHOWN;
+        rows.truncate(SHOWN);
+        rows.push(format!("and {more} more lines (-v shows them)"));
+    }
+    rows
+}
+
+/// Drops lines that go and come again as they were.
+fn drop_same(hunk: &mut Vec<String>) {
+    let mut at = 0;
+    while at < hunk.len() {
+        let comes = hunk[at].strip_prefix('-').map(|rest| format!("+{rest}"));
+        let again = comes.and_then(|text| hunk.iter().position(|row| *row == text));
+        match again.filter(|again| *again > at) {
+            Some(again) => {
+                hunk.remove(again);
+                hunk.remove(at);
+            }
+            None => at += 1,
+        }
+    }
+}
+
 pub(crate) fn render_diff(out: &mut String, diff: Option<&String>, style: Style) {
-    for row in diff.map(|d| d.lines()).into_iter().flatten() {
+    for row in diff.map(|d| rows(d, style)).into_iter().flatten() {
         let color = match row.as_bytes().first() {
             Some(b'+') => Color::Green,
             Some(b'-') => Color::Red,
             _ => Color::Dim,
         };
         line(out, &style.paint(color, &format!("      {row}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn orders_as_people_do() {
+        let mut names = ["file10", "file2", "file", "a9b1", "a9b", "file02", "b"];
+        names.sort_by(|a, b| natural(a, b));
+        assert_eq!(
+            names,
+            ["a9b", "a9b1", "b", "file", "file2", "file02", "file10"]
+        );
+    }
+
+    #[test]
+    fn hashes_of_the_store_are_left_out_and_lines_that_only_tell_these() {
+        let style = Style::default();
+        let [a, b] = ["a", "b"].map(|h| format!("/nix/store/{}-script/bin/x", h.repeat(32)));
+        assert_eq!(
+            style.shorten(&format!("run {a}, {b}")),
+            "run /nix/store/…-script/bin/x, /nix/store/…-script/bin/x"
+        );
+        for kept in ["/nix/store/short-x", "/nix/store/", "/etc/x"] {
+            assert_eq!(style.shorten(kept), kept);
+        }
+        let diff = format!("@@ -1 +1 @@\n-run {a}\n+run {b}\n@@ -9 +9 @@\n-1\n+2\n");
+        assert_eq!(rows(&diff, style), ["@@ -9 +9 @@", "-1", "+2"]);
+        let full = Style {
+            full: true,
+            ..style
+        };
+        assert_eq!(rows(&diff, full).len(), 6);
+        let long = "+x\n".repeat(200);
+        let shown = rows(&long, style);
+        assert_eq!(
+            (shown.len(), shown[60].as_str()),
+            (61, "and 140 more lines (-v shows them)")
+        );
     }
 }

@@ -17,6 +17,7 @@ use crate::model::names::AbsolutePath;
 
 mod explain;
 pub(crate) mod keep;
+pub(crate) mod revision;
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

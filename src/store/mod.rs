@@ -3,6 +3,7 @@
 pub mod backups;
 pub mod checked;
 pub mod generations;
+pub mod history;
 pub mod lock;
 pub mod pending;
 pub mod toplevel;

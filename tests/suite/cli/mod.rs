@@ -15,6 +15,7 @@ mod obstacles;
 mod output;
 mod packages;
 mod pages;
+mod past;
 mod scripts;
 mod still;
 mod store;
