@@ -21,7 +21,7 @@ use crate::store::backups;
 
 /// The host as it is.
 #[derive(Debug)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The settled state.
     pub state: State,
     /// The files below `/etc`.
@@ -36,7 +36,7 @@ pub struct Observed {
 ///
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
-pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
+pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     let mut state = State::read(root)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
@@ -125,7 +125,7 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
 
 /// Finds the programs that the configuration relies on and the host lacks.
 #[must_use]
-pub fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
+pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
     manifest
         .host_requirements
         .iter()
@@ -177,7 +177,7 @@ fn read_family(root: &Root) -> String {
 ///
 /// # Errors
 /// When a source, a file, or a file system can't be looked at.
-pub fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
+pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
     let places = ["etc/x", "var/lib/x"].map(Path::new);
     let mounts = root.read_mounts()?;
     let paths = touched(plan);

@@ -10,7 +10,7 @@ use crate::model::style::{Color, Style, count, line};
 
 /// Renders what an activation came to. Pure.
 #[must_use]
-pub fn render_outcome(outcome: &Outcome, style: Style) -> String {
+pub(crate) fn render_outcome(outcome: &Outcome, style: Style) -> String {
     let mut out = String::new();
     let units = &outcome.units;
     let skipped = outcome.not_restarted.iter().map(|n| &n.unit);

@@ -109,7 +109,7 @@ impl Page {
 
 /// Renders a plan as Markdown, each part folded, and at most 60 kB long.
 #[must_use]
-pub fn render_markdown(plan: &Plan) -> String {
+pub(crate) fn render_markdown(plan: &Plan) -> String {
     let page = Page::of(plan);
     let mut out = String::from("## system-manager\n\n");
     for line in &page.intro {
@@ -199,7 +199,7 @@ fn markdown_text(text: &str) -> String {
 
 /// Renders a plan as one HTML file without scripts, which a browser's own search goes through.
 #[must_use]
-pub fn render_html(plan: &Plan) -> String {
+pub(crate) fn render_html(plan: &Plan) -> String {
     let page = Page::of(plan);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

@@ -21,7 +21,7 @@ use crate::units::decide::{Seeds, UnitAction, UnitPlan};
 use crate::units::users::UserManager;
 
 /// The version of the format of saved plans and of `plan --json`.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What is to be reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ pub(crate) const CONFLICTS: &str = "Conflicts";
 
 /// Renders a plan. Pure.
 #[must_use]
-pub fn render_plan(plan: &Plan, style: Style) -> String {
+pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     let mut out = String::new();
     if let Some(purpose) = &plan.resumes {
         line(
@@ -78,7 +78,7 @@ fn render_conflicts(out: &mut String, conflicts: &[Conflict], style: Style) {
 
 /// Renders what a plan comes to, without the list of it. Pure.
 #[must_use]
-pub fn render_summary(plan: &Plan, style: Style) -> String {
+pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
     if plan.is_empty() {
         return render_plan(plan, style);
     }
@@ -108,7 +108,7 @@ pub(crate) fn render_warnings(out: &mut String, warnings: &[String], style: Styl
 
 /// Returns the line that sums a plan up.
 #[must_use]
-pub fn summary_line(plan: &Plan) -> String {
+pub(crate) fn summary_line(plan: &Plan) -> String {
     let s = plan.summary();
     let mut text = format!(
         "Plan: {} to add, {} to change, {} to remove",
@@ -286,6 +286,15 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
             out,
             &format!("    the user manager of {} is switched too", manager.name),
         );
+        for (unit, failure) in &manager.failed {
+            line(
+                out,
+                &format!(
+                    "    start   {unit}  (as the last run could not: {})",
+                    failure.why
+                ),
+            );
+        }
     }
     if units.daemon_reload {
         line(

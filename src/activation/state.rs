@@ -21,9 +21,10 @@ use crate::store::backups::{self, Backups};
 use crate::store::checked;
 use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::Seeds;
+use crate::units::failures::Failures;
 
 /// The version of the format that this program reads and writes.
-pub const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 2;
 
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
@@ -64,6 +65,12 @@ pub struct UnitsRecord {
     pub ran_beneath: BTreeSet<String>,
     /// The sources of the user managers' units before a switch of those that has to be done again.
     pub pending_users: Option<BTreeMap<TargetPath, String>>,
+    /// Units that the last run could not bring up.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failed: Failures,
+    /// The same of user managers, by user.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_of_users: BTreeMap<String, Failures>,
 }
 
 /// The generation that is in force.
@@ -144,17 +151,8 @@ impl State {
             state.backups.next = backups::first_free(root)?;
             return Ok(state);
         };
-        Self::parse(&bytes).map_err(|e| {
-            let hint = if e.to_string().contains("hint:") {
-                String::new()
-            } else {
-                recovery_hint(root)
-            };
-            e.context(format!(
-                "reading {}\n{hint}",
-                root.show(Path::new(FILE)).display()
-            ))
-        })
+        let path = root.show(Path::new(FILE)).display().to_string();
+        Self::parse(&bytes).map_err(|e| checked::in_file(e, &path, &recovery_hint(root)))
     }
 
     /// Writes the state durably, keeping its predecessor. An unchanged state is not written.

@@ -21,7 +21,7 @@ const REVISION: usize = 12;
 /// What `generations --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Told {
+pub(crate) struct Told {
     /// Format version.
     pub version: u32,
     /// All generations, oldest first.
@@ -32,7 +32,7 @@ pub struct Told {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub struct Generation {
+pub(crate) struct Generation {
     /// Its number, from 1.
     pub number: u64,
     /// What it links to.
@@ -65,7 +65,7 @@ pub struct Generation {
 ///
 /// # Errors
 /// When the profile or the state can't be read.
-pub fn read(root: &Root) -> Result<Told> {
+pub(crate) fn read(root: &Root) -> Result<Told> {
     let all = generations::read(root)?;
     let active = State::read(root)?.active.map(|a| a.toplevel);
     let history = History::read(root);
@@ -116,7 +116,7 @@ pub fn read(root: &Root) -> Result<Told> {
 
 /// Renders the list. Pure.
 #[must_use]
-pub fn render(told: &Told, style: Style) -> String {
+pub(crate) fn render(told: &Told, style: Style) -> String {
     let mut out = String::new();
     for g in &told.generations {
         let mark = if g.current { "*" } else { " " };
@@ -203,7 +203,7 @@ fn changed(counts: Counts) -> String {
 
 /// Which generations are removed.
 #[derive(Debug, Clone, Default)]
-pub struct Choice {
+pub(crate) struct Choice {
     /// These.
     pub numbers: Vec<u64>,
     /// All but the last so many.
@@ -216,7 +216,7 @@ pub struct Choice {
 ///
 /// # Errors
 /// When a number is of none, or of one that stays.
-pub fn choose<'a>(told: &'a Told, choice: &Choice) -> Result<Vec<&'a Generation>> {
+pub(crate) fn choose<'a>(told: &'a Told, choice: &Choice) -> Result<Vec<&'a Generation>> {
     let all = &told.generations;
     for number in &choice.numbers {
         let Some(named) = all.iter().find(|g| g.number == *number) else {
@@ -254,7 +254,7 @@ fn why_it_stays(g: &Generation) -> Option<&'static str> {
 
 /// Returns what only these toplevels need: how many store paths and bytes; none where nobody knows.
 #[must_use]
-pub fn freed(
+pub(crate) fn freed(
     root: &Root,
     told: &Told,
     chosen: &[&Generation],

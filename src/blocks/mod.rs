@@ -1,5 +1,5 @@
 //! Marked lines of ours in files of others, such as `/etc/hosts`.
 
-pub mod decide;
-pub mod record;
-pub mod report;
+pub(crate) mod decide;
+pub(crate) mod record;
+pub(crate) mod report;

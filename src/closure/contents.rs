@@ -15,11 +15,11 @@ use crate::nix::{BuildOptions, nix};
 const HASH: usize = 33;
 
 /// What is in a closure.
-pub type Inside = (Packages, Size);
+pub(crate) type Inside = (Packages, Size);
 
 /// Returns what is in the closures of these toplevels, as far as it is known: by our own record, or by Nix.
 #[must_use]
-pub fn read<'a>(
+pub(crate) fn read<'a>(
     root: &Root,
     toplevels: impl IntoIterator<Item = &'a AbsolutePath>,
 ) -> BTreeMap<AbsolutePath, Inside> {
@@ -37,7 +37,7 @@ pub fn read<'a>(
 
 /// Returns how much the first of these need that the others don't; none where nobody knows all of them.
 #[must_use]
-pub fn only_in(root: &Root, gone: &[AbsolutePath], kept: &[AbsolutePath]) -> Option<Size> {
+pub(crate) fn only_in(root: &Root, gone: &[AbsolutePath], kept: &[AbsolutePath]) -> Option<Size> {
     let paths = |of: &[AbsolutePath]| -> Option<Vec<StorePath>> {
         of.iter().map(|path| path.as_str().parse().ok()).collect()
     };

@@ -30,7 +30,7 @@ const LINKS: [&str; 3] = [
 /// What went, or would go.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Collected {
+pub(crate) struct Collected {
     /// Format version.
     pub version: u32,
     /// The paths.
@@ -47,7 +47,11 @@ pub struct Collected {
 ///
 /// # Errors
 /// When what is needed can't be told for certain; nothing is removed then.
-pub fn collect(root: &Root, active: Option<&AbsolutePath>, dry_run: bool) -> Result<Collected> {
+pub(crate) fn collect(
+    root: &Root,
+    active: Option<&AbsolutePath>,
+    dry_run: bool,
+) -> Result<Collected> {
     if is_of_nix(root)? {
         bail!(
             "this host's store is kept by Nix\nhint: `nix-collect-garbage` knows what is needed there; generations of ours are roots"

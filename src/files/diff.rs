@@ -16,7 +16,7 @@ use anyhow::{Context, Result};
 ///
 /// # Errors
 /// When a content can't be read.
-pub fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
+pub(crate) fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
     if !matches!(change.verb, Verb::Add | Verb::Change | Verb::Restore) {
         return Ok(None);
     }

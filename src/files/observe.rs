@@ -25,10 +25,10 @@ use crate::nix;
 const LIKE_A_LINK: u32 = 0o644;
 
 /// The remedy for what is missing in the store.
-pub const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
+pub(crate) const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
 
 /// What the resolution of what is wanted needs to know.
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// Names of owners.
     pub owners: &'a Owners,
     /// What is owned.
@@ -45,7 +45,7 @@ pub struct Known<'a> {
 ///
 /// # Errors
 /// When a source can't be read. Owners that do not exist are conflicts.
-pub fn resolve_wanted(
+pub(crate) fn resolve_wanted(
     desired: &Desired,
     known: &Known<'_>,
 ) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
@@ -165,7 +165,11 @@ fn is_link(is: &Node) -> bool {
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_vendors(root: &Root, desired: &Desired, record: &FilesRecord) -> Result<Vendors> {
+pub(crate) fn read_vendors(
+    root: &Root,
+    desired: &Desired,
+    record: &FilesRecord,
+) -> Result<Vendors> {
     let of_packages = record.entries.iter().filter(|(_, o)| o.package.is_some());
     let targets = desired.keys().chain(of_packages.map(|(target, _)| target));
     vendor::read_conffiles(root, targets)
@@ -175,7 +179,7 @@ pub fn read_vendors(root: &Root, desired: &Desired, record: &FilesRecord) -> Res
 ///
 /// # Errors
 /// When a database or a file can't be read.
-pub fn look_at_packages(
+pub(crate) fn look_at_packages(
     root: &Root,
     desired: &Desired,
     record: &FilesRecord,
@@ -214,7 +218,11 @@ pub fn look_at_packages(
 ///
 /// # Errors
 /// When a folder or a database can't be read.
-pub fn find_beside(root: &Root, desired: &Desired, record: &FilesRecord) -> Result<Vec<Beside>> {
+pub(crate) fn find_beside(
+    root: &Root,
+    desired: &Desired,
+    record: &FilesRecord,
+) -> Result<Vec<Beside>> {
     let managed: BTreeSet<&TargetPath> = desired.keys().chain(record.entries.keys()).collect();
     let found = vendor::find_beside(root, managed)?;
     let targets: BTreeSet<&TargetPath> = found.keys().collect();
@@ -236,7 +244,7 @@ pub fn find_beside(root: &Root, desired: &Desired, record: &FilesRecord) -> Resu
 ///
 /// # Errors
 /// When one can't be read.
-pub fn look_at_store(
+pub(crate) fn look_at_store(
     wanted: &BTreeMap<TargetPath, Wanted>,
     record: &FilesRecord,
     originals: &[Originals],

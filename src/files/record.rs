@@ -87,7 +87,7 @@ impl FilesRecord {
 
 /// Resolves what an interrupted activation left open, by what the disk shows.
 #[must_use]
-pub fn settle(record: &FilesRecord, seen: &Seen) -> FilesRecord {
+pub(crate) fn settle(record: &FilesRecord, seen: &Seen) -> FilesRecord {
     FilesRecord {
         entries: record
             .entries
@@ -137,7 +137,7 @@ fn settle_file(
 }
 
 /// Records what an activation is about to do with files. `record` must be settled.
-pub fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan, now: u64) {
+pub(crate) fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan, now: u64) {
     for change in plan.changes() {
         if let Some(keep) = &change.keep {
             backups.next += 1;
@@ -211,7 +211,7 @@ fn claim_file(record: &mut FilesRecord, change: &FileChange) {
 }
 
 /// Records that everything of the plan has been done.
-pub fn commit(record: &mut FilesRecord, plan: &FilesPlan) {
+pub(crate) fn commit(record: &mut FilesRecord, plan: &FilesPlan) {
     for change in plan.changes() {
         match (change.verb, &change.source) {
             (Verb::Add | Verb::Change | Verb::Adopt, Some(source)) => {

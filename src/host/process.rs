@@ -14,7 +14,7 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 /// A program with its arguments, to be run once.
-pub struct Command {
+pub(crate) struct Command {
     program: OsString,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
@@ -27,7 +27,7 @@ pub struct Command {
 
 /// What a program printed, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub(crate) struct Output {
     /// The exit status; none when a signal ended it.
     pub code: Option<i32>,
     /// Standard output.
@@ -39,7 +39,7 @@ pub struct Output {
 impl Command {
     /// Prepares a program.
     #[must_use]
-    pub fn new(program: impl Into<OsString>) -> Self {
+    pub(crate) fn new(program: impl Into<OsString>) -> Self {
         Self {
             program: program.into(),
             arguments: Vec::new(),
@@ -54,56 +54,59 @@ impl Command {
 
     /// Adds an argument.
     #[must_use]
-    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+    pub(crate) fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
     /// Adds arguments.
     #[must_use]
-    pub fn args<T: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn args<T: Into<OsString>>(
+        mut self,
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// Sets an environment variable.
     #[must_use]
-    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+    pub(crate) fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
         self
     }
 
     /// Says how to get the program, for the error when it is missing.
     #[must_use]
-    pub fn hint(mut self, install: &'static str) -> Self {
+    pub(crate) fn hint(mut self, install: &'static str) -> Self {
         self.hint = Some(install);
         self
     }
 
     /// Runs the program as this user and group, with no other groups and none of our environment.
     #[must_use]
-    pub fn as_user(mut self, uid: u32, gid: u32) -> Self {
+    pub(crate) fn as_user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
         self
     }
 
     /// Ends the program when it takes longer than this.
     #[must_use]
-    pub fn limit(mut self, limit: Duration) -> Self {
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
     }
 
     /// Ends the program when this says so, and does not start it after that.
     #[must_use]
-    pub fn until(mut self, stop: &Stop) -> Self {
+    pub(crate) fn until(mut self, stop: &Stop) -> Self {
         self.stop = Some(stop.clone());
         self
     }
 
     /// Gives the program something to read; without it, its standard input is empty.
     #[must_use]
-    pub fn input(mut self, bytes: Vec<u8>) -> Self {
+    pub(crate) fn input(mut self, bytes: Vec<u8>) -> Self {
         self.input = Some(bytes);
         self
     }
@@ -112,7 +115,7 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn output(&self) -> Result<Output> {
+    pub(crate) fn output(&self) -> Result<Output> {
         self.run(Stdio::piped())
     }
 
@@ -120,7 +123,7 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started, or its exit status is not 0.
-    pub fn stdout(&self) -> Result<String> {
+    pub(crate) fn stdout(&self) -> Result<String> {
         let output = self.run(Stdio::inherit())?;
         if output.code != Some(0) {
             bail!("`{}` failed ({})", self.name(), show_code(output.code));
@@ -206,7 +209,7 @@ impl Command {
 
 /// A program that was ended at its limit.
 #[derive(Debug)]
-pub struct TookTooLong {
+pub(crate) struct TookTooLong {
     program: String,
     limit: Duration,
 }
@@ -226,7 +229,7 @@ impl std::error::Error for TookTooLong {}
 
 /// Ends programs that run when the user interrupts this one.
 #[derive(Clone, Default)]
-pub struct Stop(Arc<Mutex<Running>>);
+pub(crate) struct Stop(Arc<Mutex<Running>>);
 
 #[derive(Default)]
 struct Running {
@@ -246,7 +249,7 @@ impl Stop {
     ///
     /// # Errors
     /// When the signals can't be blocked.
-    pub fn on_interrupt() -> Result<Self> {
+    pub(crate) fn on_interrupt() -> Result<Self> {
         let mut signals = SigSet::empty();
         signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals.thread_block().context("blocking signals")?;
@@ -261,7 +264,7 @@ impl Stop {
     }
 
     /// Ends the programs that run; no other one is started.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut running = self.running();
         running.stopped = true;
         for pid in &running.programs {
@@ -272,7 +275,7 @@ impl Stop {
 
     /// Says whether programs were stopped.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.running().stopped
     }
 
@@ -299,7 +302,7 @@ impl Drop for Watched<'_> {
 
 /// Describes how a program ended.
 #[must_use]
-pub fn show_code(code: Option<i32>) -> String {
+pub(crate) fn show_code(code: Option<i32>) -> String {
     code.map_or_else(
         || "killed by a signal".to_owned(),
         |c| format!("exit status {c}"),
@@ -307,7 +310,7 @@ pub fn show_code(code: Option<i32>) -> String {
 }
 
 /// A program that runs, with all three of its streams in our hands. It is ended when this goes.
-pub struct Piped {
+pub(crate) struct Piped {
     child: Child,
     /// What it reads; none when it was closed.
     pub stdin: Option<ChildStdin>,
@@ -322,13 +325,13 @@ impl Piped {
     ///
     /// # Errors
     /// When it can't be waited for.
-    pub fn wait(&mut self) -> Result<Option<i32>> {
+    pub(crate) fn wait(&mut self) -> Result<Option<i32>> {
         self.stdin = None;
         Ok(self.child.wait().context("waiting for a program")?.code())
     }
 
     /// Ends it, if it has not ended.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         // One that has just ended by itself is what was wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -346,7 +349,7 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn piped(&self) -> Result<Piped> {
+    pub(crate) fn piped(&self) -> Result<Piped> {
         tracing::debug!(program = ?self.program, arguments = ?self.arguments, "starting");
         let mut child = Process::new(&self.program)
             .args(&self.arguments)
@@ -375,7 +378,7 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn to_files(&self, stdout: File, stderr: File) -> Result<Option<i32>> {
+    pub(crate) fn to_files(&self, stdout: File, stderr: File) -> Result<Option<i32>> {
         let mut child = Process::new(&self.program)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(k, v)| (k, v)))

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The versions that there are of each package, by its name.
-pub type Packages = BTreeMap<String, BTreeSet<String>>;
+pub(crate) type Packages = BTreeMap<String, BTreeSet<String>>;
 
 /// Packages that come, go or change, by name and version.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -62,7 +62,7 @@ pub struct Size {
 
 /// What a toplevel comes with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Contents {
+pub(crate) struct Contents {
     /// The packages that the configuration names.
     pub named: BTreeSet<String>,
     /// All packages of the closure; none where nobody knows it.
@@ -78,7 +78,7 @@ const OUTPUTS: [&str; 16] = [
 /// Splits the name of a package or of a store path into name and version, as `builtins.parseDrvName` does, without the
 /// output at its end.
 #[must_use]
-pub fn split(full: &str) -> (&str, Option<&str>) {
+pub(crate) fn split(full: &str) -> (&str, Option<&str>) {
     let is_version = |at: &usize| {
         let next = full.as_bytes().get(at + 1);
         next.is_some_and(|b| !b.is_ascii_alphabetic())
@@ -96,7 +96,7 @@ pub fn split(full: &str) -> (&str, Option<&str>) {
 }
 
 /// Sorts what is in a closure: what has a version is a package.
-pub fn packages_of<'a>(names: impl Iterator<Item = &'a str>) -> Packages {
+pub(crate) fn packages_of<'a>(names: impl Iterator<Item = &'a str>) -> Packages {
     let mut packages = Packages::new();
     for (name, version) in names.map(split) {
         if let Some(version) = version {
@@ -118,7 +118,7 @@ impl Contents {
 
 /// Compares what two toplevels come with; nothing is the first one of a host that has none yet.
 #[must_use]
-pub fn compare(before: &Contents, after: &Contents) -> PackagesChange {
+pub(crate) fn compare(before: &Contents, after: &Contents) -> PackagesChange {
     // Closures are only compared with closures.
     let known = before.all.is_some() == after.all.is_some();
     let comparable = |contents: &Contents| Contents {
@@ -167,13 +167,13 @@ pub fn compare(before: &Contents, after: &Contents) -> PackagesChange {
 impl PackagesChange {
     /// Whether there is nothing to tell.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// Returns how many packages come, change or go.
     #[must_use]
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.added.len()
             + self.removed.len()
             + self.changed.len()

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 
 /// How a text is rendered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Style {
+pub(crate) struct Style {
     /// Whether escape sequences for colours are used.
     pub color: bool,
     /// Whether nothing is folded or shortened.
@@ -41,7 +41,7 @@ impl Style {
 
 /// Writes a number of bytes with a unit that leaves it short.
 #[must_use]
-pub fn show_bytes(bytes: u64) -> String {
+pub(crate) fn show_bytes(bytes: u64) -> String {
     let mut rest = bytes;
     for unit in ["B", "kB", "MB"] {
         if rest < 10_000 {
@@ -54,7 +54,7 @@ pub fn show_bytes(bytes: u64) -> String {
 
 /// Writes a number of things.
 #[must_use]
-pub fn count(number: usize, one: &str) -> String {
+pub(crate) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -80,7 +80,7 @@ const HASH: usize = 32;
 impl Style {
     /// Leaves out the hashes of store paths, unless all is shown.
     #[must_use]
-    pub fn shorten(self, text: &str) -> Cow<'_, str> {
+    pub(crate) fn shorten(self, text: &str) -> Cow<'_, str> {
         if self.full || !text.contains(STORE) {
             return Cow::Borrowed(text);
         }
@@ -107,7 +107,7 @@ impl Style {
 
 /// Orders names as people do: `file2` before `file10`.
 #[must_use]
-pub fn natural(a: &str, b: &str) -> Ordering {
+pub(crate) fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
         let (x, y) = (digits(a), digits(b));

@@ -25,7 +25,7 @@ mod embedded {
 
 /// Where a configuration comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// A file with a module, or with a function that gives a toplevel.
     File(PathBuf),
     /// A flake, with or without an attribute.
@@ -34,7 +34,7 @@ pub enum Source {
 
 /// How a configuration is built.
 #[derive(Debug, Clone, Default)]
-pub struct BuildOptions {
+pub(crate) struct BuildOptions {
     /// The nixpkgs to use; none looks in `NIX_PATH`, then takes the embedded default.
     pub nixpkgs: Option<String>,
     /// Settings for Nix, as in nix.conf(5).
@@ -48,14 +48,14 @@ pub struct BuildOptions {
 }
 
 /// The value of `--nixpkgs` that means none at all.
-pub const EMBEDDED: &str = "embedded";
+pub(crate) const EMBEDDED: &str = "embedded";
 
 impl Source {
     /// Finds the default source: `flake.nix`, then `system.nix`, here and in `~/.config/system-manager`.
     ///
     /// # Errors
     /// When there is none.
-    pub fn find() -> Result<Self> {
+    pub(crate) fn find() -> Result<Self> {
         let here = std::env::current_dir().context("finding the current folder")?;
         let config = std::env::var_os("XDG_CONFIG_HOME")
             .map(PathBuf::from)
@@ -79,7 +79,7 @@ impl Source {
 ///
 /// # Errors
 /// When Nix is missing, or the configuration does not evaluate or build; Nix has said why on standard error.
-pub fn build(source: &Source, options: &BuildOptions) -> Result<AbsolutePath> {
+pub(crate) fn build(source: &Source, options: &BuildOptions) -> Result<AbsolutePath> {
     let toplevel = match source {
         Source::File(file) => build_file(file, options)?,
         Source::Flake(uri) => build_flake(uri, options)?,
@@ -358,7 +358,7 @@ pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Comma
 
 /// Whether Nix is here and knows a path of the store, be it damaged or gone.
 #[must_use]
-pub fn is_valid(path: &Path) -> bool {
+pub(crate) fn is_valid(path: &Path) -> bool {
     let output = nix("nix-store", true, &BuildOptions::default())
         .arg("--check-validity")
         .arg(path)
@@ -381,7 +381,7 @@ pub(crate) fn evaluator(options: &BuildOptions) -> Command {
 ///
 /// # Errors
 /// When they can't be written.
-pub fn source_folder() -> Result<PathBuf> {
+pub(crate) fn source_folder() -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("SYSTEM_MANAGER_SOURCE") {
         return Ok(folder.into());
     }

@@ -9,7 +9,7 @@ const MOST: usize = 5;
 
 /// Returns the revision of the repository that a file or folder is in; none when it is in none.
 #[must_use]
-pub fn of(path: &Path) -> Option<String> {
+pub(crate) fn of(path: &Path) -> Option<String> {
     let path = fs::canonicalize(path).ok()?;
     let git = path.ancestors().map(|folder| folder.join(".git"));
     let git = git.into_iter().find_map(|found| folder_of(&found))?;

@@ -25,7 +25,7 @@ use crate::model::node::Node;
 use crate::store::{self, pending};
 
 /// The hidden command that carries a run out.
-pub const COMMAND: &str = "carry-out-run";
+pub(crate) const COMMAND: &str = "carry-out-run";
 
 const FOLDER: &str = "var/lib/system-manager/runs";
 
@@ -36,14 +36,14 @@ const KEPT: usize = 20;
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A run on this host.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     root: &'a Root,
     name: String,
 }
 
 /// What has become of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// It has not begun yet.
     Waiting,
     /// It goes on.
@@ -55,7 +55,7 @@ pub enum State {
 }
 
 /// One piece of what a run says.
-pub enum Said<'a> {
+pub(crate) enum Said<'a> {
     /// On standard output.
     Output(&'a [u8]),
     /// On standard error.
@@ -67,7 +67,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When no run can have that name.
-    pub fn new(root: &'a Root, name: &str) -> Result<Self> {
+    pub(crate) fn new(root: &'a Root, name: &str) -> Result<Self> {
         let is_name = (1..=40).contains(&name.len())
             && !name.starts_with('-')
             && name
@@ -86,7 +86,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When the runs can't be listed.
-    pub fn last(root: &'a Root) -> Result<Option<Self>> {
+    pub(crate) fn last(root: &'a Root) -> Result<Option<Self>> {
         let mut names = root.list(Path::new(FOLDER))?;
         names.sort();
         names.pop().map(|name| Self::new(root, &name)).transpose()
@@ -113,7 +113,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When it can't be begun; nothing has been changed then.
-    pub fn start(root: &'a Root, start: &Start, program: &Path) -> Result<Self> {
+    pub(crate) fn start(root: &'a Root, start: &Start, program: &Path) -> Result<Self> {
         let run = Self::new(root, &start.run)?;
         store::make_folder(root)?;
         root.make_folder(Path::new(FOLDER), 0o700)?;
@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When it can't be.
-    pub fn carry_out(&self) -> Result<()> {
+    pub(crate) fn carry_out(&self) -> Result<()> {
         let lock = self.root.open_file(&self.path("lock"), APPEND)?;
         let Ok(_held) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
             bail!("the run {} is under way", self.name);
@@ -190,7 +190,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When that can't be written.
-    pub fn end(&self, ended: &Ended) -> Result<()> {
+    pub(crate) fn end(&self, ended: &Ended) -> Result<()> {
         let text = serde_json::to_vec(ended).context("serialising the end of a run")?;
         self.write("ended.json", &text)
     }
@@ -199,7 +199,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When that can't be read.
-    pub fn state(&self) -> Result<State> {
+    pub(crate) fn state(&self) -> Result<State> {
         // In this order: it writes its end while it holds the lock.
         let begun = self.root.node(&self.path("started"))? != Node::Absent;
         let held = begun && self.is_held()?;
@@ -228,7 +228,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When it can't be read, or nobody listens any more.
-    pub fn follow(&self, tell: &mut dyn FnMut(Said<'_>) -> Result<()>) -> Result<Ended> {
+    pub(crate) fn follow(&self, tell: &mut dyn FnMut(Said<'_>) -> Result<()>) -> Result<Ended> {
         let changes = Changes::of(&[self.root.show(&self.path(""))])?;
         let begin = Instant::now();
         let mut errors = 0;

@@ -22,7 +22,7 @@ const REMEMBERED: usize = 200;
 /// Where a configuration came from, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Origin {
+pub(crate) struct Origin {
     /// The file or flake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -37,7 +37,7 @@ pub struct Origin {
 /// An activation that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Past {
+pub(crate) struct Past {
     /// When it ended, in seconds since 1970.
     pub time: u64,
     /// What was activated; none when everything was taken away.
@@ -57,7 +57,7 @@ struct Registered {
 /// What is remembered.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct History {
+pub(crate) struct History {
     generations: BTreeMap<u64, Registered>,
     activations: Vec<Past>,
 }
@@ -65,7 +65,7 @@ pub struct History {
 impl History {
     /// Reads it. What can't be read is told, and is as if it had never been: nothing depends on it.
     #[must_use]
-    pub fn read(root: &Root) -> Self {
+    pub(crate) fn read(root: &Root) -> Self {
         let inner = || -> Result<Self> {
             let Some(text) = root.read(Path::new(FILE))? else {
                 return Ok(Self::default());
@@ -98,7 +98,7 @@ impl History {
 
     /// Returns where a generation came from.
     #[must_use]
-    pub fn origin(&self, number: u64, toplevel: &AbsolutePath) -> Option<&Origin> {
+    pub(crate) fn origin(&self, number: u64, toplevel: &AbsolutePath) -> Option<&Origin> {
         let registered = self.generations.get(&number);
         // A number is given again when the newest generation was removed.
         let same = registered.filter(|r| r.toplevel == *toplevel);
@@ -107,21 +107,21 @@ impl History {
 
     /// Returns the last activation of a toplevel.
     #[must_use]
-    pub fn last(&self, toplevel: &AbsolutePath) -> Option<&Past> {
+    pub(crate) fn last(&self, toplevel: &AbsolutePath) -> Option<&Past> {
         let mut all = self.activations.iter().rev();
         all.find(|past| past.toplevel.as_ref() == Some(toplevel))
     }
 
     /// Returns what was active at a time.
     #[must_use]
-    pub fn active_at(&self, time: u64) -> Option<&AbsolutePath> {
+    pub(crate) fn active_at(&self, time: u64) -> Option<&AbsolutePath> {
         let mut all = self.activations.iter().rev();
         all.find(|past| past.time <= time)?.toplevel.as_ref()
     }
 
     /// Returns the activation before which `active` came into force: what was active before, which may be nothing.
     #[must_use]
-    pub fn before(&self, active: Option<&AbsolutePath>) -> Option<&Past> {
+    pub(crate) fn before(&self, active: Option<&AbsolutePath>) -> Option<&Past> {
         let mut all = self.activations.iter().rev();
         let is_now = |past: &&Past| past.toplevel.as_ref() == active;
         all.clone().find(is_now)?;
@@ -130,7 +130,7 @@ impl History {
 }
 
 /// Remembers where a generation came from. A failure is told and changes nothing else.
-pub fn note_generation(root: &Root, number: u64, toplevel: &AbsolutePath, origin: &Origin) {
+pub(crate) fn note_generation(root: &Root, number: u64, toplevel: &AbsolutePath, origin: &Origin) {
     note(root, |history| {
         let toplevel = toplevel.clone();
         let origin = origin.clone();
@@ -140,7 +140,7 @@ pub fn note_generation(root: &Root, number: u64, toplevel: &AbsolutePath, origin
 }
 
 /// Remembers an activation. A failure is told and changes nothing else.
-pub fn note_activation(root: &Root, past: Past) {
+pub(crate) fn note_activation(root: &Root, past: Past) {
     note(root, |history| {
         history.activations.push(past);
         let many = history.activations.len().saturating_sub(REMEMBERED);
@@ -149,7 +149,7 @@ pub fn note_activation(root: &Root, past: Past) {
 }
 
 /// Forgets generations.
-pub fn forget(root: &Root, numbers: &[u64]) {
+pub(crate) fn forget(root: &Root, numbers: &[u64]) {
     note(root, |history| {
         history.generations.retain(|n, _| !numbers.contains(n));
     });

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
-use system_manager::cli::args::Cli;
-use system_manager::compat::verdict::Survey;
-use system_manager::model::manifest::Manifest;
+use system_manager::face::cli::Cli;
+use system_manager::face::compat::Survey;
+use system_manager::face::model::Manifest;
 
 fn project(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)

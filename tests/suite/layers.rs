@@ -8,8 +8,9 @@ use std::fs;
 use std::path::Path;
 
 /// The floors, from the top; a room may use those below its own floor.
-const FLOORS: [&[&str]; 8] = [
-    &["main", "lib", "cli"],
+const FLOORS: [&[&str]; 9] = [
+    &["main", "lib", "face"],
+    &["cli"],
     &["remote"],
     &["activation"],
     &[

@@ -11,14 +11,14 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use system_manager::accounts::apply::read_owners;
-use system_manager::host::fs::Root;
-use system_manager::model::node::{Kind, Object, sha256_of};
-use system_manager::tmpfiles;
-use system_manager::tmpfiles::decide::{Facts, RulesFile, TmpfilesPlan, plan_tmpfiles, verify};
-use system_manager::tmpfiles::record::{Applied, Made, TmpfilesRecord, claim, commit};
-use system_manager::tmpfiles::tree::Host;
-use system_manager::tmpfiles::words::Specifiers;
+use system_manager::face::accounts::read_owners;
+use system_manager::face::host::Root;
+use system_manager::face::model::{Kind, Object, sha256_of};
+use system_manager::face::tmpfiles;
+use system_manager::face::tmpfiles::{
+    Applied, Facts, Host, Made, RulesFile, Specifiers, TmpfilesPlan, TmpfilesRecord, claim, commit,
+    plan_tmpfiles, verify,
+};
 
 use crate::needs::is_root;
 
@@ -357,7 +357,7 @@ fn what_rules_made_goes_with_them_and_content_stays() {
             "/var/lib/app/empty"
         ]
     );
-    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    let applied = tmpfiles::apply(&root, &gone).unwrap();
     assert_eq!(applied, Applied::default());
     let rest: Vec<String> = snapshot(&root).into_keys().collect();
     assert_eq!(
@@ -404,7 +404,7 @@ fn what_comes_in_after_the_plan_is_not_lost() {
     let gone = plan(&root, "", &made);
     let empty = folder.path().join("var/lib/app/empty");
     fs::write(&empty, "not any more").unwrap();
-    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    let applied = tmpfiles::apply(&root, &gone).unwrap();
     let problem = &applied.problems[0];
     assert!(
         problem.contains("/var/lib/app/empty has changed"),
@@ -438,7 +438,7 @@ fn a_link_whose_rule_changes_is_made_anew() {
         next.undo,
         "after a kill, before it happened"
     );
-    tmpfiles::apply::apply(
+    tmpfiles::apply(
         &root,
         &TmpfilesPlan {
             files: Vec::new(),

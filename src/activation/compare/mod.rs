@@ -13,15 +13,15 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::packages::{self, Contents, PackagesChange};
 use crate::model::text_diff;
 
-pub use read::{read_built, read_live};
-pub use report::render;
+pub(crate) use read::{read_built, read_live};
+pub(crate) use report::render;
 
 /// The version of the format of `diff --json`.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// One of the two that are compared.
 #[derive(Debug, Clone, Default)]
-pub struct Side {
+pub(crate) struct Side {
     toplevel: Option<AbsolutePath>,
     files: BTreeMap<TargetPath, Entry>,
     accounts: BTreeMap<String, BTreeMap<String, String>>,
@@ -52,7 +52,7 @@ enum Found {
 /// How something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Change {
+pub(crate) enum Change {
     /// Only the second has it.
     Added,
     /// Only the first has it.
@@ -64,7 +64,7 @@ pub enum Change {
 /// How a text differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct TextChange {
+pub(crate) struct TextChange {
     /// What happened to it.
     pub change: Change,
     /// How it is placed otherwise, if it is.
@@ -78,7 +78,7 @@ pub struct TextChange {
 /// How an account differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct AccountChange {
+pub(crate) struct AccountChange {
     /// What happened to it.
     pub change: Change,
     /// Its fields before and after, where they differ; what is secret is not shown.
@@ -89,7 +89,7 @@ pub struct AccountChange {
 /// How two sides differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Difference {
+pub(crate) struct Difference {
     /// Format version.
     pub version: u32,
     /// The first; none when nothing is active.
@@ -115,7 +115,7 @@ pub struct Difference {
 /// How much differs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Files, lines in files of others, and activation scripts.
     pub files: usize,
     /// Files of units.
@@ -147,7 +147,7 @@ fn change_of<T>(from: Option<&T>, to: Option<&T>) -> Change {
 ///
 /// # Errors
 /// When one can't be read.
-pub fn compare(from: &Side, to: &Side, is_live: bool) -> Result<Difference> {
+pub(crate) fn compare(from: &Side, to: &Side, is_live: bool) -> Result<Difference> {
     let (mut files, mut units) = (BTreeMap::new(), BTreeMap::new());
     for (target, old, new) in pairs(&from.files, &to.files) {
         if old == new {
@@ -223,7 +223,7 @@ fn shown(field: &str, value: Option<&String>) -> String {
 impl Difference {
     /// Counts what differs.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         Counts {
             files: self.files.len() + self.lines.len() + self.scripts.len(),
             units: self.units.len(),
@@ -235,7 +235,7 @@ impl Difference {
 
 /// Counts how much differs by where the files are, without reading them.
 #[must_use]
-pub fn count(from: &Side, to: &Side) -> Counts {
+pub(crate) fn count(from: &Side, to: &Side) -> Counts {
     let differing = |is_unit: bool| {
         pairs(&from.files, &to.files)
             .filter(|(_, old, new)| old != new)

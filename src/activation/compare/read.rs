@@ -26,7 +26,11 @@ use crate::store::toplevel::read_manifest;
 ///
 /// # Errors
 /// When it is none, or what it names is missing.
-pub fn read_built(root: &Root, toplevel: &AbsolutePath, inside: Option<Inside>) -> Result<Side> {
+pub(crate) fn read_built(
+    root: &Root,
+    toplevel: &AbsolutePath,
+    inside: Option<Inside>,
+) -> Result<Side> {
     let manifest = read_manifest(Path::new(toplevel.as_str()))?;
     let desired = read_desired(&manifest, &*beneath::additions(root, &manifest)?)?;
     Ok(Side {
@@ -107,7 +111,7 @@ fn fields(value: &Value) -> BTreeMap<String, String> {
 ///
 /// # Errors
 /// When the state, or a file, can't be read.
-pub fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
+pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
     let observed = observe::read_host(root, &Desired::new())?;
     let state: State = observed.state;
     let mut side = match &state.active {

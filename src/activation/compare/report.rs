@@ -9,7 +9,7 @@ use crate::model::style::{Color, Style, count, heading, line, render_diff};
 
 /// Renders a difference; `names` are what the two sides are called. Pure.
 #[must_use]
-pub fn render(difference: &Difference, names: [&str; 2], style: Style) -> String {
+pub(crate) fn render(difference: &Difference, names: [&str; 2], style: Style) -> String {
     let mut out = String::new();
     let path = |of: &Option<AbsolutePath>| {
         let path = of.as_ref().filter(|_| style.full);

@@ -22,10 +22,10 @@ use crate::store::backups::{self, Backups, SavedEdit};
 mod tests;
 
 /// The line above a block.
-pub const BEGIN: &str =
+pub(crate) const BEGIN: &str =
     "# The lines from here on are system-manager's; change them in its configuration.";
 /// The line below a block.
-pub const END: &str = "# The lines of system-manager end here.";
+pub(crate) const END: &str = "# The lines of system-manager end here.";
 
 /// What happens to a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,7 +77,7 @@ struct Seen {
 ///
 /// # Errors
 /// When a file can't be read.
-pub fn plan_blocks(
+pub(crate) fn plan_blocks(
     root: &Root,
     wanted: &BTreeMap<TargetPath, String>,
     record: &BTreeMap<TargetPath, OwnedBlock>,
@@ -294,7 +294,7 @@ fn diff(seen: &Seen, change: &BlockChange) -> Option<String> {
 }
 
 /// Records what an activation is about to do with blocks.
-pub fn claim(
+pub(crate) fn claim(
     record: &mut BTreeMap<TargetPath, OwnedBlock>,
     backups: &mut Backups,
     changes: &[BlockChange],
@@ -324,7 +324,7 @@ pub fn claim(
 }
 
 /// Records that everything of the plan has been done.
-pub fn commit(record: &mut BTreeMap<TargetPath, OwnedBlock>, changes: &[BlockChange]) {
+pub(crate) fn commit(record: &mut BTreeMap<TargetPath, OwnedBlock>, changes: &[BlockChange]) {
     for change in changes {
         if change.text.is_none() {
             record.remove(&change.target);
@@ -338,7 +338,7 @@ pub fn commit(record: &mut BTreeMap<TargetPath, OwnedBlock>, changes: &[BlockCha
 ///
 /// # Errors
 /// When it has changed since the plan was made, or can't be copied.
-pub fn keep(root: &Root, change: &BlockChange) -> Result<()> {
+pub(crate) fn keep(root: &Root, change: &BlockChange) -> Result<()> {
     check_unchanged(root, change)?;
     match &change.keep {
         Some(keep) => backups::keep(root, &change.target, &keep.backup),
@@ -350,7 +350,7 @@ pub fn keep(root: &Root, change: &BlockChange) -> Result<()> {
 ///
 /// # Errors
 /// When the file has changed since the plan was made, or can't be written.
-pub fn apply(root: &Root, change: &BlockChange) -> Result<()> {
+pub(crate) fn apply(root: &Root, change: &BlockChange) -> Result<()> {
     if matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget) {
         return Ok(());
     }
@@ -398,7 +398,7 @@ fn check_unchanged(root: &Root, change: &BlockChange) -> Result<()> {
 ///
 /// # Errors
 /// When a file can't be read.
-pub fn read_drift(
+pub(crate) fn read_drift(
     root: &Root,
     record: &BTreeMap<TargetPath, OwnedBlock>,
 ) -> Result<BTreeMap<TargetPath, bool>> {

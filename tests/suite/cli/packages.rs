@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
-use system_manager::model::node::sha256_of;
+use system_manager::face::model::sha256_of;
 
 use crate::cli::story::{Config, Ran, Test};
 use crate::needs::{lacks_nix, skip};
