@@ -71,7 +71,7 @@ impl Session {
         let freed = told::freed(&self.root, &told, &chosen);
         let numbers: Vec<u64> = chosen.iter().map(|g| g.number).collect();
         if !self.json {
-            self.tell_chosen(&chosen, freed)?;
+            tell_chosen(&chosen, freed)?;
         }
         if !args.dry_run {
             for number in &numbers {
@@ -98,24 +98,6 @@ impl Session {
             ))?;
         }
         Ok(End::Done)
-    }
-
-    fn tell_chosen(&self, chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
-        if chosen.is_empty() {
-            return print("No generation is to go.");
-        }
-        for g in chosen {
-            let time = crate::model::time::render_time(g.time);
-            print(&format!("- generation {}, of {time}", g.number))?;
-        }
-        match freed {
-            Some(freed) => print(&format!(
-                "Only they need {}, {}.",
-                count(freed.paths, "store path"),
-                show_bytes(freed.bytes)
-            )),
-            None => Ok(()),
-        }
     }
 
     pub(crate) fn diff(&self, args: &DiffArgs) -> Result<End, Failure> {
@@ -230,7 +212,7 @@ impl Session {
                     ask: args.ask,
                     ..How::default()
                 };
-                self.switch(Goal::Activate(toplevel), None, &args.apply, how)
+                self.switch(Goal::Activate(toplevel), None, &args.apply, &how)
             }
         }
     }
@@ -311,6 +293,25 @@ impl Session {
             Some(own) => format!("Generation {} is active", own.number),
             None => "It is active, and no generation".to_owned(),
         })
+    }
+}
+
+/// Says what goes, and how much only that needs.
+fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
+    if chosen.is_empty() {
+        return print("No generation is to go.");
+    }
+    for g in chosen {
+        let time = crate::model::time::render_time(g.time);
+        print(&format!("- generation {}, of {time}", g.number))?;
+    }
+    match freed {
+        Some(freed) => print(&format!(
+            "Only they need {}, {}.",
+            count(freed.paths, "store path"),
+            show_bytes(freed.bytes)
+        )),
+        None => Ok(()),
     }
 }
 

@@ -154,7 +154,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 ask: false,
                 origin: Origin::default(),
             };
-            session.switch(Goal::Activate(goal), None, &args, how)
+            session.switch(Goal::Activate(goal), None, &args, &how)
         }
         Action::Boot => session.register(&goal, &Origin::default()),
         Action::Check | Action::DryActivate => {
@@ -262,10 +262,10 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
                 Some(path) => commands::toplevel_path(&path)?,
                 None => commands::current_toplevel(&session.root)?,
             };
-            session.switch(Goal::Activate(toplevel), None, &apply, How::default())
+            session.switch(Goal::Activate(toplevel), None, &apply, &How::default())
         }
         Command::Deactivate { apply } => {
-            session.switch(Goal::Deactivate, None, &apply, How::default())
+            session.switch(Goal::Deactivate, None, &apply, &How::default())
         }
         Command::Rollback { to, back } => session.rollback(to, &back),
         Command::Undo(back) => session.undo(&back),
@@ -313,7 +313,7 @@ fn finish(
     apply.wait = true;
     let toplevel = toplevel.map(commands::toplevel_path).transpose()?;
     let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
-    session.switch(goal, None, &apply, How::default())
+    session.switch(goal, None, &apply, &How::default())
 }
 
 /// Does what this host's part is when another machine works on it.
@@ -380,7 +380,7 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         ask: args.ask,
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
-    session.switch(goal, saved.as_ref(), &args.apply, how)
+    session.switch(goal, saved.as_ref(), &args.apply, &how)
 }
 
 /// Returns what a switch goes to, with the saved plan that it is given.

@@ -252,7 +252,7 @@ impl Session {
         goal: Goal,
         saved: Option<&Plan>,
         args: &ApplyArgs,
-        how: How,
+        how: &How,
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;

@@ -108,38 +108,30 @@ impl Style {
 /// Orders names as people do: `file2` before `file10`.
 #[must_use]
 pub(crate) fn natural(a: &str, b: &str) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    loop {
-        let (x, y) = (digits(a), digits(b));
-        let order = if x.is_empty() || y.is_empty() {
-            match (a.chars().next(), b.chars().next()) {
-                (None, None) => return Ordering::Equal,
-                (x, y) if x != y => return x.cmp(&y),
-                (Some(c), _) => {
-                    a = &a[c.len_utf8()..];
-                    b = &b[c.len_utf8()..];
-                    continue;
-                }
-                (None, Some(_)) => return Ordering::Less,
-            }
-        } else {
-            let (p, q) = (x.trim_start_matches('0'), y.trim_start_matches('0'));
-            p.len()
-                .cmp(&q.len())
-                .then_with(|| p.cmp(q))
-                .then_with(|| x.len().cmp(&y.len()))
-        };
-        if order != Ordering::Equal {
-            return order;
-        }
-        a = &a[x.len()..];
-        b = &b[y.len()..];
-    }
+    parts(a).cmp(parts(b)).then_with(|| a.cmp(b))
 }
 
-fn digits(text: &str) -> &str {
-    let end = text.find(|c: char| !c.is_ascii_digit());
-    &text[..end.unwrap_or(text.len())]
+/// A number in a name, or a letter of it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Part<'a> {
+    /// By its length without zeros at the front, and its digits.
+    Number(usize, &'a str),
+    Letter(char),
+}
+
+fn parts(mut text: &str) -> impl Iterator<Item = Part<'_>> {
+    std::iter::from_fn(move || {
+        let first = text.chars().next()?;
+        let end = text.find(|c: char| !c.is_ascii_digit());
+        let (digits, rest) = text.split_at(end.unwrap_or(text.len()));
+        if digits.is_empty() {
+            text = &text[first.len_utf8()..];
+            return Some(Part::Letter(first));
+        }
+        text = rest;
+        let number = digits.trim_start_matches('0');
+        Some(Part::Number(number.len(), number))
+    })
 }
 
 /// The rows of a difference, without those that only tell another hash, and folded when they are many.
@@ -210,7 +202,7 @@ mod tests {
         names.sort_by(|a, b| natural(a, b));
         assert_eq!(
             names,
-            ["a9b", "a9b1", "b", "file", "file2", "file02", "file10"]
+            ["a9b", "a9b1", "b", "file", "file02", "file2", "file10"]
         );
     }
 
