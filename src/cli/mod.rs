@@ -7,6 +7,7 @@ mod given;
 pub(crate) mod nixos;
 mod past;
 pub(crate) mod print;
+mod progress;
 pub(crate) mod remote;
 pub(crate) mod remote_args;
 mod run;

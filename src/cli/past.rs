@@ -233,6 +233,7 @@ impl Session {
             return self.plan_back(goal, args);
         }
         tracing::info!("going to generation {}, {}", target.number, target.toplevel);
+        self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, args.apply.how())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;

@@ -24,6 +24,7 @@ use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
+use crate::nix::watch::Work;
 use crate::nix::{BuildOptions, Source};
 use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
@@ -32,6 +33,7 @@ use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
 use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
+use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::{How, Session};
 
 const REFUSED: u8 = 1;
@@ -58,22 +60,28 @@ pub(crate) fn main() -> ExitCode {
         }
         _ => "run the same command again to go on",
     };
-    match run(cli) {
-        Ok(End::Done) => ExitCode::SUCCESS,
-        Ok(End::Refused) => ExitCode::from(REFUSED),
-        Ok(End::Failed | End::ScriptsFailed) => ExitCode::from(UNITS_FAILED),
-        Ok(End::RolledBack) => ExitCode::from(ROLLED_BACK),
-        Ok(End::Changes) => ExitCode::from(CHANGES),
-        Ok(End::Code(code)) => ExitCode::from(code),
-        Err(Failure::Before(error)) => {
-            print_error(&error);
-            ExitCode::from(REFUSED)
-        }
+    let ended = run(cli);
+    let code = exit_code(&ended);
+    match ended {
+        Ok(_) => {}
+        Err(Failure::Before(error)) => print_error(&error),
         Err(Failure::PartWay(error)) => {
             print_error(&error);
             tell(&format!("hint: stopped part-way; {way_on}\n"));
-            ExitCode::from(PART_WAY)
         }
+    }
+    ExitCode::from(code)
+}
+
+fn exit_code(ended: &Result<End, Failure>) -> u8 {
+    match ended {
+        Ok(End::Done) => 0,
+        Ok(End::Refused) | Err(Failure::Before(_)) => REFUSED,
+        Ok(End::Failed | End::ScriptsFailed) => UNITS_FAILED,
+        Ok(End::RolledBack) => ROLLED_BACK,
+        Ok(End::Changes) => CHANGES,
+        Ok(End::Code(code)) => *code,
+        Err(Failure::PartWay(_)) => PART_WAY,
     }
 }
 
@@ -110,6 +118,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         json: false,
         color: ColorChoice::Auto,
         verbose: 0,
+        progress_fd: None,
         quiet: false,
         remote: RemoteArgs::default(),
     });
@@ -139,6 +148,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         root: Root::open(Path::new("/"), true)?,
         json: false,
         style: Style::default(),
+        progress: Progress::new(Telling::default())?,
     };
     let goal = commands::toplevel_path(toplevel)?;
     // On NixOS, scripts run whenever the program does; tools rely on it.
@@ -222,8 +232,15 @@ fn run(cli: Cli) -> Result<End, Failure> {
             color: use_color(global.color, std::io::stdout().is_terminal()),
             full: global.verbose > 0,
         },
+        progress: Progress::new(Telling {
+            quiet: global.quiet,
+            times: global.verbose > 0,
+            fd: global.progress_fd,
+        })?,
     };
-    run_here(&session, cli.command)
+    let ended = run_here(&session, cli.command);
+    session.progress.end(exit_code(&ended));
+    ended
 }
 
 fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
@@ -233,7 +250,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Ok(End::Done)
         }
         Command::Build { given, source } => {
-            let toplevel = build(given.as_deref(), &source)?;
+            let toplevel = build(session, given.as_deref(), &source)?;
             if session.json {
                 print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
             } else {
@@ -251,7 +268,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         } => {
             let given = given.or(store_path);
             let origin = origin_of(given.as_deref(), &source, &origin);
-            session.register(&build(given.as_deref(), &source)?, &origin)
+            session.register(&build(session, given.as_deref(), &source)?, &origin)
         }
         Command::Activate {
             toplevel,
@@ -362,14 +379,14 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
     let goal = if args.deactivate {
         Goal::Deactivate
     } else {
-        Goal::Activate(build(args.given.as_deref(), &args.source)?)
+        Goal::Activate(build(session, args.given.as_deref(), &args.source)?)
     };
     let out = args.out.as_deref();
     session.plan(goal, how, out, args.detailed_exitcode, args.pages)
 }
 
 fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
-    let (goal, saved) = switch_goal(args.given.as_deref(), &args.source)?;
+    let (goal, saved) = switch_goal(session, args.given.as_deref(), &args.source)?;
     if args.dry_run {
         let how = args.apply.how();
         return session.plan(goal, how, None, false, PlanPages::default());
@@ -384,18 +401,22 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
 }
 
 /// Returns what a switch goes to, with the saved plan that it is given.
-fn switch_goal(given: Option<&Path>, args: &SourceArgs) -> Result<(Goal, Option<Plan>)> {
+fn switch_goal(
+    session: &Session,
+    given: Option<&Path>,
+    args: &SourceArgs,
+) -> Result<(Goal, Option<Plan>)> {
     if let Some(Given::Built(path)) = given.map(read_given)
         && !path.is_dir()
     {
         let saved = read_plan(&path)?;
         return Ok((saved.goal.clone(), Some(saved)));
     }
-    Ok((Goal::Activate(build(given, args)?), None))
+    Ok((Goal::Activate(build(session, given, args)?), None))
 }
 
 /// Returns the toplevel that is given, or builds the configuration that is given or named by the flags.
-fn build(given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
+fn build(session: &Session, given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
     match given.map(read_given) {
         Some(Given::Built(path)) => {
             if args.nixpkgs.is_some() {
@@ -406,16 +427,37 @@ fn build(given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
             }
             commands::toplevel_path(&path)
         }
-        Some(Given::Source(source)) => build_source(&source, &commands::build_options_of(args)?),
+        Some(Given::Source(source)) => {
+            build_source(session, &source, &commands::build_options_of(args)?)
+        }
         None => {
             let (source, options) = commands::source(args)?;
-            build_source(&source, &options)
+            build_source(session, &source, &options)
         }
     }
 }
 
-fn build_source(source: &Source, options: &BuildOptions) -> Result<AbsolutePath> {
-    nix::build(source, options).or_else(|error| {
+fn build_source(
+    session: &Session,
+    source: &Source,
+    options: &BuildOptions,
+) -> Result<AbsolutePath> {
+    session.progress.begin("evaluation");
+    let build = || {
+        let mut watch = |work: &Work, said: Option<&str>| {
+            if let Some(said) = said {
+                tell(&format!("{}\n", for_stderr(said)));
+            }
+            session.progress.work(work);
+        };
+        let watch: Option<&mut nix::Watch<'_>> = if session.progress.watches_nix() {
+            Some(&mut watch)
+        } else {
+            None
+        };
+        nix::build_watched(source, options, watch)
+    };
+    build().or_else(|error| {
         // What was deleted from the store through a link of ours is still there for Nix, and fails what needs it.
         let mended =
             Root::open(Path::new("/"), false).and_then(|root| mend::put_back_missing(&root));
@@ -424,11 +466,22 @@ fn build_source(source: &Source, options: &BuildOptions) -> Result<AbsolutePath>
                 tracing::warn!(
                     "{count} files were missing in the store and are put back; building again"
                 );
-                nix::build(source, options)
+                build()
             }
             _ => Err(error),
         }
     })
+}
+
+/// What Nix says has colours, wherever it goes.
+fn for_stderr(text: &str) -> String {
+    if std::io::stderr().is_terminal() {
+        return text.to_owned();
+    }
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest));
+    rest.fold(first, |text, part| text + part)
 }
 
 fn read_plan(path: &Path) -> Result<Plan> {

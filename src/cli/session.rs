@@ -9,7 +9,7 @@ use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use crate::activation::apply::Progress;
+use crate::activation::apply::Progress as Activation;
 use crate::activation::outcome::Outcome;
 use crate::activation::pages::{render_html, render_markdown};
 use crate::activation::plan::{Goal, Plan, Summary};
@@ -34,12 +34,14 @@ use nix::fcntl::OFlag;
 use serde::Serialize;
 
 use crate::cli::print::{print, print_error, print_failure, print_json, print_refusal, tell};
+use crate::cli::progress::{Progress, describe_files};
 
 /// A root, and how results are printed.
 pub(crate) struct Session {
     pub(crate) root: Root,
     pub(crate) json: bool,
     pub(crate) style: Style,
+    pub(crate) progress: Progress,
 }
 
 /// How a switch treats the profile.
@@ -91,6 +93,7 @@ impl Session {
         detailed: bool,
         pages: PlanPages,
     ) -> Result<End, Failure> {
+        self.progress.begin("plan");
         let plan = prepare::prepare(&self.root, goal, how)?.plan;
         if pages.markdown {
             print(render_markdown(&plan).trim_end())?;
@@ -258,6 +261,7 @@ impl Session {
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if !how.register {
             prepared.action = scripts::decide::Action::Test;
@@ -371,19 +375,22 @@ impl Session {
         if prepared.plan.is_empty() {
             return Ok(Outcome::untouched(&prepared.plan));
         }
-        let terminal = std::io::stderr().is_terminal();
         let (steps, mut begun) = (prepared.plan.steps().len(), 0);
+        if let Some(files) = describe_files(&prepared.plan.steps()) {
+            tracing::info!("{files}");
+        }
+        self.progress.activation(steps);
         let goal = prepared.plan.goal.clone();
         let ended = commands::activate(&self.root, prepared, args, &mut |progress| {
-            show(&progress, terminal);
-            if matches!(progress, Progress::Job(_, Event::Ended { .. })) {
+            self.progress.activate(&progress);
+            if matches!(progress, Activation::Job(_, Event::Ended { .. })) {
                 // What has ended is written down first.
                 return Ok(());
             }
             if signals.is_asked() {
                 bail!("interrupted after step {begun} of {steps}; run again to resume");
             }
-            begun += usize::from(matches!(progress, Progress::Step(_)));
+            begun += usize::from(matches!(progress, Activation::Step(_)));
             Ok(())
         });
         self.remember(goal, &ended);
@@ -479,22 +486,4 @@ fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     }
     file.write_all(text)
-}
-
-fn show(progress: &Progress<'_>, terminal: bool) {
-    if let Progress::Job(verb, Event::Waiting { units, since }) = progress
-        && terminal
-    {
-        let names: Vec<&str> = units.iter().map(String::as_str).collect();
-        tell(&format!(
-            "\r\x1b[K{} {}, {} s",
-            verb.progressive(),
-            names.join(", "),
-            since.as_secs()
-        ));
-    } else if let Progress::Job(_, Event::Ended { .. }) = progress
-        && terminal
-    {
-        tell("\r\x1b[K");
-    }
 }

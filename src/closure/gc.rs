@@ -106,6 +106,11 @@ fn roots(root: &Root, active: Option<&AbsolutePath>) -> Result<BTreeSet<StorePat
         let is_record = file.extension().is_some_and(|e| e == "json") || file.ends_with("journal");
         if is_record && !has_ended {
             let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+            // A state that can't be trusted says nothing of what is needed.
+            if file.ends_with("state.json") {
+                store::checked::version(&text)
+                    .with_context(|| format!("reading {}", file.display()))?;
+            }
             roots.extend(paths_in(&text));
         }
     }

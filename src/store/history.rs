@@ -124,7 +124,7 @@ impl History {
     pub(crate) fn before(&self, active: Option<&AbsolutePath>) -> Option<&Past> {
         let mut all = self.activations.iter().rev();
         let is_now = |past: &&Past| past.toplevel.as_ref() == active;
-        all.clone().find(is_now)?;
+        all.find(is_now)?;
         all.find(|past| !is_now(past))
     }
 }

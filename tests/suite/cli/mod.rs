@@ -16,6 +16,7 @@ mod output;
 mod packages;
 mod pages;
 mod past;
+mod progress;
 mod scripts;
 mod still;
 mod store;
