@@ -120,7 +120,7 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
     };
     for (target, file) in &state.files.entries {
         match observed.seen.nodes.get(target) {
-            Some(now) if *now == file.is => {}
+            Some(now) if now == file.node() => {}
             Some(Node::Absent) | None => {
                 side.files.remove(target);
             }
@@ -128,7 +128,7 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
                 let mut entry = on_disk(root, target, now)?;
                 // It is told where it stands otherwise only if it does.
                 if let Some(built) = side.files.get(target)
-                    && is_placed_alike(now, &file.is)
+                    && is_placed_alike(now, file.node())
                 {
                     entry.placed.clone_from(&built.placed);
                 }
@@ -136,7 +136,7 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
             }
         }
     }
-    for (target, is_gone) in blocks::decide::read_drift(root, &state.blocks)? {
+    for (target, is_gone) in blocks::decide::find_drift(&state.blocks, &observed.blocks) {
         let text = if is_gone { "" } else { "(changed by hand)\n" };
         side.lines.insert(target, text.to_owned());
     }
