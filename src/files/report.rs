@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::files::built::Damage;
-use crate::files::decide::{Beside, FileChange, FilesPlan, KeepReason, Means, Mend, Verb};
+use crate::files::decide::{
+    Beside, FileChange, FilesPlan, FolderMend, KeepReason, Means, Mend, Verb,
+};
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::model::style::{Color, Style, heading, line, render_diff};
@@ -23,12 +25,24 @@ pub(crate) fn render_files(
         .collect();
     changes.sort_by(|a, b| a.target.cmp(&b.target));
     let forgotten: Vec<&FileChange> = plan.changes().filter(|c| c.verb == Verb::Forget).collect();
-    if changes.is_empty() && forgotten.is_empty() && plan.mends.is_empty() {
+    let folders = &plan.folder_mends;
+    if changes.is_empty() && forgotten.is_empty() && plan.mends.is_empty() && folders.is_empty() {
         return;
     }
     heading(out, "Files", style);
     for mend in &plan.mends {
         render_mend(out, mend, style);
+    }
+    for FolderMend {
+        target,
+        before,
+        after,
+    } in folders
+    {
+        let text = format!("  ~ /etc/{target}/ ({})", after.text());
+        line(out, &style.paint(Color::Yellow, &text));
+        let note = format!("      it was given {} by hand", before.text());
+        line(out, &style.paint(Color::Dim, &note));
     }
     for change in changes {
         let (sign, color) = match change.verb {

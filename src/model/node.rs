@@ -54,6 +54,21 @@ pub struct Object {
     pub group: Id,
 }
 
+impl Object {
+    /// Returns it for people.
+    #[must_use]
+    pub(crate) fn text(&self) -> String {
+        let name = self.kind.name();
+        match &self.kind {
+            Kind::Link { to } => format!("{name} to {to}"),
+            _ => format!(
+                "{name} with mode {:04o}, owner {}:{}",
+                self.mode, self.user, self.group
+            ),
+        }
+    }
+}
+
 /// What an object is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
