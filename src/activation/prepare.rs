@@ -240,14 +240,16 @@ impl Sources<'_> {
         let state = &self.observed.state;
         let kept = files.kept().count() as u64;
         let wanted = self.wanted_blocks()?;
-        let (blocks, more) = blocks::decide::plan_blocks(
-            self.root,
-            &wanted,
-            &state.blocks,
-            &state.files.folders,
+        let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
+        seen.extend(self.observed.blocks.clone());
+        let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
+            wanted: &wanted,
+            record: &state.blocks,
+            seen: &seen,
+            owned_folders: &state.files.folders,
             files,
-            state.backups.next + kept,
-        )?;
+            next_backup: state.backups.next + kept,
+        });
         conflicts.extend(more);
         Ok(blocks)
     }
@@ -396,8 +398,7 @@ fn plan_units(
     if !system_due && !user_due {
         return Ok(());
     }
-    let mut after = prepared.state.files.clone();
-    files::record::commit(&mut after, &prepared.plan.files);
+    let after = prepared.state.files.after(&prepared.plan.files);
     let mut managers = if user_due {
         units::users::running()?
     } else {
@@ -484,7 +485,7 @@ fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, Stri
         .iter()
         .filter(|(target, _)| units::read::is_below(folder, target));
     units
-        .map(|(target, file)| (target.clone(), file.source.clone()))
+        .filter_map(|(target, file)| Some((target.clone(), file.source()?.clone())))
         .collect()
 }
 

@@ -121,7 +121,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen, &state.files)?;
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let block_drift = blocks::decide::read_drift(root, &state.blocks)?
+    let block_drift = blocks::decide::find_drift(&state.blocks, &observed.blocks)
         .into_iter()
         .map(|(target, is_gone)| {
             let drift = if is_gone {
@@ -228,7 +228,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
     let mut drift = BTreeMap::new();
     for (target, file) in &record.entries {
         let found = match seen.nodes.get(target) {
-            Some(now) if *now == file.is => {
+            Some(now) if now == file.node() => {
                 let Node::Link { to } = now else { continue };
                 match damaged.get(to).map(|found| &found.damage) {
                     None => continue,
@@ -237,9 +237,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
                 }
             }
             Some(Node::Absent) | None => Drift::Removed,
-            Some(Node::File { sha256: now, .. }) if matches!(&file.is, Node::File { sha256, .. } if sha256 == now) => {
-                Drift::Access
-            }
+            Some(now) if now.has_same_content(file.node()) => Drift::Access,
             Some(_) => Drift::Changed,
         };
         drift.insert(target.clone(), found);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::files::built::Damage;
+use crate::files::consumers;
 use crate::files::decide::{
     Beside, FileChange, FilesPlan, FolderMend, KeepReason, Means, Mend, Verb,
 };
@@ -127,6 +128,10 @@ fn notes(change: &FileChange) -> Vec<String> {
             ));
         }
         None => {}
+    }
+    let comes = matches!(change.verb, Verb::Add | Verb::Change);
+    if let (true, Some(who)) = (comes, consumers::find_blind(&change.target)) {
+        notes.push(format!("{who} passes over this name, for its dot"));
     }
     if let Some(why) = &change.why_copy {
         notes.push(format!("a copy, since {why}"));

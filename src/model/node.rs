@@ -40,6 +40,17 @@ pub enum Node {
     },
 }
 
+impl Node {
+    /// Whether both are files with the same content, whatever their modes and owners.
+    #[must_use]
+    pub(crate) fn has_same_content(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File { sha256: one, .. }, Self::File { sha256: two, .. }) => one == two,
+            _ => false,
+        }
+    }
+}
+
 /// What stands at a path, as far as rules are about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

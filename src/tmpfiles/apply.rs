@@ -65,12 +65,12 @@ pub(crate) fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
 pub(crate) fn read_placed(record: &FilesRecord) -> Result<Vec<RulesFile>> {
     let placed = record.entries.iter().filter(|(target, _)| is_rules(target));
     placed
-        .map(|(target, file)| {
-            let content =
-                std::fs::read(&file.source).with_context(|| format!("reading {}", file.source))?;
+        .filter_map(|(target, file)| Some((target, file.source()?)))
+        .map(|(target, source)| {
+            let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
             Ok(RulesFile {
                 name: target.file_name().to_owned(),
-                path: file.source.parse().context("reading the tmpfiles rules")?,
+                path: source.parse().context("reading the tmpfiles rules")?,
                 content,
             })
         })
