@@ -8,6 +8,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::activation::journal::{self, Journal, Record};
 use crate::activation::mend;
+use crate::activation::observe;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
@@ -132,6 +133,10 @@ pub(crate) fn apply(
         })?;
         run.a.root.set_labels(labels);
     }
+    observe::try_room(run.a.root, run.a.plan).map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?;
     reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
         begun: false,
         error,
@@ -205,13 +210,13 @@ impl Run<'_> {
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("removing /etc/{}", change.target);
+                tracing::debug!("removing /etc/{}", change.target);
                 root.remove_file(&change.target.in_etc())
             }
             Step::RemoveFolder(folder) => self.remove_folder(folder),
             Step::Restore(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("putting back /etc/{}", change.target);
+                tracing::debug!("putting back /etc/{}", change.target);
                 match &change.backup {
                     Some(id) => backups::restore(root, &change.target, id),
                     None => bail!("/etc/{} has no backup to be put back", change.target),
@@ -322,7 +327,7 @@ impl Run<'_> {
 
     fn write(&self, change: &FileChange) -> Result<()> {
         check_unchanged(self.a.root, change)?;
-        tracing::info!("writing /etc/{}", change.target);
+        tracing::debug!("writing /etc/{}", change.target);
         let path = change.target.in_etc();
         match (&change.after, &change.source) {
             (Node::Link { to }, _) => self.a.root.write_link(&path, to),

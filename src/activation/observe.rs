@@ -244,7 +244,7 @@ fn read_family(root: &Root) -> String {
 /// # Errors
 /// When a source, a file, or a file system can't be looked at.
 pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
-    let places = ["etc/x", "var/lib/x"].map(Path::new);
+    let places = PLACES.map(Path::new);
     let mounts = root.read_mounts()?;
     let paths = touched(plan);
     let mut found = BTreeSet::new();
@@ -257,6 +257,28 @@ pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
             });
         }
     }
+    let needed = find_needed(root, plan)?;
+    found.extend(
+        needed
+            .into_iter()
+            .filter_map(|needed| needed.conflict(root)),
+    );
+    Ok(found.into_iter().collect())
+}
+
+/// Has each file system set aside the room that a plan needs, and give it back: a quota is seen in no other way.
+///
+/// # Errors
+/// When one has not the room.
+pub(crate) fn try_room(root: &Root, plan: &Plan) -> Result<()> {
+    for Needed { at, bytes, .. } in find_needed(root, plan)? {
+        root.try_room(&at.join("x"), bytes)?;
+    }
+    Ok(())
+}
+
+/// Finds what a plan writes to each file system.
+fn find_needed(root: &Root, plan: &Plan) -> Result<Vec<Needed>> {
     let mut needed: BTreeMap<u64, Needed> = BTreeMap::new();
     let mut add = |path: &Path, bytes: u64, files: u64| -> Result<()> {
         let left = root.room_at(path)?;
@@ -271,19 +293,17 @@ pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
         entry.files = entry.files.saturating_add(files);
         Ok(())
     };
-    for place in places {
-        add(place, 0, 0)?;
+    for place in PLACES {
+        add(Path::new(place), 0, 0)?;
     }
     for (path, bytes) in written(root, plan)? {
         add(&path, bytes, 1)?;
     }
-    found.extend(
-        needed
-            .into_values()
-            .filter_map(|needed| needed.conflict(root)),
-    );
-    Ok(found.into_iter().collect())
+    Ok(needed.into_values().collect())
 }
+
+/// Where each activation writes.
+const PLACES: [&str; 2] = ["etc/x", "var/lib/x"];
 
 /// What a plan writes to a file system.
 struct Needed {

@@ -73,7 +73,7 @@ def test_run_parts_runs_only_what_is_executable(host: Host) -> None:
 @pytest.mark.parametrize("target", ["sudoers.d/sm-user", "sudoers"])
 def test_sudo_and_visudo_take_what_is_placed(host: Host, target: str) -> None:
     machine = host.machine
-    machine.succeed("useradd sm-user")
+    machine.succeed("useradd --create-home sm-user")
     rules = "root ALL=(ALL:ALL) ALL\nsm-user ALL=(root) NOPASSWD: /usr/bin/id\n"
     host.run("activate", host.bring(entry(target, rules, link=True)))
     assert "bad permissions, should be mode 0440" in machine.execute("visudo -c 2>&1")[1]
@@ -156,6 +156,6 @@ def test_names_that_their_programs_pass_over_are_told(host: Host) -> None:
     machine.succeed("rm -f /run/crond.reboot && systemctl restart cron && run-parts /etc/cron.daily")
     machine.succeed("journalctl --sync")
     machine.fail("test -e /run/sm-dot")
-    machine.succeed("useradd sm-user")
+    machine.succeed("useradd --create-home sm-user")
     machine.fail("runuser -u sm-user -- sudo -n id")
     host.run("deactivate")
