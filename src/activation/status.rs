@@ -66,6 +66,8 @@ pub(crate) struct Status {
     pub active: Option<AbsolutePath>,
     /// Its generation, when it is registered.
     pub generation: Option<u64>,
+    /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
+    pub taken_over_next: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
@@ -162,6 +164,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
+        taken_over_next: observed.takeover.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &acted_on),
@@ -361,6 +364,12 @@ pub(crate) fn render(status: &Status) -> String {
         }
         (None, _) => writeln!(out, "nothing is active"),
     };
+    if status.taken_over_next {
+        let _ = writeln!(
+            out,
+            "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows"
+        );
+    }
     if status.active.is_some() || status.files > 0 {
         let _ = writeln!(
             out,
