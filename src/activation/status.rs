@@ -14,7 +14,7 @@ use crate::activation::observe;
 use crate::activation::state::State;
 use crate::basics::decide::NameChange;
 use crate::files::built::Damage;
-use crate::files::decide::{Beside, Seen};
+use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
@@ -24,7 +24,7 @@ use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::lock;
 use crate::units::failures::Failures;
-use crate::{accounts, basics, blocks, files, store, units};
+use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 
 /// The version of the format of `status --json`.
 pub(crate) const VERSION: u32 = 1;
@@ -37,6 +37,8 @@ pub(crate) enum Drift {
     Removed,
     /// It is something else.
     Changed,
+    /// It has another mode or owner.
+    Access,
     /// The file of the store to which it leads is gone.
     RemovedInStore,
     /// The file of the store to which it leads is not what was built.
@@ -56,6 +58,7 @@ impl Drift {
         match self {
             Self::Removed => "removed by hand",
             Self::Changed => "changed by hand",
+            Self::Access => "given another mode or owner by hand",
             Self::RemovedInStore => "removed in the store, through its link",
             Self::ChangedInStore => "changed in the store, through its link",
         }
@@ -88,6 +91,8 @@ pub(crate) struct Status {
     pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
     pub drift: BTreeMap<TargetPath, Drift>,
+    /// Folders of ours whose mode or owner someone has changed, as they are now.
+    pub folder_drift: BTreeMap<TargetPath, Access>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
     /// Places of the host's name, time zone, locale and keyboard that were changed or removed by hand.
@@ -115,6 +120,8 @@ pub(crate) struct Status {
     pub pending: Vec<String>,
     /// What tmpfiles rules could not do; the next run tries again.
     pub tmpfiles: Vec<String>,
+    /// What stands no more as tmpfiles rules have made it, with what puts it right: they are applied when they change.
+    pub tmpfiles_drift: Vec<String>,
     /// Activation scripts that have not ended well; the next run does them again.
     pub unfinished_scripts: Vec<String>,
 }
@@ -137,6 +144,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
     let places = places.into_iter();
     let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
+    let owners = accounts::apply::read_owners(root)?;
+    let tmpfiles_drift = tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)?;
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
@@ -179,6 +188,12 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         basics_drift: basics_drift.collect(),
         name_drift,
         drift,
+        folder_drift: observed
+            .seen
+            .changed_folders
+            .iter()
+            .map(|(folder, (now, _))| (folder.clone(), *now))
+            .collect(),
         backups: state
             .files
             .entries
@@ -194,6 +209,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         running,
         pending: pending.into_iter().collect(),
         tmpfiles: state.tmpfiles.failed,
+        tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
 }
@@ -236,6 +252,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
                 }
             }
             Some(Node::Absent) | None => Drift::Removed,
+            Some(now) if now.has_same_content(file.node()) => Drift::Access,
             Some(_) => Drift::Changed,
         };
         drift.insert(target.clone(), found);
@@ -433,6 +450,16 @@ fn render_drift(out: &mut String, status: &Status) {
     for (target, drift) in &status.drift {
         let what = drift.word();
         let _ = writeln!(out, "drift: /etc/{target} was {what}");
+    }
+    for (folder, now) in &status.folder_drift {
+        let what = now.text();
+        let _ = writeln!(
+            out,
+            "drift: the folder /etc/{folder} was given {what} by hand"
+        );
+    }
+    for drift in &status.tmpfiles_drift {
+        let _ = writeln!(out, "drift: {drift}");
     }
     for (target, drift) in &status.block_drift {
         let what = drift.word();
