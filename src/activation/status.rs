@@ -134,8 +134,12 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
             (target, drift)
         })
         .collect();
-    let owners = accounts::apply::read_owners(root)?;
-    let tmpfiles_drift = tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)?;
+    let tmpfiles_drift = accounts::apply::read_owners(root)
+        .and_then(|owners| {
+            tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)
+        })
+        // The rest of the status is worth having without it.
+        .unwrap_or_else(|error| vec![format!("what tmpfiles rules made is not known: {error:#}")]);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
@@ -409,6 +413,32 @@ pub(crate) fn render(status: &Status) -> String {
         let _ = writeln!(out, "warning: {warning}");
     }
     render_failures(&mut out, status);
+    render_drift(&mut out, status);
+    for (target, backup) in &status.backups {
+        let _ = writeln!(
+            out,
+            "backup: /etc/{target} as it was before: /{}/{backup}",
+            crate::store::backups::FOLDER
+        );
+    }
+    for found in &status.beside {
+        let _ = writeln!(out, "beside: {}", found.text());
+    }
+    for edit in &status.saved {
+        let _ = writeln!(
+            out,
+            "kept edit: of /etc/{}: /{}/{}",
+            edit.target,
+            crate::store::backups::FOLDER,
+            edit.backup
+        );
+    }
+    out
+}
+
+/// What was changed by hand, of each kind.
+fn render_drift(out: &mut String, status: &Status) {
+    // Writing to a String can't fail.
     for (target, drift) in &status.drift {
         let what = drift.word();
         let _ = writeln!(out, "drift: /etc/{target} was {what}");
@@ -442,24 +472,4 @@ pub(crate) fn render(status: &Status) -> String {
             drift.file.name()
         );
     }
-    for (target, backup) in &status.backups {
-        let _ = writeln!(
-            out,
-            "backup: /etc/{target} as it was before: /{}/{backup}",
-            crate::store::backups::FOLDER
-        );
-    }
-    for found in &status.beside {
-        let _ = writeln!(out, "beside: {}", found.text());
-    }
-    for edit in &status.saved {
-        let _ = writeln!(
-            out,
-            "kept edit: of /etc/{}: /{}/{}",
-            edit.target,
-            crate::store::backups::FOLDER,
-            edit.backup
-        );
-    }
-    out
 }
