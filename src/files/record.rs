@@ -145,7 +145,10 @@ pub fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan, 
                 backups.saved.push(saved(&change.target, &keep.backup, now));
             }
         }
-        if let (true, Some(backup)) = (change.is_purged, &change.backup) {
+        if let (Some(_), Some(backup)) = (&change.withheld, &change.backup)
+            // An interrupted run may have done this already.
+            && backups.saved.iter().all(|edit| edit.backup != *backup)
+        {
             backups.saved.push(saved(&change.target, backup, now));
         }
         claim_file(record, change);

@@ -17,7 +17,7 @@ mod pages;
 mod scripts;
 mod still;
 mod store;
-mod story;
+pub mod story;
 mod strace;
 mod tmpfiles;
 mod truth;
