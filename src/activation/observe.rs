@@ -32,12 +32,11 @@ pub struct Observed {
     pub family: String,
 }
 
-/// Reads what is there for everything that is wanted or owned.
+/// Reads what is there for everything that is wanted, or owned by a state.
 ///
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
-pub fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
-    let mut state = State::read(root)?;
+pub fn read_host(root: &Root, desired: &Desired, mut state: State) -> Result<Observed> {
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired

@@ -284,7 +284,7 @@ pub fn left(before: &Tree, after: &Tree, _foreign: &[Foreign]) -> Left {
         let same =
             |now: &&Standing| now.what == was.what && (is_rewritten || time(now) == time(was));
         // Rules may change what they name, for good.
-        if !is_of_rules(path) && after.get(path).filter(same).is_none() {
+        if !is_of_rules(path) && !after.get(path).is_some_and(|now| same(&now)) {
             left.lost
                 .push(format!("{path}: {was:?} became {:?}", after.get(path)));
         }

@@ -6,11 +6,11 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
+use super::people::accounts;
 use super::sources::Sources;
 
-/// What most configurations have, and a few do not.
-const OFTEN: f64 = 0.5;
-const SELDOM: f64 = 0.04;
+/// How often a configuration has what must be refused.
+const SELDOM: f64 = 0.015;
 
 /// Gives random manifests whose sources are there.
 pub fn manifests(sources: &'static Sources) -> impl Strategy<Value = Value> {
@@ -44,12 +44,12 @@ pub fn manifests(sources: &'static Sources) -> impl Strategy<Value = Value> {
 
 type Fields = Map<String, Value>;
 
-fn seldom() -> impl Strategy<Value = bool> {
+pub fn seldom() -> impl Strategy<Value = bool> {
     prop::bool::weighted(SELDOM)
 }
 
 /// Nothing, or one of these.
-fn maybe<T: serde::Serialize + std::fmt::Debug + Clone + 'static>(
+pub fn maybe<T: serde::Serialize + std::fmt::Debug + Clone + 'static>(
     values: Vec<T>,
 ) -> impl Strategy<Value = Value> {
     prop_oneof![1 => Just(Value::Null), 1 => select(values).prop_map(|v| json!(v))]
@@ -60,12 +60,15 @@ fn strings(value: &'static str) -> impl Strategy<Value = Value> {
 }
 
 /// Some of these names.
-fn some(names: &'static [&'static str], most: usize) -> impl Strategy<Value = Vec<&'static str>> {
+pub fn some(
+    names: &'static [&'static str],
+    most: usize,
+) -> impl Strategy<Value = Vec<&'static str>> {
     subsequence(names.to_vec(), 0..=most.min(names.len()))
 }
 
 /// Of each name that is chosen what `of` gives for it.
-fn named<S: Strategy<Value = Value> + 'static>(
+pub fn named<S: Strategy<Value = Value> + 'static>(
     names: &'static [&'static str],
     most: usize,
     of: impl Fn(&'static str) -> S + 'static,
@@ -91,7 +94,6 @@ const TARGETS: &[&str] = &[
     "ü",
     "motd",
     "issue.net",
-    "theirs",
     "folder/inside",
     "sysctl.d/60-x.conf",
     "modules-load.d/x.conf",
@@ -101,7 +103,6 @@ const TARGETS: &[&str] = &[
     "ssh/authorized_keys.d/alice",
     "sudoers.d/x",
     "cron.d/x",
-    "crontab",
     "NetworkManager/system-connections/x",
     "nftables.conf",
     "pam.d/x",
@@ -118,9 +119,7 @@ const TARGETS: &[&str] = &[
     "resolv.conf",
     "localtime",
     "nsswitch.conf",
-    "shells",
     "skel/.profile",
-    "hosts",
     "empty",
     "environment.d/x.conf",
     "apparmor.d/local/x",
@@ -147,7 +146,7 @@ const RESERVED: &[&str] = &[
     "dpkg/dpkg.cfg.d/system-manager",
 ];
 
-/// What can't be named at all, or is a folder of the distribution.
+/// What can't be named at all, is a folder of the distribution, or a file that may get lines of ours too.
 const WRONG: &[&str] = &[
     "../x",
     "/x",
@@ -159,13 +158,17 @@ const WRONG: &[&str] = &[
     "theirs-too",
     "systemd/system",
     "tmpfiles.d",
+    "theirs",
+    "shells",
+    "hosts",
+    "crontab",
 ];
 
 fn files(sources: &'static Sources) -> impl Strategy<Value = Fields> {
     let name = prop_oneof![
         150 => select(TARGETS),
-        3 => select(RESERVED),
-        3 => select(WRONG),
+        1 => select(RESERVED),
+        2 => select(WRONG),
     ];
     let entries =
         prop::collection::btree_map(name, (entry(sources), prop::bool::weighted(0.15)), 0..7);
@@ -199,7 +202,7 @@ fn files(sources: &'static Sources) -> impl Strategy<Value = Fields> {
 fn entry(sources: &'static Sources) -> impl Strategy<Value = Value> {
     let source = prop_oneof![
         60 => select(vec!["text-0", "text-1", "text-2", "empty", "large", "not-utf-8"]),
-        6 => select(vec!["folder", "folder/*", "folder/*.conf", "link"]),
+        8 => select(vec!["folder", "folder/*.conf", "link"]),
         1 => select(vec!["missing", "pipe", "folder/*.none", "dangling", "unreadable/*"]),
     ];
     let source = source.prop_map(|name| json!(sources.path(name)));
@@ -221,11 +224,11 @@ fn entry(sources: &'static Sources) -> impl Strategy<Value = Value> {
     ]);
     let owner = || {
         prop_oneof![
-            20 => select(vec!["root", "web", "+0", "+1", "+4242"]),
+            80 => select(vec!["root", "web", "+0", "+1", "+4242"]),
             1 => select(vec!["alice", "nobody-knows", "+", "+4294967295", ""]),
         ]
     };
-    (prop_oneof![60 => source, 1 => device], mode, owner(), owner(), prop::bool::weighted(0.6)).prop_map(
+    (prop_oneof![60 => source, 1 => device], mode, owner(), owner(), prop::bool::weighted(0.85)).prop_map(
         |(source, mode, user, group, replace)| {
             json!({ "source": source, "mode": mode, "user": user, "group": group, "replaceExisting": replace })
         },
@@ -273,7 +276,9 @@ fn unit_fields(sources: &'static Sources) -> impl Strategy<Value = Fields> {
 }
 
 fn unit(sources: &'static Sources, name: &'static str) -> impl Strategy<Value = Value> {
-    let text = select(vec!["whole", "other", "addition"]);
+    let is_there = ["host.service", "dbus.service", "multi-user.target"].contains(&name);
+    let weight = if is_there { 20 } else { 1 };
+    let text = prop_oneof![30 => select(vec!["whole", "other"]), weight => Just("addition")];
     let source = prop_oneof![
         40 => text.prop_map(move |text| json!(sources.unit(text, name))),
         5 => Just(Value::Null),
@@ -286,17 +291,17 @@ fn unit(sources: &'static Sources, name: &'static str) -> impl Strategy<Value = 
         "g.target",
         "b@two.service",
     ];
-    let aliases: &[&str] = &[
-        "alias.service",
-        "alias.timer",
-        "b@alias.service",
-        "a.service",
+    // Mostly a name that no other unit has.
+    let aliases = prop_oneof![
+        20 => Just(Vec::new()),
+        6 => Just(vec![format!("alias-of-{}", name.replace('@', "-"))]),
+        1 => Just(vec!["alias.service".to_owned()]),
     ];
     let strategy = select(vec!["asDropinIfExists", "asDropinIfExists", "asDropin"]);
     (
         source,
         strategy,
-        some(aliases, 1),
+        aliases,
         some(owners, 2),
         some(owners, 1),
         some(owners, 1),
@@ -368,7 +373,7 @@ const RULE_PATHS: &[&str] = &[
     "/tmpf/a/c",
     "/tmpf/a/c/d",
     "/tmpf/there",
-    "/tmpf/\\x20odd",
+    "\"/tmpf/ odd\"",
     "/tmpf/%%",
     "/etc/tmpf/x",
     "/run/tmpf/x",
@@ -383,7 +388,7 @@ fn rules(sources: &'static Sources) -> impl Strategy<Value = Fields> {
         .prop_map(|((letter, rest), path)| format!("{letter} {path} {rest}\n"));
     let file = prop::collection::vec(line, 0..5)
         .prop_map(move |lines| json!(sources.rules(&lines.concat())));
-    let file = prop_oneof![30 => file, 1 => Just(json!(sources.path("missing"))), 1 => Just(json!(sources.path("not-utf-8")))];
+    let file = prop_oneof![80 => file, 1 => Just(json!(sources.path("missing"))), 1 => Just(json!(sources.path("not-utf-8")))];
     let names: &[&str] = &["x.conf", "00-first.conf", "not-rules.txt", "packaged.conf"];
     let file = file.boxed();
     named(names, 2, move |_| file.clone())
@@ -416,115 +421,11 @@ fn blocks() -> impl Strategy<Value = Value> {
         "\n\n",
     ]);
     let name = prop_oneof![
-        60 => select(vec!["hosts", "theirs", "new-lines", "folder/lines", "bash.bashrc", "crontab", "shells"]),
+        100 => select(vec!["hosts", "theirs", "new-lines", "bash.bashrc", "crontab", "shells"]),
+        1 => Just("folder/lines"),
         1 => select(vec!["passwd", "fstab", "theirs-too", "../x", "a/b"]),
     ];
     prop::collection::btree_map(name, text, 0..3).prop_map(|all| json!(all))
-}
-
-const USERS: &[&str] = &[
-    "alice", "bob", "carol", "root", "web", "daemon-x", "new.one",
-];
-const GROUPS: &[&str] = &[
-    "alice", "web", "staff", "shadow", "daemon-x", "new.one", "root",
-];
-
-fn accounts() -> impl Strategy<Value = Value> {
-    let wrong = seldom().prop_flat_map(|wrong| {
-        let name = select(vec![
-            "-x",
-            "a:b",
-            "",
-            "a b",
-            "much-too-long-a-name-for-an-account",
-        ]);
-        (Just(wrong), name, user())
-    });
-    (
-        [prop::bool::ANY, prop::bool::ANY, prop::bool::ANY],
-        named(USERS, 3, |_| user()),
-        named(GROUPS, 3, |_| group()),
-        wrong,
-    )
-        .prop_map(|([mutable, lingering, no_password], mut users, groups, (wrong, name, user))| {
-            if wrong {
-                users[name] = user;
-            }
-            json!({
-                "mutableUsers": mutable, "manageLingering": lingering, "allowNoPasswordLogin": no_password,
-                "users": users, "groups": groups,
-            })
-        })
-}
-
-fn group() -> impl Strategy<Value = Value> {
-    (maybe(vec![0_u32, 42, 999, 1001, 70000]), some(USERS, 2))
-        .prop_map(|(gid, members)| json!({ "gid": gid, "members": members }))
-}
-
-fn user() -> impl Strategy<Value = Value> {
-    let ranges = || {
-        prop_oneof![
-            6 => Just(json!([])),
-            2 => Just(json!([{ "start": 300_000, "count": 65536 }])),
-            1 => Just(json!([{ "start": 500_000, "count": 1 }, { "start": 600_000, "count": 10 }])),
-        ]
-    };
-    let hash = || maybe(vec!["$6$a$b", "!", "*", "$y$j9T$x$y"]);
-    let identity = (
-        maybe(vec![0_u32, 33, 998, 1000, 1005]),
-        prop::bool::ANY,
-        maybe(vec!["A Person", "", "ü"]),
-        maybe(vec!["alice", "web", "users", "new.one", "nowhere"]),
-        some(&["web", "staff", "sudo", "none-such"], 2),
-    );
-    let home = (
-        maybe(vec!["/home/x", "/var/lib/x", "/", "/nowhere/deep/x"]),
-        select(vec!["700", "0755", "2750"]),
-        prop::bool::weighted(OFTEN),
-        maybe(vec![
-            "/bin/sh",
-            "/nix/store/none/bin/zsh",
-            "/usr/sbin/nologin",
-        ]),
-        maybe(vec!["/bin/sh", "/nowhere/sh"]),
-    );
-    let passwords = (
-        hash(),
-        maybe(vec!["clear", ""]),
-        maybe(vec!["/etc/theirs", "/nowhere", "/etc/hash"]),
-        hash(),
-        maybe(vec!["first"]),
-    );
-    let more = (
-        maybe(vec!["2030-01-01", "1970-01-01"]),
-        maybe(vec![true, false]),
-        prop::bool::ANY,
-        ranges(),
-        ranges(),
-    );
-    // Most say little of an account.
-    let sparse = prop::collection::vec(prop::bool::weighted(0.35), 15);
-    (identity, home, passwords, more, sparse).prop_map(|(identity, home, passwords, more, said)| {
-        let (uid, system, description, group, groups) = identity;
-        let (path, mode, create, shell, fallback) = home;
-        let (hashed, clear, file, initial_hashed, initial) = passwords;
-        let (expires, linger, auto, sub_uids, sub_gids) = more;
-        let mut user = json!({
-            "uid": uid, "isSystemUser": system, "description": description, "group": group, "extraGroups": groups,
-            "home": path, "homeMode": mode, "createHome": create, "shell": shell, "shellFallback": fallback,
-            "hashedPassword": hashed, "password": clear, "hashedPasswordFile": file,
-            "initialHashedPassword": initial_hashed, "initialPassword": initial, "expires": expires, "linger": linger,
-            "autoSubUidGidRange": auto, "subUidRanges": sub_uids, "subGidRanges": sub_gids,
-        });
-        let fields = user.as_object_mut().unwrap().values_mut().filter(|v| !v.is_boolean() && !v.is_array());
-        for (field, said) in fields.zip(said) {
-            if !said && *field != json!(mode) {
-                *field = Value::Null;
-            }
-        }
-        user
-    })
 }
 
 fn environment() -> impl Strategy<Value = Value> {
