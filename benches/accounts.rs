@@ -7,13 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Instant;
 
-use system_manager::accounts::database::{AccountBytes, AccountFile};
-use system_manager::accounts::decide::{
-    AccountsPlan, Inputs, Observed, Scripts, no_accounts, plan_accounts,
+use system_manager::face::accounts::{
+    AccountBytes, AccountFile, AccountsPlan, AccountsRecord, Inputs, NoNss, Observed, Scripts,
+    no_accounts, plan_accounts,
 };
-use system_manager::accounts::ids::NoNss;
-use system_manager::accounts::record::AccountsRecord;
-use system_manager::model::manifest::{Accounts, Group, User};
+use system_manager::face::model::{Accounts, Group, User};
+use system_manager::face::store::Record as _;
 
 fn host(users: usize) -> AccountBytes {
     let mut files: BTreeMap<AccountFile, String> = BTreeMap::new();
@@ -148,7 +147,8 @@ fn main() {
                 .files
                 .insert(*file, change.after.clone().unwrap_or_default());
         }
-        let record = plan.record.finished();
+        let mut record = plan.record.clone();
+        record.commit(&plan, &());
         timed(
             &format!("{label}, nothing to do"),
             &wanted,

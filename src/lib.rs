@@ -3,20 +3,25 @@
     test,
     expect(clippy::disallowed_methods, reason = "tests read and write")
 )]
+// Rooms are private: what is seen from outside is in face.rs.
+#![deny(unreachable_pub)]
 
-pub mod accounts;
-pub mod activation;
-pub mod blocks;
-pub mod cli;
-pub mod closure;
-pub mod compat;
-pub mod files;
-pub mod host;
-pub mod model;
-pub mod nar;
-pub mod nix;
-pub mod remote;
-pub mod scripts;
-pub mod store;
-pub mod tmpfiles;
-pub mod units;
+mod accounts;
+mod activation;
+mod blocks;
+mod cli;
+mod closure;
+mod compat;
+pub mod face;
+mod files;
+mod host;
+mod model;
+mod nar;
+mod nix;
+mod remote;
+mod scripts;
+mod store;
+mod tmpfiles;
+mod units;
+
+pub use cli::run;

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    system_manager::cli::run()
+    system_manager::run()
 }

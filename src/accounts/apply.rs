@@ -29,7 +29,7 @@ use crate::model::owners::Owners;
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A decision about accounts, with what it says of owners.
-pub struct Decided {
+pub(crate) struct Decided {
     /// For the plan.
     pub report: AccountsReport,
     /// What forbids it.
@@ -56,7 +56,7 @@ pub fn read_owners(root: &Root) -> Result<Owners> {
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn decide(
+pub(crate) fn decide(
     root: &Root,
     desired: Option<&Accounts>,
     expected: bool,
@@ -130,7 +130,7 @@ pub fn decide(
 
 /// Turns a refusal into a conflict of the plan.
 #[must_use]
-pub fn conflict(refusal: Refusal) -> Conflict {
+pub(crate) fn conflict(refusal: Refusal) -> Conflict {
     let change = || "change the configuration".to_owned();
     Conflict {
         subject: refusal.subject,
@@ -144,7 +144,7 @@ pub fn conflict(refusal: Refusal) -> Conflict {
 ///
 /// # Errors
 /// When the accounts changed meanwhile, are locked by another program, or can't be written.
-pub fn apply(
+pub(crate) fn apply(
     root: &Root,
     desired: Option<&Accounts>,
     expected: bool,
@@ -191,7 +191,7 @@ pub fn apply(
 ///
 /// # Errors
 /// When one holds them for more than 15 seconds.
-pub fn check_unlocked(root: &Root) -> Result<()> {
+pub(crate) fn check_unlocked(root: &Root) -> Result<()> {
     accounts::observe::lock_accounts(&path_of(root)).map(drop)
 }
 
@@ -199,7 +199,7 @@ pub fn check_unlocked(root: &Root) -> Result<()> {
 ///
 /// # Errors
 /// When something is there and can't be removed.
-pub fn sweep(root: &Root) -> Result<()> {
+pub(crate) fn sweep(root: &Root) -> Result<()> {
     accounts::observe::sweep(&path_of(root))
 }
 
@@ -207,14 +207,14 @@ pub fn sweep(root: &Root) -> Result<()> {
 ///
 /// # Errors
 /// When that can't be read.
-pub fn is_recorded(root: &Root) -> Result<bool> {
+pub(crate) fn is_recorded(root: &Root) -> Result<bool> {
     let record = Path::new(accounts::record_file::STATE_FOLDER).join(accounts::record_file::RECORD);
     Ok(root.node(&record)? != Node::Absent)
 }
 
 /// What `status` says of accounts.
 #[derive(Debug, Clone, Default)]
-pub struct Overview {
+pub(crate) struct Overview {
     /// How many users and groups are ours, or have fields that are.
     pub managed: usize,
     /// What somebody else changed in entries of this tool.
@@ -227,7 +227,11 @@ pub struct Overview {
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_overview(root: &Root, wanted: Option<&Accounts>, expected: bool) -> Result<Overview> {
+pub(crate) fn read_overview(
+    root: &Root,
+    wanted: Option<&Accounts>,
+    expected: bool,
+) -> Result<Overview> {
     let path = path_of(root);
     let (record, _) = accounts::record_file::read_record(&path, expected)?;
     let drift = if record.owns_nothing() {

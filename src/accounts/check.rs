@@ -10,7 +10,7 @@ const LONGEST_NAME: usize = 32;
 
 /// Gives every reason why the declared accounts can't be written.
 #[must_use]
-pub fn check_accounts(desired: &Accounts) -> Vec<Refusal> {
+pub(crate) fn check_accounts(desired: &Accounts) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     let mut refuse = |subject: String, reason: String| {
         refusals.push(Refusal {
@@ -96,7 +96,7 @@ fn check_user(name: &str, user: &User) -> Vec<String> {
 
 /// Reads permission bits.
 #[must_use]
-pub fn parse_mode(mode: &str) -> Option<u32> {
+pub(crate) fn parse_mode(mode: &str) -> Option<u32> {
     let digits = !mode.is_empty() && mode.bytes().all(|b| b.is_ascii_digit());
     digits
         .then(|| u32::from_str_radix(mode, 8).ok())
@@ -106,7 +106,7 @@ pub fn parse_mode(mode: &str) -> Option<u32> {
 
 /// Says whether a value stays one field of one line.
 #[must_use]
-pub fn is_one_field(value: &str) -> bool {
+pub(crate) fn is_one_field(value: &str) -> bool {
     !value.contains(':') && !value.chars().any(char::is_control)
 }
 

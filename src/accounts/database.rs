@@ -79,37 +79,37 @@ impl fmt::Display for AccountFile {
 }
 
 /// Field numbers of passwd(5).
-pub mod passwd {
+pub(crate) mod passwd {
     /// The password: `x` when it is in the shadow file.
-    pub const PASSWORD: usize = 1;
+    pub(crate) const PASSWORD: usize = 1;
     /// The user id.
-    pub const UID: usize = 2;
+    pub(crate) const UID: usize = 2;
     /// The primary group's id.
-    pub const GID: usize = 3;
+    pub(crate) const GID: usize = 3;
     /// The description.
-    pub const GECOS: usize = 4;
+    pub(crate) const GECOS: usize = 4;
     /// The home directory.
-    pub const HOME: usize = 5;
+    pub(crate) const HOME: usize = 5;
     /// The login shell.
-    pub const SHELL: usize = 6;
+    pub(crate) const SHELL: usize = 6;
 }
 
 /// Field numbers of group(5) and gshadow(5).
-pub mod group {
+pub(crate) mod group {
     /// The group id (group only).
-    pub const GID: usize = 2;
+    pub(crate) const GID: usize = 2;
     /// The administrators (gshadow only).
-    pub const ADMINS: usize = 2;
+    pub(crate) const ADMINS: usize = 2;
     /// The members.
-    pub const MEMBERS: usize = 3;
+    pub(crate) const MEMBERS: usize = 3;
 }
 
 /// Field numbers of shadow(5).
-pub mod shadow {
+pub(crate) mod shadow {
     /// The password's hash.
-    pub const HASH: usize = 1;
+    pub(crate) const HASH: usize = 1;
     /// The day on which the account expires.
-    pub const EXPIRE: usize = 7;
+    pub(crate) const EXPIRE: usize = 7;
 }
 
 /// A field's bytes: text in JSON where they are UTF-8, else hexadecimal, so that nothing is lost.
@@ -127,7 +127,9 @@ impl Serialize for Bytes {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
             Ok(text) => BytesForm::Text(text.to_owned()),
-            Err(_) => BytesForm::Raw { hex: hex(&self.0) },
+            Err(_) => BytesForm::Raw {
+                hex: crate::model::node::hex(&self.0),
+            },
         }
         .serialize(s)
     }
@@ -184,7 +186,7 @@ impl Bytes {
 
 /// Which lines of a database have a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// None.
     Missing,
     /// One, at this row.
@@ -197,7 +199,7 @@ pub enum Found {
 
 /// One account database in memory.
 #[derive(Debug, Clone)]
-pub struct Table<'a> {
+pub(crate) struct Table<'a> {
     file: AccountFile,
     /// Lines without their newline; none for a removed one.
     rows: Vec<Option<Cow<'a, [u8]>>>,
@@ -210,7 +212,7 @@ pub struct Table<'a> {
 impl<'a> Table<'a> {
     /// Takes a file's content apart. Any bytes are accepted.
     #[must_use]
-    pub fn parse(file: AccountFile, bytes: &'a [u8]) -> Self {
+    pub(crate) fn parse(file: AccountFile, bytes: &'a [u8]) -> Self {
         let mut rows: Vec<&[u8]> = bytes.split(|&b| b == b'\n').collect();
         // Splitting always gives one piece after the last newline; a file without one gives its last line instead.
         let mut tail_from = rows.len();
@@ -239,7 +241,7 @@ impl<'a> Table<'a> {
 
     /// Gives the file's content.
     #[must_use]
-    pub fn render(&self) -> Vec<u8> {
+    pub(crate) fn render(&self) -> Vec<u8> {
         let lines: Vec<&[u8]> = self
             .rows
             .iter()
@@ -252,13 +254,13 @@ impl<'a> Table<'a> {
 
     /// Says whether anything was edited, added or removed.
     #[must_use]
-    pub fn is_changed(&self) -> bool {
+    pub(crate) fn is_changed(&self) -> bool {
         self.changed
     }
 
     /// Looks for the entry of a name.
     #[must_use]
-    pub fn find(&self, name: &[u8]) -> Found {
+    pub(crate) fn find(&self, name: &[u8]) -> Found {
         match self.index.get(name).map_or(&[][..], Vec::as_slice) {
             [] => Found::Missing,
             [row] if self.fields(*row).count() == self.file.width() => Found::One(*row),
@@ -269,7 +271,7 @@ impl<'a> Table<'a> {
 
     /// Gives the row of the only well-formed entry of a name.
     #[must_use]
-    pub fn row(&self, name: &[u8]) -> Option<usize> {
+    pub(crate) fn row(&self, name: &[u8]) -> Option<usize> {
         match self.find(name) {
             Found::One(row) => Some(row),
             _ => None,
@@ -277,7 +279,7 @@ impl<'a> Table<'a> {
     }
 
     /// Gives all rows that have a name, in order: what the file says about every account.
-    pub fn entries(&self) -> impl Iterator<Item = (&[u8], usize)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&[u8], usize)> {
         self.rows.iter().enumerate().filter_map(|(at, line)| {
             name_of(self.file, line.as_ref()?.as_ref()).map(|name| (name, at))
         })
@@ -285,30 +287,30 @@ impl<'a> Table<'a> {
 
     /// Gives the rows that have a name.
     #[must_use]
-    pub fn rows_of(&self, name: &[u8]) -> &[usize] {
+    pub(crate) fn rows_of(&self, name: &[u8]) -> &[usize] {
         self.index.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// Gives the fields of a row.
-    pub fn fields(&self, row: usize) -> impl Iterator<Item = &[u8]> {
+    pub(crate) fn fields(&self, row: usize) -> impl Iterator<Item = &[u8]> {
         self.line(row).split(|&b| b == b':')
     }
 
     /// Gives one field of a row; empty when the line is too short.
     #[must_use]
-    pub fn field(&self, row: usize, field: usize) -> &[u8] {
+    pub(crate) fn field(&self, row: usize, field: usize) -> &[u8] {
         self.fields(row).nth(field).unwrap_or_default()
     }
 
     /// Gives one field of a row as a decimal number.
     #[must_use]
-    pub fn number(&self, row: usize, field: usize) -> Option<u32> {
+    pub(crate) fn number(&self, row: usize, field: usize) -> Option<u32> {
         parse_number(self.field(row, field))
     }
 
     /// Gives a row's line without its newline; empty for a removed one.
     #[must_use]
-    pub fn line(&self, row: usize) -> &[u8] {
+    pub(crate) fn line(&self, row: usize) -> &[u8] {
         self.rows
             .get(row)
             .and_then(Option::as_ref)
@@ -316,7 +318,7 @@ impl<'a> Table<'a> {
     }
 
     /// Replaces one field of a row; every other byte of the line stays.
-    pub fn set(&mut self, row: usize, field: usize, value: &[u8]) {
+    pub(crate) fn set(&mut self, row: usize, field: usize, value: &[u8]) {
         if self.field(row, field) == value {
             return;
         }
@@ -331,7 +333,7 @@ impl<'a> Table<'a> {
     }
 
     /// Adds an entry after the last one and before NIS lines at the end.
-    pub fn append(&mut self, line: Vec<u8>) {
+    pub(crate) fn append(&mut self, line: Vec<u8>) {
         let row = self.rows.len();
         if let Some(name) = name_of(self.file, &line) {
             self.index
@@ -344,7 +346,7 @@ impl<'a> Table<'a> {
     }
 
     /// Removes a row with its newline.
-    pub fn remove(&mut self, row: usize) {
+    pub(crate) fn remove(&mut self, row: usize) {
         let Some(line) = self.rows.get_mut(row).and_then(Option::take) else {
             return;
         };
@@ -358,7 +360,7 @@ impl<'a> Table<'a> {
 
     /// Finds a row by its whole line.
     #[must_use]
-    pub fn find_line(&self, line: &[u8]) -> Option<usize> {
+    pub(crate) fn find_line(&self, line: &[u8]) -> Option<usize> {
         let name = name_of(self.file, line)?;
         self.rows_of(name)
             .iter()
@@ -367,28 +369,16 @@ impl<'a> Table<'a> {
     }
 }
 
-/// Gives bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
 /// Joins an entry's fields to a line.
 #[must_use]
-pub fn render_line(fields: &[Bytes]) -> Vec<u8> {
+pub(crate) fn render_line(fields: &[Bytes]) -> Vec<u8> {
     let parts: Vec<&[u8]> = fields.iter().map(|f| f.0.as_slice()).collect();
     parts.join(&b':')
 }
 
 /// Reads a decimal number as the C library does for ids: digits only.
 #[must_use]
-pub fn parse_number(bytes: &[u8]) -> Option<u32> {
+pub(crate) fn parse_number(bytes: &[u8]) -> Option<u32> {
     if bytes.is_empty() || !bytes.iter().all(u8::is_ascii_digit) {
         return None;
     }
@@ -396,7 +386,7 @@ pub fn parse_number(bytes: &[u8]) -> Option<u32> {
 }
 
 /// Splits a member list; empty items, as in `a,,b`, are left out.
-pub fn members(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn members(field: &[u8]) -> impl Iterator<Item = &[u8]> {
     field.split(|&b| b == b',').filter(|m| !m.is_empty())
 }
 

@@ -10,7 +10,7 @@ use crate::accounts::record::{Edit, MemberEdit, OwnedRow};
 
 /// What a field of an entry should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// This value.
     Set(Bytes),
     /// This value now, and whatever others make of it later.
@@ -21,7 +21,7 @@ pub enum Cell {
 
 /// Members that a group should have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct WantedMembers {
+pub(crate) struct WantedMembers {
     /// Their names.
     pub names: BTreeSet<String>,
     /// Whether it should have no others.
@@ -30,7 +30,7 @@ pub struct WantedMembers {
 
 /// An entry as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedRow {
+pub(crate) struct WantedRow {
     /// All fields of the entry, should it have to be made.
     pub template: Vec<Bytes>,
     /// Fields that are set in any case.
@@ -43,7 +43,7 @@ pub struct WantedRow {
 
 /// What happened to an entry.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RowChange {
+pub(crate) struct RowChange {
     /// Whether it was made.
     pub created: bool,
     /// Whether it was taken out.
@@ -55,7 +55,7 @@ pub struct RowChange {
 }
 
 /// Makes or edits an entry. The caller has made sure that the name has no more than one well-formed line.
-pub fn apply_row(
+pub(crate) fn apply_row(
     table: &mut Table<'_>,
     name: &str,
     owned: Option<&OwnedRow>,
@@ -126,7 +126,7 @@ pub fn apply_row(
 }
 
 /// Takes out an entry that was made, or puts an adopted one back.
-pub fn drop_row(table: &mut Table<'_>, name: &str, owned: &OwnedRow) -> RowChange {
+pub(crate) fn drop_row(table: &mut Table<'_>, name: &str, owned: &OwnedRow) -> RowChange {
     let mut change = RowChange::default();
     let Some(row) = table.row(name.as_bytes()) else {
         return change;
@@ -256,7 +256,7 @@ fn without_edit(current: &Bytes, edit: &MemberEdit) -> Bytes {
 /// Takes names out of every member list of a group database and out of what is recorded about it.
 ///
 /// `fields` are the comma-separated fields. Gives the groups that were edited, with the list before and after.
-pub fn purge_members(
+pub(crate) fn purge_members(
     table: &mut Table<'_>,
     fields: &[usize],
     names: &BTreeSet<String>,

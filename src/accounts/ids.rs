@@ -74,7 +74,7 @@ impl Nss for NoNss {
 /// The name service as getent(1) tells it.
 ///
 /// The function runs `getent DATABASE KEY` and gives what it prints, or none when it knows no such key (status 2).
-pub struct Getent<F>(pub F);
+pub(crate) struct Getent<F>(pub F);
 
 impl<F: Fn(&str, &str) -> Result<Option<String>, String>> Getent<F> {
     fn field(&self, kind: IdKind, key: &str, field: usize) -> Result<Option<String>, String> {
@@ -100,11 +100,11 @@ impl<F: Fn(&str, &str) -> Result<Option<String>, String>> Nss for Getent<F> {
 }
 
 /// Ids that systemd lends to services with `DynamicUser=`; a name that has one of them is not an account.
-pub const DYNAMIC_IDS: RangeInclusive<u32> = 61184..=65519;
+pub(crate) const DYNAMIC_IDS: RangeInclusive<u32> = 61184..=65519;
 
 /// Where an id is looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Search {
+pub(crate) enum Search {
     /// From the end of the range downwards (system ids).
     Down(RangeInclusive<u32>),
     /// From the start of the range upwards (ordinary users).
@@ -121,7 +121,7 @@ impl Search {
 
 /// Says how a name came to its id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
+pub(crate) enum Given {
     /// The fixed id that was asked for.
     Fixed(u32),
     /// The id that it had before.
@@ -132,7 +132,7 @@ pub enum Given {
 
 /// Who has an id.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Holder {
+pub(crate) enum Holder {
     /// An entry of that database with this name.
     Name(IdKind, String),
     /// It is the primary group of this user, and no group's entry has it.
@@ -150,7 +150,7 @@ impl fmt::Display for Holder {
 }
 
 /// Gives ids to names.
-pub struct Ids<'a> {
+pub(crate) struct Ids<'a> {
     kind: IdKind,
     nss: &'a dyn Nss,
     /// Ids in the file, with the first name that has each and stays.
@@ -172,7 +172,7 @@ pub struct Ids<'a> {
 
 impl<'a> Ids<'a> {
     /// Collects what is taken: the file's ids, every id that was ever given, and the fixed ids that are declared.
-    pub fn new(
+    pub(crate) fn new(
         kind: IdKind,
         nss: &'a dyn Nss,
         table: &Table<'_>,
@@ -211,7 +211,7 @@ impl<'a> Ids<'a> {
     }
 
     /// Takes into account a gid that a user's line has, and the group that this user is to have.
-    pub fn note_primary(&mut self, gid: u32, user: String, wanted: Option<&'a str>) {
+    pub(crate) fn note_primary(&mut self, gid: u32, user: String, wanted: Option<&'a str>) {
         self.primary.entry(gid).or_default().push((user, wanted));
     }
 
@@ -219,7 +219,7 @@ impl<'a> Ids<'a> {
     ///
     /// # Errors
     /// When the name service can't tell.
-    pub fn holder(&self, id: u32, name: &str) -> Result<Option<Holder>, String> {
+    pub(crate) fn holder(&self, id: u32, name: &str) -> Result<Option<Holder>, String> {
         let other = |holder: String| (holder != name).then_some(Holder::Name(self.kind, holder));
         if let Some(name) = self.in_file.get(&id) {
             return Ok(other(String::from_utf8_lossy(name).into_owned()));
@@ -236,7 +236,7 @@ impl<'a> Ids<'a> {
 
     /// Says which other name was given an id before.
     #[must_use]
-    pub fn former(&self, id: u32, name: &str) -> Option<&'a str> {
+    pub(crate) fn former(&self, id: u32, name: &str) -> Option<&'a str> {
         self.had_by.get(&id)?.iter().copied().find(|&n| n != name)
     }
 
@@ -244,7 +244,7 @@ impl<'a> Ids<'a> {
     ///
     /// # Errors
     /// When the name service can't tell, or the range is used up.
-    pub fn give(
+    pub(crate) fn give(
         &mut self,
         name: &str,
         fixed: Option<u32>,

@@ -203,7 +203,7 @@ fn is_left_by_a_run(etc: &OwnedFd, link: &str) -> Result<bool> {
 ///
 /// # Errors
 /// When something is there and can't be removed.
-pub fn sweep(etc: OwnedFd) -> Result<Vec<String>> {
+pub(crate) fn sweep(etc: OwnedFd) -> Result<Vec<String>> {
     let mut swept = Vec::new();
     if !any_left(&etc)? {
         return Ok(swept);

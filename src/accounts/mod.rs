@@ -1,17 +1,18 @@
 //! Users and groups.
 
-pub mod apply;
+pub(crate) mod apply;
 pub(crate) mod changes;
-pub mod check;
-pub mod database;
-pub mod decide;
-pub mod entry;
-pub mod ids;
-pub mod lock;
-pub mod login_defs;
-pub mod observe;
-pub mod password;
-pub mod record;
-pub mod record_file;
-pub mod shells;
-pub mod sub_ids;
+pub(crate) mod check;
+pub(crate) mod database;
+pub(crate) mod decide;
+pub(crate) mod entry;
+pub(crate) mod ids;
+pub(crate) mod lock;
+pub(crate) mod login_defs;
+pub(crate) mod observe;
+pub(crate) mod password;
+pub(crate) mod record;
+pub(crate) mod record_file;
+mod record_v1;
+pub(crate) mod shells;
+pub(crate) mod sub_ids;

@@ -4,13 +4,13 @@ use sha_crypt::password_hash::{CustomizedPasswordHasher, PasswordVerifier};
 use sha_crypt::{Params, PasswordHash, ShaCrypt};
 
 /// How many random bytes a salt takes: sixteen characters, the most that sha512-crypt uses.
-pub const SALT_BYTES: usize = 12;
+pub(crate) const SALT_BYTES: usize = 12;
 
 /// Hashes a password with sha512-crypt (`$6$`), which every distribution's crypt(3) knows.
 ///
 /// # Errors
 /// When the salt can't be used; not for one of [`SALT_BYTES`] bytes.
-pub fn hash_password(password: &str, salt: [u8; SALT_BYTES]) -> Result<String, String> {
+pub(crate) fn hash_password(password: &str, salt: [u8; SALT_BYTES]) -> Result<String, String> {
     ShaCrypt::SHA512
         .hash_password_customized(password.as_bytes(), &salt, None, None, Params::RECOMMENDED)
         .map(|hash| hash.to_string())
@@ -37,13 +37,13 @@ pub fn verify_password(password: &str, hash: &[u8]) -> bool {
 ///
 /// No hash that crypt(3) makes begins with `!` or `*`; an empty field is a login without a password.
 #[must_use]
-pub fn is_locked(field: &[u8]) -> bool {
+pub(crate) fn is_locked(field: &[u8]) -> bool {
     matches!(field.first(), Some(b'!' | b'*')) || field == b"x"
 }
 
 /// Turns a date into days since 1970-01-01, as shadow(5) counts; `YYYY-MM-DD` only.
 #[must_use]
-pub fn days_of_date(date: &str) -> Option<i64> {
+pub(crate) fn days_of_date(date: &str) -> Option<i64> {
     let bytes = date.as_bytes();
     if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
         return None;

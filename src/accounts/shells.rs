@@ -14,7 +14,7 @@ const MOST_LINKS: usize = 40;
 
 /// What stands at a path, as far as it matters for a shell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stands {
+pub(crate) enum Stands {
     /// Nothing.
     Nothing,
     /// A symbolic link.
@@ -28,13 +28,13 @@ pub enum Stands {
 }
 
 /// What a switch makes of links and files, by absolute path.
-pub type Becomes = BTreeMap<String, Stands>;
+pub(crate) type Becomes = BTreeMap<String, Stands>;
 
 /// Lists the accounts whose shell works now and will not after the switch; root's first.
 ///
 /// # Errors
 /// When a path can't be looked at.
-pub fn find_lost(
+pub(crate) fn find_lost(
     before: &[u8],
     after: &[u8],
     becomes: &Becomes,

@@ -6,11 +6,11 @@ use std::ops::RangeInclusive;
 use crate::accounts::database::{Table, parse_number};
 
 /// How many ids an automatic range has (NixOS `autoSubUidGidRange`).
-pub const AUTO_COUNT: u32 = 65536;
+pub(crate) const AUTO_COUNT: u32 = 65536;
 
 /// Ranges that are in use, with the place where the search for a free one goes on.
 #[derive(Debug, Clone, Default)]
-pub struct SubIds {
+pub(crate) struct SubIds {
     /// First id -> the id after the last one. Overlapping ranges are merged.
     taken: BTreeMap<u64, u64>,
     cursor: u64,
@@ -18,7 +18,7 @@ pub struct SubIds {
 
 impl SubIds {
     /// Marks a range as taken.
-    pub fn take(&mut self, start: u32, count: u32) {
+    pub(crate) fn take(&mut self, start: u32, count: u32) {
         if count == 0 {
             return;
         }
@@ -35,7 +35,7 @@ impl SubIds {
     }
 
     /// Marks every range of a database as taken.
-    pub fn take_all(&mut self, table: &Table<'_>) {
+    pub(crate) fn take_all(&mut self, table: &Table<'_>) {
         for (_, row) in table.entries() {
             if let (Some(start), Some(count)) = (
                 parse_number(table.field(row, 1)),
@@ -48,13 +48,13 @@ impl SubIds {
 
     /// Says whether any id of a range is taken.
     #[must_use]
-    pub fn overlaps(&self, start: u32, count: u32) -> bool {
+    pub(crate) fn overlaps(&self, start: u32, count: u32) -> bool {
         self.end_of_overlap(u64::from(start), u64::from(count))
             .is_some()
     }
 
     /// Finds the lowest free range, at a multiple of [`AUTO_COUNT`] above the range's start, and takes it.
-    pub fn allocate(&mut self, within: &RangeInclusive<u32>) -> Option<u32> {
+    pub(crate) fn allocate(&mut self, within: &RangeInclusive<u32>) -> Option<u32> {
         let count = u64::from(AUTO_COUNT);
         let first = u64::from(*within.start());
         let mut start = self.cursor.max(first);

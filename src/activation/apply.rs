@@ -1,6 +1,6 @@
 //! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
 use crate::files::decide::FileChange;
-use crate::host::clock::now;
+use crate::host::clock::{now, now_in_micros};
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
@@ -24,12 +24,13 @@ use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::Seeds;
+use crate::units::failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, files, scripts, store, tmpfiles, units};
+use crate::{accounts, blocks, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
@@ -37,7 +38,7 @@ const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.
 #[derive(Debug)]
-pub struct Stopped {
+pub(crate) struct Stopped {
     /// Whether anything had been changed.
     pub begun: bool,
     /// Why.
@@ -53,7 +54,7 @@ pub enum Progress<'a> {
 }
 
 /// Everything that an activation works with.
-pub struct Activation<'a> {
+pub(crate) struct Activation<'a> {
     /// Where.
     pub root: &'a Root,
     /// What to do.
@@ -86,7 +87,7 @@ pub struct Activation<'a> {
 ///
 /// # Errors
 /// With where it stopped; run again, it goes on.
-pub fn apply(
+pub(crate) fn apply(
     activation: Activation<'_>,
     tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Outcome, Stopped> {
@@ -108,6 +109,7 @@ pub fn apply(
         is_claimed: false,
         units,
         users: BTreeMap::new(),
+        judged: UnitOutcome::default(),
         problems: Vec::new(),
         // What is decided again, when they are changed, may warn of something else.
         warnings,
@@ -169,6 +171,8 @@ struct Run<'a> {
     is_claimed: bool,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
+    /// What became of the units.
+    judged: UnitOutcome,
     problems: Vec<String>,
     warnings: Vec<String>,
     tmpfiles: tmpfiles::record::Applied,
@@ -193,18 +197,18 @@ impl Run<'_> {
             }
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
-            Step::KeepBlock(change) => blocks::decide::keep(root, change),
+            Step::KeepBlock(change) => blocks::apply::keep(root, change),
             Step::Claim => self.claim(),
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("removing /etc/{}", change.target);
+                tracing::debug!("removing /etc/{}", change.target);
                 root.remove_file(&change.target.in_etc())
             }
             Step::RemoveFolder(folder) => self.remove_folder(folder),
             Step::Restore(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("putting back /etc/{}", change.target);
+                tracing::debug!("putting back /etc/{}", change.target);
                 match &change.backup {
                     Some(id) => backups::restore(root, &change.target, id),
                     None => bail!("/etc/{} has no backup to be put back", change.target),
@@ -219,7 +223,7 @@ impl Run<'_> {
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::Write(change) => self.write(change),
-            Step::Block(change) => blocks::decide::apply(root, change),
+            Step::Block(change) => blocks::apply::apply(root, change),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
@@ -238,19 +242,7 @@ impl Run<'_> {
 
     fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
-        files::record::claim(
-            &mut self.a.state.files,
-            &mut self.a.state.backups,
-            &plan.files,
-            now(),
-        );
-        blocks::decide::claim(
-            &mut self.a.state.blocks,
-            &mut self.a.state.backups,
-            &plan.blocks,
-            now(),
-        );
-        tmpfiles::record::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        self.a.state.claim(plan, now());
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         let ran = plan.units.ran.iter().flatten().cloned();
@@ -323,7 +315,7 @@ impl Run<'_> {
 
     fn write(&self, change: &FileChange) -> Result<()> {
         check_unchanged(self.a.root, change)?;
-        tracing::info!("writing /etc/{}", change.target);
+        tracing::debug!("writing /etc/{}", change.target);
         let path = change.target.in_etc();
         match (&change.after, &change.source) {
             (Node::Link { to }, _) => self.a.root.write_link(&path, to),
@@ -393,9 +385,9 @@ impl Run<'_> {
         match &mut self.units {
             Some(units) => units.add_requests(&requests),
             None if requests.is_empty() => {}
-            None => self.problems.push(
+            // Nothing runs that could be restarted; its boot starts what is new.
+            None => tracing::warn!(
                 "activation scripts ask for restarts of units, but systemd is not running here"
-                    .to_owned(),
             ),
         }
         self.with_units(tell, |units, tell| units.start(tell))?;
@@ -446,10 +438,9 @@ impl Run<'_> {
 
     fn commit(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
+        self.judge();
         root.sync()?;
-        files::record::commit(&mut self.a.state.files, &plan.files);
-        blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
-        tmpfiles::record::commit(&mut self.a.state.tmpfiles, &plan.tmpfiles, &self.tmpfiles);
+        self.a.state.commit(plan, &self.tmpfiles);
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;
@@ -457,6 +448,7 @@ impl Run<'_> {
             self.a.state.units.ran_beneath.clone_from(ran);
         }
         self.a.state.units.pending = self.pending();
+        self.remember_failures();
         self.a.state.units.pending_users =
             self.users_left().then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
@@ -470,6 +462,51 @@ impl Run<'_> {
         match self.journal.take() {
             Some(journal) => journal.end(root),
             None => Err(anyhow!("the activation was not claimed")),
+        }
+    }
+
+    /// Judges what became of the units, for the state and for the outcome.
+    fn judge(&mut self) {
+        let Some(switch) = &self.units else {
+            return;
+        };
+        self.judged = switch.judge().unwrap_or_else(|error| {
+            self.problems
+                .push(format!("what became of the units can't be told: {error:#}"));
+            let why = || "what became of it could not be told".to_owned();
+            let acted = switch.plan.actions().filter(|a| a.verb != Verb::Stop);
+            UnitOutcome {
+                failed: acted.map(|a| (a.unit.clone(), why())).collect(),
+                ..UnitOutcome::default()
+            }
+        });
+    }
+
+    /// Records what could not be brought up, so that it is seen, and tried again, until it is well.
+    fn remember_failures(&mut self) {
+        let time = now_in_micros();
+        if let Some(switch) = &self.units {
+            let pending = self.pending();
+            let acted: BTreeSet<&String> = switch.plan.actions().map(|a| &a.unit).collect();
+            let known = std::mem::take(&mut self.a.state.units.failed);
+            // What could not be tried again is as it was.
+            let left = known.into_iter().filter(|(unit, _)| {
+                let is_there = switch.new_units.definition(unit).file().is_some();
+                is_there && !acted.contains(unit)
+            });
+            let mut failed = failures::of_outcome(&self.judged, &switch.jobs, &pending, time);
+            failed.extend(left);
+            self.a.state.units.failed = failed;
+        }
+        let record = &mut self.a.state.units.failed_of_users;
+        for (user, outcome) in &self.users {
+            let failed =
+                failures::of_outcome(&outcome.units, &outcome.jobs, &Seeds::default(), time);
+            if failed.is_empty() {
+                record.remove(user);
+            } else {
+                record.insert(user.clone(), failed);
+            }
         }
     }
 
@@ -520,17 +557,11 @@ impl Run<'_> {
         let plan = self.a.plan;
         let pending = self.pending();
         self.hand_over();
-        let (units, jobs, not_restarted) = match self.units {
-            Some(switch) => {
-                let judged = switch.judge().unwrap_or_else(|error| {
-                    self.problems
-                        .push(format!("what became of the units can't be told: {error:#}"));
-                    UnitOutcome::default()
-                });
-                (judged, switch.jobs, switch.plan.skipped)
-            }
+        let (jobs, not_restarted) = match self.units {
+            Some(switch) => (switch.jobs, switch.plan.skipped),
             None => <_>::default(),
         };
+        let units = self.judged;
         Outcome {
             version: outcome::VERSION,
             goal: plan.goal.clone(),
@@ -553,7 +584,7 @@ impl Run<'_> {
 }
 
 /// The hidden command that waits for a run to end and does what that one could not do to itself.
-pub const FINISH: &str = "finish-switch";
+pub(crate) const FINISH: &str = "finish-switch";
 
 /// The unit in which that runs.
 const FINISHER: &str = "system-manager-finish.service";

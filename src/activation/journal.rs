@@ -29,7 +29,7 @@ const VERSION: u32 = 2;
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Record {
+pub(crate) enum Record {
     /// The activation begins; these unit actions are due.
     Begin {
         /// For people: what is being done.
@@ -74,7 +74,7 @@ pub enum Record {
 
 /// What an interrupted activation left to be done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Interrupted {
+pub(crate) struct Interrupted {
     /// What it was doing.
     pub purpose: String,
     /// What was to be reached; not known of a program that did not write it down.
@@ -95,7 +95,7 @@ pub struct Interrupted {
 
 /// Gives what tells this boot from others; nothing where the kernel does not say.
 #[must_use]
-pub fn this_boot() -> String {
+pub(crate) fn this_boot() -> String {
     // Without it, no boot is the same as another one: scripts run once more than needed.
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
         .map(|id| id.trim().to_owned())
@@ -106,7 +106,7 @@ pub fn this_boot() -> String {
 ///
 /// # Errors
 /// When the journal can't be read or trusted; the message says what to do.
-pub fn read(root: &Root) -> Result<Option<Interrupted>> {
+pub(crate) fn read(root: &Root) -> Result<Option<Interrupted>> {
     let Some(bytes) = root.read(Path::new(FILE))? else {
         return Ok(None);
     };
@@ -192,14 +192,14 @@ fn fold(records: Vec<Record>) -> Interrupted {
 }
 
 /// A journal that is being written.
-pub struct Journal(File);
+pub(crate) struct Journal(File);
 
 impl Journal {
     /// Begins the journal of an activation, replacing that of an interrupted one, which it includes.
     ///
     /// # Errors
     /// When it can't be written; then there is none, unless it `resumes` an interrupted one, which owes at least the same.
-    pub fn begin(root: &Root, begin: &Record, resumes: bool) -> Result<Self> {
+    pub(crate) fn begin(root: &Root, begin: &Record, resumes: bool) -> Result<Self> {
         let journal = Self::write(root, begin);
         if journal.is_err() && !resumes {
             // The first error is the one to report. One that stays owes nothing that is not true: the next run looks.
@@ -230,7 +230,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn add(&mut self, record: &Record) -> Result<()> {
+    pub(crate) fn add(&mut self, record: &Record) -> Result<()> {
         let line = checked::render(VERSION, record)?;
         self.0
             .write_all(&line)
@@ -242,7 +242,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it can't be removed.
-    pub fn end(self, root: &Root) -> Result<()> {
+    pub(crate) fn end(self, root: &Root) -> Result<()> {
         root.remove_file(Path::new(FILE))?;
         root.sync()
     }

@@ -18,7 +18,7 @@ use crate::store::generations;
 ///
 /// # Errors
 /// When a database or a path can't be read.
-pub fn find(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
+pub(super) fn find(root: &Root, plan: &Plan, accounts: &Decided) -> Result<Vec<Conflict>> {
     let becomes = becomes(plan);
     if becomes.is_empty() {
         return Ok(Vec::new());

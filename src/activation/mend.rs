@@ -27,7 +27,7 @@ const BUILT_MODE: u32 = 0o444;
 ///
 /// # Errors
 /// When it can't be copied, or was changed since the plan was made.
-pub fn keep(root: &Root, mend: &Mend) -> Result<()> {
+pub(crate) fn keep(root: &Root, mend: &Mend) -> Result<()> {
     match (&mend.keep, &mend.damage) {
         (Some(keep), Damage::Changed { sha256 }) => {
             backups::keep_outside(root, &mend.path, sha256, &keep.backup)
@@ -40,7 +40,7 @@ pub fn keep(root: &Root, mend: &Mend) -> Result<()> {
 ///
 /// # Errors
 /// When that can't be done; the message has the commands that may help.
-pub fn apply(mend: &Mend) -> Result<()> {
+pub(crate) fn apply(mend: &Mend) -> Result<()> {
     let inner = || -> Result<()> {
         match &mend.means {
             Some(Means::Original { toplevel }) => write_original(mend, toplevel)?,
@@ -66,7 +66,7 @@ pub fn apply(mend: &Mend) -> Result<()> {
 ///
 /// # Errors
 /// When one can't be written.
-pub fn put_back_missing(root: &Root) -> Result<usize> {
+pub(crate) fn put_back_missing(root: &Root) -> Result<usize> {
     let Node::Link { to: toplevel } = root.node(Path::new(CURRENT))? else {
         return Ok(0);
     };

@@ -1,19 +1,22 @@
 //! A whole activation: from a goal to a plan, and from a plan to an outcome.
 
-pub mod apply;
+pub(crate) mod apply;
 pub(crate) mod beneath;
-pub mod journal;
+pub(crate) mod compare;
+pub(crate) mod journal;
 mod lost_shells;
-pub mod mend;
-pub mod observe;
-pub mod outcome;
-pub mod outcome_report;
-pub mod pages;
-pub mod plan;
-pub mod prepare;
-pub mod report;
-pub mod state;
-mod state_v1;
-pub mod status;
-pub mod sweep;
-pub mod why;
+pub(crate) mod mend;
+pub(crate) mod observe;
+pub(crate) mod outcome;
+pub(crate) mod outcome_report;
+pub(crate) mod packages_report;
+pub(crate) mod pages;
+pub(crate) mod plan;
+pub(crate) mod prepare;
+pub(crate) mod report;
+pub(crate) mod state;
+mod state_earlier;
+pub(crate) mod status;
+pub(crate) mod sweep;
+pub(crate) mod told;
+pub(crate) mod why;

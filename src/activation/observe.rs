@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
-use crate::files;
 use crate::files::decide::{FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
@@ -18,14 +17,17 @@ use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::store::backups;
+use crate::{blocks, tmpfiles};
 
 /// The host as it is.
 #[derive(Debug)]
-pub struct Observed {
+pub(crate) struct Observed {
     /// The settled state.
     pub state: State,
     /// The files below `/etc`.
     pub seen: Seen,
+    /// Files of others that have lines of ours.
+    pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
     /// Which distribution it is: `debian`, `fedora`, or the `ID` of os-release(5).
@@ -36,7 +38,7 @@ pub struct Observed {
 ///
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
-pub fn read_host(root: &Root, desired: &Desired, mut state: State) -> Result<Observed> {
+pub(crate) fn read_host(root: &Root, desired: &Desired, mut state: State) -> Result<Observed> {
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
@@ -76,12 +78,9 @@ pub fn read_host(root: &Root, desired: &Desired, mut state: State) -> Result<Obs
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
-    let settled = files::record::settle(&state.files, &seen);
-    if settled != state.files {
-        state.files = settled;
-        // It is not what was read any more.
-        state.checksum.clear();
-    }
+    let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
+    let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
+    state.settle(&seen, &blocks, &tmpfiles);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -90,6 +89,7 @@ pub fn read_host(root: &Root, desired: &Desired, mut state: State) -> Result<Obs
     Ok(Observed {
         state,
         seen,
+        blocks,
         interrupted,
         family: read_family(root),
     })
@@ -101,14 +101,14 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         .files
         .entries
         .iter()
-        .filter(|(_, f)| f.becoming.is_some());
+        .filter(|(_, f)| f.placed.is_begun());
     let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
     let folders = state
         .files
         .folders
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
-    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let blocks = state.blocks.0.iter().filter(|(_, b)| b.text.is_begun());
     let targets = begun
         .map(|(t, _)| t)
         .chain(folders.map(|(t, _)| t))
@@ -124,7 +124,7 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
 
 /// Finds the programs that the configuration relies on and the host lacks.
 #[must_use]
-pub fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
+pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
     manifest
         .host_requirements
         .iter()
@@ -176,7 +176,7 @@ fn read_family(root: &Root) -> String {
 ///
 /// # Errors
 /// When a source, a file, or a file system can't be looked at.
-pub fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
+pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
     let places = ["etc/x", "var/lib/x"].map(Path::new);
     let mounts = root.read_mounts()?;
     let paths = touched(plan);

@@ -13,7 +13,7 @@ use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::users::UserOutcome;
 
 /// The version of the format of the outcome in `--json`.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What an activation came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -130,7 +130,7 @@ fn first_line(text: &str) -> &str {
 
 /// Returns what the jobs that did not end in time, and what is left for after this run, leave for the next one. Pure.
 #[must_use]
-pub fn pending(jobs: &[JobResult], after: &[UnitAction]) -> Seeds {
+pub(crate) fn pending(jobs: &[JobResult], after: &[UnitAction]) -> Seeds {
     let mut pending = Seeds::default();
     for job in jobs
         .iter()

@@ -11,7 +11,7 @@ use crate::activation::beneath;
 use crate::activation::journal::Interrupted;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
-use crate::activation::plan::{self, Goal, PackagesChange, Plan};
+use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::state::{Active, State};
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
@@ -27,6 +27,7 @@ use crate::model::manifest::{Accounts, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
+use crate::model::packages::{self, Contents, PackagesChange};
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
@@ -36,7 +37,7 @@ use crate::units::decide::{Seeds, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, blocks, closure, files, scripts, tmpfiles, units};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -190,7 +191,7 @@ impl Sources<'_> {
             accounts: std::mem::take(&mut accounts.report),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
-            packages: packages_change(from, becomes.as_ref()),
+            packages: packages_change(root, from, becomes.as_ref()),
             becomes,
             no_effect: self.list(|m| &m.no_effect),
         })
@@ -242,14 +243,16 @@ impl Sources<'_> {
         let state = &self.observed.state;
         let kept = files.kept().count() as u64;
         let wanted = self.wanted_blocks()?;
-        let (blocks, more) = blocks::decide::plan_blocks(
-            self.root,
-            &wanted,
-            &state.blocks,
-            &state.files.folders,
+        let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
+        seen.extend(self.observed.blocks.clone());
+        let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
+            wanted: &wanted,
+            record: &state.blocks,
+            seen: &seen,
+            owned_folders: &state.files.folders,
             files,
-            state.backups.next + kept,
-        )?;
+            next_backup: state.backups.next + kept,
+        });
         conflicts.extend(more);
         Ok(blocks)
     }
@@ -393,24 +396,35 @@ fn plan_units(
     seeds.reload.extend(pending.reload.iter().cloned());
     // What scripts ask for is known only once they have run.
     let may_be_asked = !prepared.plan.scripts.run.is_empty() || prepared.plan.resumes.is_some();
+    let is_failed = !prepared.state.units.failed.is_empty();
     let units_due = system_changes || seeds != Seeds::default();
-    let system_due = units_due || may_be_asked;
+    let system_due = units_due || may_be_asked || is_failed;
     let user_units_left = interrupted
         .user_units
         .or_else(|| prepared.state.units.pending_users.clone());
-    let user_due = user_changes || user_units_left.is_some();
+    let all_users = user_changes || user_units_left.is_some();
+    let user_due = all_users || !prepared.state.units.failed_of_users.is_empty();
     if !system_due && !user_due {
         return Ok(());
     }
-    let mut after = prepared.state.files.clone();
-    files::record::commit(&mut after, &prepared.plan.files);
-    if user_due {
+    let after = prepared.state.files.after(&prepared.plan.files);
+    let mut managers = if user_due {
+        units::users::running()?
+    } else {
+        Vec::new()
+    };
+    for manager in &mut managers {
+        let failed = prepared.state.units.failed_of_users.get(&manager.name);
+        manager.failed = failed.cloned().unwrap_or_default();
+    }
+    managers.retain(|manager| all_users || !manager.failed.is_empty());
+    if all_users || !managers.is_empty() {
         let before = user_units_left
             .unwrap_or_else(|| unit_sources(units::read::USER, &prepared.state.files));
         let new = read_units(units::read::USER, &unit_sources(units::read::USER, &after));
         prepared.user_units = Some((read_units(units::read::USER, &before), new));
         prepared.user_units_before = before;
-        prepared.plan.user_managers = units::users::running()?;
+        prepared.plan.user_managers = managers;
     }
     if !system_due {
         return Ok(());
@@ -434,8 +448,11 @@ fn plan_units(
         });
         return Ok(());
     };
+    let failed = &mut prepared.state.units.failed;
+    units::observe::keep_failing(&systemd, failed)?;
     prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED)?;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
+    let names = names.chain(failed.keys());
     prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
     let ground = units::observe::read_ground(&systemd)?;
     prepared.plan.units = units::decide::decide(&units::decide::Facts {
@@ -444,6 +461,7 @@ fn plan_units(
         beneath: &prepared.beneath,
         live: &prepared.before,
         seeds: &seeds,
+        failed: &prepared.state.units.failed,
         ran: &prepared.state.units.ran_beneath,
         ground: &ground,
         options: units::decide::Options::default(),
@@ -475,7 +493,7 @@ fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, Stri
         .iter()
         .filter(|(target, _)| units::read::is_below(folder, target));
     units
-        .map(|(target, file)| (target.clone(), file.source.clone()))
+        .filter_map(|(target, file)| Some((target.clone(), file.source()?.clone())))
         .collect()
 }
 
@@ -508,11 +526,26 @@ fn plan_tmpfiles(
     })
 }
 
-fn packages_change(from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
-    let old = from.map(|a| a.packages.clone()).unwrap_or_default();
-    let new = to.map(|a| a.packages.clone()).unwrap_or_default();
-    PackagesChange {
-        added: new.difference(&old).cloned().collect(),
-        removed: old.difference(&new).cloned().collect(),
+/// What changes of the packages, by the closures where they are known. Nothing is asked when nothing changes.
+fn packages_change(root: &Root, from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
+    let toplevels: Vec<&AbsolutePath> = [from, to]
+        .into_iter()
+        .flatten()
+        .map(|a| &a.toplevel)
+        .collect();
+    if matches!(toplevels[..], [a, b] if a == b) {
+        return PackagesChange::default();
     }
+    let known = closure::contents::read(root, toplevels);
+    let contents = |active: Option<&Active>| match active {
+        Some(active) => Contents {
+            named: active.packages.clone(),
+            all: known.get(&active.toplevel).cloned(),
+        },
+        None => Contents {
+            named: BTreeSet::new(),
+            all: Some(<_>::default()),
+        },
+    };
+    packages::compare(&contents(from), &contents(to))
 }

@@ -22,15 +22,16 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::lock;
+use crate::units::failures::Failures;
 use crate::{accounts, blocks, files, store, units};
 
 /// The version of the format of `status --json`.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// How a managed file differs from what was put there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Drift {
+pub(crate) enum Drift {
     /// It is gone.
     Removed,
     /// It is something else.
@@ -55,7 +56,7 @@ impl Drift {
 /// The status of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub(crate) struct Status {
     /// Format version.
     pub version: u32,
     /// The active toplevel.
@@ -68,6 +69,12 @@ pub struct Status {
     pub units: usize,
     /// Units of ours that are in the failed state now.
     pub failed: BTreeSet<String>,
+    /// Units that the last run could not bring up and nobody has since, with why; the next run tries again.
+    pub not_brought_up: BTreeMap<String, String>,
+    /// The same of user managers, by user, as the last run left it.
+    pub not_brought_up_for_users: BTreeMap<String, BTreeMap<String, String>>,
+    /// Whether user managers could not be switched; the next run tries again.
+    pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
     pub drift: BTreeMap<TargetPath, Drift>,
     /// Files of others in which our lines were changed or removed by hand.
@@ -100,14 +107,14 @@ pub struct Status {
 ///
 /// # Errors
 /// When the state or a managed file can't be read.
-pub fn read(root: &Root) -> Result<Status> {
+pub(crate) fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
     let observed = observe::read_host(root, &Desired::new(), State::read(root)?)?;
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen, &state.files)?;
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let block_drift = blocks::decide::read_drift(root, &state.blocks)?
+    let block_drift = blocks::decide::find_drift(&state.blocks, &observed.blocks)
         .into_iter()
         .map(|(target, is_gone)| {
             let drift = if is_gone {
@@ -119,6 +126,8 @@ pub fn read(root: &Root) -> Result<Status> {
         })
         .collect();
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
+    let entries = state.files.entries.keys();
+    let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
     let active = state.active.map(|a| a.toplevel);
     let generation = store::generations::read(root)?
         .into_iter()
@@ -146,7 +155,10 @@ pub fn read(root: &Root) -> Result<Status> {
         generation,
         files: state.files.entries.len(),
         units: units.len(),
-        failed: read_failed(root, &units),
+        failed: read_failed(root, &acted_on),
+        not_brought_up: read_failures(root, state.units.failed),
+        not_brought_up_for_users: running_only(root, state.units.failed_of_users)?,
+        user_managers_left: state.units.pending_users.is_some(),
         accounts: accounts.managed,
         warnings: accounts.warnings,
         account_drift: accounts.drift,
@@ -200,7 +212,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
     let mut drift = BTreeMap::new();
     for (target, file) in &record.entries {
         let found = match seen.nodes.get(target) {
-            Some(now) if *now == file.is => {
+            Some(now) if now == file.node() => {
                 let Node::Link { to } = now else { continue };
                 match damaged.get(to).map(|found| &found.damage) {
                     None => continue,
@@ -220,6 +232,49 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
 fn unit_name(target: &TargetPath) -> Option<&str> {
     let name = target.as_str().strip_prefix(units::read::SYSTEM)?;
     name.strip_prefix('/').filter(|name| !name.contains('/'))
+}
+
+/// Returns the name of the unit that a target defines or adds to.
+fn extended_unit(target: &TargetPath) -> Option<&str> {
+    let below = target.as_str().strip_prefix(units::read::SYSTEM)?;
+    let below = below.strip_prefix('/')?;
+    match below.split_once('/') {
+        None => Some(below),
+        Some((folder, _)) => folder.strip_suffix(".d"),
+    }
+}
+
+/// Drops the failures that somebody has made good since.
+fn read_failures(root: &Root, mut failures: Failures) -> BTreeMap<String, String> {
+    if root.is_live() && !failures.is_empty() {
+        let kept = Systemd::connect().and_then(|systemd| {
+            systemd.map_or(Ok(()), |s| units::observe::keep_failing(&s, &mut failures))
+        });
+        // The rest of the status is worth having without it, and what is remembered is on the safe side.
+        if let Err(error) = kept {
+            tracing::warn!("whether these units have come up since is not known: {error:#}");
+        }
+    }
+    failures.into_iter().map(|(u, f)| (u, f.why)).collect()
+}
+
+/// Drops the failures of users whose managers do not run: these begin anew.
+fn running_only(
+    root: &Root,
+    failures: BTreeMap<String, Failures>,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let mut running = BTreeSet::new();
+    if root.is_live() && !failures.is_empty() {
+        running = units::users::running()?
+            .into_iter()
+            .map(|m| m.name)
+            .collect();
+    }
+    let left = failures
+        .into_iter()
+        .filter(|(user, _)| running.contains(user));
+    let why = |failures: Failures| failures.into_iter().map(|(u, f)| (u, f.why)).collect();
+    Ok(left.map(|(user, failures)| (user, why(failures))).collect())
 }
 
 /// Asks systemd which of these units, or of the instances of these templates, have failed.
@@ -250,9 +305,36 @@ fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
     }
 }
 
+fn render_failures(out: &mut String, status: &Status) {
+    for (unit, why) in &status.not_brought_up {
+        let _ = writeln!(
+            out,
+            "failed: {unit}: {why}; the next run tries it again; see `systemctl status {unit}`"
+        );
+    }
+    let others = status.failed.iter();
+    for unit in others.filter(|unit| !status.not_brought_up.contains_key(*unit)) {
+        let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");
+    }
+    for (user, failures) in &status.not_brought_up_for_users {
+        for (unit, why) in failures {
+            let _ = writeln!(
+                out,
+                "failed: {unit} of {user}: {why}; the next run tries it again; see `systemctl --user --machine={user}@ status {unit}`"
+            );
+        }
+    }
+    if status.user_managers_left {
+        let _ = writeln!(
+            out,
+            "user managers that could not be switched: the next run tries again"
+        );
+    }
+}
+
 /// Renders a status. Pure.
 #[must_use]
-pub fn render(status: &Status) -> String {
+pub(crate) fn render(status: &Status) -> String {
     let mut out = String::new();
     // Writing to a String can't fail, here and below.
     let _ = match (&status.active, status.generation) {
@@ -300,9 +382,7 @@ pub fn render(status: &Status) -> String {
     for warning in &status.warnings {
         let _ = writeln!(out, "warning: {warning}");
     }
-    for unit in &status.failed {
-        let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");
-    }
+    render_failures(&mut out, status);
     for (target, drift) in &status.drift {
         let what = drift.word();
         let _ = writeln!(out, "drift: /etc/{target} was {what}");

@@ -17,7 +17,7 @@ const FOLDERS: [&str; 3] = [store::FOLDER, backups::FOLDER, generations::FOLDER]
 ///
 /// # Errors
 /// When something is there and can't be removed.
-pub fn sweep(root: &Root) -> Result<()> {
+pub(crate) fn sweep(root: &Root) -> Result<()> {
     for folder in FOLDERS.map(Path::new) {
         for name in root.list(folder)? {
             if is_unfinished(&name) {

@@ -30,7 +30,7 @@ const MARK_BYTES: usize = 4096;
 /// The definitions behind each thing that a configuration manages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Provenance {
+pub(crate) struct Provenance {
     version: u32,
     files: BTreeMap<String, Vec<Setting>>,
     units: BTreeMap<String, Vec<Setting>>,
@@ -45,7 +45,7 @@ pub struct Provenance {
 /// One definition of an option.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Setting {
+pub(crate) struct Setting {
     /// The option, dotted.
     pub option: String,
     /// The file that defines it.
@@ -62,7 +62,7 @@ pub struct Setting {
 
 /// What is known of one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// What it is, such as `file` or `unit`.
     pub kind: &'static str,
     /// Its name.
@@ -91,7 +91,7 @@ impl Provenance {
     ///
     /// # Errors
     /// When it can't be read, or has another version's form.
-    pub fn read(toplevel: &Path) -> Result<Option<Self>> {
+    pub(crate) fn read(toplevel: &Path) -> Result<Option<Self>> {
         let path = toplevel.join(FILE);
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -115,7 +115,7 @@ impl Provenance {
 
     /// Returns all that is known of a name: a path, a unit, a user, a group, a variable, a package, or an option. Pure.
     #[must_use]
-    pub fn explain(&self, name: &str) -> Vec<Answer> {
+    pub(crate) fn explain(&self, name: &str) -> Vec<Answer> {
         let target = name.strip_prefix("/etc/");
         let unit = target.and_then(unit_of);
         let scopes = [
@@ -205,7 +205,7 @@ fn unit_of(target: &str) -> Option<UnitPath<'_>> {
 ///
 /// # Errors
 /// When the state, the provenance or the path can't be read.
-pub fn read(root: &Root, state: &State, name: &str) -> Result<Vec<Answer>> {
+pub(crate) fn read(root: &Root, state: &State, name: &str) -> Result<Vec<Answer>> {
     let toplevel = state.active.as_ref().map(|a| a.toplevel.clone());
     let provenance = match &toplevel {
         Some(toplevel) => Provenance::read(Path::new(toplevel.as_str()))?,
@@ -315,7 +315,7 @@ fn tool_of(text: &str) -> Option<&'static str> {
 
 /// Renders answers for people. Pure.
 #[must_use]
-pub fn render(answers: &[Answer]) -> String {
+pub(crate) fn render(answers: &[Answer]) -> String {
     let mut text = String::new();
     for answer in answers {
         text.push_str(&format!("{} {}", answer.kind, answer.name));

@@ -31,7 +31,7 @@ use crate::{cli, compat, nix, scripts, store, units};
 
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// Everything was done, or there was nothing to do.
     Done,
     /// Refused, before anything was changed; what was in the way has been printed.
@@ -52,7 +52,7 @@ pub enum End {
 ///
 /// # Errors
 /// When it names none and there is no default one.
-pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
+pub(crate) fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
     let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
     Ok((source, build_options_of(args)?))
 }
@@ -61,7 +61,7 @@ pub fn source(args: &SourceArgs) -> Result<(Source, BuildOptions)> {
 ///
 /// # Errors
 /// When the nixpkgs that it names is none.
-pub fn build_options_of(args: &SourceArgs) -> Result<BuildOptions> {
+pub(crate) fn build_options_of(args: &SourceArgs) -> Result<BuildOptions> {
     if let Some(nixpkgs) = &args.nixpkgs {
         nix::check_nixpkgs(nixpkgs)?;
     }
@@ -84,7 +84,7 @@ fn find_source(file: Option<&PathBuf>, flake: Option<&String>) -> Result<Source>
 ///
 /// # Errors
 /// When there is none, or it does not evaluate.
-pub fn evaluate_both_ways(args: &CompatArgs) -> Result<BothWays> {
+pub(crate) fn evaluate_both_ways(args: &CompatArgs) -> Result<BothWays> {
     let source = find_source(args.file.as_ref(), args.flake.as_ref())?;
     let options = build_options(args.nixpkgs.as_deref(), &args.nix_option);
     both_ways::evaluate(&source, &options)
@@ -101,7 +101,7 @@ fn build_options(nixpkgs: Option<&str>, nix_option: &[String]) -> BuildOptions {
 
 /// Gives what is to be looked at.
 #[must_use]
-pub fn survey_request(args: &CompatArgs) -> compat::Request {
+pub(crate) fn survey_request(args: &CompatArgs) -> compat::Request {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     compat::Request {
         build: build_options(args.nixpkgs.as_deref(), &args.nix_option),
@@ -118,7 +118,7 @@ pub fn survey_request(args: &CompatArgs) -> compat::Request {
 ///
 /// # Errors
 /// When it does not exist.
-pub fn toplevel_path(path: &Path) -> Result<AbsolutePath> {
+pub(crate) fn toplevel_path(path: &Path) -> Result<AbsolutePath> {
     let real = std::fs::canonicalize(path).with_context(|| {
         format!(
             "reading the toplevel {}\nhint: name a folder that `system-manager build` has made",
@@ -135,7 +135,7 @@ pub fn toplevel_path(path: &Path) -> Result<AbsolutePath> {
 ///
 /// # Errors
 /// When there is none.
-pub fn current_toplevel(root: &Root) -> Result<AbsolutePath> {
+pub(crate) fn current_toplevel(root: &Root) -> Result<AbsolutePath> {
     store::generations::read(root)?
         .into_iter()
         .find(|g| g.current)
@@ -151,7 +151,7 @@ pub fn current_toplevel(root: &Root) -> Result<AbsolutePath> {
 ///
 /// # Errors
 /// When one can't be run, or says that this host must not be activated.
-pub fn run_checks(plan: &Plan, limit: Duration) -> Result<()> {
+pub(crate) fn run_checks(plan: &Plan, limit: Duration) -> Result<()> {
     for check in &plan.checks {
         tracing::info!("running the check {}", check.name);
         let command = Command::new(check.script.as_str()).limit(limit);
@@ -246,7 +246,7 @@ pub fn activate(
 ///
 /// # Errors
 /// When the lists that they leave can't be read.
-pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Result<UnitPlan> {
+pub(crate) fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Result<UnitPlan> {
     let Goal::Activate(toplevel) = &prepared.plan.goal else {
         return Ok(prepared.plan.units.clone());
     };
@@ -280,7 +280,7 @@ pub fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -> Resul
 ///
 /// # Errors
 /// When the state or the manifest can't be read.
-pub fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure> {
+pub(crate) fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, Failure> {
     let _lock = lock(root, "the scripts of the boot", args.patience())?;
     let state = State::read(root)?;
     if let Some(interrupted) = journal::read(root)? {
@@ -329,7 +329,7 @@ fn warn_of_script(failed: &FailedScript) {
 ///
 /// # Errors
 /// When another activation holds it, or a run from another machine waits to be confirmed.
-pub fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
+pub(crate) fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
     let lock = Lock::take(root, purpose, patience).with_context(|| {
         if ::nix::unistd::geteuid().is_root() {
             "locking this host".to_owned()
@@ -346,7 +346,7 @@ pub fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Lock> {
 ///
 /// # Errors
 /// When one is there already, or it can't be written.
-pub fn init(folder: &Path) -> Result<PathBuf> {
+pub(crate) fn init(folder: &Path) -> Result<PathBuf> {
     use std::io::Write;
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     let path = folder.join("system.nix");

@@ -1,12 +1,15 @@
 //! The door: the command line, each command, exit codes, and what is printed.
 
-pub mod args;
-pub mod commands;
+pub(crate) mod args;
+pub(crate) mod args_past;
+pub(crate) mod commands;
 mod given;
-pub mod nixos;
+pub(crate) mod nixos;
+mod past;
 pub(crate) mod print;
-pub mod remote;
-pub mod remote_args;
+mod progress;
+pub(crate) mod remote;
+pub(crate) mod remote_args;
 mod run;
 pub(crate) mod session;
 

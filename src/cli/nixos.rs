@@ -18,11 +18,11 @@ use crate::units::apply::list_visible;
 use crate::units::decide::{UnitAction, UnitPlan};
 
 /// The name under which the program behaves like this.
-pub const NAME: &str = "switch-to-configuration";
+pub(crate) const NAME: &str = "switch-to-configuration";
 
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Says whether the configuration could be switched to.
     Check,
     /// Registers and activates it.
@@ -37,7 +37,7 @@ pub enum Action {
 
 /// Says whether the program was called by that name.
 #[must_use]
-pub fn is_called(program: Option<&OsString>) -> bool {
+pub(crate) fn is_called(program: Option<&OsString>) -> bool {
     program.is_some_and(|p| {
         Path::new(p)
             .file_name()
@@ -49,7 +49,7 @@ pub fn is_called(program: Option<&OsString>) -> bool {
 ///
 /// # Errors
 /// When there is none or another one; the message says how to call it.
-pub fn parse_action(arguments: &[OsString]) -> Result<Action> {
+pub(crate) fn parse_action(arguments: &[OsString]) -> Result<Action> {
     match arguments {
         [action] => match action.as_bytes() {
             b"check" => Ok(Action::Check),
@@ -74,7 +74,7 @@ const USAGE: &str = "usage: switch-to-configuration ACTION
 ///
 /// # Errors
 /// When it was called by a bare name, or from elsewhere.
-pub fn own_toplevel(program: &OsString) -> Result<PathBuf> {
+pub(crate) fn own_toplevel(program: &OsString) -> Result<PathBuf> {
     let path = Path::new(program);
     let bin = path
         .parent()
@@ -97,7 +97,7 @@ pub fn own_toplevel(program: &OsString) -> Result<PathBuf> {
 
 /// Renders what an activation would do before its scripts run. Pure.
 #[must_use]
-pub fn render_dry_begin(units: &UnitPlan, toplevel: &Path) -> String {
+pub(crate) fn render_dry_begin(units: &UnitPlan, toplevel: &Path) -> String {
     let mut lines = Vec::new();
     let mut list = |label: &str, actions: &[UnitAction]| {
         let names = list_visible(actions);
@@ -122,7 +122,7 @@ pub fn render_dry_begin(units: &UnitPlan, toplevel: &Path) -> String {
 
 /// Renders what an activation would do after its scripts have run, those units included that they ask for. Pure.
 #[must_use]
-pub fn render_dry_end(units: &UnitPlan) -> String {
+pub(crate) fn render_dry_end(units: &UnitPlan) -> String {
     let mut text = String::new();
     let mut list = |label: &str, actions: &[UnitAction]| {
         let names = list_visible(actions);
@@ -137,7 +137,7 @@ pub fn render_dry_end(units: &UnitPlan) -> String {
 }
 
 /// Says something in the system's log, where it has one.
-pub fn log_to_system(text: &str) {
+pub(crate) fn log_to_system(text: &str) {
     if let Err(e) = syslog::send(text) {
         tracing::debug!("writing to the system's log: {e}");
     }

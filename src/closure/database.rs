@@ -20,7 +20,7 @@ const HEAD: &str = "system-manager paths 1 ";
 
 /// The paths that are known to be whole.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Database {
+pub(crate) struct Database {
     /// By path.
     pub paths: BTreeMap<StorePath, PathInfo>,
 }
@@ -30,7 +30,7 @@ impl Database {
     ///
     /// # Errors
     /// When it can't be read or trusted.
-    pub fn read(root: &Root) -> Result<Self> {
+    pub(crate) fn read(root: &Root) -> Result<Self> {
         let Some(bytes) = root.read(Path::new(FILE))? else {
             return Ok(Self::default());
         };
@@ -61,7 +61,7 @@ impl Database {
     ///
     /// # Errors
     /// When it can't be written; the old one stands then.
-    pub fn write(&self, root: &Root) -> Result<()> {
+    pub(crate) fn write(&self, root: &Root) -> Result<()> {
         let text = render(self.paths.values());
         let checked = format!("{HEAD}{}\n{text}", sha256_of(text.as_bytes())?);
         root.make_folders(Path::new(FOLDER))?;
@@ -81,7 +81,7 @@ impl Database {
 
     /// Returns the paths with all that they refer to, as far as that is known. Pure.
     #[must_use]
-    pub fn closure(&self, of: impl IntoIterator<Item = StorePath>) -> BTreeSet<StorePath> {
+    pub(crate) fn closure(&self, of: impl IntoIterator<Item = StorePath>) -> BTreeSet<StorePath> {
         let mut todo: Vec<StorePath> = of.into_iter().collect();
         let mut found = BTreeSet::new();
         while let Some(path) = todo.pop() {
@@ -103,7 +103,7 @@ impl Database {
 ///
 /// # Errors
 /// When Nix can't be asked.
-pub fn unknown_to_nix(paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
+pub(crate) fn unknown_to_nix(paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
     let mut unknown = BTreeSet::new();
     // A command line has a limit.
     for some in paths.chunks(500) {
@@ -128,7 +128,7 @@ pub fn unknown_to_nix(paths: &[StorePath]) -> Result<BTreeSet<StorePath>> {
 ///
 /// # Errors
 /// When they can't be.
-pub fn register(root: &Root, infos: &[PathInfo]) -> Result<()> {
+pub(crate) fn register(root: &Root, infos: &[PathInfo]) -> Result<()> {
     if infos.is_empty() {
         return Ok(());
     }

@@ -90,7 +90,7 @@ impl fmt::Display for StorePath {
 /// A store path, what must be in it, and what it needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct PathInfo {
+pub(crate) struct PathInfo {
     /// The path.
     pub path: StorePath,
     /// SHA-256 of its archive, in hexadecimal.
@@ -105,7 +105,7 @@ pub struct PathInfo {
 ///
 /// # Errors
 /// When it is not that.
-pub fn parse(text: &str) -> Result<Vec<PathInfo>> {
+pub(crate) fn parse(text: &str) -> Result<Vec<PathInfo>> {
     let mut lines = text.lines();
     let mut infos = Vec::new();
     while let Some(path) = lines.next() {
@@ -142,7 +142,7 @@ fn check_hash(hash: &str) -> Result<()> {
 
 /// Writes what `nix-store --load-db` reads. Pure.
 #[must_use]
-pub fn render<'a>(infos: impl IntoIterator<Item = &'a PathInfo>) -> String {
+pub(crate) fn render<'a>(infos: impl IntoIterator<Item = &'a PathInfo>) -> String {
     let mut text = String::new();
     for info in infos {
         let (path, hash, size) = (&info.path, &info.nar_sha256, info.nar_size);
@@ -159,7 +159,7 @@ pub fn render<'a>(infos: impl IntoIterator<Item = &'a PathInfo>) -> String {
 ///
 /// # Errors
 /// When one refers to a path that is not among them.
-pub fn order(infos: Vec<PathInfo>) -> Result<Vec<PathInfo>> {
+pub(crate) fn order(infos: Vec<PathInfo>) -> Result<Vec<PathInfo>> {
     let known: BTreeSet<StorePath> = infos.iter().map(|i| i.path.clone()).collect();
     for info in &infos {
         if let Some(missing) = info.references.iter().find(|r| !known.contains(*r)) {

@@ -1,10 +1,11 @@
 //! Store paths with all that they refer to, on a host that has no Nix, or beside one: what is there, how it arrives, and
 //! what nothing needs any more.
 
-pub mod database;
-pub mod gc;
-pub mod info;
-pub mod receive;
+pub(crate) mod contents;
+pub(crate) mod database;
+pub(crate) mod gc;
+pub(crate) mod info;
+pub(crate) mod receive;
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::host::fs::Root;
 use crate::host::held::{Held, How};
 
 /// Where the paths are, relative to the root.
-pub const STORE: &str = "nix/store";
+pub(crate) const STORE: &str = "nix/store";
 
 /// Where what is known of them is, relative to the root.
 const FOLDER: &str = "nix/var/system-manager";
@@ -29,11 +30,11 @@ const RECEIVING: &str = "nix/var/system-manager/receiving";
 const NIX_DATABASE: &str = "nix/var/nix/db/db.sqlite";
 
 /// Held shared by whoever brings or activates paths, and alone by whoever removes some.
-pub struct Hold(#[expect(dead_code, reason = "held for its lock")] Held);
+pub(crate) struct Hold(#[expect(dead_code, reason = "held for its lock")] Held);
 
 /// How the store is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Holding {
+pub(crate) enum Holding {
     /// Paths come; none goes.
     Shared,
     /// Paths go.
@@ -44,7 +45,7 @@ pub enum Holding {
 ///
 /// # Errors
 /// When somebody holds it otherwise, or it can't be held.
-pub fn hold(root: &Root, how: Holding) -> Result<Hold> {
+pub(crate) fn hold(root: &Root, how: Holding) -> Result<Hold> {
     match how {
         Holding::Shared => lock(root, LOCK, How::Shared),
         Holding::Alone => lock(root, LOCK, How::Alone),
@@ -69,7 +70,7 @@ fn lock(root: &Root, file: &str, how: How) -> Result<Hold> {
 ///
 /// # Errors
 /// When that can't be seen.
-pub fn is_of_nix(root: &Root) -> Result<bool> {
+pub(crate) fn is_of_nix(root: &Root) -> Result<bool> {
     Ok(root.node(Path::new(NIX_DATABASE))? != crate::model::node::Node::Absent)
 }
 

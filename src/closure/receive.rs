@@ -28,7 +28,7 @@ const BATCH: u64 = 64 << 20;
 const NIX_GC_LOCK: &str = "nix/var/nix/gc.lock";
 
 /// A store that paths arrive in. No path goes while it is there.
-pub struct Receiver<'a> {
+pub(crate) struct Receiver<'a> {
     root: &'a Root,
     nix: bool,
     ready: Vec<PathInfo>,
@@ -42,7 +42,7 @@ impl<'a> Receiver<'a> {
     ///
     /// # Errors
     /// When it can't be made, or somebody is removing paths from it.
-    pub fn open(root: &'a Root) -> Result<Self> {
+    pub(crate) fn open(root: &'a Root) -> Result<Self> {
         root.make_folders(Path::new(STORE))?;
         let nix = root.is_live() && is_of_nix(root)?;
         let held = [
@@ -65,7 +65,7 @@ impl<'a> Receiver<'a> {
     ///
     /// # Errors
     /// When the store can't be read, or there is too little space for what is missing.
-    pub fn missing(&self, infos: &[PathInfo]) -> Result<Vec<StorePath>> {
+    pub(crate) fn missing(&self, infos: &[PathInfo]) -> Result<Vec<StorePath>> {
         let known = self.known(infos)?;
         let (mut missing, mut adopted, mut ourselves) = (Vec::new(), Vec::new(), Vec::new());
         let mut bytes = 0;
@@ -160,7 +160,7 @@ impl<'a> Receiver<'a> {
     ///
     /// # Errors
     /// When it is not what it must be; nothing of it stays.
-    pub fn receive(&mut self, info: &PathInfo, archive: &mut dyn Read) -> Result<()> {
+    pub(crate) fn receive(&mut self, info: &PathInfo, archive: &mut dyn Read) -> Result<()> {
         let partial = self.partial(&info.path);
         remove_tree(&partial)?;
         let mut hashing = nar::Hashing::new(archive.take(info.nar_size));
@@ -192,7 +192,7 @@ impl<'a> Receiver<'a> {
     ///
     /// # Errors
     /// When that can't be done.
-    pub fn settle(&mut self) -> Result<()> {
+    pub(crate) fn settle(&mut self) -> Result<()> {
         self.flush()?;
         for info in &self.ready {
             put_in_place(&self.partial(&info.path), &self.place(&info.path))?;

@@ -13,7 +13,7 @@ use super::units::{self, Texts};
 use crate::nix::{self, BuildOptions, Source};
 
 /// Version of what `compat --nixos --json` prints.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What a configuration comes to, by names: texts of units and files, fields of accounts.
 #[derive(Debug, Default, Deserialize)]
@@ -36,7 +36,7 @@ struct OnNixos {
 
 /// What `compat --nixos --json` prints.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct BothWays {
+pub(crate) struct BothWays {
     /// Format version.
     pub version: u32,
     /// The release of NixOS.
@@ -57,7 +57,7 @@ pub struct BothWays {
 
 /// One kind of things, by name.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Kind {
+pub(crate) struct Kind {
     /// The same both ways.
     pub equal: Vec<String>,
     /// Different, with the difference: `-` is here, `+` on NixOS.
@@ -72,7 +72,7 @@ pub struct Kind {
 ///
 /// # Errors
 /// When it does not evaluate on one side; Nix has said why on standard error.
-pub fn evaluate(source: &Source, options: &BuildOptions) -> Result<BothWays> {
+pub(crate) fn evaluate(source: &Source, options: &BuildOptions) -> Result<BothWays> {
     let options = match source {
         Source::Flake(_) => options.clone(),
         Source::File(_) => BuildOptions {
@@ -151,7 +151,7 @@ fn diff(a: &[String], b: &[String]) -> String {
 
 /// Renders what would change, as text. Pure.
 #[must_use]
-pub fn render_text(both: &BothWays) -> String {
+pub(crate) fn render_text(both: &BothWays) -> String {
     let mut out = format!("Here, and on NixOS {}:\n\n", both.release);
     let kinds = [
         ("unit", &both.units),

@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 
 /// What was found before, and where more is added.
 #[derive(Debug)]
-pub struct Cache {
+pub(super) struct Cache {
     path: PathBuf,
     file: File,
     known: BTreeMap<String, Value>,
@@ -39,7 +39,7 @@ impl Cache {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn open(depends: &[&str], fresh: bool) -> Result<Self> {
+    pub(super) fn open(depends: &[&str], fresh: bool) -> Result<Self> {
         let mut digest = Sha256::new();
         let own = nix::embedded_tag(|name| Path::new(name).extension() == Some("nix".as_ref()));
         for part in [&VERSION.to_string(), own.as_str()].iter().chain(depends) {
@@ -83,7 +83,7 @@ impl Cache {
 
     /// Gives what is known.
     #[must_use]
-    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
+    pub(super) fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         // A value of another shape is found out again.
         serde_json::from_value(self.known.get(key)?.clone()).ok()
     }
@@ -92,7 +92,7 @@ impl Cache {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn put(&mut self, key: &str, value: &impl Serialize) -> Result<()> {
+    pub(super) fn put(&mut self, key: &str, value: &impl Serialize) -> Result<()> {
         let value = serde_json::to_value(value).context("serialising a result")?;
         let line = Line {
             key: key.to_owned(),

@@ -1,14 +1,14 @@
 //! Which NixOS modules work: looks at each module of a nixpkgs, in parallel, and keeps what it finds.
 
-pub mod both_ways;
+pub(crate) mod both_ways;
 mod cache;
 mod nixpkgs;
 mod probe;
 mod reasons;
-pub mod report;
+pub(crate) mod report;
 mod runs;
 mod units;
-pub mod verdict;
+pub(crate) mod verdict;
 
 use std::collections::VecDeque;
 use std::path::Path;
@@ -28,7 +28,7 @@ use crate::nix::BuildOptions;
 
 /// What to look at, and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub(crate) struct Request {
     /// The nixpkgs, and settings for Nix.
     pub build: BuildOptions,
     /// Modules by their path below `nixos/modules`; none means all below `under`.
@@ -47,7 +47,7 @@ pub struct Request {
 
 /// How far a survey is.
 #[derive(Debug)]
-pub struct Progress<'a> {
+pub(crate) struct Progress<'a> {
     /// Modules that are done.
     pub done: usize,
     /// All modules.
@@ -58,7 +58,7 @@ pub struct Progress<'a> {
 
 /// What a survey came to.
 #[derive(Debug)]
-pub enum Ended {
+pub(crate) enum Ended {
     /// All modules were looked at.
     Done(Box<Survey>),
     /// The user interrupted it.
@@ -74,7 +74,7 @@ pub enum Ended {
 ///
 /// # Errors
 /// When there is no nixpkgs or no Nix, a module is not there, or the cache can't be written.
-pub fn survey(request: &Request, tell: &mut dyn FnMut(&Progress<'_>)) -> Result<Ended> {
+pub(crate) fn survey(request: &Request, tell: &mut dyn FnMut(&Progress<'_>)) -> Result<Ended> {
     // Before any other thread is there.
     let stop = Stop::on_interrupt()?;
     let nixpkgs = nixpkgs::find(&request.build)?;

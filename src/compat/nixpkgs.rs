@@ -16,7 +16,7 @@ use crate::nix::{self, BuildOptions};
 ///
 /// # Errors
 /// When there is none, or it has no modules of NixOS.
-pub fn find(options: &BuildOptions) -> Result<PathBuf> {
+pub(super) fn find(options: &BuildOptions) -> Result<PathBuf> {
     let Some(path) = nix::find_nixpkgs(options) else {
         bail!(
             "there is no nixpkgs to look at\nhint: name one with `--nixpkgs PATH`, or set NIX_PATH=nixpkgs=PATH"
@@ -36,7 +36,7 @@ pub fn find(options: &BuildOptions) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When its files can't be read.
-pub fn read_identity(nixpkgs: &Path) -> Result<String> {
+pub(super) fn read_identity(nixpkgs: &Path) -> Result<String> {
     if nixpkgs.starts_with("/nix/store") {
         return Ok(format!("store:{}", nixpkgs.display()));
     }

@@ -15,7 +15,7 @@ use crate::nix::{self, BuildOptions};
 
 /// What is asked, and how long it may take.
 #[derive(Clone)]
-pub struct Probe {
+pub(super) struct Probe {
     nixpkgs: PathBuf,
     source: PathBuf,
     options: BuildOptions,
@@ -25,7 +25,7 @@ pub struct Probe {
 
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
+pub(super) enum Failure {
     /// Nix says so: it will say the same again.
     Says(String),
     /// Another time it may be different: it took too long, or was ended.
@@ -34,7 +34,7 @@ pub enum Failure {
 
 /// The modules of a nixpkgs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Index {
+pub(super) struct Index {
     /// The release that it says it is.
     pub release: String,
     /// Each module's file, below `nixos/modules`.
@@ -56,14 +56,14 @@ struct BothWays {
 }
 
 /// An answer, or why there is none.
-pub type Answer<T> = std::result::Result<T, Failure>;
+pub(super) type Answer<T> = std::result::Result<T, Failure>;
 
 impl Probe {
     /// Prepares to ask about a nixpkgs.
     ///
     /// # Errors
     /// When the program's Nix files can't be unpacked.
-    pub fn new(
+    pub(super) fn new(
         nixpkgs: &Path,
         options: BuildOptions,
         limit: Duration,
@@ -80,7 +80,7 @@ impl Probe {
 
     /// Says whether the user has interrupted it: what failed since then says nothing.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
+    pub(super) fn is_stopped(&self) -> bool {
         self.stop.is_stopped()
     }
 
@@ -88,7 +88,7 @@ impl Probe {
     ///
     /// # Errors
     /// When Nix is not there, or gives what was not asked for.
-    pub fn ask<T: DeserializeOwned>(
+    pub(super) fn ask<T: DeserializeOwned>(
         &self,
         file: &str,
         attribute: &str,
@@ -139,7 +139,7 @@ impl Probe {
     ///
     /// # Errors
     /// When Nix is not there.
-    pub fn list(&self) -> Result<Answer<Index>> {
+    pub(super) fn list(&self) -> Result<Answer<Index>> {
         self.ask_module("index", &[])
     }
 
@@ -147,7 +147,7 @@ impl Probe {
     ///
     /// # Errors
     /// When Nix is not there.
-    pub fn base(&self) -> Result<Answer<Vec<String>>> {
+    pub(super) fn base(&self) -> Result<Answer<Vec<String>>> {
         self.ask_module("base", &[])
     }
 
@@ -155,7 +155,7 @@ impl Probe {
     ///
     /// # Errors
     /// When Nix is not there.
-    pub fn try_module(&self, module: &str) -> Result<(Findings, bool)> {
+    pub(super) fn try_module(&self, module: &str) -> Result<(Findings, bool)> {
         let arguments = ["--argstr", "module", module];
         // All at once is faster where nothing fails.
         if let Ok(all) = self.ask_module::<All>("all", &arguments)? {
@@ -202,7 +202,7 @@ impl Probe {
     ///
     /// # Errors
     /// When Nix is not there.
-    pub fn compare(&self, module: &str, base: &[String]) -> Result<Answer<Compared>> {
+    pub(super) fn compare(&self, module: &str, base: &[String]) -> Result<Answer<Compared>> {
         let arguments = [
             "--argstr",
             "module",

@@ -7,7 +7,7 @@ const LONGEST: usize = 300;
 
 /// Gives the line of an error of Nix that says what is wrong.
 #[must_use]
-pub fn parse_reason(stderr: &str) -> String {
+pub(super) fn parse_reason(stderr: &str) -> String {
     let lines: Vec<&str> = stderr.lines().map(str::trim).collect();
     let said = lines
         .iter()
@@ -24,7 +24,7 @@ pub fn parse_reason(stderr: &str) -> String {
 
 /// Takes the hashes out of store paths, which then begin with `prefix`.
 #[must_use]
-pub fn without_store_hashes(text: &str, prefix: &str) -> String {
+pub(super) fn without_store_hashes(text: &str, prefix: &str) -> String {
     const STORE: &str = "/nix/store/";
     const HASH: usize = 32;
     let mut out = String::with_capacity(text.len());
@@ -91,7 +91,7 @@ const GROUPS: [(&[&str], &str); 11] = [
 
 /// Gives the group that a reason belongs to; a reason that fits none is one by itself.
 #[must_use]
-pub fn group(step: Step, reason: &str) -> String {
+pub(super) fn group(step: Step, reason: &str) -> String {
     let known = GROUPS
         .iter()
         .find(|(signs, _)| signs.iter().any(|sign| reason.contains(sign)));

@@ -10,7 +10,7 @@ const NAMED: usize = 3;
 
 /// Renders a survey as text; with details of each module when they are few and were asked for by name.
 #[must_use]
-pub fn render_text(survey: &Survey, details: bool, style: Style) -> String {
+pub(crate) fn render_text(survey: &Survey, details: bool, style: Style) -> String {
     let mut out = format!(
         "NixOS {} at {}, system-manager {}\n\n",
         survey.nixpkgs.release, survey.nixpkgs.path, survey.system_manager
@@ -180,7 +180,7 @@ fn share(count: usize, of: usize) -> String {
 
 /// Renders a survey as tables for a document: the figures, the reasons, each module.
 #[must_use]
-pub fn render_markdown(survey: &Survey) -> String {
+pub(crate) fn render_markdown(survey: &Survey) -> String {
     let mut out = format!(
         "<!-- Made by system-manager compat --markdown. -->\n\n# NixOS modules, one by one\n\nNixOS {}, the modules that were looked at: {}.\n\n<!-- figures -->\n| what | modules | share |\n| --- | --- | --- |\n",
         survey.nixpkgs.release, survey.summary.modules

@@ -10,7 +10,7 @@ const RECORDED: &str = include_str!("../../nixos-compat/report/runs.json");
 ///
 /// # Errors
 /// When the record is not what it must be.
-pub fn parse_runs() -> Result<Vec<Run>> {
+pub(super) fn parse_runs() -> Result<Vec<Run>> {
     let mut runs: Vec<Run> =
         serde_json::from_str(RECORDED).context("reading nixos-compat/report/runs.json")?;
     runs.sort();

@@ -6,7 +6,7 @@ use super::reasons::without_store_hashes;
 use super::verdict::{Compared, Difference};
 
 /// Units of ours that do in the distribution's way what has no unit of the same name on NixOS.
-pub const OWN: &str = "system-manager-";
+pub(super) const OWN: &str = "system-manager-";
 
 /// Lines that must differ: NixOS's paths, and what only says when to restart.
 const IGNORED: [&str; 5] = [
@@ -18,12 +18,12 @@ const IGNORED: [&str; 5] = [
 ];
 
 /// Texts of units; none for a unit that is masked.
-pub type Texts = BTreeMap<String, Option<String>>;
+pub(super) type Texts = BTreeMap<String, Option<String>>;
 
 /// Gives the lines of a unit, each with its section, without store hashes, the layout of scripts, and what must differ.
 /// The lines of one setting stay in their order; that of settings says nothing.
 #[must_use]
-pub fn normalise(text: Option<&str>) -> Vec<String> {
+pub(super) fn normalise(text: Option<&str>) -> Vec<String> {
     let Some(text) = text else {
         return vec!["masked".to_owned()];
     };
@@ -85,7 +85,7 @@ fn lacking(a: &[String], b: &[String]) -> Vec<String> {
 
 /// Compares our units with theirs; `names` are all of theirs, and `base` those that have nothing to do with it.
 #[must_use]
-pub fn compare(ours: &Texts, theirs: &Texts, names: &[String], base: &[String]) -> Compared {
+pub(super) fn compare(ours: &Texts, theirs: &Texts, names: &[String], base: &[String]) -> Compared {
     let mut compared = Compared::default();
     for (name, text) in ours.iter().filter(|(name, _)| !name.starts_with(OWN)) {
         let a = normalise(text.as_deref());

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Version of what `compat --json` prints.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What `compat --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -263,7 +263,7 @@ fn missing_option(error: &str) -> Option<String> {
 
 /// Adds modules up. Pure.
 #[must_use]
-pub fn summarise(modules: &[Module]) -> Summary {
+pub(crate) fn summarise(modules: &[Module]) -> Summary {
     let failed = |m: &Module, step| m.findings.errors.contains_key(&step);
     let count = |holds: &dyn Fn(&&Module) -> bool| modules.iter().filter(holds).count();
     let made_units = |c: &Compared| !c.equal.is_empty() || !c.is_same();

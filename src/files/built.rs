@@ -23,10 +23,10 @@ use crate::model::names::TargetPath;
 use crate::model::node::sha256_of;
 
 /// Where what Nix has built lies.
-pub const STORE: &str = "/nix/store/";
+pub(crate) const STORE: &str = "/nix/store/";
 
 /// The time of everything in the store, in seconds since 1970.
-pub const BUILT_TIME: i64 = 1;
+pub(crate) const BUILT_TIME: i64 = 1;
 
 /// How many links a file of the store may be reached through.
 const MOST_LINKS: usize = 40;
@@ -86,7 +86,7 @@ fn glance(path: &Path) -> Result<Glance> {
 ///
 /// # Errors
 /// When it can't be read.
-pub fn read_built(
+pub(crate) fn read_built(
     path: &str,
     original: impl Fn() -> Result<Option<Built>>,
 ) -> Result<Option<Built>> {
@@ -116,7 +116,7 @@ pub fn read_built(
 ///
 /// # Errors
 /// When it can't be read.
-pub fn find_damage(path: &str, built: Option<&Built>) -> Result<Option<Damage>> {
+pub(crate) fn find_damage(path: &str, built: Option<&Built>) -> Result<Option<Damage>> {
     let glance = glance(Path::new(path))?;
     let built = match (glance, built) {
         (Glance::Missing, _) => return Ok(Some(Damage::Missing)),
@@ -135,7 +135,7 @@ fn hash(path: &str) -> Result<String> {
 }
 
 /// The originals of small files that links of a generation lead to, once more: two files of its toplevel.
-pub struct Originals {
+pub(crate) struct Originals {
     toplevel: String,
     index: OnceCell<BTreeMap<String, (u64, u64)>>,
 }
@@ -143,7 +143,7 @@ pub struct Originals {
 impl Originals {
     /// Those of a toplevel, or of none with an empty path; nothing is read before it is asked for.
     #[must_use]
-    pub fn of(toplevel: &str) -> Self {
+    pub(crate) fn of(toplevel: &str) -> Self {
         Self {
             toplevel: toplevel.to_owned(),
             index: OnceCell::new(),
@@ -152,7 +152,7 @@ impl Originals {
 
     /// Whose they are.
     #[must_use]
-    pub fn toplevel(&self) -> &str {
+    pub(crate) fn toplevel(&self) -> &str {
         &self.toplevel
     }
 
@@ -160,7 +160,7 @@ impl Originals {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn read(&self, target: &TargetPath) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn read(&self, target: &TargetPath) -> Result<Option<Vec<u8>>> {
         let index = match self.index.get() {
             Some(index) => index,
             None => {
@@ -188,7 +188,7 @@ impl Originals {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn built(&self, target: &TargetPath) -> Result<Option<Built>> {
+    pub(crate) fn built(&self, target: &TargetPath) -> Result<Option<Built>> {
         let Some(bytes) = self.read(target)? else {
             return Ok(None);
         };
@@ -202,7 +202,7 @@ impl Originals {
     ///
     /// # Errors
     /// When the list can't be read.
-    pub fn targets(&self) -> Result<Vec<TargetPath>> {
+    pub(crate) fn targets(&self) -> Result<Vec<TargetPath>> {
         let index = self.read_index()?;
         Ok(index
             .keys()
@@ -241,7 +241,7 @@ fn parse_index(text: &str) -> BTreeMap<String, (u64, u64)> {
 
 /// Returns the path at which a file lies that may be reached through links of the store. It may be gone.
 #[must_use]
-pub fn place_of(path: &str) -> PathBuf {
+pub(crate) fn place_of(path: &str) -> PathBuf {
     let mut at = PathBuf::from(path);
     for _ in 0..MOST_LINKS {
         let (Some(folder), Some(name)) = (at.parent(), at.file_name()) else {
@@ -262,7 +262,7 @@ pub fn place_of(path: &str) -> PathBuf {
 
 /// Returns the part of a path that is a path of the store: `/nix/store/NAME`. Pure.
 #[must_use]
-pub fn store_path(place: &Path) -> Option<PathBuf> {
+pub(crate) fn store_path(place: &Path) -> Option<PathBuf> {
     let name = place.strip_prefix(STORE).ok()?.components().next()?;
     Some(Path::new(STORE).join(name))
 }

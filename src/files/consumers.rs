@@ -7,7 +7,7 @@ use crate::model::names::TargetPath;
 
 /// A program that does not take a link.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Consumer {
+pub(crate) struct Consumer {
     /// A path below `/etc`; with a `/` at its end, all files in that folder.
     place: &'static str,
     /// The mode that the copy gets.
@@ -49,7 +49,7 @@ const CONSUMERS: [Consumer; 5] = [
 
 /// Returns the program that takes no link at this target.
 #[must_use]
-pub fn find(target: &TargetPath) -> Option<&'static Consumer> {
+pub(crate) fn find(target: &TargetPath) -> Option<&'static Consumer> {
     let target = target.as_str();
     CONSUMERS
         .iter()

@@ -1,12 +1,12 @@
 //! Files below `/etc`.
 
-pub mod built;
-pub mod consumers;
-pub mod decide;
-pub mod diff;
-pub mod observe;
-pub mod record;
+pub(crate) mod built;
+pub(crate) mod consumers;
+pub(crate) mod decide;
+pub(crate) mod diff;
+pub(crate) mod observe;
+pub(crate) mod record;
 pub(crate) mod report;
-pub mod reserved;
-pub mod vendor;
-pub mod wanted;
+pub(crate) mod reserved;
+pub(crate) mod vendor;
+pub(crate) mod wanted;

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::files::built::{self, Built, Originals, STORE};
 use crate::files::consumers;
 use crate::files::decide::{Beside, Damaged, Means, Seen, SeenVendor, Wanted, node};
-use crate::files::record::FilesRecord;
+use crate::files::record::{FilesRecord, OwnedFile};
 use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, Want};
 use crate::host::fs::{Root, open_source};
@@ -25,10 +25,10 @@ use crate::nix;
 const LIKE_A_LINK: u32 = 0o644;
 
 /// The remedy for what is missing in the store.
-pub const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
+pub(crate) const INCOMPLETE: &str = "the closure is incomplete; build or copy it again";
 
 /// What the resolution of what is wanted needs to know.
-pub struct Known<'a> {
+pub(crate) struct Known<'a> {
     /// Names of owners.
     pub owners: &'a Owners,
     /// What is owned.
@@ -45,7 +45,7 @@ pub struct Known<'a> {
 ///
 /// # Errors
 /// When a source can't be read. Owners that do not exist are conflicts.
-pub fn resolve_wanted(
+pub(crate) fn resolve_wanted(
     desired: &Desired,
     known: &Known<'_>,
 ) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
@@ -129,8 +129,9 @@ impl Known<'_> {
     /// Reads what a link leads to, or takes it from the record.
     fn built(&self, target: &TargetPath, want: &Want) -> Result<Option<Built>> {
         let owned = self.record.entries.get(target);
-        if let Some(owned) = owned.filter(|o| o.source == want.source && is_link(&o.is)) {
-            return Ok(owned.built.clone());
+        let placed = owned.and_then(|o| o.placed.is.as_ref());
+        if let Some(placed) = placed.filter(|p| p.source == want.source && is_link(&p.node)) {
+            return Ok(placed.built.clone());
         }
         built::read_built(&want.source, || self.originals.built(target))
             .with_context(|| format!("reading what /etc/{target} is to lead to"))
@@ -140,8 +141,8 @@ impl Known<'_> {
     fn content(&self, target: &TargetPath, want: &Want) -> Result<String> {
         let in_store = want.source.starts_with(STORE);
         let owned = self.record.entries.get(target);
-        let owned = owned.filter(|o| in_store && o.source == want.source);
-        if let Some(Node::File { sha256, .. }) = owned.map(|o| &o.is) {
+        let owned = owned.filter(|o| in_store && o.source() == Some(&want.source));
+        if let Some(Node::File { sha256, .. }) = owned.map(OwnedFile::node) {
             return Ok(sha256.clone());
         }
         open_source(&want.source)
@@ -165,7 +166,11 @@ fn is_link(is: &Node) -> bool {
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_vendors(root: &Root, desired: &Desired, record: &FilesRecord) -> Result<Vendors> {
+pub(crate) fn read_vendors(
+    root: &Root,
+    desired: &Desired,
+    record: &FilesRecord,
+) -> Result<Vendors> {
     let of_packages = record.entries.iter().filter(|(_, o)| o.package.is_some());
     let targets = desired.keys().chain(of_packages.map(|(target, _)| target));
     vendor::read_conffiles(root, targets)
@@ -175,7 +180,7 @@ pub fn read_vendors(root: &Root, desired: &Desired, record: &FilesRecord) -> Res
 ///
 /// # Errors
 /// When a database or a file can't be read.
-pub fn look_at_packages(
+pub(crate) fn look_at_packages(
     root: &Root,
     desired: &Desired,
     record: &FilesRecord,
@@ -214,7 +219,11 @@ pub fn look_at_packages(
 ///
 /// # Errors
 /// When a folder or a database can't be read.
-pub fn find_beside(root: &Root, desired: &Desired, record: &FilesRecord) -> Result<Vec<Beside>> {
+pub(crate) fn find_beside(
+    root: &Root,
+    desired: &Desired,
+    record: &FilesRecord,
+) -> Result<Vec<Beside>> {
     let managed: BTreeSet<&TargetPath> = desired.keys().chain(record.entries.keys()).collect();
     let found = vendor::find_beside(root, managed)?;
     let targets: BTreeSet<&TargetPath> = found.keys().collect();
@@ -236,17 +245,17 @@ pub fn find_beside(root: &Root, desired: &Desired, record: &FilesRecord) -> Resu
 ///
 /// # Errors
 /// When one can't be read.
-pub fn look_at_store(
+pub(crate) fn look_at_store(
     wanted: &BTreeMap<TargetPath, Wanted>,
     record: &FilesRecord,
     originals: &[Originals],
 ) -> Result<BTreeMap<String, Damaged>> {
     let mut found = BTreeMap::new();
     let new = wanted.iter().map(|(target, w)| (target, &w.node, &w.built));
-    let owned = record
-        .entries
-        .iter()
-        .map(|(target, o)| (target, &o.is, &o.built));
+    let owned = record.entries.iter().filter_map(|(target, o)| {
+        let placed = o.placed.is.as_ref()?;
+        Some((target, &placed.node, &placed.built))
+    });
     for (target, is, built) in new.chain(owned) {
         let Node::Link { to } = is else { continue };
         if !to.starts_with(STORE) || found.contains_key(to) {

@@ -14,7 +14,7 @@ const LIST: &str = include_str!("../../modules/etc-reserved.json");
 ///
 /// # Errors
 /// When the list that was built in is malformed.
-pub fn find<'a>(
+pub(crate) fn find<'a>(
     targets: impl IntoIterator<Item = &'a TargetPath>,
 ) -> Result<BTreeMap<&'a TargetPath, String>> {
     let list: BTreeMap<String, String> =

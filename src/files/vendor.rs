@@ -23,7 +23,7 @@ const UCF_OWNERS: &str = "/var/lib/ucf/registry";
 const RPM: [&str; 2] = ["/usr/bin/rpm", "/bin/rpm"];
 
 /// The file in which dpkg is told to leave files alone, below `/etc`.
-pub const DPKG_SETTINGS: &str = "dpkg/dpkg.cfg.d/system-manager";
+pub(crate) const DPKG_SETTINGS: &str = "dpkg/dpkg.cfg.d/system-manager";
 
 /// The endings of what package managers put beside a file of configuration, or leave there.
 const BESIDE: [&str; 10] = [
@@ -41,7 +41,7 @@ const BESIDE: [&str; 10] = [
 
 /// What a package manager knows of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Vendor {
+pub(crate) struct Vendor {
     /// The package that it belongs to.
     pub package: String,
     /// Whether the package manager asks, or follows a link, when the file is not as it was shipped.
@@ -51,13 +51,13 @@ pub struct Vendor {
 }
 
 /// What is known of files, by their path below `/etc`.
-pub type Vendors = BTreeMap<TargetPath, Vendor>;
+pub(crate) type Vendors = BTreeMap<TargetPath, Vendor>;
 
 /// Reads which of these files dpkg and ucf treat as configuration.
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_conffiles<'a>(
+pub(crate) fn read_conffiles<'a>(
     root: &Root,
     targets: impl IntoIterator<Item = &'a TargetPath>,
 ) -> Result<Vendors> {
@@ -138,7 +138,7 @@ fn is_digest(text: &str) -> bool {
 ///
 /// # Errors
 /// When a database exists and can't be read.
-pub fn read_others(
+pub(crate) fn read_others(
     root: &Root,
     targets: &BTreeSet<&TargetPath>,
     vendors: &Vendors,
@@ -216,7 +216,12 @@ impl Vendor {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn is_pristine(&self, root: &Root, target: &TargetPath, node: &Node) -> Result<bool> {
+    pub(crate) fn is_pristine(
+        &self,
+        root: &Root,
+        target: &TargetPath,
+        node: &Node,
+    ) -> Result<bool> {
         let (Node::File { sha256, .. }, Some(shipped)) = (node, &self.shipped) else {
             return Ok(false);
         };
@@ -238,7 +243,7 @@ impl Vendor {
 ///
 /// # Errors
 /// When a folder can't be listed.
-pub fn find_beside<'a>(
+pub(crate) fn find_beside<'a>(
     root: &Root,
     targets: impl IntoIterator<Item = &'a TargetPath>,
 ) -> Result<BTreeMap<TargetPath, Vec<TargetPath>>> {
@@ -278,7 +283,7 @@ pub fn find_beside<'a>(
 
 /// Renders the settings by which dpkg leaves these files alone. Pure.
 #[must_use]
-pub fn render_settings<'a>(targets: impl IntoIterator<Item = &'a TargetPath>) -> String {
+pub(crate) fn render_settings<'a>(targets: impl IntoIterator<Item = &'a TargetPath>) -> String {
     let escaped = |target: &TargetPath| -> String {
         target
             .as_str()

@@ -14,7 +14,7 @@ use crate::model::names::{AbsolutePath, TargetPath, UnitName};
 
 /// A file that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
+pub(crate) struct Want {
     /// The path whose content it has, or that it links to (for a relative link, the link's own text).
     pub source: String,
     /// How it is placed.
@@ -28,11 +28,11 @@ pub struct Want {
 }
 
 /// All that is wanted, by target.
-pub type Desired = BTreeMap<TargetPath, Want>;
+pub(crate) type Desired = BTreeMap<TargetPath, Want>;
 
 /// Whether a definition is an addition to a unit that is there without it, by its folder below `/etc`, its name, its source,
 /// and whether the configuration has a template of it.
-pub type IsAddition = dyn Fn(&str, &UnitName, &AbsolutePath, bool) -> bool;
+pub(crate) type IsAddition = dyn Fn(&str, &UnitName, &AbsolutePath, bool) -> bool;
 
 impl Want {
     fn link(to: &str) -> Self {
@@ -51,7 +51,7 @@ impl Want {
 /// # Errors
 /// When a source is missing, two parts of the configuration want different things at one target, or one wants a
 /// file where another needs a folder.
-pub fn read_desired(manifest: &Manifest, is_addition: &IsAddition) -> Result<Desired> {
+pub(crate) fn read_desired(manifest: &Manifest, is_addition: &IsAddition) -> Result<Desired> {
     let mut desired = Desired::new();
     add_etc(manifest, &mut desired).context("reading `environment.etc`")?;
     for (folder, units, packages) in [

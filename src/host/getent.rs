@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 ///
 /// # Errors
 /// When getent can't be run or fails otherwise.
-pub fn look_up(database: &str, key: &str) -> Result<Option<String>, String> {
+pub(crate) fn look_up(database: &str, key: &str) -> Result<Option<String>, String> {
     ask("getent", LIMIT, database, key)
 }
 
@@ -38,7 +38,7 @@ fn ask(
 
 /// A user's entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// The name.
     pub name: String,
     /// The number of the user's own group.
@@ -49,7 +49,7 @@ pub struct User {
 ///
 /// # Errors
 /// When getent can't be run, or answers with something else than an entry.
-pub fn user(uid: u32) -> anyhow::Result<Option<User>> {
+pub(crate) fn user(uid: u32) -> anyhow::Result<Option<User>> {
     let line = look_up("passwd", &uid.to_string())
         .map_err(anyhow::Error::msg)
         .map_err(|e| e.context(format!("looking up the user {uid}")))?;

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 
 /// Who else may hold a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub(crate) enum How {
     /// Nobody.
     Alone,
     /// Whoever takes it shared, too.
@@ -15,14 +15,14 @@ pub enum How {
 
 /// A file whose lock is held until this is dropped.
 #[derive(Debug)]
-pub struct Held(File);
+pub(crate) struct Held(File);
 
 impl Held {
     /// Takes the lock. Returns the file again while somebody else has it.
     ///
     /// # Errors
     /// When it can't be taken for another reason.
-    pub fn try_take(file: File, how: How) -> io::Result<Result<Self, File>> {
+    pub(crate) fn try_take(file: File, how: How) -> io::Result<Result<Self, File>> {
         let taken = match how {
             How::Alone => file.try_lock(),
             How::Shared => file.try_lock_shared(),
@@ -38,7 +38,7 @@ impl Held {
     ///
     /// # Errors
     /// When it can't be taken.
-    pub fn wait(file: File, how: How) -> io::Result<Self> {
+    pub(crate) fn wait(file: File, how: How) -> io::Result<Self> {
         match how {
             How::Alone => file.lock(),
             How::Shared => file.lock_shared(),

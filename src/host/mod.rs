@@ -1,14 +1,14 @@
 //! The machine: its file system, its service manager, its processes. The only rooms with effects of their own.
 
-pub mod clock;
-pub mod fs;
-pub mod getent;
-pub mod held;
+pub(crate) mod clock;
+pub(crate) mod fs;
+pub(crate) mod getent;
+pub(crate) mod held;
 mod pipes;
-pub mod process;
-pub mod selinux;
-pub mod signals;
-pub mod syslog;
-pub mod systemd;
-pub mod tether;
-pub mod threads;
+pub(crate) mod process;
+pub(crate) mod selinux;
+pub(crate) mod signals;
+pub(crate) mod syslog;
+pub(crate) mod systemd;
+pub(crate) mod tether;
+pub(crate) mod threads;

@@ -3,6 +3,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
 use std::process::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command as Process, ExitStatus, Stdio,
@@ -10,14 +11,14 @@ use std::process::{
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
 
 use super::{pipes, threads};
 
 /// A program with its arguments, to be run once.
-pub struct Command {
+pub(crate) struct Command {
     program: OsString,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
@@ -30,7 +31,7 @@ pub struct Command {
 
 /// What a program printed, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Output {
+pub(crate) struct Output {
     /// The exit status; none when a signal ended it.
     pub code: Option<i32>,
     /// Standard output.
@@ -42,7 +43,7 @@ pub struct Output {
 impl Command {
     /// Prepares a program.
     #[must_use]
-    pub fn new(program: impl Into<OsString>) -> Self {
+    pub(crate) fn new(program: impl Into<OsString>) -> Self {
         Self {
             program: program.into(),
             arguments: Vec::new(),
@@ -57,56 +58,59 @@ impl Command {
 
     /// Adds an argument.
     #[must_use]
-    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+    pub(crate) fn arg(mut self, argument: impl Into<OsString>) -> Self {
         self.arguments.push(argument.into());
         self
     }
 
     /// Adds arguments.
     #[must_use]
-    pub fn args<T: Into<OsString>>(mut self, arguments: impl IntoIterator<Item = T>) -> Self {
+    pub(crate) fn args<T: Into<OsString>>(
+        mut self,
+        arguments: impl IntoIterator<Item = T>,
+    ) -> Self {
         self.arguments.extend(arguments.into_iter().map(Into::into));
         self
     }
 
     /// Sets an environment variable.
     #[must_use]
-    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+    pub(crate) fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.variables.push((name.into(), value.into()));
         self
     }
 
     /// Says how to get the program, for the error when it is missing.
     #[must_use]
-    pub fn hint(mut self, install: &'static str) -> Self {
+    pub(crate) fn hint(mut self, install: &'static str) -> Self {
         self.hint = Some(install);
         self
     }
 
     /// Runs the program as this user and group, with no other groups and none of our environment.
     #[must_use]
-    pub fn as_user(mut self, uid: u32, gid: u32) -> Self {
+    pub(crate) fn as_user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
         self
     }
 
     /// Ends the program when it takes longer than this.
     #[must_use]
-    pub fn limit(mut self, limit: Duration) -> Self {
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
         self
     }
 
     /// Ends the program when this says so, and does not start it after that.
     #[must_use]
-    pub fn until(mut self, stop: &Stop) -> Self {
+    pub(crate) fn until(mut self, stop: &Stop) -> Self {
         self.stop = Some(stop.clone());
         self
     }
 
     /// Gives the program something to read; without it, its standard input is empty.
     #[must_use]
-    pub fn input(mut self, bytes: Vec<u8>) -> Self {
+    pub(crate) fn input(mut self, bytes: Vec<u8>) -> Self {
         self.input = Some(bytes);
         self
     }
@@ -115,7 +119,7 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn output(&self) -> Result<Output> {
+    pub(crate) fn output(&self) -> Result<Output> {
         self.run(Stdio::piped())
     }
 
@@ -123,12 +127,61 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started, or its exit status is not 0.
-    pub fn stdout(&self) -> Result<String> {
+    pub(crate) fn stdout(&self) -> Result<String> {
         let output = self.run(Stdio::inherit())?;
         if output.code != Some(0) {
             bail!("`{}` failed ({})", self.name(), show_code(output.code));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs the program and gives its standard output; each line that it says on standard error is heard as it comes, and
+    /// nothing, when nothing was said for this long.
+    ///
+    /// # Errors
+    /// When it can't be started, or its exit status is not 0.
+    pub(crate) fn stdout_heard(
+        &self,
+        pause: Duration,
+        hear: &mut dyn FnMut(Option<&str>),
+    ) -> Result<String> {
+        let mut piped = self.piped()?;
+        piped.stdin = None;
+        let (out, err) = (piped.stdout.take(), piped.stderr.take());
+        let (Some(mut out), Some(err)) = (out, err) else {
+            bail!("the streams of `{}` are gone", self.name());
+        };
+        let reader = threads::begin("that reads its output", move || {
+            let mut text = Vec::new();
+            out.read_to_end(&mut text).map(|_| text)
+        })?;
+        let (sender, lines) = mpsc::channel();
+        threads::begin("that reads its messages", move || {
+            for line in BufReader::new(err)
+                .split(b'\n')
+                .map_while(std::io::Result::ok)
+            {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        })?;
+        loop {
+            match lines.recv_timeout(pause) {
+                Ok(line) => hear(Some(&String::from_utf8_lossy(&line))),
+                Err(mpsc::RecvTimeoutError::Timeout) => hear(None),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let code = piped.wait()?;
+        let text = reader
+            .join()
+            .map_err(|_| anyhow!("reading its output failed"))?;
+        if code != Some(0) {
+            bail!("`{}` failed ({})", self.name(), show_code(code));
+        }
+        let text = text.with_context(|| format!("reading what `{}` prints", self.name()))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     fn run(&self, stderr: Stdio) -> Result<Output> {
@@ -221,7 +274,7 @@ fn wait(mut child: Child, limit: Option<Duration>) -> Result<Option<ExitStatus>>
 
 /// A program that was ended at its limit.
 #[derive(Debug)]
-pub struct TookTooLong {
+pub(crate) struct TookTooLong {
     program: String,
     limit: Duration,
 }
@@ -241,7 +294,7 @@ impl std::error::Error for TookTooLong {}
 
 /// Ends programs that run when the user interrupts this one.
 #[derive(Clone, Default)]
-pub struct Stop(Arc<Mutex<Running>>);
+pub(crate) struct Stop(Arc<Mutex<Running>>);
 
 #[derive(Default)]
 struct Running {
@@ -261,7 +314,7 @@ impl Stop {
     ///
     /// # Errors
     /// When the signals can't be blocked, or no thread can be made.
-    pub fn on_interrupt() -> Result<Self> {
+    pub(crate) fn on_interrupt() -> Result<Self> {
         let mut signals = SigSet::empty();
         signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals.thread_block().context("blocking signals")?;
@@ -276,7 +329,7 @@ impl Stop {
     }
 
     /// Ends the programs that run; no other one is started.
-    pub fn stop(&self) {
+    pub(crate) fn stop(&self) {
         let mut running = self.running();
         running.stopped = true;
         for pid in &running.programs {
@@ -287,7 +340,7 @@ impl Stop {
 
     /// Says whether programs were stopped.
     #[must_use]
-    pub fn is_stopped(&self) -> bool {
+    pub(crate) fn is_stopped(&self) -> bool {
         self.running().stopped
     }
 
@@ -314,7 +367,7 @@ impl Drop for Watched<'_> {
 
 /// Describes how a program ended.
 #[must_use]
-pub fn show_code(code: Option<i32>) -> String {
+pub(crate) fn show_code(code: Option<i32>) -> String {
     code.map_or_else(
         || "killed by a signal".to_owned(),
         |c| format!("exit status {c}"),
@@ -322,7 +375,7 @@ pub fn show_code(code: Option<i32>) -> String {
 }
 
 /// A program that runs, with all three of its streams in our hands. It is ended when this goes.
-pub struct Piped {
+pub(crate) struct Piped {
     child: Child,
     /// What it reads; none when it was closed.
     pub stdin: Option<ChildStdin>,
@@ -337,13 +390,13 @@ impl Piped {
     ///
     /// # Errors
     /// When it can't be waited for.
-    pub fn wait(&mut self) -> Result<Option<i32>> {
+    pub(crate) fn wait(&mut self) -> Result<Option<i32>> {
         self.stdin = None;
         Ok(self.child.wait().context("waiting for a program")?.code())
     }
 
     /// Ends it, if it has not ended.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         // One that has just ended by itself is what was wanted.
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -361,7 +414,7 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn piped(&self) -> Result<Piped> {
+    pub(crate) fn piped(&self) -> Result<Piped> {
         tracing::debug!(program = ?self.program, arguments = ?self.arguments, "starting");
         let mut child = Process::new(&self.program)
             .args(&self.arguments)
@@ -390,7 +443,7 @@ impl Command {
     ///
     /// # Errors
     /// When it can't be started.
-    pub fn to_files(&self, stdout: File, stderr: File) -> Result<Option<i32>> {
+    pub(crate) fn to_files(&self, stdout: File, stderr: File) -> Result<Option<i32>> {
         let mut child = Process::new(&self.program)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(k, v)| (k, v)))

@@ -49,7 +49,7 @@ pub struct Paths {
 ///
 /// # Errors
 /// When the policy can't be asked.
-pub fn read_labels(paths: &Paths) -> Result<Labels> {
+pub(crate) fn read_labels(paths: &Paths) -> Result<Labels> {
     let mut labels = Labels::default();
     if !is_in_force() {
         return Ok(labels);
@@ -114,7 +114,7 @@ fn parse_labels(paths: &[PathBuf], output: &str) -> Result<BTreeMap<PathBuf, Str
 ///
 /// # Errors
 /// Those of `make`; and when the kernel does not take the label.
-pub fn creating<T>(label: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn creating<T>(label: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
     // Opened without leave to create it, which a policy denies.
     let next = |text: &[u8]| {
         let file = std::fs::OpenOptions::new().write(true).open(NEXT);
@@ -129,7 +129,7 @@ pub fn creating<T>(label: &str, make: impl FnOnce() -> Result<T>) -> Result<T> {
 }
 
 /// Labels the file in the store that a link leads to. What is no file of the store is left alone.
-pub fn label_target(to: &str, label: &str) {
+pub(crate) fn label_target(to: &str, label: &str) {
     let inner = || -> std::io::Result<()> {
         let file = std::fs::canonicalize(to)?;
         if !file.starts_with(STORE) || !file.is_file() {

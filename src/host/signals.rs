@@ -10,7 +10,7 @@ use super::threads;
 
 /// Whether someone has asked a run to end.
 #[derive(Debug, Clone, Default)]
-pub struct Signals(Arc<AtomicBool>);
+pub(crate) struct Signals(Arc<AtomicBool>);
 
 impl Signals {
     /// Holds SIGINT, SIGTERM and SIGHUP back from now on. To be called before any other thread is there; programs that
@@ -18,7 +18,7 @@ impl Signals {
     ///
     /// # Errors
     /// When the signals can't be held, or no thread can be made.
-    pub fn hold() -> Result<Self> {
+    pub(crate) fn hold() -> Result<Self> {
         let mut held = SigSet::empty();
         held.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         held.thread_block().context("holding signals back")?;
@@ -39,7 +39,7 @@ impl Signals {
 
     /// Returns whether the run was asked to end.
     #[must_use]
-    pub fn is_asked(&self) -> bool {
+    pub(crate) fn is_asked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
 }

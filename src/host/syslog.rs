@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 ///
 /// # Errors
 /// When the system has none.
-pub fn send(text: &str) -> std::io::Result<()> {
+pub(crate) fn send(text: &str) -> std::io::Result<()> {
     // Priority 6 (info) of facility 3 (daemon), RFC 3164.
     let message = format!("<30>system-manager[{}]: {text}", std::process::id());
     UnixDatagram::unbound()?.send_to(message.as_bytes(), "/dev/log")?;

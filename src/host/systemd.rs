@@ -21,7 +21,7 @@ const PATH: &str = "/org/freedesktop/systemd1";
 
 /// A unit as `ListUnits` shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
+pub(crate) struct Loaded {
     /// Its primary name.
     pub name: String,
     /// Load state, such as `loaded` or `not-found`.
@@ -38,12 +38,12 @@ pub struct Loaded {
 }
 
 /// The properties of a unit, by name; one that this systemd does not know reads as empty.
-pub struct Properties(HashMap<String, OwnedValue>);
+pub(crate) struct Properties(HashMap<String, OwnedValue>);
 
 impl Properties {
     /// Gives a text.
     #[must_use]
-    pub fn text(&self, name: &str) -> String {
+    pub(crate) fn text(&self, name: &str) -> String {
         match self.0.get(name).map(|v| &**v) {
             Some(Value::Str(text)) => text.to_string(),
             _ => String::new(),
@@ -51,7 +51,7 @@ impl Properties {
     }
 
     /// Gives a list of texts.
-    pub fn list(&self, name: &str) -> impl Iterator<Item = String> {
+    pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = String> {
         let array = match self.0.get(name).map(|v| &**v) {
             Some(Value::Array(array)) => Some(array),
             _ => None,
@@ -67,13 +67,13 @@ impl Properties {
 
     /// Gives a truth value.
     #[must_use]
-    pub fn flag(&self, name: &str) -> bool {
+    pub(crate) fn flag(&self, name: &str) -> bool {
         matches!(self.0.get(name).map(|v| &**v), Some(Value::Bool(true)))
     }
 
     /// Returns a time, in microseconds; 0 where there is none.
     #[must_use]
-    pub fn time(&self, name: &str) -> u64 {
+    pub(crate) fn time(&self, name: &str) -> u64 {
         match self.0.get(name).map(|v| &**v) {
             Some(Value::U64(time)) => *time,
             _ => 0,
@@ -82,7 +82,7 @@ impl Properties {
 
     /// Gives a number.
     #[must_use]
-    pub fn number(&self, name: &str) -> i32 {
+    pub(crate) fn number(&self, name: &str) -> i32 {
         match self.0.get(name).map(|v| &**v) {
             Some(Value::I32(number)) => *number,
             Some(Value::U32(number)) => i32::try_from(*number).unwrap_or_default(),
@@ -120,10 +120,10 @@ pub enum Event<'a> {
 }
 
 /// The result that is recorded for a job that did not end in time.
-pub const TIMED_OUT: &str = "timeout";
+pub(crate) const TIMED_OUT: &str = "timeout";
 
 /// A connection to the running systemd.
-pub struct Systemd {
+pub(crate) struct Systemd {
     connection: Connection,
     removed: mpsc::Receiver<(String, String, String)>,
     changed: mpsc::Receiver<()>,
@@ -134,7 +134,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When it runs but can't be reached.
-    pub fn connect() -> Result<Option<Self>> {
+    pub(crate) fn connect() -> Result<Option<Self>> {
         if !Path::new("/run/systemd/system").is_dir() {
             return Ok(None);
         }
@@ -150,7 +150,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When it can't be reached.
-    pub fn connect_user(bus: &Path) -> Result<Self> {
+    pub(crate) fn connect_user(bus: &Path) -> Result<Self> {
         let connect = || -> Result<Self> {
             let address = format!("unix:path={}", bus.display());
             Self::open(Builder::address(address.as_str())?)
@@ -211,7 +211,7 @@ impl Systemd {
 
     /// Waits until no unit has changed its state for a quarter of a second, `limit` at most: a service of type `simple`
     /// counts as started before it can fail.
-    pub fn settle(&self, limit: Duration) {
+    pub(crate) fn settle(&self, limit: Duration) {
         const QUIET: Duration = Duration::from_millis(250);
         let begun = Instant::now();
         while begun.elapsed() < limit && self.changed.recv_timeout(QUIET).is_ok() {}
@@ -221,7 +221,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub fn list(&self) -> Result<Vec<Loaded>> {
+    pub(crate) fn list(&self) -> Result<Vec<Loaded>> {
         type Row = (
             String,
             String,
@@ -258,7 +258,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub fn properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
+    pub(crate) fn properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
         self.all(unit, "org.freedesktop.systemd1.Unit")
     }
 
@@ -266,7 +266,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub fn service_properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
+    pub(crate) fn service_properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
         self.all(unit, "org.freedesktop.systemd1.Service")
     }
 
@@ -291,7 +291,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub fn own_unit(&self) -> Result<Option<String>> {
+    pub(crate) fn own_unit(&self) -> Result<Option<String>> {
         let path: OwnedObjectPath = match self.call("GetUnitByPID", &(std::process::id())) {
             Ok(reply) => reply.body().deserialize()?,
             Err(zbus::Error::MethodError(..)) => return Ok(None),
@@ -324,7 +324,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When it fails.
-    pub fn reload(&self) -> Result<()> {
+    pub(crate) fn reload(&self) -> Result<()> {
         self.call("Reload", &())
             .map(drop)
             .context("reloading systemd (daemon-reload)")
@@ -334,7 +334,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub fn reset_failed(&self, unit: &str) -> Result<()> {
+    pub(crate) fn reset_failed(&self, unit: &str) -> Result<()> {
         match self.call("ResetFailedUnit", &(unit)) {
             // A unit that is not loaded has not failed.
             Ok(_) | Err(zbus::Error::MethodError(..)) => Ok(()),
@@ -346,7 +346,12 @@ impl Systemd {
     ///
     /// # Errors
     /// When systemd refuses.
-    pub fn start_transient(&self, unit: &str, description: &str, command: &[String]) -> Result<()> {
+    pub(crate) fn start_transient(
+        &self,
+        unit: &str,
+        description: &str,
+        command: &[String],
+    ) -> Result<()> {
         let program = command.first().cloned().unwrap_or_default();
         let exec = vec![(program, command.to_vec(), false)];
         let properties = vec![
@@ -366,7 +371,7 @@ impl Systemd {
     ///
     /// # Errors
     /// When systemd can't be reached any more.
-    pub fn run(
+    pub(crate) fn run(
         &self,
         verb: Verb,
         units: &[String],

@@ -22,14 +22,14 @@ use nix::unistd::{Pid, chdir, chroot};
 use super::threads;
 
 /// The hidden command by which this program holds the leash.
-pub const COMMAND: &str = "run-on-leash";
+pub(crate) const COMMAND: &str = "run-on-leash";
 
 /// How many bytes of what a program printed are read, at its end.
 const OUTPUT: u64 = 1 << 20;
 
 /// How a program ended, and what it said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// Why that is a failure; none when it is not.
     pub failure: Option<String>,
     /// What it printed on either stream; of much, the end.
@@ -40,7 +40,7 @@ pub struct Ended {
 ///
 /// # Errors
 /// When the leash can't be started.
-pub fn run(
+pub(crate) fn run(
     root: &Path,
     program: &str,
     variables: &[(&str, &str)],
@@ -120,7 +120,7 @@ fn failure(status: ExitStatus) -> Option<String> {
 ///
 /// # Errors
 /// When the program can't be started.
-pub fn hold(root: &Path, program: &Path) -> Result<i32> {
+pub(crate) fn hold(root: &Path, program: &Path) -> Result<i32> {
     // A root that is not booted may have no devices.
     let nothing = File::open("/dev/null").context("opening /dev/null")?;
     if root != Path::new("/") {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 ///
 /// # Errors
 /// When none can be made.
-pub fn begin<T: Send + 'static>(
+pub(crate) fn begin<T: Send + 'static>(
     what: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<JoinHandle<T>> {
@@ -21,7 +21,7 @@ pub fn begin<T: Send + 'static>(
 ///
 /// # Errors
 /// When none can be made.
-pub fn begin_in<'scope, T: Send + 'scope>(
+pub(crate) fn begin_in<'scope, T: Send + 'scope>(
     scope: &'scope Scope<'scope, '_>,
     what: &str,
     work: impl FnOnce() -> T + Send + 'scope,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::names::{AbsolutePath, FileName, TargetPath, UnitName};
 
 /// The version of the format that this program reads and writes.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// Everything that one generation manages on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

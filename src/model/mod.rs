@@ -1,11 +1,12 @@
 //! The ground floor: names, nodes and what a configuration wants. No effects.
 
-pub mod conflict;
-pub mod job;
-pub mod manifest;
-pub mod names;
-pub mod node;
-pub mod owners;
-pub mod style;
-pub mod text_diff;
-pub mod time;
+pub(crate) mod conflict;
+pub(crate) mod job;
+pub(crate) mod manifest;
+pub(crate) mod names;
+pub(crate) mod node;
+pub(crate) mod owners;
+pub(crate) mod packages;
+pub(crate) mod style;
+pub(crate) mod text_diff;
+pub(crate) mod time;

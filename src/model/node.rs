@@ -126,7 +126,7 @@ impl Kind {
 }
 
 /// SHA-256 of nothing.
-pub const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub(crate) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Hashes what a reader gives, in hexadecimal.
 ///
@@ -146,7 +146,7 @@ pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
 
 /// Renders bytes in hexadecimal. Pure.
 #[must_use]
-pub fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes
         .iter()

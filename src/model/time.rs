@@ -2,7 +2,7 @@
 
 /// Renders seconds since 1970 as a date and time in UTC. Pure.
 #[must_use]
-pub fn render_time(seconds: u64) -> String {
+pub(crate) fn render_time(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Civil date of a day count, with years that begin in March so that the leap day comes last.
     let shifted = days + 719_468;

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 /// What an archive comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Counted {
+pub(crate) struct Counted {
     /// SHA-256 in hexadecimal.
     pub sha256: String,
     /// How many bytes.
@@ -16,7 +16,7 @@ pub struct Counted {
 }
 
 /// Hashes and counts the bytes that go through it, in either direction.
-pub struct Hashing<T> {
+pub(crate) struct Hashing<T> {
     inner: T,
     digest: Sha256,
     size: u64,
@@ -24,7 +24,7 @@ pub struct Hashing<T> {
 
 impl<T> Hashing<T> {
     /// Wraps a reader or writer.
-    pub fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         Self {
             inner,
             digest: Sha256::new(),
@@ -33,7 +33,7 @@ impl<T> Hashing<T> {
     }
 
     /// Returns what went through it.
-    pub fn finish(self) -> Counted {
+    pub(crate) fn finish(self) -> Counted {
         let digest = self.digest.finalize();
         Counted {
             sha256: digest.iter().map(|b| format!("{b:02x}")).collect(),
@@ -71,7 +71,7 @@ impl<T: Write> Write for Hashing<T> {
 ///
 /// # Errors
 /// When it can't be read.
-pub fn hash(path: &Path) -> Result<Counted> {
+pub(crate) fn hash(path: &Path) -> Result<Counted> {
     let mut sink = Hashing::new(io::sink());
     super::write(path, &mut sink)?;
     Ok(sink.finish())

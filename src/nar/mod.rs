@@ -7,8 +7,8 @@ mod hash;
 mod read;
 mod write;
 
-pub use hash::{Counted, Hashing, hash};
-pub use read::{Nowhere, Place, Sink, Unpack, read, unpack};
+pub(crate) use hash::{Hashing, hash};
+pub use read::unpack;
 pub use write::write;
 
 /// What an archive begins with.

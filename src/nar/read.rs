@@ -16,7 +16,7 @@ use super::{DEPTH_MAX, MAGIC, NAME_MAX, TARGET_MAX, padding};
 
 /// Where something of an archive goes: its name in a folder.
 #[derive(Debug)]
-pub struct Place<'a, F> {
+pub(crate) struct Place<'a, F> {
     /// The folder.
     pub folder: &'a F,
     /// The name; one component, and neither `.` nor `..`.
@@ -32,7 +32,7 @@ impl<F> Clone for Place<'_, F> {
 impl<F> Copy for Place<'_, F> {}
 
 /// What becomes of the things in an archive, in their order.
-pub trait Sink {
+pub(crate) trait Sink {
     /// An open folder.
     type Folder;
 
@@ -70,7 +70,11 @@ pub trait Sink {
 ///
 /// # Errors
 /// When it is none, is cut short, or the sink fails.
-pub fn read<S: Sink>(input: &mut dyn Read, sink: &mut S, at: Place<'_, S::Folder>) -> Result<()> {
+pub(crate) fn read<S: Sink>(
+    input: &mut dyn Read,
+    sink: &mut S,
+    at: Place<'_, S::Folder>,
+) -> Result<()> {
     let mut reader = Reader { input };
     reader.expect(MAGIC)?;
     reader.node(sink, at, 0)
@@ -234,32 +238,8 @@ fn show(bytes: &[u8]) -> String {
     format!("{:?}", String::from_utf8_lossy(bytes))
 }
 
-/// A sink that keeps nothing: for checking an archive.
-pub struct Nowhere;
-
-impl Sink for Nowhere {
-    type Folder = ();
-
-    fn folder(&mut self, _: Place<'_, ()>) -> Result<()> {
-        Ok(())
-    }
-
-    fn end_folder(&mut self, _: Place<'_, ()>, (): ()) -> Result<()> {
-        Ok(())
-    }
-
-    fn link(&mut self, _: Place<'_, ()>, _: &str) -> Result<()> {
-        Ok(())
-    }
-
-    fn file(&mut self, _: Place<'_, ()>, _: bool, content: &mut dyn Read) -> Result<()> {
-        io::copy(content, &mut io::sink()).context("reading an archive")?;
-        Ok(())
-    }
-}
-
 /// A sink on disk, with modes, owner and times as a store has them.
-pub struct Unpack {
+struct Unpack {
     /// For messages.
     path: PathBuf,
     /// Whether everything becomes root's; somebody else can't give files away.

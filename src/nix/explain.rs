@@ -18,7 +18,7 @@ const NIXOS: [&str; 8] = [
 /// `said` is what Nix printed, with a trace; `folder` is where the configuration is, so that its files are told from
 /// those of libraries.
 #[must_use]
-pub fn remedy(said: &str, folder: &str, has_nixpkgs: bool) -> Option<String> {
+pub(super) fn remedy(said: &str, folder: &str, has_nixpkgs: bool) -> Option<String> {
     let (error, trace) = match said.find("\n       … ") {
         Some(end) => said.split_at(end),
         None => (said, ""),

@@ -13,11 +13,11 @@ static FOLDER: Mutex<Option<PathBuf>> = Mutex::new(None);
 /// Holds the links until it is dropped.
 #[derive(Debug)]
 #[must_use]
-pub struct Kept(());
+pub(crate) struct Kept(());
 
 impl Kept {
     /// Begins to keep what is built; to be held until the program ends.
-    pub fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         Self(())
     }
 }

@@ -23,10 +23,10 @@ use crate::model::node::sha256_of;
 use crate::store;
 
 /// The hidden command.
-pub const COMMAND: &str = "agent";
+pub(crate) const COMMAND: &str = "agent";
 
 /// Where the program stays on targets, relative to the root; each under the hash of its content.
-pub const FOLDER: &str = "var/lib/system-manager/agent";
+pub(crate) const FOLDER: &str = "var/lib/system-manager/agent";
 
 /// How many programs stay there: those of different deployers and toplevels.
 const KEPT: usize = 3;
@@ -57,7 +57,7 @@ impl Output {
 ///
 /// # Errors
 /// When it says something that is no request, or can't be answered.
-pub fn serve(root: &Root) -> Result<()> {
+pub(crate) fn serve(root: &Root) -> Result<()> {
     let output = Output(Arc::new(Mutex::new(io::stdout())));
     output.answer(&Answer::Hello {
         protocol: frame::VERSION,
@@ -279,6 +279,6 @@ fn install(root: &Root) -> Result<PathBuf> {
 ///
 /// # Errors
 /// When it can't be.
-pub fn carry_out(root: &Root, run: &str) -> Result<()> {
+pub(crate) fn carry_out(root: &Root, run: &str) -> Result<()> {
     runs::Run::new(root, run)?.carry_out()
 }

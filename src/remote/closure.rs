@@ -10,7 +10,7 @@ use crate::nix::{BuildOptions, nix};
 ///
 /// # Errors
 /// When Nix can't be asked.
-pub fn of(toplevel: &AbsolutePath) -> Result<Vec<PathInfo>> {
+pub(crate) fn of(toplevel: &AbsolutePath) -> Result<Vec<PathInfo>> {
     let inner = || -> Result<Vec<PathInfo>> {
         let ask = || nix("nix-store", true, &BuildOptions::default());
         let paths = ask()

@@ -21,7 +21,7 @@ use crate::store::lock::Lock;
 use crate::store::pending::{self, Pending};
 
 /// The hidden command that waits.
-pub const COMMAND: &str = "await-confirmation";
+pub(crate) const COMMAND: &str = "await-confirmation";
 
 /// The unit for the boot.
 const BOOT_UNIT: &str = "etc/systemd/system/system-manager-return.service";
@@ -36,7 +36,7 @@ const ATTEMPTS: u32 = 10;
 ///
 /// # Errors
 /// When it can't be written, or another run waits.
-pub fn arm(root: &Root, run: &str, window: u64, program: &Path) -> Result<()> {
+pub(crate) fn arm(root: &Root, run: &str, window: u64, program: &Path) -> Result<()> {
     pending::refuse_others(root)?;
     let before = Active::read(root)?.active.map(|a| a.toplevel);
     let generation = generations::read(root)?
@@ -83,7 +83,7 @@ fn boot_link() -> std::path::PathBuf {
 ///
 /// # Errors
 /// When that can't be written.
-pub fn disarm(root: &Root) -> Result<()> {
+pub(crate) fn disarm(root: &Root) -> Result<()> {
     // The record last: what stops this in between leaves something that disarms again.
     if root.node(&boot_link())? != Node::Absent {
         root.remove_file(&boot_link())?;
@@ -98,7 +98,7 @@ pub fn disarm(root: &Root) -> Result<()> {
 ///
 /// # Errors
 /// When that can't be written.
-pub fn open_window(root: &Root) -> Result<Option<u64>> {
+pub(crate) fn open_window(root: &Root) -> Result<Option<u64>> {
     let Some(mut pending) = Pending::read(root)? else {
         return Ok(None);
     };
@@ -112,7 +112,7 @@ pub fn open_window(root: &Root) -> Result<Option<u64>> {
 ///
 /// # Errors
 /// When that run does not wait for it.
-pub fn confirm(root: &Root, run: &str) -> Result<()> {
+pub(crate) fn confirm(root: &Root, run: &str) -> Result<()> {
     let _deciding = decide(root)?;
     match Pending::read(root)? {
         Some(pending) if pending.run != run => bail!("{}", pending.describe()),
@@ -128,7 +128,7 @@ pub fn confirm(root: &Root, run: &str) -> Result<()> {
 ///
 /// # Errors
 /// When it could not return; it is called again then.
-pub fn await_confirmation(root: &Root) -> Result<()> {
+pub(crate) fn await_confirmation(root: &Root) -> Result<()> {
     let Some(pending) = Pending::read(root)? else {
         // A boot unit that was left behind goes, too.
         return disarm(root);

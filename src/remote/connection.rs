@@ -31,7 +31,7 @@ const PIECE: usize = 64 << 10;
 
 /// How hosts are reached.
 #[derive(Debug, Clone, Default)]
-pub struct Ways {
+pub(crate) struct Ways {
     /// More options for ssh, as `-o` takes them.
     pub ssh_options: Vec<String>,
     /// Whether ssh may ask the user.
@@ -44,15 +44,7 @@ pub struct Ways {
 
 /// A password, which nothing prints.
 #[derive(Clone)]
-pub struct Password(String);
-
-impl Password {
-    /// Takes one.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-}
+pub(crate) struct Password(String);
 
 impl std::fmt::Debug for Password {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -67,7 +59,7 @@ enum Event {
 }
 
 /// A connection, and what it has said that nobody has read.
-pub struct Connection {
+pub(crate) struct Connection {
     target: Target,
     ssh: Piped,
     events: Receiver<Event>,
@@ -86,7 +78,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it can't be reached, or is not understood; the message says which of the two, and why.
-    pub fn open(target: &Target, ways: &Ways) -> Result<Self> {
+    pub(crate) fn open(target: &Target, ways: &Ways) -> Result<Self> {
         let mut ssh = command(target, ways).piped()?;
         let (sender, events) = sync_channel(64);
         forward(ssh.stdout.take(), sender.clone(), Event::Output)?;
@@ -144,7 +136,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it does not arrive.
-    pub fn put(&mut self, sha256: &str, program: &[u8]) -> Result<String> {
+    pub(crate) fn put(&mut self, sha256: &str, program: &[u8]) -> Result<String> {
         let sending = format!("sending the activator to {}", self.target);
         writeln!(self, "put {sha256} {}", program.len()).with_context(|| sending.clone())?;
         if self.write_all(program).and_then(|()| self.flush()).is_err() {
@@ -163,7 +155,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the program is not there, does not run, or can't become root.
-    pub fn become_agent(
+    pub(crate) fn become_agent(
         &mut self,
         program: &str,
         means: Means,
@@ -330,12 +322,12 @@ impl Connection {
 impl Connection {
     /// Returns the host.
     #[must_use]
-    pub fn target(&self) -> &Target {
+    pub(crate) fn target(&self) -> &Target {
         &self.target
     }
 
     /// Returns what was said when the other side has gone.
-    pub fn gone(&mut self) -> anyhow::Error {
+    pub(crate) fn gone(&mut self) -> anyhow::Error {
         self.explain(&[])
     }
 }
@@ -468,7 +460,7 @@ fn why(errors: &str) -> Option<(&'static str, String)> {
 ///
 /// # Errors
 /// When the kernel gives no random bytes.
-pub fn random_word() -> Result<String> {
+pub(crate) fn random_word() -> Result<String> {
     let mut bytes = [0; 12];
     std::fs::File::open("/dev/urandom")
         .and_then(|mut file| file.read_exact(&mut bytes))
@@ -484,7 +476,7 @@ pub fn random_word() -> Result<String> {
 ///
 /// # Errors
 /// When there is no terminal.
-pub fn ask_password(what: &str) -> Result<Password> {
+pub(crate) fn ask_password(what: &str) -> Result<Password> {
     use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
     let inner = || -> Result<String> {
         let mut terminal = std::fs::File::options()

@@ -14,7 +14,7 @@ use super::host::Went;
 
 /// How hosts follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub(crate) struct Pace {
     /// How many at the same time.
     pub parallel: usize,
     /// How many to begin with.
@@ -29,7 +29,7 @@ pub struct Pace {
 ///
 /// # Errors
 /// When it is neither.
-pub fn parse_batch(text: &str, hosts: usize) -> Result<usize> {
+pub(crate) fn parse_batch(text: &str, hosts: usize) -> Result<usize> {
     let number = |text: &str| text.parse().ok().filter(|n: &usize| *n > 0);
     let size = match text.strip_suffix('%') {
         Some(percent) => number(percent)
@@ -48,7 +48,7 @@ pub fn parse_batch(text: &str, hosts: usize) -> Result<usize> {
 impl Pace {
     /// Cuts a number of hosts into those that go together. Pure.
     #[must_use]
-    pub fn batches(&self, hosts: usize) -> Vec<std::ops::Range<usize>> {
+    pub(crate) fn batches(&self, hosts: usize) -> Vec<std::ops::Range<usize>> {
         let (mut begin, mut next) = (0, self.canary.or(self.batch));
         let mut batches = Vec::new();
         while begin < hosts {
@@ -61,7 +61,7 @@ impl Pace {
     }
 
     /// Does something with each of the hosts. Returns how it went, in their order; those that were not begun say so.
-    pub fn run(&self, hosts: usize, work: &(dyn Fn(usize) -> Went + Sync)) -> Vec<Went> {
+    pub(crate) fn run(&self, hosts: usize, work: &(dyn Fn(usize) -> Went + Sync)) -> Vec<Went> {
         let results: Vec<Mutex<Option<Went>>> = (0..hosts).map(|_| Mutex::new(None)).collect();
         let failures = AtomicUsize::new(0);
         let enough = || failures.load(Ordering::SeqCst) > self.max_failures;
@@ -107,7 +107,7 @@ const WORST_FIRST: [u8; 6] = [3, 5, 4, 1, 2, 10];
 
 /// Returns the exit code for all hosts: the worst one. Pure.
 #[must_use]
-pub fn exit_code(codes: &[u8]) -> u8 {
+pub(crate) fn exit_code(codes: &[u8]) -> u8 {
     let known = WORST_FIRST.into_iter().find(|code| codes.contains(code));
     known
         .or_else(|| codes.iter().copied().find(|c| *c != 0))
@@ -117,7 +117,7 @@ pub fn exit_code(codes: &[u8]) -> u8 {
 /// What `--json` prints for more than one host.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Recap {
+pub(crate) struct Recap {
     /// Format version.
     pub version: u32,
     /// Each host.
@@ -127,7 +127,7 @@ pub struct Recap {
 /// One host of it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Row {
+pub(crate) struct Row {
     /// As it was named.
     pub host: String,
     /// The exit code that the command would have had for it alone.
@@ -140,7 +140,7 @@ pub struct Row {
 
 /// Writes what went wrong with a host, without its name, which is said before. Pure.
 #[must_use]
-pub fn show_error(host: &str, error: &anyhow::Error) -> String {
+pub(crate) fn show_error(host: &str, error: &anyhow::Error) -> String {
     let text = format!("{error:#}");
     let named = text.strip_prefix(host).and_then(|t| t.strip_prefix(": "));
     escape(named.unwrap_or(&text))
@@ -148,7 +148,7 @@ pub fn show_error(host: &str, error: &anyhow::Error) -> String {
 
 /// Makes a host's row. Pure.
 #[must_use]
-pub fn row(host: &str, went: &Went) -> Row {
+pub(crate) fn row(host: &str, went: &Went) -> Row {
     Row {
         host: host.to_owned(),
         code: went.code,
@@ -159,7 +159,7 @@ pub fn row(host: &str, went: &Went) -> Row {
 
 /// Renders a table of how it went, and a last line that sums up. Pure.
 #[must_use]
-pub fn render(rows: &[Row]) -> String {
+pub(crate) fn render(rows: &[Row]) -> String {
     let width = rows.iter().map(|r| r.host.len()).max().unwrap_or(0);
     let mut text = String::new();
     for row in rows {
@@ -193,7 +193,7 @@ fn word(code: u8) -> &'static str {
 /// The hosts on which the last run did not go well, for `--retry-failed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LastRun {
+pub(crate) struct LastRun {
     /// Format version.
     pub version: u32,
     /// These hosts.

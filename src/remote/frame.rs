@@ -5,17 +5,17 @@ use std::io::{self, Read, Write};
 use anyhow::{Context, Result, bail};
 
 /// The version of frames and messages. It changes when either does; both sides must have the same.
-pub const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// No frame is longer, whoever sends it.
 const LENGTH_MAX: usize = 8 << 20;
 
 /// How much of an archive goes into one frame.
-pub const CHUNK: usize = 128 << 10;
+pub(crate) const CHUNK: usize = 128 << 10;
 
 /// What a frame holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A message, as JSON.
     Message = b'm' as isize,
     /// A piece of an archive.
@@ -30,7 +30,7 @@ pub enum Kind {
 
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
+pub(crate) struct Frame {
     /// What it holds.
     pub kind: Kind,
     /// What it says.
@@ -41,7 +41,7 @@ pub struct Frame {
 ///
 /// # Errors
 /// When it can't be written, or is too long.
-pub fn write(out: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<()> {
+pub(crate) fn write(out: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<()> {
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
     if payload.len() > LENGTH_MAX {
         return Err(io::Error::other("a message is too long to be sent"));
@@ -56,7 +56,7 @@ pub fn write(out: &mut impl Write, kind: Kind, payload: &[u8]) -> io::Result<()>
 ///
 /// # Errors
 /// When it is cut, too long, or none.
-pub fn read(input: &mut impl Read) -> Result<Option<Frame>> {
+pub(crate) fn read(input: &mut impl Read) -> Result<Option<Frame>> {
     let mut kind = [0];
     if input.read(&mut kind).context("reading a frame")? == 0 {
         return Ok(None);
@@ -81,7 +81,7 @@ pub fn read(input: &mut impl Read) -> Result<Option<Frame>> {
 }
 
 /// Cuts what is written into frames of archives.
-pub struct Archiving<F>(pub F);
+pub(crate) struct Archiving<F>(pub F);
 
 impl<F: FnMut(&[u8]) -> io::Result<()>> Write for Archiving<F> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -98,7 +98,7 @@ impl<F: FnMut(&[u8]) -> io::Result<()>> Write for Archiving<F> {
 /// Makes text that a host sent harmless to a terminal: control characters are shown, not sent. Line ends, tabs and the
 /// sequences that set colours stay. Pure.
 #[must_use]
-pub fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

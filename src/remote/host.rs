@@ -19,12 +19,13 @@ use crate::closure::info::PathInfo;
 use crate::host::clock::now;
 use crate::model::names::AbsolutePath;
 use crate::model::node::sha256_of;
+use crate::model::style::show_bytes;
 
 /// How long after its deadline a host may take to be back.
 const RETURN_LIMIT: u64 = 120;
 
 /// A program that may run on hosts.
-pub struct Program {
+pub(crate) struct Program {
     sha256: String,
     bytes: Vec<u8>,
 }
@@ -34,7 +35,7 @@ impl Program {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let inner = || -> Result<Self> {
             let bytes = std::fs::read(path)?;
             let sha256 = sha256_of(&*bytes)?;
@@ -52,7 +53,7 @@ impl Program {
 }
 
 /// A toplevel that was built for some hosts, with all that it needs.
-pub struct Built {
+pub(crate) struct Built {
     /// The toplevel.
     pub toplevel: AbsolutePath,
     infos: Vec<PathInfo>,
@@ -64,7 +65,7 @@ impl Built {
     ///
     /// # Errors
     /// When that can't be told.
-    pub fn read(toplevel: AbsolutePath) -> Result<Self> {
+    pub(crate) fn read(toplevel: AbsolutePath) -> Result<Self> {
         let activator = Path::new(toplevel.as_str()).join("bin/system-manager");
         Ok(Self {
             infos: super::closure::of(&toplevel)?,
@@ -75,13 +76,13 @@ impl Built {
 
     /// Returns its activator.
     #[must_use]
-    pub fn program(&self) -> &Program {
+    pub(crate) fn program(&self) -> &Program {
         &self.program
     }
 }
 
 /// A host that was reached and can be managed.
-pub struct Reached {
+pub(crate) struct Reached {
     connection: Connection,
     means: Means,
 }
@@ -91,7 +92,7 @@ impl Reached {
     ///
     /// # Errors
     /// When it can't be reached, or nothing could be done there.
-    pub fn new(target: &Target, ways: &Ways) -> Result<Self> {
+    pub(crate) fn new(target: &Target, ways: &Ways) -> Result<Self> {
         let connection = Connection::open(target, ways)?;
         let allowed = Allowed {
             sudo: ways.sudo,
@@ -105,7 +106,7 @@ impl Reached {
 
     /// Returns the name by which the host knows itself, and its system.
     #[must_use]
-    pub fn identity(&self) -> (String, String) {
+    pub(crate) fn identity(&self) -> (String, String) {
         let facts = &self.connection.facts;
         (facts.name.clone(), format!("{}-linux", facts.machine))
     }
@@ -114,7 +115,7 @@ impl Reached {
     ///
     /// # Errors
     /// When it can't be brought or started.
-    pub fn link(mut self, program: &Program, ways: &Ways) -> Result<Link> {
+    pub(crate) fn link(mut self, program: &Program, ways: &Ways) -> Result<Link> {
         let target = self.connection.target().to_string();
         let facts = &self.connection.facts;
         probe::check_program(facts, &program.bytes).with_context(|| target.clone())?;
@@ -132,7 +133,7 @@ impl Reached {
 
 /// How it went with a host.
 #[derive(Debug)]
-pub struct Went {
+pub(crate) struct Went {
     /// The exit code that this would be by itself.
     pub code: u8,
     /// What the program there printed.
@@ -162,7 +163,7 @@ impl Went {
 
     /// Makes it of something that went wrong before anything was changed.
     #[must_use]
-    pub fn refused(error: anyhow::Error) -> Self {
+    pub(crate) fn refused(error: anyhow::Error) -> Self {
         Self {
             code: 1,
             output: String::new(),
@@ -172,7 +173,7 @@ impl Went {
 }
 
 /// A host, and how it is reached: again, if need be.
-pub struct Host<'a> {
+pub(crate) struct Host<'a> {
     /// Where it is.
     pub target: &'a Target,
     /// How it is reached.
@@ -186,7 +187,7 @@ impl Host<'_> {
     ///
     /// # Errors
     /// When that can't be done; nothing has been changed there but the store.
-    pub fn bring(&self, reached: Reached, built: &Built) -> Result<Link> {
+    pub(crate) fn bring(&self, reached: Reached, built: &Built) -> Result<Link> {
         let mut link = reached.link(&built.program, self.ways)?;
         let begin = Instant::now();
         let mut first = true;
@@ -213,7 +214,7 @@ impl Host<'_> {
     ///
     /// # Errors
     /// When it can't be run.
-    pub fn run(&self, mut link: Link, arguments: &[String]) -> Result<Went> {
+    pub(crate) fn run(&self, mut link: Link, arguments: &[String]) -> Result<Went> {
         link.run(arguments, &mut |line| (self.tell)(line))
             .map(Went::of)
     }
@@ -223,7 +224,7 @@ impl Host<'_> {
     ///
     /// # Errors
     /// When it was not begun.
-    pub fn activate(
+    pub(crate) fn activate(
         &self,
         mut link: Link,
         program: &Program,
@@ -266,7 +267,7 @@ impl Host<'_> {
     ///
     /// # Errors
     /// When there is none.
-    pub fn attach(&self, mut link: Link) -> Result<Went> {
+    pub(crate) fn attach(&self, mut link: Link) -> Result<Went> {
         let outcome = link.follow(None, &mut |line| (self.tell)(line))?;
         Ok(if outcome.ended.returned {
             returned(outcome)
@@ -364,17 +365,4 @@ fn returned(outcome: Outcome) -> Went {
             "the host was not reached anew in time, and has returned to what it was"
         )),
     }
-}
-
-/// Writes a number of bytes as people do. Pure.
-#[must_use]
-pub fn show_bytes(bytes: u64) -> String {
-    let mut rest = bytes;
-    for unit in ["B", "kB", "MB"] {
-        if rest < 10_000 {
-            return format!("{rest} {unit}");
-        }
-        rest /= 1000;
-    }
-    format!("{rest} GB")
 }

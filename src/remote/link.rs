@@ -15,13 +15,13 @@ use crate::nar;
 const OUTPUT: usize = 64 << 20;
 
 /// A connection to an agent that runs as root.
-pub struct Link {
+pub(crate) struct Link {
     connection: Connection,
 }
 
 /// What came of a program on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// How it ended.
     pub ended: Ended,
     /// What it printed; not yet harmless to a terminal.
@@ -33,7 +33,7 @@ impl Link {
     ///
     /// # Errors
     /// When it does not start, or speaks another version.
-    pub fn new(
+    pub(crate) fn new(
         mut connection: Connection,
         program: &str,
         means: Means,
@@ -128,7 +128,7 @@ impl Link {
     ///
     /// # Errors
     /// When the host refuses them, or the connection breaks; what had arrived stays there.
-    pub fn send(&mut self, infos: &[PathInfo], tell: &mut dyn FnMut(Sending)) -> Result<()> {
+    pub(crate) fn send(&mut self, infos: &[PathInfo], tell: &mut dyn FnMut(Sending)) -> Result<()> {
         self.ask(&Request::Paths {
             infos: infos.to_vec(),
         })?;
@@ -180,7 +180,11 @@ impl Link {
     ///
     /// # Errors
     /// When it can't be run, or the connection breaks.
-    pub fn run(&mut self, arguments: &[String], tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    pub(crate) fn run(
+        &mut self,
+        arguments: &[String],
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Outcome> {
         self.ask(&Request::Run {
             arguments: arguments.to_vec(),
         })?;
@@ -191,7 +195,7 @@ impl Link {
     ///
     /// # Errors
     /// When it can't be begun.
-    pub fn start(&mut self, start: super::message::Start) -> Result<()> {
+    pub(crate) fn start(&mut self, start: super::message::Start) -> Result<()> {
         let run = Some(start.run.clone());
         self.ask(&Request::Start(start))?;
         self.ask(&Request::Follow { run })?;
@@ -202,7 +206,7 @@ impl Link {
     ///
     /// # Errors
     /// When the connection breaks; the run goes on.
-    pub fn followed(&mut self, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    pub(crate) fn followed(&mut self, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
         self.outcome("following the activation", tell)
     }
 
@@ -210,7 +214,11 @@ impl Link {
     ///
     /// # Errors
     /// When there is none, or the connection breaks; the run goes on.
-    pub fn follow(&mut self, run: Option<&str>, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+    pub(crate) fn follow(
+        &mut self,
+        run: Option<&str>,
+        tell: &mut dyn FnMut(&str),
+    ) -> Result<Outcome> {
         self.ask(&Request::Follow {
             run: run.map(str::to_owned),
         })?;
@@ -221,7 +229,7 @@ impl Link {
     ///
     /// # Errors
     /// When it does not wait to be confirmed.
-    pub fn confirm(&mut self, run: &str) -> Result<()> {
+    pub(crate) fn confirm(&mut self, run: &str) -> Result<()> {
         self.ask(&Request::Confirm {
             run: run.to_owned(),
         })?;
@@ -285,7 +293,7 @@ fn tell_lines(bytes: &mut Vec<u8>, tell: &mut dyn FnMut(&str)) {
 
 /// How far the sending is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sending {
+pub(crate) struct Sending {
     /// How many paths go.
     pub paths: usize,
     /// How many bytes these are.

@@ -7,7 +7,7 @@ use crate::closure::info::{PathInfo, StorePath};
 /// What the deployer asks of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Request {
+pub(crate) enum Request {
     /// Which of these paths have to be sent?
     Paths {
         /// Each after those that it refers to.
@@ -42,7 +42,7 @@ pub enum Request {
 /// A run that outlives its connection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Start {
+pub(crate) struct Start {
     /// Its name, of the deployer's choice.
     pub run: String,
     /// The arguments.
@@ -54,7 +54,7 @@ pub struct Start {
 /// What the target answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The first word.
     Hello {
         /// The version of the protocol.
@@ -81,7 +81,7 @@ pub enum Answer {
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Ended {
+pub(crate) struct Ended {
     /// The exit status; none when a signal ended it.
     pub code: Option<i32>,
     /// Whether the host returned to what it was, as nobody confirmed.

@@ -5,15 +5,15 @@
 //! target:    agent: paths, plan; a run of its own: activation; a service of its own: return unless confirmed
 //! ```
 
-pub mod agent;
-pub mod closure;
-pub mod confirm;
-pub mod connection;
-pub mod fleet;
-pub mod frame;
-pub mod host;
-pub mod link;
-pub mod message;
-pub mod probe;
-pub mod runs;
-pub mod target;
+pub(crate) mod agent;
+pub(crate) mod closure;
+pub(crate) mod confirm;
+pub(crate) mod connection;
+pub(crate) mod fleet;
+pub(crate) mod frame;
+pub(crate) mod host;
+pub(crate) mod link;
+pub(crate) mod message;
+pub(crate) mod probe;
+pub(crate) mod runs;
+pub(crate) mod target;

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 
 /// What a host said of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The kernel, `Linux` where it fits.
     pub kernel: String,
     /// The architecture, as `uname -m` says it.
@@ -29,13 +29,13 @@ pub struct Facts {
 
 /// The script. It is read whole before it runs, and then reads commands from where it came: `agent MEANS PATH`, which
 /// becomes the agent, and `put HASH SIZE`, after which so many bytes follow.
-pub const SCRIPT: &str = include_str!("probe.sh");
+pub(crate) const SCRIPT: &str = include_str!("probe.sh");
 
 /// Reads what the script prints, a fact a line. Pure.
 ///
 /// # Errors
 /// When something is missing or is not what it must be.
-pub fn parse(lines: &[String]) -> Result<Facts> {
+pub(crate) fn parse(lines: &[String]) -> Result<Facts> {
     let of = |key: &str| {
         let mut found = lines.iter().filter_map(|l| l.split_once('='));
         found.find(|(k, _)| *k == key).map(|(_, value)| value)
@@ -66,7 +66,7 @@ pub fn parse(lines: &[String]) -> Result<Facts> {
 
 /// How a program becomes root on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Means {
+pub(crate) enum Means {
     /// It is root already.
     Root,
     /// By sudo, which asks no password.
@@ -80,7 +80,7 @@ pub enum Means {
 impl Means {
     /// Returns its word in the script.
     #[must_use]
-    pub fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Root => "root",
             Self::Sudo => "sudo",
@@ -92,7 +92,7 @@ impl Means {
 
 /// Which ways to become root the user allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Allowed {
+pub(crate) struct Allowed {
     /// sudo or doas may be used.
     pub sudo: bool,
     /// A password is there for it.
@@ -103,7 +103,7 @@ pub struct Allowed {
 ///
 /// # Errors
 /// When there is no way.
-pub fn means(facts: &Facts, allowed: Allowed) -> Result<Means> {
+pub(crate) fn means(facts: &Facts, allowed: Allowed) -> Result<Means> {
     let has = |name: &str| facts.means.iter().any(|m| m == name);
     if facts.uid == 0 {
         return Ok(Means::Root);
@@ -130,7 +130,7 @@ pub fn means(facts: &Facts, allowed: Allowed) -> Result<Means> {
 ///
 /// # Errors
 /// When it can't.
-pub fn check(facts: &Facts) -> Result<()> {
+pub(crate) fn check(facts: &Facts) -> Result<()> {
     if facts.kernel != "Linux" {
         bail!("it runs {}, not Linux", facts.kernel);
     }
@@ -144,7 +144,7 @@ pub fn check(facts: &Facts) -> Result<()> {
 ///
 /// # Errors
 /// When it is for another one, or no program.
-pub fn check_program(facts: &Facts, program: &[u8]) -> Result<()> {
+pub(crate) fn check_program(facts: &Facts, program: &[u8]) -> Result<()> {
     // elf.h: EM_X86_64, EM_AARCH64, EM_RISCV.
     let of = match (program.get(..4), program.get(18..20)) {
         (Some(b"\x7fELF"), Some([62, 0])) => "x86_64",
@@ -165,7 +165,7 @@ pub fn check_program(facts: &Facts, program: &[u8]) -> Result<()> {
 
 /// Whether a program asks for a dynamic linker. Pure; `program` is an ELF file of 64 bits, little-endian.
 #[must_use]
-pub fn wants_libraries(program: &[u8]) -> bool {
+pub(crate) fn wants_libraries(program: &[u8]) -> bool {
     /// elf.h: `PT_INTERP`.
     const INTERPRETER: u64 = 3;
     let number = |at: usize, length: usize| -> Option<u64> {

@@ -26,7 +26,7 @@ use crate::model::node::Node;
 use crate::store::{self, pending};
 
 /// The hidden command that carries a run out.
-pub const COMMAND: &str = "carry-out-run";
+pub(crate) const COMMAND: &str = "carry-out-run";
 
 const FOLDER: &str = "var/lib/system-manager/runs";
 
@@ -37,14 +37,14 @@ const KEPT: usize = 20;
 const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// A run on this host.
-pub struct Run<'a> {
+pub(crate) struct Run<'a> {
     root: &'a Root,
     name: String,
 }
 
 /// What has become of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub(crate) enum State {
     /// It has not begun yet.
     Waiting,
     /// It goes on.
@@ -56,7 +56,7 @@ pub enum State {
 }
 
 /// One piece of what a run says.
-pub enum Said<'a> {
+pub(crate) enum Said<'a> {
     /// On standard output.
     Output(&'a [u8]),
     /// On standard error.
@@ -68,7 +68,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When no run can have that name.
-    pub fn new(root: &'a Root, name: &str) -> Result<Self> {
+    pub(crate) fn new(root: &'a Root, name: &str) -> Result<Self> {
         let is_name = (1..=40).contains(&name.len())
             && !name.starts_with('-')
             && name
@@ -87,7 +87,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When the runs can't be listed.
-    pub fn last(root: &'a Root) -> Result<Option<Self>> {
+    pub(crate) fn last(root: &'a Root) -> Result<Option<Self>> {
         let mut names = root.list(Path::new(FOLDER))?;
         names.sort();
         names.pop().map(|name| Self::new(root, &name)).transpose()
@@ -114,7 +114,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When it can't be begun; nothing has been changed then.
-    pub fn start(root: &'a Root, start: &Start, program: &Path) -> Result<Self> {
+    pub(crate) fn start(root: &'a Root, start: &Start, program: &Path) -> Result<Self> {
         let run = Self::new(root, &start.run)?;
         store::make_folder(root)?;
         root.make_folder(Path::new(FOLDER), 0o700)?;
@@ -153,7 +153,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When it can't be.
-    pub fn carry_out(&self) -> Result<()> {
+    pub(crate) fn carry_out(&self) -> Result<()> {
         let lock = self.root.open_file(&self.path("lock"), APPEND)?;
         let Ok(_held) = Held::try_take(lock, How::Alone)
             .with_context(|| format!("locking the run {}", self.name))?
@@ -193,7 +193,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When that can't be written.
-    pub fn end(&self, ended: &Ended) -> Result<()> {
+    pub(crate) fn end(&self, ended: &Ended) -> Result<()> {
         let text = serde_json::to_vec(ended).context("serialising the end of a run")?;
         self.write("ended.json", &text)
     }
@@ -202,7 +202,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When that can't be read.
-    pub fn state(&self) -> Result<State> {
+    pub(crate) fn state(&self) -> Result<State> {
         // In this order: it writes its end while it holds the lock.
         let begun = self.root.node(&self.path("started"))? != Node::Absent;
         let held = begun && self.is_held()?;
@@ -229,7 +229,7 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// When it can't be read, or nobody listens any more.
-    pub fn follow(&self, tell: &mut dyn FnMut(Said<'_>) -> Result<()>) -> Result<Ended> {
+    pub(crate) fn follow(&self, tell: &mut dyn FnMut(Said<'_>) -> Result<()>) -> Result<Ended> {
         let changes = Changes::of(&[self.root.show(&self.path(""))])?;
         let begin = Instant::now();
         let mut errors = 0;

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 
 /// A host to be reached by ssh; its name may be one that only ssh's configuration knows.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Target {
+pub(crate) struct Target {
     /// The user to log in as; ssh's choice when there is none.
     pub user: Option<String>,
     /// The host.
@@ -71,7 +71,7 @@ impl fmt::Display for Target {
 ///
 /// # Errors
 /// With the number of the line that is none, or has one that came before.
-pub fn parse_hosts(text: &str) -> Result<Vec<Target>> {
+pub(crate) fn parse_hosts(text: &str) -> Result<Vec<Target>> {
     let mut hosts = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.split('#').next().unwrap_or_default().trim();

@@ -28,7 +28,7 @@ const LINES: usize = 10;
 
 /// Runs a script, and tells what it prints; gives its failure, if it fails.
 #[must_use]
-pub fn run(
+pub(crate) fn run(
     root: &Root,
     name: &str,
     script: &AbsolutePath,
@@ -84,7 +84,7 @@ pub fn run(
 ///
 /// # Errors
 /// When it can't be removed.
-pub fn forget_shell(root: &Root) -> Result<()> {
+pub(crate) fn forget_shell(root: &Root) -> Result<()> {
     root.remove_file(Path::new(SHELL.trim_start_matches('/')))
 }
 
@@ -101,7 +101,7 @@ fn lists(action: Action) -> [String; 2] {
 ///
 /// # Errors
 /// When a list is there and can't be read.
-pub fn read_requests(root: &Root, action: Action) -> Result<Requests> {
+pub(crate) fn read_requests(root: &Root, action: Action) -> Result<Requests> {
     let read = |path: &String| -> Result<BTreeSet<String>> {
         let bytes = root.read(Path::new(path))?.unwrap_or_default();
         let text = String::from_utf8_lossy(&bytes);
@@ -119,7 +119,7 @@ pub fn read_requests(root: &Root, action: Action) -> Result<Requests> {
 ///
 /// # Errors
 /// When one can't be removed.
-pub fn drop_requests(root: &Root, action: Action) -> Result<()> {
+pub(crate) fn drop_requests(root: &Root, action: Action) -> Result<()> {
     for path in lists(action) {
         root.remove_file(Path::new(&path))?;
     }

@@ -94,7 +94,7 @@ pub struct KnownScript {
 
 /// What else an activation does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
+pub(crate) enum Occasion {
     /// All scripts are asked for.
     Asked,
     /// Files or accounts change.
@@ -176,7 +176,7 @@ impl ScriptsPlan {
 ///
 /// `is_there` says whether a script can be run in this root.
 #[must_use]
-pub fn decide(
+pub(crate) fn decide(
     wanted: &[ActivationScript],
     toplevel: &AbsolutePath,
     record: &ScriptRecord,

@@ -1,4 +1,4 @@
 //! Activation scripts.
 
-pub mod apply;
-pub mod decide;
+pub(crate) mod apply;
+pub(crate) mod decide;

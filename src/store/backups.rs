@@ -13,7 +13,7 @@ use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 
 /// Where the backups are, relative to the root.
-pub const FOLDER: &str = "var/lib/system-manager/backups";
+pub(crate) const FOLDER: &str = "var/lib/system-manager/backups";
 
 /// A kept hand-made change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Default for Backups {
 
 /// Gives the path of a backup, relative to the root.
 #[must_use]
-pub fn path(id: &FileName) -> PathBuf {
+pub(crate) fn path(id: &FileName) -> PathBuf {
     Path::new(FOLDER).join(id)
 }
 
@@ -56,7 +56,7 @@ pub fn path(id: &FileName) -> PathBuf {
 ///
 /// # Errors
 /// When it can't be copied.
-pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
+pub(crate) fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
     super::make_folder(root)?;
     root.make_folder(Path::new(FOLDER), 0o700)?;
     root.copy(&target.in_etc(), &path(id))
@@ -66,7 +66,7 @@ pub fn keep(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
 ///
 /// # Errors
 /// When it can't be copied, or has another content by now.
-pub fn keep_outside(root: &Root, from: &str, sha256: &str, id: &FileName) -> Result<()> {
+pub(crate) fn keep_outside(root: &Root, from: &str, sha256: &str, id: &FileName) -> Result<()> {
     super::make_folder(root)?;
     root.make_folder(Path::new(FOLDER), 0o700)?;
     let content = Content::Source { path: from, sha256 };
@@ -86,7 +86,7 @@ pub fn keep_outside(root: &Root, from: &str, sha256: &str, id: &FileName) -> Res
 ///
 /// # Errors
 /// When it can't be copied.
-pub fn restore(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
+pub(crate) fn restore(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
     root.copy(&path(id), &target.in_etc())
 }
 
@@ -94,7 +94,7 @@ pub fn restore(root: &Root, target: &TargetPath, id: &FileName) -> Result<()> {
 ///
 /// # Errors
 /// When it can't be removed.
-pub fn discard(root: &Root, id: &FileName) -> Result<()> {
+pub(crate) fn discard(root: &Root, id: &FileName) -> Result<()> {
     root.remove_file(&path(id))
 }
 
@@ -103,7 +103,7 @@ pub fn discard(root: &Root, id: &FileName) -> Result<()> {
 ///
 /// # Errors
 /// When one can't be removed.
-pub fn sweep(root: &Root, used: &BTreeSet<&FileName>, next: u64) -> Result<()> {
+pub(crate) fn sweep(root: &Root, used: &BTreeSet<&FileName>, next: u64) -> Result<()> {
     for name in root.list(Path::new(FOLDER))? {
         let (Some(number), Ok(id)) = (number(&name), name.parse::<FileName>()) else {
             continue;
@@ -119,7 +119,7 @@ pub fn sweep(root: &Root, used: &BTreeSet<&FileName>, next: u64) -> Result<()> {
 ///
 /// # Errors
 /// When the folder can't be read.
-pub fn first_free(root: &Root) -> Result<u64> {
+pub(crate) fn first_free(root: &Root) -> Result<u64> {
     let names = root.list(Path::new(FOLDER))?;
     Ok(names
         .iter()
@@ -137,6 +137,6 @@ fn number(name: &str) -> Option<u64> {
 ///
 /// # Errors
 /// When it can't be read.
-pub fn node(root: &Root, id: &FileName) -> Result<Node> {
+pub(crate) fn node(root: &Root, id: &FileName) -> Result<Node> {
     root.node(&path(id))
 }

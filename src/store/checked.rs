@@ -2,7 +2,9 @@
 //!
 //! What was cut, altered or written by another version is told from what is whole. Pure.
 
-use anyhow::{Context, Result, anyhow, bail};
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,7 +12,7 @@ use serde_json::value::RawValue;
 use crate::model::node::sha256_of;
 
 /// A record whose checksum is right.
-pub struct Checked<'a> {
+pub(crate) struct Checked<'a> {
     /// The SHA-256 of its text, in hexadecimal.
     pub sha256: String,
     record: &'a RawValue,
@@ -35,7 +37,7 @@ impl Checked<'_> {
     ///
     /// # Errors
     /// When it is not what this version of the format has.
-    pub fn record<T: DeserializeOwned>(&self) -> Result<T> {
+    pub(crate) fn record<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_str(self.record.get()).context("it is malformed")
     }
 }
@@ -53,7 +55,7 @@ fn text_of(record: &impl Serialize) -> Result<(String, Box<RawValue>)> {
 ///
 /// # Errors
 /// When it can't be represented in JSON.
-pub fn digest(record: &impl Serialize) -> Result<String> {
+pub(crate) fn digest(record: &impl Serialize) -> Result<String> {
     Ok(text_of(record)?.0)
 }
 
@@ -61,7 +63,7 @@ pub fn digest(record: &impl Serialize) -> Result<String> {
 ///
 /// # Errors
 /// When it can't be represented in JSON.
-pub fn render(version: u32, record: &impl Serialize) -> Result<Vec<u8>> {
+pub(crate) fn render(version: u32, record: &impl Serialize) -> Result<Vec<u8>> {
     let (sha256, record) = text_of(record)?;
     let mut line = serde_json::to_vec(&Written {
         version,
@@ -76,7 +78,7 @@ pub fn render(version: u32, record: &impl Serialize) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it is empty, cut or no JSON.
-pub fn version(text: &[u8]) -> Result<u32> {
+pub(crate) fn version(text: &[u8]) -> Result<u32> {
     #[derive(Deserialize)]
     struct Head {
         version: u32,
@@ -93,10 +95,14 @@ pub fn version(text: &[u8]) -> Result<u32> {
 ///
 /// # Errors
 /// When it is not whole, or of another version.
-pub fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
+pub(crate) fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
     let found = self::version(text)?;
     if found > version {
-        return Err(from_newer(found, version));
+        return Err(Newer {
+            found,
+            known: version,
+        }
+        .into());
     }
     let read: Read<'_> = serde_json::from_slice(text).context("it is malformed")?;
     if found != version || sha256_of(read.record.get().as_bytes())? != read.sha256 {
@@ -108,12 +114,33 @@ pub fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
     })
 }
 
-/// The error for what a newer program wrote.
+/// A newer program wrote it.
+#[derive(Debug)]
+struct Newer {
+    found: u32,
+    known: u32,
+}
+
+impl std::error::Error for Newer {}
+
+impl fmt::Display for Newer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, known } = self;
+        write!(
+            f,
+            "it has version {found}, written by a newer system-manager; this one reads version {known}\nhint: use the `bin/system-manager` of the newest generation"
+        )
+    }
+}
+
+/// Returns the error for a file that can't be trusted, with what to do about it. What a newer program wrote is not damaged.
 #[must_use]
-pub fn from_newer(found: u32, known: u32) -> anyhow::Error {
-    anyhow!(
-        "it has version {found}, written by a newer system-manager; this one reads version {known}\nhint: use the `bin/system-manager` of the newest generation"
-    )
+pub(crate) fn in_file(error: anyhow::Error, path: &str, remedy: &str) -> anyhow::Error {
+    if error.is::<Newer>() {
+        error.context(format!("reading {path}"))
+    } else {
+        error.context(format!("reading {path}\n{remedy}"))
+    }
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub(crate) const PROFILE: &str = "nix/var/nix/profiles/system-manager-profiles/s
 /// A numbered toplevel of the profile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Generation {
+pub(crate) struct Generation {
     /// Its number, from 1.
     pub number: u64,
     /// What it links to.
@@ -41,7 +41,7 @@ fn profile_path() -> PathBuf {
 ///
 /// # Errors
 /// When the profile can't be read.
-pub fn read(root: &Root) -> Result<Vec<Generation>> {
+pub(crate) fn read(root: &Root) -> Result<Vec<Generation>> {
     let current = current_number(root)?;
     let mut generations = Vec::new();
     for name in root.list(Path::new(FOLDER))? {
@@ -84,7 +84,7 @@ fn parse_link_name(name: &str) -> Option<u64> {
 
 /// What registering a toplevel has done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Registered {
+pub(crate) struct Registered {
     /// The generation's number.
     pub number: u64,
     /// Whether it was made; otherwise it was there already.
@@ -97,7 +97,7 @@ pub struct Registered {
 ///
 /// # Errors
 /// When the links can't be written.
-pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
+pub(crate) fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
     let generations = read(root)?;
     let current = generations.iter().find(|g| g.current);
     let before = current.map(|g| g.number);
@@ -133,7 +133,7 @@ pub fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registered> {
 ///
 /// # Errors
 /// When the links can't be written.
-pub fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
+pub(crate) fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
     match registered.before {
         Some(before) => select(root, before)?,
         None => root.remove_file(&profile_path())?,
@@ -148,7 +148,7 @@ pub fn withdraw(root: &Root, registered: &Registered) -> Result<()> {
 ///
 /// # Errors
 /// When the link can't be written.
-pub fn select(root: &Root, number: u64) -> Result<()> {
+pub(crate) fn select(root: &Root, number: u64) -> Result<()> {
     root.write_link(&profile_path(), &format!("{NAME}-{number}-link"))?;
     root.sync()
 }
@@ -157,7 +157,7 @@ pub fn select(root: &Root, number: u64) -> Result<()> {
 ///
 /// # Errors
 /// When the link can't be removed.
-pub fn deselect(root: &Root) -> Result<()> {
+pub(crate) fn deselect(root: &Root) -> Result<()> {
     root.remove_file(&profile_path())?;
     root.sync()
 }
@@ -166,7 +166,11 @@ pub fn deselect(root: &Root) -> Result<()> {
 ///
 /// # Errors
 /// When the profile can't be read.
-pub fn outdated(root: &Root, keep: usize, active: Option<&AbsolutePath>) -> Result<Vec<u64>> {
+pub(crate) fn outdated(
+    root: &Root,
+    keep: usize,
+    active: Option<&AbsolutePath>,
+) -> Result<Vec<u64>> {
     let all = read(root)?;
     let old = all.len().saturating_sub(keep);
     let is_needed = |g: &&Generation| g.current || Some(&g.toplevel) == active;
@@ -178,7 +182,7 @@ pub fn outdated(root: &Root, keep: usize, active: Option<&AbsolutePath>) -> Resu
 ///
 /// # Errors
 /// When it can't be removed.
-pub fn forget(root: &Root, number: u64) -> Result<()> {
+pub(crate) fn forget(root: &Root, number: u64) -> Result<()> {
     root.remove_file(&link_path(number))?;
     root.sync()
 }
@@ -187,7 +191,7 @@ pub fn forget(root: &Root, number: u64) -> Result<()> {
 ///
 /// # Errors
 /// When there is none.
-pub fn rollback_target(
+pub(crate) fn rollback_target(
     generations: &[Generation],
     active: Option<&AbsolutePath>,
     to: Option<u64>,

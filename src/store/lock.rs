@@ -24,13 +24,13 @@ pub enum Patience {
 }
 
 /// Holds the lock until it is dropped; the kernel releases it when the process ends, however it ends.
-pub struct Lock(#[expect(dead_code, reason = "held for its lock")] Held);
+pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] Held);
 
 /// Says who holds the lock, if anybody does. Takes nothing and changes nothing.
 ///
 /// # Errors
 /// When the lock is there and can't be read.
-pub fn holder(root: &Root) -> Result<Option<String>> {
+pub(crate) fn holder(root: &Root) -> Result<Option<String>> {
     if root.node(Path::new(FILE))? == Node::Absent {
         return Ok(None);
     }
@@ -54,7 +54,7 @@ impl Lock {
     ///
     /// # Errors
     /// When it is held by another process, or can't be made.
-    pub fn take(root: &Root, purpose: &str, patience: Patience) -> Result<Self> {
+    pub(crate) fn take(root: &Root, purpose: &str, patience: Patience) -> Result<Self> {
         store::make_folder(root)?;
         let path = root.show(Path::new(FILE));
         let file = root.open_file(Path::new(FILE), OFlag::O_RDWR | OFlag::O_CREAT)?;
@@ -86,7 +86,7 @@ impl Lock {
     ///
     /// # Errors
     /// When it can't be made.
-    pub fn wait(root: &Root, file: &str) -> Result<Self> {
+    pub(crate) fn wait(root: &Root, file: &str) -> Result<Self> {
         store::make_folder(root)?;
         let opened = root.open_file(Path::new(file), OFlag::O_RDWR | OFlag::O_CREAT)?;
         Held::wait(opened, How::Alone)

@@ -1,11 +1,13 @@
 //! What is kept in `/var/lib/system-manager` and the profile: lock, generations, backups.
 
-pub mod backups;
-pub mod checked;
-pub mod generations;
-pub mod lock;
-pub mod pending;
-pub mod toplevel;
+pub(crate) mod backups;
+pub(crate) mod checked;
+pub(crate) mod generations;
+pub(crate) mod history;
+pub(crate) mod lock;
+pub(crate) mod owned;
+pub(crate) mod pending;
+pub(crate) mod toplevel;
 
 use std::path::Path;
 
@@ -14,16 +16,16 @@ use anyhow::Result;
 use crate::host::fs::Root;
 
 /// The folder that holds everything the activator remembers, relative to the root.
-pub const FOLDER: &str = "var/lib/system-manager";
+pub(crate) const FOLDER: &str = "var/lib/system-manager";
 
 /// Its permission bits: everybody may follow `/run/current-system` through it, and nobody may look around.
-pub const FOLDER_MODE: u32 = 0o711;
+pub(crate) const FOLDER_MODE: u32 = 0o711;
 
 /// Makes the folder that holds everything the activator remembers.
 ///
 /// # Errors
 /// When it can't be made.
-pub fn make_folder(root: &Root) -> Result<()> {
+pub(crate) fn make_folder(root: &Root) -> Result<()> {
     root.make_folders(Path::new("var/lib"))?;
     root.make_folder(Path::new(FOLDER), FOLDER_MODE)
 }

@@ -17,17 +17,17 @@ use crate::model::names::AbsolutePath;
 use crate::store;
 
 /// Where it is, relative to the root.
-pub const FILE: &str = "var/lib/system-manager/confirm.json";
+pub(crate) const FILE: &str = "var/lib/system-manager/confirm.json";
 
 /// The variable that names the run of which a process is part.
-pub const RUN: &str = "SYSTEM_MANAGER_RUN";
+pub(crate) const RUN: &str = "SYSTEM_MANAGER_RUN";
 
 const VERSION: u32 = 1;
 
 /// What is needed to return.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Pending {
+pub(crate) struct Pending {
     /// Format version.
     pub version: u32,
     /// The run that has to be confirmed.
@@ -49,7 +49,7 @@ pub struct Pending {
 impl Pending {
     /// Makes one for a run that is about to begin.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         run: &str,
         window: u64,
         boot: String,
@@ -72,7 +72,7 @@ impl Pending {
     ///
     /// # Errors
     /// When it can't be read.
-    pub fn read(root: &Root) -> Result<Option<Self>> {
+    pub(crate) fn read(root: &Root) -> Result<Option<Self>> {
         let Some(bytes) = root.read(Path::new(FILE))? else {
             return Ok(None);
         };
@@ -92,7 +92,7 @@ impl Pending {
     ///
     /// # Errors
     /// When it can't be written.
-    pub fn write(&self, root: &Root) -> Result<()> {
+    pub(crate) fn write(&self, root: &Root) -> Result<()> {
         store::make_folder(root)?;
         let content = serde_json::to_vec(self).context("serialising a run that waits")?;
         root.write_file(
@@ -111,14 +111,14 @@ impl Pending {
     ///
     /// # Errors
     /// When it can't be removed.
-    pub fn remove(root: &Root) -> Result<()> {
+    pub(crate) fn remove(root: &Root) -> Result<()> {
         root.remove_file(Path::new(FILE))?;
         root.sync()
     }
 
     /// Says for people what waits.
     #[must_use]
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         let rest = match self.deadline {
             _ if self.returning > 0 => "the host is returning to what it was".to_owned(),
             None => "it is under way".to_owned(),
@@ -138,7 +138,7 @@ impl Pending {
 ///
 /// # Errors
 /// When one does.
-pub fn refuse_others(root: &Root) -> Result<()> {
+pub(crate) fn refuse_others(root: &Root) -> Result<()> {
     match Pending::read(root)? {
         Some(pending) if std::env::var_os(RUN).is_none_or(|own| own != *pending.run) => {
             bail!(

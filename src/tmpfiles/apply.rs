@@ -24,7 +24,7 @@ const FOLDER: &str = "tmpfiles.d";
 
 /// Says whether a target below `/etc` is a file of rules.
 #[must_use]
-pub fn is_rules(target: &TargetPath) -> bool {
+pub(crate) fn is_rules(target: &TargetPath) -> bool {
     target
         .as_str()
         .strip_prefix(FOLDER)
@@ -40,7 +40,7 @@ fn is_conf(name: &str) -> bool {
 ///
 /// # Errors
 /// When one can't be read.
-pub fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
+pub(crate) fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
     let wanted = desired.iter().filter(|(target, _)| is_rules(target));
     wanted
         .map(|(target, want)| {
@@ -63,7 +63,7 @@ pub fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
 ///
 /// # Errors
 /// When one can't be read.
-pub fn read_foreign(
+pub(crate) fn read_foreign(
     root: &Root,
     desired: &Desired,
     record: &FilesRecord,
@@ -106,7 +106,7 @@ pub fn read_foreign(
 ///
 /// # Errors
 /// When a file that says so is there and can't be read.
-pub fn read_specifiers(root: &Root) -> Result<Specifiers> {
+pub(crate) fn read_specifiers(root: &Root) -> Result<Specifiers> {
     let text = |path: &str| -> Result<Option<String>> {
         let bytes = root.read(Path::new(path))?;
         Ok(bytes.map(|b| String::from_utf8_lossy(&b).trim().to_owned()))

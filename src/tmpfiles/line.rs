@@ -9,7 +9,7 @@ use crate::tmpfiles::words::{
 
 /// A line that asks for something.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// The letter of its type.
     pub letter: char,
     /// `+`: appends, truncates or replaces, by type.
@@ -32,7 +32,7 @@ pub struct Rule {
 
 /// The permission bits of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RuleMode {
+pub(crate) struct RuleMode {
     /// The bits.
     pub bits: u32,
     /// `~`: masked by what stands there.
@@ -43,7 +43,7 @@ pub struct RuleMode {
 
 /// The user or group of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleOwner {
+pub(crate) struct RuleOwner {
     /// A name or a number.
     pub name: String,
     /// `:`: only for what is created.
@@ -52,7 +52,7 @@ pub struct RuleOwner {
 
 /// What a line comes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Parsed {
+pub(crate) enum Parsed {
     /// Nothing: it is empty, a comment, or for booting only (`!`).
     Nothing,
     /// It asks for something.
@@ -64,32 +64,32 @@ pub enum Parsed {
 impl Rule {
     /// Says whether the type is one that a path can only have once.
     #[must_use]
-    pub fn takes_ownership(&self) -> bool {
+    pub(crate) fn takes_ownership(&self) -> bool {
         "fFdDvqQpLcbCwexXrR".contains(self.letter)
     }
 
     /// Says whether the type takes a pattern, and so comes after those that do not.
     #[must_use]
-    pub fn takes_pattern(&self) -> bool {
+    pub(crate) fn takes_pattern(&self) -> bool {
         "wexXrRmzZtThHaA".contains(self.letter)
     }
 
     /// Gives the argument as text; none when it is no UTF-8.
     #[must_use]
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         std::str::from_utf8(self.argument.as_deref()?).ok()
     }
 
     /// Gives the major and minor number of a device.
     #[must_use]
-    pub fn device(&self) -> Option<(u32, u32)> {
+    pub(crate) fn device(&self) -> Option<(u32, u32)> {
         let (major, minor) = self.text()?.split_once(':')?;
         Some((major.parse().ok()?, minor.parse().ok()?))
     }
 
     /// Gives the link target or the source of a copy; by default that of the same name in the factory folder.
     #[must_use]
-    pub fn source(&self) -> Option<String> {
+    pub(crate) fn source(&self) -> Option<String> {
         match &self.argument {
             Some(_) => self.text().map(str::to_owned),
             None => Some(format!("/usr/share/factory{}", self.path)),
@@ -99,7 +99,7 @@ impl Rule {
 
 /// Parses one line; never fails on any bytes.
 #[must_use]
-pub fn parse_line(line: &[u8], specifiers: &Specifiers) -> Parsed {
+pub(crate) fn parse_line(line: &[u8], specifiers: &Specifiers) -> Parsed {
     match parse(trim(line), specifiers) {
         Ok(Some(rule)) => Parsed::Rule(Box::new(rule)),
         Ok(None) => Parsed::Nothing,

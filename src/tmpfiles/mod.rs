@@ -1,12 +1,13 @@
 //! Rules of `tmpfiles.d`: what they will do, and how it is undone.
 
 mod adjust;
-pub mod apply;
-pub mod decide;
+pub(crate) mod apply;
+pub(crate) mod decide;
 mod glob;
-pub mod line;
+pub(crate) mod line;
+pub(crate) mod observe;
 mod order;
-pub mod record;
+pub(crate) mod record;
 mod rules;
-pub mod tree;
-pub mod words;
+pub(crate) mod tree;
+pub(crate) mod words;

@@ -8,7 +8,7 @@ pub struct Specifiers(pub BTreeMap<char, Option<String>>);
 
 /// Why a text could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unread {
+pub(crate) enum Unread {
     /// systemd-tmpfiles refuses it as well.
     Invalid(String),
     /// Only the host's systemd-tmpfiles knows what it means.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::host::process::Command;
-use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::host::systemd::{Event, Systemd};
 use crate::model::job::Verb;
 use crate::units;
 use crate::units::decide::{UnitAction, UnitPlan, settle_reloads};
@@ -24,10 +24,10 @@ const SYSINIT_REACTIVATION: &str = "sysinit-reactivation.target";
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Is told what happens to jobs. An error ends the switch, as a kill would.
-pub type Tell<'a> = dyn FnMut(Verb, Event<'_>) -> Result<()> + 'a;
+pub(crate) type Tell<'a> = dyn FnMut(Verb, Event<'_>) -> Result<()> + 'a;
 
 /// Everything that a switch of units works with.
-pub struct UnitSwitch<'a> {
+pub(crate) struct UnitSwitch<'a> {
     /// The manager.
     pub systemd: &'a Systemd,
     /// What to do.
@@ -51,13 +51,13 @@ impl UnitSwitch<'_> {
     ///
     /// # Errors
     /// When systemd can't be reached.
-    pub fn stop(&mut self, tell: &mut Tell<'_>) -> Result<()> {
+    pub(crate) fn stop(&mut self, tell: &mut Tell<'_>) -> Result<()> {
         let stop = self.plan.stop.clone();
         self.run(Verb::Stop, &stop, tell)
     }
 
     /// Adds the units that activation scripts want restarted or reloaded.
-    pub fn add_requests(&mut self, requests: &Requests) {
+    pub(crate) fn add_requests(&mut self, requests: &Requests) {
         units::requests::add(&mut self.plan, requests, self.new_units, self.before);
     }
 
@@ -65,7 +65,7 @@ impl UnitSwitch<'_> {
     ///
     /// # Errors
     /// When systemd can't be reached.
-    pub fn start(&mut self, tell: &mut Tell<'_>) -> Result<()> {
+    pub(crate) fn start(&mut self, tell: &mut Tell<'_>) -> Result<()> {
         self.reloaded = monotonic()?;
         let mut plan = self.plan.clone();
         self.replace_impostors(&mut plan)?;
@@ -127,7 +127,7 @@ impl UnitSwitch<'_> {
     ///
     /// # Errors
     /// When systemd can't be reached.
-    pub fn judge(&self) -> Result<UnitOutcome> {
+    pub(crate) fn judge(&self) -> Result<UnitOutcome> {
         for unit in &self.plan.forget {
             self.forget(unit);
         }
@@ -234,7 +234,7 @@ fn monotonic() -> Result<u64> {
 
 /// Lists the units that reports show, as NixOS sorts them: without regard to case.
 #[must_use]
-pub fn list_visible(actions: &[UnitAction]) -> String {
+pub(crate) fn list_visible(actions: &[UnitAction]) -> String {
     let mut names: Vec<&str> = actions
         .iter()
         .filter(|a| a.visible)
@@ -244,16 +244,16 @@ pub fn list_visible(actions: &[UnitAction]) -> String {
     names.join(", ")
 }
 
-/// Says whether a job has ended for good, so that no later run has to do it again.
+/// Whether a job has done what it was to do, so that no later run has to do it again.
 #[must_use]
-pub fn is_final(verb: Verb, result: &str) -> bool {
-    verb != Verb::Stop && result != TIMED_OUT
+pub(crate) fn is_final(verb: Verb, result: &str) -> bool {
+    verb != Verb::Stop && matches!(result, "done" | "skipped")
 }
 
 /// Reads the last lines that each unit logged since a time, in seconds since 1970; a report without them is better than
 /// none.
 #[must_use]
-pub fn read_logs<'a>(
+pub(crate) fn read_logs<'a>(
     units: impl IntoIterator<Item = &'a String>,
     selector: &str,
     since: u64,

@@ -12,7 +12,7 @@ use crate::units::set::{UnitBody, UnitSet, template_of};
 
 /// Whose manager reads the units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub(crate) enum Scope {
     /// The system's.
     System,
     /// Each user's.
@@ -47,7 +47,7 @@ impl Scope {
 
     /// Returns the folder below `/etc` that generations write to.
     #[must_use]
-    pub fn managed(self) -> &'static str {
+    pub(crate) fn managed(self) -> &'static str {
         match self {
             Self::System => read::SYSTEM,
             Self::User => read::USER,
@@ -57,7 +57,7 @@ impl Scope {
 
 /// Which units a host has, by name alone.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     root: PathBuf,
     /// Unit files; of those of one name the one that counts.
     files: BTreeMap<String, PathBuf>,
@@ -81,7 +81,7 @@ impl Listing {
     ///
     /// # Errors
     /// When a folder is there and can't be listed.
-    pub fn read(root: &Path, scope: Scope, is_ours: &dyn Fn(&str) -> bool) -> Result<Self> {
+    pub(crate) fn read(root: &Path, scope: Scope, is_ours: &dyn Fn(&str) -> bool) -> Result<Self> {
         let mut listing = Self {
             root: root.to_owned(),
             ..Self::default()
@@ -131,20 +131,24 @@ impl Listing {
 
     /// Whether the host has no units at all.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
 
     /// Whether there is a unit of this name, or a template for it.
     #[must_use]
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         let is_there = |name: &str| self.has_own(name) || self.scripts.contains(name);
         is_there(name) || template_of(name).is_some_and(|template| is_there(&template))
     }
 
     /// Reads the units that `names` says anything of, their templates and their instances.
     #[must_use]
-    pub fn read_units(&self, names: &BTreeSet<String>, is_ours: &dyn Fn(&str) -> bool) -> UnitSet {
+    pub(crate) fn read_units(
+        &self,
+        names: &BTreeSet<String>,
+        is_ours: &dyn Fn(&str) -> bool,
+    ) -> UnitSet {
         let templates: BTreeSet<String> = names.iter().filter_map(|n| template_of(n)).collect();
         let is_meant = |name: &str| {
             names.contains(name)
@@ -217,7 +221,7 @@ impl Listing {
 
 /// Whether a link points into the store, which only we do.
 #[must_use]
-pub fn is_in_store(path: &Path) -> bool {
+pub(crate) fn is_in_store(path: &Path) -> bool {
     fs::read_link(path).is_ok_and(|to| to.starts_with("/nix/store"))
 }
 

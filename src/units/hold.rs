@@ -21,7 +21,7 @@ const TEXT: &str = "# A switch replaces this unit's definition, and lets it go i
 ///
 /// # Errors
 /// When a file can't be written.
-pub fn hold<'a>(root: &Root, units: impl IntoIterator<Item = &'a String>) -> Result<()> {
+pub(crate) fn hold<'a>(root: &Root, units: impl IntoIterator<Item = &'a String>) -> Result<()> {
     release(root)?;
     for unit in units {
         let folder = folder_of(unit);
@@ -43,7 +43,7 @@ pub fn hold<'a>(root: &Root, units: impl IntoIterator<Item = &'a String>) -> Res
 ///
 /// # Errors
 /// When a file can't be removed.
-pub fn release(root: &Root) -> Result<()> {
+pub(crate) fn release(root: &Root) -> Result<()> {
     for name in root.list(Path::new(FOLDER))? {
         let Some(unit) = name.strip_suffix(".d") else {
             continue;

@@ -39,7 +39,7 @@ impl Definition {
 
 /// The units of a generation upon those of a host.
 #[derive(Debug, Clone, Copy)]
-pub struct Layers<'a> {
+pub(crate) struct Layers<'a> {
     /// What the generation says.
     pub ours: &'a UnitSet,
     /// What everybody else does.
@@ -54,7 +54,7 @@ static NOTHING: UnitSet = UnitSet {
 impl<'a> Layers<'a> {
     /// Returns a generation upon nothing.
     #[must_use]
-    pub fn alone(ours: &'a UnitSet) -> Self {
+    pub(crate) fn alone(ours: &'a UnitSet) -> Self {
         Self {
             ours,
             beneath: &NOTHING,
@@ -63,7 +63,7 @@ impl<'a> Layers<'a> {
 
     /// Returns the name whose definition `name` has: its own, or that of the unit which it is an alias of.
     #[must_use]
-    pub fn canonical<'n>(&self, name: &'n str) -> &'n str
+    pub(crate) fn canonical<'n>(&self, name: &'n str) -> &'n str
     where
         'a: 'n,
     {
@@ -76,7 +76,7 @@ impl<'a> Layers<'a> {
 
     /// Returns the definition of a unit. Pure.
     #[must_use]
-    pub fn definition(&self, name: &str) -> Definition {
+    pub(crate) fn definition(&self, name: &str) -> Definition {
         let name = self.canonical(name);
         let template = template_of(name);
         let said = self.said_of(name, template.as_deref());
@@ -131,19 +131,19 @@ impl<'a> Layers<'a> {
 
     /// Whether a template's instance is defined by a drop-in of its own, not by a file of its own.
     #[must_use]
-    pub fn is_dropin_instance(&self, name: &str) -> bool {
+    pub(crate) fn is_dropin_instance(&self, name: &str) -> bool {
         self.ours.is_dropin_instance(name)
     }
 
     /// Whether the generation has a file for exactly this name.
     #[must_use]
-    pub fn has_own_file(&self, name: &str) -> bool {
+    pub(crate) fn has_own_file(&self, name: &str) -> bool {
         self.ours.has_own_file(name)
     }
 
     /// Whether the generation's file or mask stands in the place of a unit that the host has.
     #[must_use]
-    pub fn replaces(&self, name: &str) -> bool {
+    pub(crate) fn replaces(&self, name: &str) -> bool {
         let main = |set: &UnitSet| set.units.get(name).is_some_and(|d| d.main.is_some());
         main(self.ours) && main(self.beneath)
     }
@@ -151,7 +151,7 @@ impl<'a> Layers<'a> {
     /// Returns, for each unit, the units of this generation that pull it in: `.wants`, `.requires` and `.upholds` links
     /// and the `Wants=` and the like of the units' own files.
     #[must_use]
-    pub fn pulled_in_by(&self) -> BTreeMap<String, BTreeSet<String>> {
+    pub(crate) fn pulled_in_by(&self) -> BTreeMap<String, BTreeSet<String>> {
         let mut edges: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         let mut add = |unit: &str, puller: &str| {
             // a template is a pattern, only its instances run
@@ -185,7 +185,7 @@ impl UnitSet {
 /// Returns the key without which a unit file of this name can't stand alone, where the text lacks it; a unit that has no
 /// such key, such as a slice, is best an addition to the host's own.
 #[must_use]
-pub fn lacks(name: &str, file: &UnitFile) -> Option<&'static str> {
+pub(crate) fn lacks(name: &str, file: &UnitFile) -> Option<&'static str> {
     let has =
         |section: &str, keys: &[&str]| keys.iter().any(|key| !file.values(section, key).is_empty());
     match suffix_of(name) {
@@ -240,7 +240,7 @@ pub fn lacks(name: &str, file: &UnitFile) -> Option<&'static str> {
 
 /// Whether a definition of this name is an addition to the unit that the host has, unless it says otherwise itself.
 #[must_use]
-pub fn is_addition(name: &str, file: &UnitFile) -> bool {
+pub(crate) fn is_addition(name: &str, file: &UnitFile) -> bool {
     matches!(suffix_of(name), "slice" | "target" | "automount") || lacks(name, file).is_some()
 }
 

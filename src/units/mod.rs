@@ -1,15 +1,16 @@
 //! Units of systemd: what a change asks of each, and carrying it out.
 
-pub mod apply;
-pub mod beneath;
-pub mod decide;
-pub mod file;
-pub mod hold;
-pub mod layers;
-pub mod observe;
-pub mod outcome;
-pub mod read;
-pub mod requests;
-pub mod set;
-pub mod users;
-pub mod verify;
+pub(crate) mod apply;
+pub(crate) mod beneath;
+pub(crate) mod decide;
+pub(crate) mod failures;
+pub(crate) mod file;
+pub(crate) mod hold;
+pub(crate) mod layers;
+pub(crate) mod observe;
+pub(crate) mod outcome;
+pub(crate) mod read;
+pub(crate) mod requests;
+pub(crate) mod set;
+pub(crate) mod users;
+pub(crate) mod verify;

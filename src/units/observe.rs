@@ -4,13 +4,14 @@
     reason = "reads what is activated by the bus"
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
 
 use crate::host::systemd::{Loaded, Systemd};
 use crate::units::decide::Ground;
+use crate::units::failures::{Failures, Now};
 use crate::units::set::{Live, LiveUnit, Origin};
 use crate::units::verify::Started;
 
@@ -23,13 +24,13 @@ const BUS_SERVICES: [&str; 4] = [
 ];
 
 /// Where the units of the system that are ours lie.
-pub const MANAGED: &str = "/etc/systemd/system";
+pub(crate) const MANAGED: &str = "/etc/systemd/system";
 
 /// Reads the loaded units; details only of those that are up or failed, since no other is ever touched for what it is.
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
+pub(crate) fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
     let mut live = Live::default();
     let on_bus = read_bus_services();
     for unit in systemd.list()? {
@@ -86,7 +87,7 @@ fn read_bus_services() -> BTreeSet<String> {
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_ground(systemd: &Systemd) -> Result<Ground> {
+pub(crate) fn read_ground(systemd: &Systemd) -> Result<Ground> {
     let mut ground = Ground::default();
     let Some(unit) = systemd.own_unit()? else {
         return Ok(ground);
@@ -112,7 +113,7 @@ pub fn read_ground(systemd: &Systemd) -> Result<Ground> {
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
+pub(crate) fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
     let mut live = Live::default();
     for unit in systemd.list()? {
         let (result, exec_main_status) = read_failure(systemd, &unit)?;
@@ -133,11 +134,57 @@ pub fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
     Ok(live)
 }
 
+/// Reads how the units are now that an earlier run could not bring up, and drops those that have come up since.
+///
+/// # Errors
+/// When systemd does not answer.
+pub(crate) fn keep_failing(systemd: &Systemd, failures: &mut Failures) -> Result<()> {
+    let mut now = BTreeMap::new();
+    for unit in systemd.list()? {
+        if failures.contains_key(&unit.name)
+            && let Some(found) = read_now(systemd, &unit)?
+        {
+            now.insert(unit.name, found);
+        }
+    }
+    failures.retain(|unit, failure| !failure.is_over(now.get(unit)));
+    Ok(())
+}
+
+fn read_now(systemd: &Systemd, unit: &Loaded) -> Result<Option<Now>> {
+    let Some(properties) = systemd.properties(unit)? else {
+        return Ok(None);
+    };
+    let service = if unit.name.ends_with(".service") {
+        systemd.service_properties(unit)?
+    } else {
+        None
+    };
+    let (result, exec_main_status) = read_failure(systemd, unit)?;
+    let live = LiveUnit {
+        active_state: unit.active_state.clone(),
+        sub_state: unit.sub_state.clone(),
+        result,
+        exec_main_status,
+        ..LiveUnit::default()
+    };
+    Ok(Some(Now {
+        is_failing: live.is_failing(),
+        state: live.active_state,
+        began: properties.time("InactiveExitTimestamp"),
+        is_reloaded: service.is_none_or(|s| s.text("ReloadResult") == "success"),
+    }))
+}
+
 /// Reads how a unit was started; none when it is not loaded any more.
 ///
 /// # Errors
 /// When systemd does not answer.
-pub fn read_started(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<Option<Started>> {
+pub(crate) fn read_started(
+    systemd: &Systemd,
+    unit: &Loaded,
+    managed: &str,
+) -> Result<Option<Started>> {
     let properties = systemd.properties(unit)?;
     Ok(properties.map(|p| Started {
         is_active: matches!(

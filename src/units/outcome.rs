@@ -59,7 +59,7 @@ impl UnitOutcome {
 ///
 /// `touched` are the units that the run acted on; the units of `jobs` count as touched too.
 #[must_use]
-pub fn judge(
+pub(crate) fn judge(
     before: &Live,
     after: &Live,
     touched: &BTreeSet<String>,

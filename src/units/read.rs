@@ -9,13 +9,13 @@ use crate::model::names::TargetPath;
 use crate::units::set::{UnitBody, UnitSet, UnitText};
 
 /// Where the system's unit files are, below `/etc`.
-pub const SYSTEM: &str = "systemd/system";
+pub(crate) const SYSTEM: &str = "systemd/system";
 /// Where the user managers' unit files are, below `/etc`.
-pub const USER: &str = "systemd/user";
+pub(crate) const USER: &str = "systemd/user";
 
 /// Says whether a target is a unit file, a drop-in or a link that systemd reads from `folder`.
 #[must_use]
-pub fn is_below(folder: &str, target: &TargetPath) -> bool {
+pub(crate) fn is_below(folder: &str, target: &TargetPath) -> bool {
     target
         .as_str()
         .strip_prefix(folder)
@@ -26,7 +26,7 @@ pub fn is_below(folder: &str, target: &TargetPath) -> bool {
 ///
 /// A definition that can't be read any more (its store path was collected) reads as a comment, and so as changed.
 #[must_use]
-pub fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -> UnitSet {
+pub(crate) fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -> UnitSet {
     let mut set = UnitSet::default();
     for (target, source) in sources {
         let Some(path) = target

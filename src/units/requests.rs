@@ -21,7 +21,7 @@ use crate::units::set::{Live, suffix_of};
 
 /// What scripts ask for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Requests {
+pub(crate) struct Requests {
     /// To be restarted.
     pub restart: BTreeSet<String>,
     /// To be reloaded.
@@ -31,7 +31,7 @@ pub struct Requests {
 impl Requests {
     /// Says whether nothing is asked for.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 }
@@ -39,7 +39,7 @@ impl Requests {
 const WHY: &str = "an activation script asks for it";
 
 /// Adds what scripts ask for to what a switch does. Pure.
-pub fn add(plan: &mut UnitPlan, requests: &Requests, new: Layers<'_>, live: &Live) {
+pub(crate) fn add(plan: &mut UnitPlan, requests: &Requests, new: Layers<'_>, live: &Live) {
     for unit in &requests.restart {
         let sets = [&plan.stop, &plan.restart, &plan.start];
         if sets.into_iter().flatten().any(|a| a.unit == *unit) {

@@ -269,7 +269,7 @@ impl UnitBody {
 
 /// Gives the template of an instance: `a@.service` for `a@b.service`.
 #[must_use]
-pub fn template_of(name: &str) -> Option<String> {
+pub(crate) fn template_of(name: &str) -> Option<String> {
     let (stem, suffix) = name.rsplit_once('.')?;
     let (prefix, instance) = stem.split_once('@')?;
     (!instance.is_empty()).then(|| format!("{prefix}@.{suffix}"))
@@ -277,6 +277,6 @@ pub fn template_of(name: &str) -> Option<String> {
 
 /// Gives the suffix of a unit name without its dot: `service`.
 #[must_use]
-pub fn suffix_of(name: &str) -> &str {
+pub(crate) fn suffix_of(name: &str) -> &str {
     name.rsplit_once('.').map_or("", |(_, suffix)| suffix)
 }

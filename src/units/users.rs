@@ -18,6 +18,7 @@ use crate::units;
 use crate::units::apply::UnitSwitch;
 use crate::units::beneath::{Listing, Scope};
 use crate::units::decide::{Facts, Seeds, UnitAction, UnitNote, UnitPlan};
+use crate::units::failures::Failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::set::UnitSet;
@@ -26,7 +27,7 @@ const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
 
 /// The hidden command by which this program runs as a user.
-pub const COMMAND: &str = "user-manager";
+pub(crate) const COMMAND: &str = "user-manager";
 
 /// What a child is asked to do.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +35,7 @@ pub const COMMAND: &str = "user-manager";
 struct Request {
     old: UnitSet,
     new: UnitSet,
+    failed: Failures,
     unit_timeout: u64,
 }
 
@@ -58,13 +60,16 @@ pub struct UserManager {
     pub name: String,
     uid: u32,
     gid: u32,
+    /// What the last run could not bring up there.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failed: Failures,
 }
 
 /// Lists the users whose managers run.
 ///
 /// # Errors
 /// When the runtime folders can't be read.
-pub fn running() -> Result<Vec<UserManager>> {
+pub(crate) fn running() -> Result<Vec<UserManager>> {
     let mut managers = Vec::new();
     let entries = match std::fs::read_dir(RUNTIME) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(managers),
@@ -84,6 +89,7 @@ pub fn running() -> Result<Vec<UserManager>> {
                 name: user.name,
                 uid,
                 gid: user.gid,
+                failed: Failures::new(),
             });
         }
     }
@@ -104,7 +110,7 @@ fn is_socket(path: &Path) -> bool {
 ///
 /// # Errors
 /// When the child can't be run or fails.
-pub fn switch(
+pub(crate) fn switch(
     manager: &UserManager,
     old: &UnitSet,
     new: &UnitSet,
@@ -113,6 +119,7 @@ pub fn switch(
     let request = Request {
         old: old.clone(),
         new: new.clone(),
+        failed: manager.failed.clone(),
         unit_timeout: timeout.as_secs(),
     };
     let inner = || -> Result<UserOutcome> {
@@ -152,18 +159,20 @@ fn run_scripts(plan: &mut UnitPlan, new: &UnitSet) {
 ///
 /// # Errors
 /// When the manager can't be reached.
-pub fn serve() -> Result<()> {
-    let request: Request =
+pub(crate) fn serve() -> Result<()> {
+    let mut request: Request =
         serde_json::from_reader(std::io::stdin()).context("reading the request")?;
     let runtime =
         std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::host::clock::now();
+    units::observe::keep_failing(&systemd, &mut request.failed)?;
     let before = units::observe::read_live(&systemd, MANAGED)?;
     // What is ours of `/etc` has changed already; the rest of it is beneath.
     let is_ours = |name: &str| units::beneath::is_in_store(&Path::new("/etc").join(name));
     let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
     let names = request.old.units.keys().chain(request.new.units.keys());
+    let names = names.chain(request.failed.keys());
     let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
     let mut plan = units::decide::decide(&Facts {
         old: &request.old,
@@ -171,6 +180,7 @@ pub fn serve() -> Result<()> {
         beneath: &beneath,
         live: &before,
         seeds: &Seeds::default(),
+        failed: &request.failed,
         ran: &BTreeSet::new(),
         ground: &units::observe::read_ground(&systemd)?,
         options: units::decide::Options::default(),

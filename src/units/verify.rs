@@ -5,7 +5,7 @@ use crate::units::set::Origin;
 
 /// What systemd says of a unit that was to be started anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Started {
+pub(crate) struct Started {
     /// Whether it is up.
     pub is_active: bool,
     /// `NeedDaemonReload`: its files have changed since systemd read them.
@@ -18,7 +18,11 @@ pub struct Started {
 
 /// Says why a unit does not run its new definition, if so; `reloaded` is a time after systemd had read the definitions. Pure.
 #[must_use]
-pub fn why_not_new(new: &Definition, started: &Started, reloaded: u64) -> Option<&'static str> {
+pub(crate) fn why_not_new(
+    new: &Definition,
+    started: &Started,
+    reloaded: u64,
+) -> Option<&'static str> {
     let is_wanted = match new {
         Definition::File(_) => started.origin == Origin::Ours,
         Definition::Theirs(_) | Definition::Foreign(_) => true,

@@ -13,14 +13,12 @@ use std::path::Path;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use similar::{ChangeTag, TextDiff};
-use system_manager::accounts::database::{AccountBytes, AccountFile};
-use system_manager::accounts::decide::{
-    AccountsPlan, Home, Inputs, Observed, Refusal, Scripts, find_drift, no_accounts, plan_accounts,
+use system_manager::face::accounts::{
+    AccountBytes, AccountFile, AccountsPlan, AccountsRecord, Home, Inputs, NoNss, Observed,
+    Refusal, Scripts, find_drift, no_accounts, parse_login_defs, plan_accounts,
 };
-use system_manager::accounts::ids::NoNss;
-use system_manager::accounts::login_defs::parse_login_defs;
-use system_manager::accounts::record::AccountsRecord;
-use system_manager::model::manifest::{Accounts, Group, SubIdRange, User};
+use system_manager::face::model::{Accounts, Group, SubIdRange, User};
+use system_manager::face::store::Record as _;
 
 /// A host in memory: its files, and what this tool remembers about it.
 struct Host {
@@ -124,7 +122,8 @@ impl Host {
             }
         }
         // The record goes through its file form on every run.
-        let record = plan.record.clone().finished();
+        let mut record = plan.record.clone();
+        record.commit(plan, &());
         self.record = AccountsRecord::parse(&record.render().unwrap()).unwrap();
     }
 
@@ -974,7 +973,7 @@ fn passwords_come_from_where_nixos_takes_them() {
         line.split(':').nth(1).unwrap().to_owned()
     };
     let is = |hash: &str, password: &str| {
-        system_manager::accounts::password::verify_password(password, hash.as_bytes())
+        system_manager::face::accounts::verify_password(password, hash.as_bytes())
     };
     let file = [("/run/five", Ok("$6$5$".to_owned()))];
     for mutable in [true, false] {

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
-use system_manager::cli::args::Cli;
-use system_manager::compat::verdict::Survey;
-use system_manager::model::manifest::Manifest;
+use system_manager::face::cli::Cli;
+use system_manager::face::compat::Survey;
+use system_manager::face::model::Manifest;
 
 fn project(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
@@ -77,9 +77,9 @@ fn the_readme_has_the_help_text() {
 
 #[test]
 fn each_promise_names_a_test_that_is_there() {
-    let readme = fs::read_to_string(project("README.md")).unwrap();
+    let page = fs::read_to_string(project("docs/promises.md")).unwrap();
     let tests = read_tests();
-    let (_, promises, _) = marked(&readme, "promises");
+    let (_, promises, _) = marked(&page, "promises");
     let mut count = 0;
     for promise in promises
         .split("\n- ")
@@ -98,7 +98,7 @@ fn each_promise_names_a_test_that_is_there() {
         }
         count += 1;
     }
-    assert!(count > 0, "README.md makes no promises");
+    assert!(count > 0, "docs/promises.md makes no promises");
 }
 
 fn is_of_a_name(c: char) -> bool {

@@ -10,10 +10,10 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use system_manager::store::toplevel::read_manifest;
+use system_manager::face::store::read_manifest;
 
 use anyhow::{Context, Result, bail, ensure};
-use system_manager::model::manifest::Manifest;
+use system_manager::face::model::Manifest;
 use walkdir::WalkDir;
 
 use crate::needs::{lacks_nix, skip};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use system_manager::cli::args::Cli;
+use system_manager::face::cli::Cli;
 use walkdir::WalkDir;
 
 fn project() -> &'static Path {

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use system_manager::nar;
+use system_manager::face::nar;
 
 use crate::needs::lacks_nix;
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use crate::needs::is_root;
 use crate::world::{Aim, Entry, Host, Step, Stuff, aims, steps};
 use proptest::prelude::*;
-use system_manager::activation::plan::{Plan, Step as PlanStep};
-use system_manager::cli::commands::Failure;
-use system_manager::files::decide::{KeepReason, Verb};
-use system_manager::model::node::Node;
+use system_manager::face::activation::{Plan, Step as PlanStep};
+use system_manager::face::cli::Failure;
+use system_manager::face::files::{KeepReason, Verb};
+use system_manager::face::model::Node;
 
 fn config() -> ProptestConfig {
     let given = ProptestConfig::default();
@@ -257,11 +257,11 @@ fn settled(host: &Host) -> Settled {
         .entries
         .iter()
         .map(|(t, f)| {
-            assert_eq!(
-                f.becoming, None,
+            assert!(
+                !f.placed.is_begun(),
                 "/etc/{t} is unsettled after a run that ended"
             );
-            (t.to_string(), f.is.clone(), f.backup.is_some())
+            (t.to_string(), f.node().clone(), f.backup.is_some())
         })
         .collect();
     (

@@ -11,14 +11,15 @@ use std::process::Command;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
-use system_manager::accounts::apply::read_owners;
-use system_manager::host::fs::Root;
-use system_manager::model::node::{Kind, Object, sha256_of};
-use system_manager::tmpfiles;
-use system_manager::tmpfiles::decide::{Facts, RulesFile, TmpfilesPlan, plan_tmpfiles, verify};
-use system_manager::tmpfiles::record::{Applied, Made, TmpfilesRecord, claim, commit};
-use system_manager::tmpfiles::tree::Host;
-use system_manager::tmpfiles::words::Specifiers;
+use system_manager::face::accounts::read_owners;
+use system_manager::face::host::Root;
+use system_manager::face::model::{Kind, Object, sha256_of};
+use system_manager::face::store::{Backups, Claiming, Owned, Record as _};
+use system_manager::face::tmpfiles;
+use system_manager::face::tmpfiles::{
+    Applied, Facts, Host, Made, RulesFile, Specifiers, TmpfilesPlan, TmpfilesRecord, plan_tmpfiles,
+    verify,
+};
 
 use crate::needs::is_root;
 
@@ -173,15 +174,26 @@ fn snapshot(root: &Root) -> BTreeMap<String, Object> {
 }
 
 fn plan(root: &Root, rules: &str, recorded: &BTreeMap<String, Made>) -> TmpfilesPlan {
+    let mut recorded = record_of(recorded);
+    plan_with(root, rules, &mut recorded)
+}
+
+fn record_of(made: &BTreeMap<String, Made>) -> TmpfilesRecord {
+    let at_rest =
+        |(path, made): (&String, &Made)| (path.clone(), Owned::at_rest(Some(made.clone())));
+    TmpfilesRecord {
+        made: made.iter().map(at_rest).collect(),
+        failed: Vec::new(),
+    }
+}
+
+fn plan_with(root: &Root, rules: &str, recorded: &mut TmpfilesRecord) -> TmpfilesPlan {
     let ours = [RulesFile {
         name: "50-ours.conf".to_owned(),
         path: "/etc/tmpfiles.d/50-ours.conf".parse().unwrap(),
         content: rules.as_bytes().to_vec(),
     }];
-    let recorded = &TmpfilesRecord {
-        made: recorded.clone(),
-        failed: Vec::new(),
-    };
+    recorded.settle(&tmpfiles::observe(root, recorded).unwrap());
     let (plan, _) = plan_tmpfiles(&Facts {
         ours: if rules.is_empty() { &[] } else { &ours },
         foreign: &[],
@@ -357,7 +369,7 @@ fn what_rules_made_goes_with_them_and_content_stays() {
             "/var/lib/app/empty"
         ]
     );
-    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    let applied = tmpfiles::apply(&root, &gone).unwrap();
     assert_eq!(applied, Applied::default());
     let rest: Vec<String> = snapshot(&root).into_keys().collect();
     assert_eq!(
@@ -404,14 +416,14 @@ fn what_comes_in_after_the_plan_is_not_lost() {
     let gone = plan(&root, "", &made);
     let empty = folder.path().join("var/lib/app/empty");
     fs::write(&empty, "not any more").unwrap();
-    let applied = tmpfiles::apply::apply(&root, &gone).unwrap();
+    let applied = tmpfiles::apply(&root, &gone).unwrap();
     let problem = &applied.problems[0];
     assert!(
         problem.contains("/var/lib/app/empty has changed"),
         "{problem}"
     );
     let mut record = TmpfilesRecord::default();
-    commit(&mut record, &gone, &applied);
+    record.commit(&gone, &applied);
     let left: Vec<&String> = record.made.keys().collect();
     assert_eq!(left, ["/var/lib/app/empty"], "it is ours still");
     assert_eq!(record.failed, applied.problems);
@@ -427,18 +439,15 @@ fn a_link_whose_rule_changes_is_made_anew() {
     let rules = RULES.replace("/var/lib/current", "/var/lib/other");
     let next = plan(&root, &rules, &made);
     assert_eq!(undone(&next), ["/run/current"]);
-    let mut record = TmpfilesRecord {
-        made: made.clone(),
-        failed: Vec::new(),
-    };
-    claim(&mut record, &next);
-    let recorded = record.made;
+    let mut record = record_of(&made);
+    let backups = &mut Backups::default();
+    record.claim(&next, &mut Claiming { backups, now: 0 });
     assert_eq!(
-        plan(&root, &rules, &recorded).undo,
+        plan_with(&root, &rules, &mut record.clone()).undo,
         next.undo,
         "after a kill, before it happened"
     );
-    tmpfiles::apply::apply(
+    tmpfiles::apply(
         &root,
         &TmpfilesPlan {
             files: Vec::new(),
@@ -448,7 +457,7 @@ fn a_link_whose_rule_changes_is_made_anew() {
     .unwrap();
     create(&root, &rules);
     assert_eq!(verify(&next, &root).unwrap(), Vec::<String>::new());
-    let again = plan(&root, &rules, &recorded);
+    let again = plan_with(&root, &rules, &mut record);
     assert!(
         again.changes.is_empty() && again.undo.is_empty(),
         "{again:?}"

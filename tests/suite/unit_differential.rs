@@ -14,8 +14,9 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use system_manager::units::decide::{Facts, Ground, Options, Seeds, UnitAction, decide};
-use system_manager::units::set::{Live, UnitSet};
+use system_manager::face::units::{
+    Facts, Failures, Ground, Live, Options, Seeds, UnitAction, UnitSet, decide,
+};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Case {
@@ -56,6 +57,7 @@ impl Case {
             beneath: &UnitSet::default(),
             live: &self.live,
             seeds: &self.seeds,
+            failed: &Failures::new(),
             ran: &BTreeSet::new(),
             ground: &Ground::default(),
             options: self.options,

@@ -9,14 +9,10 @@ use std::process::Command;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::json;
-use system_manager::activation::apply::Progress;
-use system_manager::activation::plan::{Goal, Plan};
-use system_manager::activation::prepare::How;
-use system_manager::activation::state::State;
-use system_manager::cli::args::ApplyArgs;
-use system_manager::cli::commands::{self, Failure};
-use system_manager::host::fs::Root;
-use system_manager::model::node::Node;
+use system_manager::face::activation::{Goal, How, Plan, Progress, State};
+use system_manager::face::cli::{ApplyArgs, Failure, activate};
+use system_manager::face::host::Root;
+use system_manager::face::model::Node;
 use tempfile::TempDir;
 
 /// The targets that configurations want; some lie below others, so that files become folders and back.
@@ -276,7 +272,7 @@ impl Host {
             })
             .collect();
         let text = manifest(&json!(etc)).to_string();
-        let name = system_manager::model::node::sha256_of(text.as_bytes()).unwrap();
+        let name = system_manager::face::model::sha256_of(text.as_bytes()).unwrap();
         let toplevel = shared.join(&name[..32]);
         let file = toplevel.join("manifest.json");
         if !file.exists() {
@@ -291,7 +287,7 @@ impl Host {
 
     /// Plans; refusing is for the caller.
     pub fn plan(&self, aim: &Aim) -> Plan {
-        system_manager::activation::prepare::prepare(&self.root(), Self::goal(aim), How::default())
+        system_manager::face::activation::prepare(&self.root(), Self::goal(aim), How::default())
             .unwrap()
             .plan
     }
@@ -305,7 +301,7 @@ impl Host {
     pub fn switch_until(&self, aim: &Aim, stop: usize) -> Result<(), Failure> {
         let root = self.root();
         let prepared =
-            system_manager::activation::prepare::prepare(&root, Self::goal(aim), How::default())?;
+            system_manager::face::activation::prepare(&root, Self::goal(aim), How::default())?;
         if prepared.plan.is_empty() {
             return Ok(());
         }
@@ -319,7 +315,7 @@ impl Host {
             ..ApplyArgs::default()
         };
         let mut begun = 0;
-        commands::activate(&root, prepared, &args, &mut |progress| {
+        activate(&root, prepared, &args, &mut |progress| {
             if matches!(progress, Progress::Step(_)) {
                 anyhow::ensure!(begun < stop, "stopped before step {begun}");
                 begun += 1;
@@ -380,7 +376,7 @@ fn read_entry(path: &Path) -> Entry {
         Stuff::Special
     } else {
         Stuff::File {
-            sha256: system_manager::model::node::sha256_of(fs::File::open(path).unwrap()).unwrap(),
+            sha256: system_manager::face::model::sha256_of(fs::File::open(path).unwrap()).unwrap(),
             mode: meta.mode() & 0o7777,
             uid: meta.uid(),
             gid: meta.gid(),

@@ -13,7 +13,7 @@ use crate::model::node::Node;
 
 /// What is wrong with a file of the store, and what can put it right.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Damaged {
+pub(crate) struct Damaged {
     /// What is wrong.
     pub damage: Damage,
     /// What it was when it was built, where that is known.
@@ -61,7 +61,7 @@ impl Planner<'_> {
             .record
             .entries
             .iter()
-            .map(|(target, o)| (target, &o.is));
+            .map(|(target, o)| (target, o.node()));
         let going = owned.filter(|(target, is)| {
             !self.desired.contains_key(*target) && node(self.seen, target) == *is
         });

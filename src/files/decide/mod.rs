@@ -18,11 +18,11 @@ use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 
-pub use mends::{Damaged, Means, Mend};
+pub(crate) use mends::{Damaged, Means, Mend};
 
 /// A wanted file with its owner resolved and its content hashed: comparable with what is observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// What it must look like.
     pub node: Node,
     /// The path whose content it has, or the text of the link.
@@ -225,7 +225,7 @@ impl FilesPlan {
 /// `record` must be settled; `next_backup` is the number of the next backup; `damaged` is what is wrong with files of the
 /// store to which links lead, by the text of the link.
 #[must_use]
-pub fn plan_files(
+pub(crate) fn plan_files(
     desired: &BTreeMap<TargetPath, Wanted>,
     record: &FilesRecord,
     next_backup: u64,

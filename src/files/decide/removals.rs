@@ -42,9 +42,9 @@ impl Planner<'_> {
             } else {
                 Verb::Remove
             },
-            drifted: before != file.is,
+            drifted: before != *file.node(),
             before: before.clone(),
-            was: Some(file.source.clone()),
+            was: file.source().cloned(),
             backup: file.backup.clone(),
             package: file.package.clone(),
             withheld,

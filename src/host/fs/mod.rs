@@ -28,8 +28,8 @@ mod write;
 
 use at::kind;
 
-pub use obstacle::{Obstacle, Room};
-pub use write::{Content, NewFile, open_source};
+pub(crate) use obstacle::Room;
+pub(crate) use write::{Content, NewFile, open_source};
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
 pub struct Root {

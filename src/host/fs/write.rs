@@ -380,7 +380,7 @@ pub(super) fn temporary_name(name: &OsStr) -> String {
 ///
 /// # Errors
 /// When it can't be opened, or is not a regular file.
-pub fn open_source(path: &str) -> Result<File> {
+pub(crate) fn open_source(path: &str) -> Result<File> {
     let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
     let file = File::from(openat(AT_FDCWD, path, flags, Mode::empty())?);
     if !file.metadata()?.is_file() {

@@ -46,6 +46,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::job::Verb;
+use crate::units::failures::Failures;
 use crate::units::layers::{Definition, Layers};
 use crate::units::set::{Live, Origin, UnitSet, suffix_of};
 
@@ -165,6 +166,8 @@ pub struct Facts<'a> {
     pub live: &'a Live,
     /// What an interrupted run left undone; units of it that nobody defines are dropped.
     pub seeds: &'a Seeds,
+    /// What the last run could not bring up, and is not well yet.
+    pub failed: &'a Failures,
     /// Units of the host that ran when ours took their place.
     pub ran: &'a BTreeSet<String>,
     /// What this process stands on.
@@ -203,6 +206,7 @@ pub(crate) struct Decision<'a> {
 pub fn decide(facts: &Facts<'_>) -> UnitPlan {
     let mut decision = Decision::new(facts);
     decision.plant(facts.seeds);
+    decision.try_again(facts.failed);
     for (name, unit) in &facts.live.units {
         if unit.is_active() && unit.following.is_empty() && unit.origin != Origin::Above {
             decision.switch_active(name, unit);
@@ -289,6 +293,25 @@ impl Decision<'_> {
         }
     }
 
+    /// Does again what the last run could not do, for as long as somebody defines the unit.
+    fn try_again(&mut self, failed: &Failures) {
+        for (unit, failure) in failed {
+            let live = self.live.find(unit).map(|(_, live)| live);
+            let is_there = self.new.definition(unit).file().is_some();
+            let is_up = live.is_some_and(|live| live.active_state == "active");
+            let (wanted, set) = match (failure.verb, is_up) {
+                (Verb::Stop, _) => (!is_there && is_up, &mut self.stop),
+                (Verb::Reload, true) => (is_there, &mut self.reload),
+                (_, true) => (is_there, &mut self.restart),
+                (_, false) => (is_there, &mut self.start),
+            };
+            if wanted {
+                let why = format!("as the last run could not: {}", failure.why);
+                set.entry(unit.clone()).or_insert((why, true));
+            }
+        }
+    }
+
     /// Makes the four sets agree: a stop wins, then a restart, then a start, then a reload.
     fn settle(&mut self) {
         for unit in self.stop.keys() {
@@ -370,7 +393,7 @@ impl Decision<'_> {
 /// Decides what becomes of reloads once the stops are done: a unit that is inactive by then is started instead, unless
 /// it refuses that. Gives the reloads that remain and the starts that join the others. Pure.
 #[must_use]
-pub fn settle_reloads(
+pub(crate) fn settle_reloads(
     plan: &UnitPlan,
     new: Layers<'_>,
     now: &Live,

@@ -421,14 +421,12 @@ fn what_an_interrupted_run_was_asked_for_is_not_done_when_all_goes() {
     let toplevel = t.build(&Config::new().copy("f", "0644", "1\n"));
     let left = "mkdir /run/nixos; echo cron.service >/run/nixos/activation-restart-list
                 echo '{\"begin\":{\"purpose\":\"test\",\"due\":{},\"tmpfiles\":false}}' >/var/lib/system-manager/journal
-                $program deactivate; ls /run/nixos";
+                $program deactivate; test ! -e /run/nixos";
     let text = format!("$program activate $toplevel; {left}");
     let Some(ran) = run_live(&t, &toplevel, &text) else {
         return;
     };
-    ran.exits(0)
-        .never_says("cron.service")
-        .never_says("activation-restart-list");
+    ran.exits(0).never_says("cron.service");
     assert!(!t.path("etc/f").exists());
 }
 
@@ -443,7 +441,8 @@ fn a_request_that_no_systemd_can_serve_is_told_and_leaves_nothing_to_do() {
     let Some(ran) = run_live(&t, &toplevel, "$program activate $toplevel") else {
         return;
     };
-    ran.exits(4).says("but systemd is not running here");
+    // Its boot starts what is new.
+    ran.exits(0).says("but systemd is not running here");
     let state = t.read("var/lib/system-manager/state.json");
     assert!(!state.contains("pendingUserUnits"), "{state}");
 }

@@ -331,6 +331,7 @@ fn may_stay(path: &str, now: &Standing, after: &Tree) -> bool {
         "state.json.previous",
         "ids.json",
         "ids.json.previous",
+        "history.json",
         "backups",
     ]
     .iter()

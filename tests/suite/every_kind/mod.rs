@@ -70,8 +70,8 @@ fn whatever_activates_can_be_read_again_and_taken_away() {
     }
     let tried = tried.into_inner();
     assert!(
-        tried.activated >= tried.refusals.values().sum(),
-        "most are refused: {tried:#?}"
+        tried.activated * 4 >= tried.refusals.values().sum::<u32>(),
+        "nearly all are refused: {tried:#?}"
     );
     let never = tried.kinds.iter().filter(|(_, activated)| !**activated);
     let never: Vec<_> = never.map(|(kind, _)| kind).collect();
@@ -193,10 +193,8 @@ fn each_field_of_the_manifest_is_tried() {
         let manifest = manifests.new_tree(&mut runner).unwrap().current();
         collect(&manifest, "", &mut seen);
     }
-    let schema = serde_json::to_value(schemars::schema_for!(
-        system_manager::model::manifest::Manifest
-    ))
-    .unwrap();
+    let schema =
+        serde_json::to_value(schemars::schema_for!(system_manager::face::model::Manifest)).unwrap();
     let mut missing = Vec::new();
     check(&schema, &schema, "", &seen, &mut missing);
     assert!(missing.is_empty(), "never tried: {missing:#?}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use system_manager::model::node::sha256_of;
+use system_manager::face::model::sha256_of;
 use tempfile::TempDir;
 
 /// A folder with all of it.
