@@ -8,10 +8,12 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::activation::journal::{self, Journal, Record};
 use crate::activation::mend;
+use crate::activation::observe;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
-use crate::files::decide::FileChange;
+use crate::activation::takeover;
+use crate::files::decide::{FileChange, FolderMend};
 use crate::host::clock::{now, now_in_micros};
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
@@ -23,7 +25,7 @@ use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
-use crate::units::decide::Seeds;
+use crate::units::decide::{Ground, Seeds, UnitAction};
 use crate::units::failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
@@ -34,7 +36,8 @@ use crate::{accounts, blocks, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
-const GC_ROOTS: &str = "nix/var/nix/gcroots";
+/// Where Nix looks for what it has to keep.
+pub(crate) const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.
 #[derive(Debug)]
@@ -65,6 +68,8 @@ pub(crate) struct Activation<'a> {
     pub systemd: Option<&'a Systemd>,
     /// The units before.
     pub before: &'a Live,
+    /// What this process stands on.
+    pub ground: &'a Ground,
     /// The units of the new generation.
     pub new_units: Layers<'a>,
     /// The accounts that are wanted.
@@ -96,6 +101,7 @@ pub(crate) fn apply(
         plan: activation.plan.units.clone(),
         new_units: activation.new_units,
         before: activation.before,
+        ground: activation.ground,
         managed: units::observe::MANAGED,
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
@@ -129,6 +135,10 @@ pub(crate) fn apply(
         })?;
         run.a.root.set_labels(labels);
     }
+    observe::try_room(run.a.root, run.a.plan).map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?;
     reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
         begun: false,
         error,
@@ -155,7 +165,9 @@ pub(crate) fn apply(
 /// this one is killed there.
 fn reserve_backups(root: &Root, settled: &State, plan: &Plan) -> Result<()> {
     let count = plan.count_kept();
-    if count == 0 {
+    // The settled state has counted what was put aside.
+    let asides = plan.takeover.iter().any(|t| !t.backups.is_empty());
+    if count == 0 && !asides {
         return Ok(());
     }
     let mut state = State::read(root)?;
@@ -198,7 +210,9 @@ impl Run<'_> {
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
+            Step::Retire => takeover::retire(root),
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
@@ -222,6 +236,10 @@ impl Run<'_> {
                 Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
+            Step::MendFolder(FolderMend { target, after, .. }) => {
+                tracing::info!("giving /etc/{target} its mode and owner again");
+                root.set_access(&target.in_etc(), after.mode, after.uid, after.gid)
+            }
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::apply::apply(root, change),
             Step::Script(script) => self.run_script(script),
@@ -513,7 +531,15 @@ impl Run<'_> {
     /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
     fn pending(&self) -> Seeds {
         let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
-        outcome::pending(jobs.unwrap_or_default(), &self.a.plan.units.after)
+        outcome::pending(jobs.unwrap_or_default(), self.after())
+    }
+
+    /// Returns what is left for a run of its own, with what scripts have asked for.
+    fn after(&self) -> &[UnitAction] {
+        let planned = &self.a.plan.units.after;
+        self.units
+            .as_ref()
+            .map_or(planned, |units| &units.plan.after)
     }
 
     /// Starts the run that goes on when this one has ended, with what this one is a part of.
@@ -521,7 +547,7 @@ impl Run<'_> {
         let Some(systemd) = self.a.systemd else {
             return;
         };
-        if self.a.plan.units.after.is_empty() {
+        if self.after().is_empty() {
             return;
         }
         let start = || -> Result<()> {
@@ -556,6 +582,7 @@ impl Run<'_> {
     fn outcome(mut self) -> Outcome {
         let plan = self.a.plan;
         let pending = self.pending();
+        let after = self.after().to_vec();
         self.hand_over();
         let (jobs, not_restarted) = match self.units {
             Some(switch) => (switch.jobs, switch.plan.skipped),
@@ -569,7 +596,7 @@ impl Run<'_> {
             is_untouched: false,
             summary: plan.summary(),
             pending,
-            after: plan.units.after.clone(),
+            after,
             logs: read_logs(units.failed.keys(), "unit", self.begun),
             jobs,
             units,

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
+use crate::activation::takeover::{Aside, Takeover};
 use crate::blocks::decide::{BlockChange, BlockVerb};
-use crate::files::decide::{Beside, FileChange, FilesPlan, Mend, Verb};
+use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
 use crate::model::job::Verb as Job;
@@ -49,6 +50,9 @@ pub struct Plan {
     pub resumes: Option<String>,
     /// What forbids it; nothing is done while there is any.
     pub conflicts: Vec<Conflict>,
+    /// What numtide/system-manager has left that becomes ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Takeover>,
     /// Checks that run before anything is changed.
     pub checks: Vec<PreActivationCheck>,
     /// Files below `/etc`.
@@ -121,8 +125,12 @@ pub enum Step<'a> {
     KeepEdit(&'a Mend),
     /// A file in which our lines were changed by hand is copied to the backups.
     KeepBlock(&'a BlockChange),
+    /// What another program has put aside is copied to the backups.
+    KeepAside(&'a Aside),
     /// The state and the journal say what is about to happen.
     Claim,
+    /// The record of another program is taken out of its sight.
+    Retire,
     /// A file of the store is put right.
     Mend(&'a Mend),
     /// Units are stopped, under their old definitions.
@@ -137,6 +145,8 @@ pub enum Step<'a> {
     Accounts,
     /// A folder is made.
     MakeFolder(&'a TargetPath),
+    /// A folder gets back its mode and owner.
+    MendFolder(&'a FolderMend),
     /// A file is placed.
     Write(&'a FileChange),
     /// Lines in a file of others are added, changed or removed.
@@ -172,11 +182,14 @@ impl Step<'_> {
             | Self::Keep(_)
             | Self::KeepEdit(_)
             | Self::KeepBlock(_)
+            | Self::KeepAside(_)
             | Self::Claim
+            | Self::Retire
             | Self::Remove(_)
             | Self::RemoveFolder(_)
             | Self::Restore(_)
             | Self::MakeFolder(_)
+            | Self::MendFolder(_)
             | Self::Write(_)
             | Self::Block(_)
             | Self::Commit => false,
@@ -189,6 +202,7 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
+            && self.takeover.is_none()
             && self.files.is_empty()
             && self.blocks.is_empty()
             && !self.accounts.is_due
@@ -220,7 +234,10 @@ impl Plan {
         steps.extend(kept.map(Step::KeepEdit));
         let kept = self.blocks.iter().filter(|c| c.keep.is_some());
         steps.extend(kept.map(Step::KeepBlock));
+        let asides = self.takeover.iter().flat_map(|t| &t.backups);
+        steps.extend(asides.map(Step::KeepAside));
         steps.push(Step::Claim);
+        steps.extend(self.takeover.iter().map(|_| Step::Retire));
         let mendable = self.files.mends.iter().filter(|m| m.means.is_some());
         steps.extend(mendable.map(Step::Mend));
         if !self.units.stop.is_empty() {
@@ -230,6 +247,7 @@ impl Plan {
         steps.extend(of(Verb::Remove).map(Step::Remove));
         steps.extend(self.files.remove_folders.iter().map(Step::RemoveFolder));
         steps.extend(self.files.make_folders.iter().map(Step::MakeFolder));
+        steps.extend(self.files.folder_mends.iter().map(Step::MendFolder));
         steps.extend(of(Verb::Restore).map(Step::Restore));
         let (early, late): (Vec<_>, Vec<_>) =
             self.scripts.run.iter().partition(|s| s.before_accounts);
@@ -317,7 +335,7 @@ impl Plan {
                 Verb::Adopt | Verb::Forget => {}
             }
         }
-        summary.change += self.files.mends.len();
+        summary.change += self.files.mends.len() + self.files.folder_mends.len();
         let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
         summary.lines = self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();

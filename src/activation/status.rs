@@ -13,7 +13,7 @@ use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe;
 use crate::activation::state::State;
 use crate::files::built::Damage;
-use crate::files::decide::{Beside, Seen};
+use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
@@ -23,7 +23,7 @@ use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::lock;
 use crate::units::failures::Failures;
-use crate::{accounts, blocks, files, store, units};
+use crate::{accounts, blocks, files, store, tmpfiles, units};
 
 /// The version of the format of `status --json`.
 pub(crate) const VERSION: u32 = 1;
@@ -36,6 +36,8 @@ pub(crate) enum Drift {
     Removed,
     /// It is something else.
     Changed,
+    /// It has another mode or owner.
+    Access,
     /// The file of the store to which it leads is gone.
     RemovedInStore,
     /// The file of the store to which it leads is not what was built.
@@ -47,6 +49,7 @@ impl Drift {
         match self {
             Self::Removed => "removed by hand",
             Self::Changed => "changed by hand",
+            Self::Access => "given another mode or owner by hand",
             Self::RemovedInStore => "removed in the store, through its link",
             Self::ChangedInStore => "changed in the store, through its link",
         }
@@ -63,6 +66,8 @@ pub(crate) struct Status {
     pub active: Option<AbsolutePath>,
     /// Its generation, when it is registered.
     pub generation: Option<u64>,
+    /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
+    pub taken_over_next: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
@@ -77,6 +82,8 @@ pub(crate) struct Status {
     pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
     pub drift: BTreeMap<TargetPath, Drift>,
+    /// Folders of ours whose mode or owner someone has changed, as they are now.
+    pub folder_drift: BTreeMap<TargetPath, Access>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
     /// How many users and groups are managed.
@@ -99,6 +106,8 @@ pub(crate) struct Status {
     pub pending: Vec<String>,
     /// What tmpfiles rules could not do; the next run tries again.
     pub tmpfiles: Vec<String>,
+    /// What stands no more as tmpfiles rules have made it, with what puts it right: they are applied when they change.
+    pub tmpfiles_drift: Vec<String>,
     /// Activation scripts that have not ended well; the next run does them again.
     pub unfinished_scripts: Vec<String>,
 }
@@ -125,6 +134,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
             (target, drift)
         })
         .collect();
+    let owners = accounts::apply::read_owners(root)?;
+    let tmpfiles_drift = tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)?;
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
@@ -153,6 +164,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
+        taken_over_next: observed.takeover.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &acted_on),
@@ -164,6 +176,12 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         account_drift: accounts.drift,
         block_drift,
         drift,
+        folder_drift: observed
+            .seen
+            .changed_folders
+            .iter()
+            .map(|(folder, (now, _))| (folder.clone(), *now))
+            .collect(),
         backups: state
             .files
             .entries
@@ -179,6 +197,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         running,
         pending: pending.into_iter().collect(),
         tmpfiles: state.tmpfiles.failed,
+        tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
 }
@@ -221,6 +240,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
                 }
             }
             Some(Node::Absent) | None => Drift::Removed,
+            Some(now) if now.has_same_content(file.node()) => Drift::Access,
             Some(_) => Drift::Changed,
         };
         drift.insert(target.clone(), found);
@@ -344,6 +364,12 @@ pub(crate) fn render(status: &Status) -> String {
         }
         (None, _) => writeln!(out, "nothing is active"),
     };
+    if status.taken_over_next {
+        let _ = writeln!(
+            out,
+            "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows"
+        );
+    }
     if status.active.is_some() || status.files > 0 {
         let _ = writeln!(
             out,
@@ -386,6 +412,16 @@ pub(crate) fn render(status: &Status) -> String {
     for (target, drift) in &status.drift {
         let what = drift.word();
         let _ = writeln!(out, "drift: /etc/{target} was {what}");
+    }
+    for (folder, now) in &status.folder_drift {
+        let what = now.text();
+        let _ = writeln!(
+            out,
+            "drift: the folder /etc/{folder} was given {what} by hand"
+        );
+    }
+    for drift in &status.tmpfiles_drift {
+        let _ = writeln!(out, "drift: {drift}");
     }
     for (target, drift) in &status.block_drift {
         let what = drift.word();

@@ -22,6 +22,7 @@ mod still;
 mod store;
 pub mod story;
 mod strace;
+mod takeover;
 mod tmpfiles;
 mod truth;
 mod units;
