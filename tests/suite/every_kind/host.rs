@@ -121,6 +121,8 @@ impl Host {
             ("etc/hosts", "theirs, without an end"),
             ("etc/theirs", "theirs\n"),
             ("etc/hash", "$6$x$y\n"),
+            ("etc/hostname", "theirs\n"),
+            ("usr/share/zoneinfo/Etc/UTC", "zone\n"),
             ("etc/skel/.profile", "theirs\n"),
             ("etc/theirs-too/inside", "theirs\n"),
             ("tmpf/there/content", "theirs\n"),

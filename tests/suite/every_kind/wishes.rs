@@ -19,7 +19,13 @@ pub fn manifests(sources: &'static Sources) -> impl Strategy<Value = Value> {
         unit_fields(sources),
         (rules(sources), packages(sources), blocks()),
         accounts(),
-        (environment(), requirements(), no_effect(), strings("nix")),
+        (
+            environment(),
+            requirements(),
+            no_effect(),
+            strings("nix"),
+            basics(),
+        ),
         scripts(sources),
     );
     kinds.prop_map(|(files, units, (rules, packages, blocks), accounts, more, scripts)| {
@@ -28,12 +34,13 @@ pub fn manifests(sources: &'static Sources) -> impl Strategy<Value = Value> {
         fields.extend(files);
         fields.extend(units);
         fields.extend(rules);
-        let (environment, requirements, no_effect, nixpkgs) = more;
+        let (environment, requirements, no_effect, nixpkgs, basics) = more;
         fields.insert("madeFrom".to_owned(), json!({
             "name": "every-kind", "system": "x86_64-linux", "systemManager": "0", "nixpkgs": nixpkgs,
         }));
         fields.insert("tmpfilesPackages".to_owned(), packages.1);
-        fields.insert("environment".to_owned(), environment);
+        fields.insert("basics".to_owned(), basics);
+            fields.insert("environment".to_owned(), environment);
         fields.insert("hostRequirements".to_owned(), requirements);
         fields.insert("noEffect".to_owned(), no_effect);
         fields.insert("preActivationChecks".to_owned(), scripts.0);
@@ -432,6 +439,20 @@ fn environment() -> impl Strategy<Value = Value> {
     named(&["EDITOR", "LANG"], 2, |_| {
         select(vec![json!("x"), json!("a b\n")])
     })
+}
+
+/// The host's name, zone, locale and keyboard.
+fn basics() -> impl Strategy<Value = Value> {
+    let set = |values: Vec<&'static str>| prop_oneof![4 => Just(Value::Null), 1 => select(values).prop_map(|v| json!(v))];
+    (
+        set(vec!["box", "two", "box", "not a name"]),
+        set(vec!["Etc/UTC", "Etc/UTC", "No/Where"]),
+        named(&["LANG", "LC_TIME"], 1, |_| select(vec![json!("C.UTF-8"), json!("de_DE.UTF-8")])),
+        set(vec!["us", "de"]),
+    )
+        .prop_map(|(name, zone, locale, keys)| {
+            json!({ "hostName": name, "timeZone": zone, "locale": locale, "keyMap": keys })
+        })
 }
 
 fn requirements() -> impl Strategy<Value = Value> {
