@@ -29,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// How often a lock that another process holds is tried again; there is no call that waits for a link to go.
 const RETRY: Duration = Duration::from_millis(20);
 
+/// How often it is tried to remove a lock.
+const TRIES: u32 = 3;
+
 /// The databases that shadow-utils locks one by one.
 const LOCKED: [&str; 6] = ["passwd", "group", "gshadow", "shadow", "subuid", "subgid"];
 
@@ -94,8 +97,16 @@ impl AccountsLock {
 impl Drop for AccountsLock {
     fn drop(&mut self) {
         for link in self.links.drain(..) {
-            // A link that stays names a pid that is gone soon, which every taker recognises as stale.
-            let _ = unlinkat(&self.etc, link.as_str(), UnlinkatFlags::NoRemoveDir);
+            // What a disk or a signal has refused once may go the next time.
+            let mut removed = remove(&self.etc, &link);
+            for _ in 1..TRIES {
+                removed = removed.or_else(|_| remove(&self.etc, &link));
+            }
+            if let Err(error) = removed {
+                tracing::warn!(
+                    "/etc/{link} can't be removed, and keeps useradd and others out: {error}; the next run removes it, or `rm /etc/{link}`"
+                );
+            }
         }
     }
 }

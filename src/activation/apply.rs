@@ -267,7 +267,7 @@ impl Run<'_> {
             back_to: self.a.back_to,
         };
         // The journal first: what it says is due is only ever more than what the state has changed.
-        let journal = Journal::begin(root, &begin)?;
+        let journal = Journal::begin(root, &begin, plan.resumes.is_some())?;
         if let Err(error) = self.a.state.write(root) {
             let is_new = |now: State| now.identity().ok() == self.a.state.identity().ok();
             if State::read(root).is_ok_and(is_new) {

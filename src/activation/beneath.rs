@@ -34,11 +34,7 @@ pub(crate) fn read<'a>(
     names: impl Iterator<Item = &'a String>,
 ) -> Result<UnitSet> {
     let base = root.show(Path::new(""));
-    let is_ours = |name: &str| {
-        let target = name.parse::<TargetPath>();
-        target.is_ok_and(|target| record.entries.contains_key(&target))
-            || is_in_store(&base.join("etc").join(name))
-    };
+    let is_ours = |name: &str| is_placed(&base, record, name);
     let listing = Listing::read(&base, scope, &is_ours)?;
     Ok(listing.read_units(&names.cloned().collect(), &is_ours))
 }
@@ -75,20 +71,29 @@ pub(crate) fn add_restored(root: &Root, files: &FilesPlan, beneath: &mut UnitSet
     Ok(())
 }
 
+/// Whether what stands at a path below `/etc` is ours: recorded, or a link that only we make.
+fn is_placed(base: &Path, record: &FilesRecord, name: &str) -> bool {
+    let target = name.parse::<TargetPath>();
+    target.is_ok_and(|target| record.entries.contains_key(&target))
+        || is_in_store(&base.join("etc").join(name))
+}
+
 /// Returns what tells whether a definition is an addition to a unit of the host: what could not stand alone where there is
 /// one of its name. A source that can't be read is told where it is placed.
 ///
 /// # Errors
 /// When a folder of units can't be listed.
-pub(crate) fn additions(root: &Root, manifest: &Manifest) -> Result<Box<IsAddition>> {
+pub(crate) fn additions(
+    root: &Root,
+    manifest: &Manifest,
+    record: &FilesRecord,
+) -> Result<Box<IsAddition>> {
     let base = root.show(Path::new(""));
     let list = |scope: Scope, units: &BTreeMap<UnitName, Unit>| -> Result<Listing> {
         if units.values().all(|unit| unit.source.is_none()) {
             return Ok(Listing::default());
         }
-        Listing::read(&base, scope, &|name| {
-            is_in_store(&base.join("etc").join(name))
-        })
+        Listing::read(&base, scope, &|name| is_placed(&base, record, name))
     };
     let system = list(Scope::System, &manifest.units)?;
     let user = list(Scope::User, &manifest.user_units)?;

@@ -198,8 +198,17 @@ impl Journal {
     /// Begins the journal of an activation, replacing that of an interrupted one, which it includes.
     ///
     /// # Errors
-    /// When it can't be written.
-    pub(crate) fn begin(root: &Root, begin: &Record) -> Result<Self> {
+    /// When it can't be written; then there is none, unless it `resumes` an interrupted one, which owes at least the same.
+    pub(crate) fn begin(root: &Root, begin: &Record, resumes: bool) -> Result<Self> {
+        let journal = Self::write(root, begin);
+        if journal.is_err() && !resumes {
+            // The first error is the one to report. One that stays owes nothing that is not true: the next run looks.
+            let _ = root.remove_file(Path::new(FILE));
+        }
+        journal
+    }
+
+    fn write(root: &Root, begin: &Record) -> Result<Self> {
         let line = checked::render(VERSION, begin)?;
         let path = Path::new(FILE);
         root.write_file(

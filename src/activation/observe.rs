@@ -41,12 +41,11 @@ pub(crate) struct Observed {
     pub family: String,
 }
 
-/// Reads what is there for everything that is wanted or owned.
+/// Reads what is there for everything that is wanted, or owned by a state.
 ///
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
-pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
-    let mut state = State::read(root)?;
+pub(crate) fn read_host(root: &Root, desired: &Desired, mut state: State) -> Result<Observed> {
     let takeover = takeover::find(root, &mut state)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();

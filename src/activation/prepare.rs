@@ -99,11 +99,15 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
+    let state = State::read(root)?;
     let desired = match &manifest {
-        Some(manifest) => read_desired(manifest, &*beneath::additions(root, manifest)?)?,
+        Some(manifest) => {
+            let is_addition = beneath::additions(root, manifest, &state.files)?;
+            read_desired(manifest, &*is_addition)?
+        }
         None => Desired::default(),
     };
-    let mut observed = observe::read_host(root, &desired)?;
+    let mut observed = observe::read_host(root, &desired, state)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
     files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
@@ -294,6 +298,12 @@ impl Sources<'_> {
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
     fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
         let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+        for text in blocks.values_mut() {
+            // Lines: what follows the last one is the mark of their end.
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+        }
         if let Some(line) = self.own_line()? {
             blocks.entry("hosts".parse()?).or_default().push_str(&line);
         }

@@ -245,8 +245,9 @@ impl Session {
         }
         prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
-        generations::select(&self.root, target.number)?;
-        let ended = self.apply(prepared, &args.apply, signals);
+        let ended = generations::select(&self.root, target.number)
+            .map_err(Failure::Before)
+            .and_then(|()| self.apply(prepared, &args.apply, signals));
         if let (Err(Failure::Before(_)), Some(current)) = (&ended, current) {
             generations::select(&self.root, current)?;
         }

@@ -7,14 +7,13 @@ pub(crate) mod gc;
 pub(crate) mod info;
 pub(crate) mod receive;
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 
 use crate::host::fs::Root;
+use crate::host::held::{Held, How};
 
 /// Where the paths are, relative to the root.
 pub(crate) const STORE: &str = "nix/store";
@@ -31,7 +30,7 @@ const RECEIVING: &str = "nix/var/system-manager/receiving";
 const NIX_DATABASE: &str = "nix/var/nix/db/db.sqlite";
 
 /// Held shared by whoever brings or activates paths, and alone by whoever removes some.
-pub(crate) struct Hold(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
+pub(crate) struct Hold(#[expect(dead_code, reason = "held for its lock")] Held);
 
 /// How the store is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,22 +47,22 @@ pub(crate) enum Holding {
 /// When somebody holds it otherwise, or it can't be held.
 pub(crate) fn hold(root: &Root, how: Holding) -> Result<Hold> {
     match how {
-        Holding::Shared => lock(root, LOCK, FlockArg::LockSharedNonblock),
-        Holding::Alone => lock(root, LOCK, FlockArg::LockExclusiveNonblock),
+        Holding::Shared => lock(root, LOCK, How::Shared),
+        Holding::Alone => lock(root, LOCK, How::Alone),
     }
 }
 
-fn lock(root: &Root, file: &str, how: FlockArg) -> Result<Hold> {
+fn lock(root: &Root, file: &str, how: How) -> Result<Hold> {
     root.make_folders(Path::new(FOLDER))?;
     let path = root.show(Path::new(file));
     let opened = root.open_file(Path::new(file), OFlag::O_RDWR | OFlag::O_CREAT)?;
-    match Flock::lock(opened, how) {
+    let taken = Held::try_take(opened, how);
+    match taken.with_context(|| format!("locking {}", path.display()))? {
         Ok(held) => Ok(Hold(held)),
-        Err((_, Errno::EWOULDBLOCK)) => bail!(
+        Err(_) => bail!(
             "another run brings paths to this store, uses them or removes some: it holds {}\nhint: wait for it to end, then run this again",
             path.display()
         ),
-        Err((_, e)) => Err(e).with_context(|| format!("locking {}", path.display())),
     }
 }
 

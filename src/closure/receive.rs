@@ -10,13 +10,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use nix::fcntl::{Flock, FlockArg};
 
 use super::database::{Database, register, unknown_to_nix};
 use super::info::{PathInfo, StorePath};
 use super::{Hold, Holding, RECEIVING, STORE, folder, hold, is_of_nix, lock};
 use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
+use crate::host::held::{Held, How};
 use crate::nar;
 
 /// What a path that has not arrived is called in the store; no store path begins so.
@@ -35,7 +35,7 @@ pub(crate) struct Receiver<'a> {
     ready: Vec<PathInfo>,
     bytes: u64,
     _held: [Hold; 2],
-    _nix_held: Option<Flock<File>>,
+    _nix_held: Option<Held>,
 }
 
 impl<'a> Receiver<'a> {
@@ -51,7 +51,7 @@ impl<'a> Receiver<'a> {
         let nix = root.is_live() && is_of_nix(root)?;
         let held = [
             hold(root, Holding::Shared)?,
-            lock(root, RECEIVING, FlockArg::LockExclusiveNonblock)?,
+            lock(root, RECEIVING, How::Alone)?,
         ];
         remove_partial(root)?;
         Ok(Self {
@@ -250,16 +250,16 @@ fn is_ourselves(info: &PathInfo) -> Result<bool> {
         && nar::hash(&program)?.sha256 == info.nar_sha256)
 }
 
-fn hold_nix(root: &Root) -> Result<Flock<File>> {
+fn hold_nix(root: &Root) -> Result<Held> {
     let path = root.show(Path::new(NIX_GC_LOCK));
-    let inner = || -> Result<Flock<File>> {
+    let inner = || -> Result<Held> {
         let file = File::options()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(&path)?;
-        Flock::lock(file, FlockArg::LockShared).map_err(|(_, e)| e.into())
+        Ok(Held::wait(file, How::Shared)?)
     };
     inner().with_context(|| format!("locking {}", path.display()))
 }

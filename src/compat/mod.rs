@@ -23,6 +23,7 @@ use self::cache::Cache;
 use self::probe::{Answer, Failure, Index, Probe};
 use self::verdict::{Findings, Module, Nixpkgs, Run, Step, Survey};
 use crate::host::process::{Command, Stop};
+use crate::host::threads;
 use crate::nix::BuildOptions;
 
 /// What to look at, and how.
@@ -263,9 +264,10 @@ fn in_parallel(
     };
     let (sender, results) = mpsc::channel();
     std::thread::scope(|scope| {
+        let mut threads = 0;
         for _ in 0..jobs.max(1) {
             let (sender, next, look) = (sender.clone(), &next, &look);
-            scope.spawn(move || {
+            let begun = threads::begin_in(scope, "that asks Nix", move || {
                 while let Some(name) = next() {
                     let result = look(&name).transpose();
                     let goes_on = matches!(result, Some(Ok(_)));
@@ -275,6 +277,14 @@ fn in_parallel(
                     }
                 }
             });
+            match begun {
+                Ok(_) => threads += 1,
+                Err(error) if threads == 0 => return Err(error),
+                Err(error) => {
+                    tracing::warn!("fewer modules at the same time: {error:#}");
+                    break;
+                }
+            }
         }
         drop(sender);
         let mut found = Vec::new();

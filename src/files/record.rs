@@ -118,7 +118,10 @@ impl Record for FilesRecord {
                     backups.saved.push(saved(&change.target, &keep.backup, now));
                 }
             }
-            if let (true, Some(backup)) = (change.is_purged, &change.backup) {
+            if let (Some(_), Some(backup)) = (&change.withheld, &change.backup)
+                // An interrupted run may have done this already.
+                && backups.saved.iter().all(|edit| edit.backup != *backup)
+            {
                 backups.saved.push(saved(&change.target, backup, now));
             }
             self.claim_file(change);

@@ -69,7 +69,10 @@ pub(crate) fn render_files(
                 &format!("    /etc/{} is gone already", change.target),
             ),
         );
-        for note in notes(change).into_iter().filter(|_| change.is_purged) {
+        for note in notes(change)
+            .into_iter()
+            .filter(|_| change.withheld.is_some())
+        {
             line(out, &style.paint(Color::Dim, &format!("      {note}")));
         }
     }
@@ -190,10 +193,9 @@ fn notes(change: &FileChange) -> Vec<String> {
     if let Some(why) = &change.why_copy {
         notes.push(format!("a copy, since {why}"));
     }
-    if let (true, Some(backup)) = (change.is_purged, &change.backup) {
+    if let (Some(why), Some(backup)) = (&change.withheld, &change.backup) {
         notes.push(format!(
-            "the package `{}` whose file stood there before is gone: that file is not put back, and is kept as {BACKUPS}/{backup}",
-            change.package.as_deref().unwrap_or_default(),
+            "what stood there before is not put back, since {why}; it is kept as {BACKUPS}/{backup}"
         ));
     }
     if change.verb == Verb::Restore {

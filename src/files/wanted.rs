@@ -256,7 +256,9 @@ fn add_tmpfiles(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
             .filter(|p| p.extension().is_some_and(|e| e == "conf"))
             .collect();
         if files.is_empty() {
-            bail!("package {package} has no lib/tmpfiles.d/*.conf");
+            bail!(
+                "package {package} has no lib/tmpfiles.d/*.conf\nhint: take it out of `systemd.tmpfiles.packages`"
+            );
         }
         for file in files {
             let name = name_of(&file)?;

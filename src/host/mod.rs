@@ -3,9 +3,12 @@
 pub(crate) mod clock;
 pub(crate) mod fs;
 pub(crate) mod getent;
+pub(crate) mod held;
+mod pipes;
 pub(crate) mod process;
 pub(crate) mod selinux;
 pub(crate) mod signals;
 pub(crate) mod syslog;
 pub(crate) mod systemd;
 pub(crate) mod tether;
+pub(crate) mod threads;

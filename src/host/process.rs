@@ -1,17 +1,21 @@
 //! The only file that spawns processes.
-#![expect(clippy::disallowed_methods, reason = "spawns")]
+#![expect(clippy::disallowed_methods, reason = "spawns and waits")]
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command as Process, Stdio};
+use std::process::{
+    Child, ChildStderr, ChildStdin, ChildStdout, Command as Process, ExitStatus, Stdio,
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::unistd::Pid;
+
+use super::{pipes, threads};
 
 /// A program with its arguments, to be run once.
 pub(crate) struct Command {
@@ -147,12 +151,12 @@ impl Command {
         let (Some(mut out), Some(err)) = (out, err) else {
             bail!("the streams of `{}` are gone", self.name());
         };
-        let reader = std::thread::spawn(move || {
+        let reader = threads::begin("that reads its output", move || {
             let mut text = Vec::new();
             out.read_to_end(&mut text).map(|_| text)
-        });
+        })?;
         let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
+        threads::begin("that reads its messages", move || {
             for line in BufReader::new(err)
                 .split(b'\n')
                 .map_while(std::io::Result::ok)
@@ -161,7 +165,7 @@ impl Command {
                     break;
                 }
             }
-        });
+        })?;
         loop {
             match lines.recv_timeout(pause) {
                 Ok(line) => hear(Some(&String::from_utf8_lossy(&line))),
@@ -186,7 +190,7 @@ impl Command {
         if let Some((uid, gid)) = self.user {
             process.env_clear().uid(uid).gid(gid).current_dir("/");
         }
-        let mut child = process
+        let child = process
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(k, v)| (k, v)))
             .stdin(if self.input.is_some() {
@@ -208,51 +212,63 @@ impl Command {
             .map(Pid::from_raw)
             .context("reading a process id")?;
         let running = self.stop.as_ref().map(|stop| stop.watch(pid)).transpose()?;
-        let writer = self
-            .input
-            .clone()
-            .zip(child.stdin.take())
-            .map(|(bytes, mut pipe)| {
-                // A program that does not read all of its input is not an error of ours.
-                std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
-            });
-        let output = self.wait(child, pid)?;
-        drop(running);
-        if let Some(writer) = writer {
-            // The thread can't panic.
-            let _ = writer.join();
+        let output = self.attend(child);
+        if output.is_err() {
+            // It has not been waited for, so the number is still its own. The first error is the one to report.
+            let _ = kill(pid, Signal::SIGKILL);
         }
-        Ok(Output {
-            code: output.status.code(),
-            stdout: output.stdout,
-            stderr: output.stderr,
-        })
+        drop(running);
+        output
     }
 
-    fn wait(&self, child: Child, pid: Pid) -> Result<std::process::Output> {
-        let Some(limit) = self.limit else {
-            return child
-                .wait_with_output()
-                .with_context(|| format!("waiting for `{}`", self.name()));
+    /// Gives a program its input, and returns what it printed and how it ended.
+    fn attend(&self, mut child: Child) -> Result<Output> {
+        let begun = Instant::now();
+        let waiting = || format!("waiting for `{}`", self.name());
+        let input = self.input.as_deref().unwrap_or_default();
+        let printed = pipes::talk(&mut child, input, self.limit).with_context(waiting)?;
+        let left = self
+            .limit
+            .map(|limit| limit.saturating_sub(begun.elapsed()));
+        let status = match &printed {
+            Some(_) => wait(child, left).with_context(waiting)?,
+            None => None,
         };
-        let (sender, ended) = mpsc::channel();
-        std::thread::spawn(move || sender.send(child.wait_with_output()).is_ok());
-        match ended.recv_timeout(limit) {
-            Ok(output) => output.with_context(|| format!("waiting for `{}`", self.name())),
-            Err(_) => {
-                // It has not been waited for, so the number is still its own.
-                kill(pid, Signal::SIGKILL).with_context(|| format!("ending `{}`", self.name()))?;
-                Err(TookTooLong {
-                    program: self.name(),
-                    limit,
-                }
-                .into())
+        let (Some(printed), Some(status)) = (printed, status) else {
+            return Err(TookTooLong {
+                program: self.name(),
+                limit: self.limit.unwrap_or_default(),
             }
-        }
+            .into());
+        };
+        Ok(Output {
+            code: status.code(),
+            stdout: printed.stdout,
+            stderr: printed.stderr,
+        })
     }
 
     fn name(&self) -> String {
         self.program.to_string_lossy().into_owned()
+    }
+}
+
+/// Waits until a program ends, or the time is over: then there is no status.
+fn wait(mut child: Child, limit: Option<Duration>) -> Result<Option<ExitStatus>> {
+    let Some(limit) = limit else {
+        return Ok(Some(child.wait()?));
+    };
+    // Mostly it ends as it closes its streams.
+    if let Some(status) = child.try_wait()? {
+        return Ok(Some(status));
+    }
+    let (sender, ended) = mpsc::channel();
+    threads::begin("that waits for it", move || {
+        sender.send(child.wait()).is_ok()
+    })?;
+    match ended.recv_timeout(limit) {
+        Ok(status) => Ok(Some(status?)),
+        Err(_) => Ok(None),
     }
 }
 
@@ -297,18 +313,18 @@ impl Stop {
     /// other thread is there.
     ///
     /// # Errors
-    /// When the signals can't be blocked.
+    /// When the signals can't be blocked, or no thread can be made.
     pub(crate) fn on_interrupt() -> Result<Self> {
         let mut signals = SigSet::empty();
         signals.extend([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
         signals.thread_block().context("blocking signals")?;
         let stop = Self::default();
         let ours = stop.clone();
-        std::thread::spawn(move || {
+        threads::begin("for signals", move || {
             while signals.wait().is_ok() {
                 ours.stop();
             }
-        });
+        })?;
         Ok(stop)
     }
 

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, Result};
 use nix::sys::signal::{SigSet, Signal};
 
+use super::threads;
+
 /// Whether someone has asked a run to end.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Signals(Arc<AtomicBool>);
@@ -22,19 +24,16 @@ impl Signals {
         held.thread_block().context("holding signals back")?;
         let signals = Self::default();
         let asked = signals.0.clone();
-        std::thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || {
-                while let Ok(signal) = held.wait() {
-                    if signal == Signal::SIGHUP {
-                        tracing::warn!("the terminal is gone; going on");
-                    } else {
-                        tracing::warn!("stopping at the next safe step ({signal})");
-                        asked.store(true, Ordering::SeqCst);
-                    }
+        threads::begin("for signals", move || {
+            while let Ok(signal) = held.wait() {
+                if signal == Signal::SIGHUP {
+                    tracing::warn!("the terminal is gone; going on");
+                } else {
+                    tracing::warn!("stopping at the next safe step ({signal})");
+                    asked.store(true, Ordering::SeqCst);
                 }
-            })
-            .context("making a thread for signals")?;
+            }
+        })?;
         Ok(signals)
     }
 

@@ -12,6 +12,7 @@ use zbus::blocking::{Connection, MessageIterator};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{MatchRule, Message, message};
 
+use crate::host::threads;
 use crate::model::job::Verb;
 
 const SERVICE: &str = "org.freedesktop.systemd1";
@@ -173,7 +174,7 @@ impl Systemd {
         // The queue must take a burst of a thousand jobs without loss.
         let signals = MessageIterator::for_match_rule(rule, &connection, Some(65536))?;
         let (sender, removed) = mpsc::channel();
-        std::thread::spawn(move || {
+        threads::begin("that listens to systemd", move || {
             for signal in signals.flatten() {
                 let body = signal.body();
                 let Ok((_id, job, unit, result)) =
@@ -186,7 +187,7 @@ impl Systemd {
                     return;
                 }
             }
-        });
+        })?;
         let rule = MatchRule::builder()
             .msg_type(message::Type::Signal)
             .interface("org.freedesktop.DBus.Properties")?
@@ -194,13 +195,13 @@ impl Systemd {
             .build();
         let signals = MessageIterator::for_match_rule(rule, &connection, Some(65536))?;
         let (sender, changed) = mpsc::channel();
-        std::thread::spawn(move || {
+        threads::begin("that listens to systemd", move || {
             for _ in signals.flatten() {
                 if sender.send(()).is_err() {
                     return;
                 }
             }
-        });
+        })?;
         Ok(Self {
             connection,
             removed,

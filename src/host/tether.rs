@@ -19,6 +19,8 @@ use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, chdir, chroot};
 
+use super::threads;
+
 /// The hidden command by which this program holds the leash.
 pub(crate) const COMMAND: &str = "run-on-leash";
 
@@ -62,7 +64,9 @@ pub(crate) fn run(
         let leash = child.stdin.take();
         let group = Pid::from_raw(i32::try_from(child.id())?);
         let (sender, ended) = mpsc::channel();
-        std::thread::spawn(move || sender.send(child.wait()).is_ok());
+        threads::begin("that waits for it", move || {
+            sender.send(child.wait()).is_ok()
+        })?;
         let (status, overran) = match ended.recv_timeout(limit) {
             Ok(status) => (status?, false),
             Err(_) => {
@@ -124,15 +128,16 @@ pub(crate) fn hold(root: &Path, program: &Path) -> Result<i32> {
             .and_then(|()| chdir("/"))
             .with_context(|| format!("entering the root {}", root.display()))?;
     }
+    // Before the program: without it, that would have no leash.
+    threads::begin("that holds the leash", || {
+        // Whether it ends or fails: nobody holds the other end any more. There is no one to tell, either.
+        let _ = std::io::stdin().read(&mut [0]);
+        let _ = kill(Pid::from_raw(0), Signal::SIGKILL);
+    })?;
     let mut child = Process::new(program)
         .stdin(nothing)
         .spawn()
         .with_context(|| format!("starting {}", program.display()))?;
-    std::thread::spawn(|| {
-        // Whether it ends or fails: nobody holds the other end any more. There is no one to tell, either.
-        let _ = std::io::stdin().read(&mut [0]);
-        let _ = kill(Pid::from_raw(0), Signal::SIGKILL);
-    });
     let status = child
         .wait()
         .with_context(|| format!("waiting for {}", program.display()))?;

@@ -36,7 +36,8 @@ impl Owners {
 
 fn resolve(ids: &BTreeMap<String, u32>, name: &str) -> Option<u32> {
     if let Some(number) = name.strip_prefix('+') {
-        return number.parse().ok();
+        // The largest number means "leave it" to chown.
+        return number.parse().ok().filter(|id| *id != u32::MAX);
     }
     // Root is 0 on every system, also on one whose passwd is not there yet.
     ids.get(name)
@@ -74,6 +75,7 @@ mod tests {
             ("web", Some(33)),
             ("+7", Some(7)),
             ("+x", None),
+            ("+4294967295", None),
             ("nobody", None),
         ] {
             assert_eq!(owners.uid(name), uid, "{name}");

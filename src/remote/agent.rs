@@ -18,6 +18,7 @@ use super::{confirm, runs};
 use crate::closure::info::PathInfo;
 use crate::closure::receive::Receiver;
 use crate::host::fs::Root;
+use crate::host::threads;
 use crate::model::node::sha256_of;
 use crate::store;
 
@@ -63,7 +64,7 @@ pub(crate) fn serve(root: &Root) -> Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })?;
     let alive = output.clone();
-    std::thread::spawn(move || {
+    threads::begin("that shows that this side is alive", move || {
         loop {
             std::thread::park_timeout(ALIVE);
             // Nobody to tell: the main thread is told the same by its end of input.
@@ -71,7 +72,7 @@ pub(crate) fn serve(root: &Root) -> Result<()> {
                 return;
             }
         }
-    });
+    })?;
     let mut agent = Agent {
         root,
         input: io::stdin(),
@@ -166,7 +167,9 @@ impl Agent<'_> {
         child.stdin = None;
         let errors = child.stderr.take();
         let output = self.output.clone();
-        let teller = std::thread::spawn(move || forward(errors, Kind::Error, &output));
+        let teller = threads::begin("that forwards messages", move || {
+            forward(errors, Kind::Error, &output)
+        })?;
         forward(child.stdout.take(), Kind::Output, &self.output)?;
         teller
             .join()

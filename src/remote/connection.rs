@@ -15,6 +15,7 @@ use super::frame::escape;
 use super::probe::{Facts, Means, SCRIPT, parse};
 use super::target::Target;
 use crate::host::process::{Command, Piped};
+use crate::host::threads;
 
 /// How long a host may say nothing. Its agent says something each five seconds, and ssh asks the other end as often.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -80,8 +81,8 @@ impl Connection {
     pub(crate) fn open(target: &Target, ways: &Ways) -> Result<Self> {
         let mut ssh = command(target, ways).piped()?;
         let (sender, events) = sync_channel(64);
-        forward(ssh.stdout.take(), sender.clone(), Event::Output);
-        forward(ssh.stderr.take(), sender, Event::Error);
+        forward(ssh.stdout.take(), sender.clone(), Event::Output)?;
+        forward(ssh.stderr.take(), sender, Event::Error)?;
         let mut connection = Self {
             target: target.clone(),
             ssh,
@@ -364,9 +365,9 @@ fn forward(
     from: Option<impl Read + Send + 'static>,
     to: SyncSender<Event>,
     event: fn(Vec<u8>) -> Event,
-) {
-    let Some(mut from) = from else { return };
-    std::thread::spawn(move || {
+) -> Result<()> {
+    let Some(mut from) = from else { return Ok(()) };
+    threads::begin("that listens to the host", move || {
         let mut buffer = vec![0; PIECE];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
             // Nobody listens any more: the connection is being dropped.
@@ -375,7 +376,8 @@ fn forward(
             }
         }
         let _ = to.send(Event::End);
-    });
+    })?;
+    Ok(())
 }
 
 fn command(target: &Target, ways: &Ways) -> Command {

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::host::threads;
+
 use super::frame::escape;
 use super::host::Went;
 
@@ -81,9 +83,14 @@ impl Pace {
                 }
             };
             std::thread::scope(|scope| {
-                for _ in 0..self.parallel.min(batch.len()) {
-                    scope.spawn(work_on);
+                for _ in 1..self.parallel.min(batch.len()) {
+                    if let Err(error) = threads::begin_in(scope, "for a host", work_on) {
+                        tracing::warn!("fewer hosts at the same time: {error:#}");
+                        break;
+                    }
                 }
+                // This thread is one of them.
+                work_on();
             });
         }
         let not_begun = || Went::refused(anyhow!("not begun, as too many others had failed"));

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::os::fd::AsFd;
@@ -20,6 +20,7 @@ use super::frame::CHUNK;
 use super::message::{Ended, Start};
 use crate::closure;
 use crate::host::fs::{Content, NewFile, Root};
+use crate::host::held::{Held, How};
 use crate::host::process::Command;
 use crate::model::node::Node;
 use crate::store::{self, pending};
@@ -154,7 +155,9 @@ impl<'a> Run<'a> {
     /// When it can't be.
     pub(crate) fn carry_out(&self) -> Result<()> {
         let lock = self.root.open_file(&self.path("lock"), APPEND)?;
-        let Ok(_held) = Flock::lock(lock, FlockArg::LockExclusiveNonblock) else {
+        let Ok(_held) = Held::try_take(lock, How::Alone)
+            .with_context(|| format!("locking the run {}", self.name))?
+        else {
             bail!("the run {} is under way", self.name);
         };
         // No path goes in the meantime.
@@ -217,11 +220,9 @@ impl<'a> Run<'a> {
 
     fn is_held(&self) -> Result<bool> {
         let file = self.root.open_file(&self.path("lock"), OFlag::O_RDONLY)?;
-        match Flock::lock(file, FlockArg::LockSharedNonblock) {
-            Ok(_) => Ok(false),
-            Err((_, Errno::EWOULDBLOCK)) => Ok(true),
-            Err((_, e)) => Err(e).with_context(|| format!("looking at the run {}", self.name)),
-        }
+        let taken = Held::try_take(file, How::Shared)
+            .with_context(|| format!("looking at the run {}", self.name))?;
+        Ok(taken.is_err())
     }
 
     /// Tells what it says from its beginning on, until it has ended.

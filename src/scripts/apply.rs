@@ -115,7 +115,7 @@ pub(crate) fn read_requests(root: &Root, action: Action) -> Result<Requests> {
     })
 }
 
-/// Removes the lists, of which what they ask for has been done, and what the shells have left.
+/// Removes the lists, of which what they ask for has been done, what the shells have left, and their folder.
 ///
 /// # Errors
 /// When one can't be removed.
@@ -123,5 +123,7 @@ pub(crate) fn drop_requests(root: &Root, action: Action) -> Result<()> {
     for path in lists(action) {
         root.remove_file(Path::new(&path))?;
     }
-    forget_shell(root)
+    forget_shell(root)?;
+    // It stays where somebody else has something in it.
+    root.remove_folder(Path::new(FOLDER)).map(|_| ())
 }

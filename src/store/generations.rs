@@ -123,12 +123,17 @@ pub(crate) fn register(root: &Root, toplevel: &AbsolutePath) -> Result<Registere
         root.make_folders(Path::new(FOLDER))?;
         root.write_link(&link_path(number), toplevel.as_str())?;
     }
-    select(root, number)?;
-    Ok(Registered {
+    let registered = Registered {
         number,
         is_new: same.is_none(),
         before,
-    })
+    };
+    if let Err(error) = select(root, number) {
+        // The first error is the one to report. A link that stays is taken for the next generation of this toplevel.
+        let _ = withdraw(root, &registered);
+        return Err(error);
+    }
+    Ok(registered)
 }
 
 /// Takes a registration back, when nothing came of it.

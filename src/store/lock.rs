@@ -5,10 +5,10 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::OFlag;
 
 use crate::host::fs::Root;
+use crate::host::held::{Held, How};
 use crate::model::node::Node;
 use crate::store;
 
@@ -24,7 +24,7 @@ pub enum Patience {
 }
 
 /// Holds the lock until it is dropped; the kernel releases it when the process ends, however it ends.
-pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] Flock<File>);
+pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] Held);
 
 /// Says who holds the lock, if anybody does. Takes nothing and changes nothing.
 ///
@@ -35,13 +35,9 @@ pub(crate) fn holder(root: &Root) -> Result<Option<String>> {
         return Ok(None);
     }
     let file = root.open_file(Path::new(FILE), OFlag::O_RDONLY)?;
-    match Flock::lock(file, FlockArg::LockSharedNonblock) {
-        Ok(_) => Ok(None),
-        Err((mut file, Errno::EWOULDBLOCK)) => Ok(Some(read_holder(&mut file))),
-        Err((_, e)) => {
-            Err(e).with_context(|| format!("reading {}", root.show(Path::new(FILE)).display()))
-        }
-    }
+    let taken = Held::try_take(file, How::Shared)
+        .with_context(|| format!("reading {}", root.show(Path::new(FILE)).display()))?;
+    Ok(taken.err().map(|mut file| read_holder(&mut file)))
 }
 
 /// Only for messages: the lock itself is the kernel's.
@@ -62,23 +58,14 @@ impl Lock {
         store::make_folder(root)?;
         let path = root.show(Path::new(FILE));
         let file = root.open_file(Path::new(FILE), OFlag::O_RDWR | OFlag::O_CREAT)?;
-        let taken = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Err((mut file, Errno::EWOULDBLOCK)) if patience == Patience::Wait => {
+        let locking = || format!("locking {}", path.display());
+        let mut held = match Held::try_take(file, How::Alone).with_context(locking)? {
+            Ok(held) => held,
+            Err(mut file) if patience == Patience::Wait => {
                 tracing::info!("waiting for {}", read_holder(&mut file));
-                Flock::lock(file, FlockArg::LockExclusive)
+                Held::wait(file, How::Alone).with_context(locking)?
             }
-            other => other,
-        };
-        match taken {
-            Ok(mut held) => {
-                let holder = format!("{purpose}, process {}\n", std::process::id());
-                held.set_len(0)
-                    .and_then(|()| held.rewind())
-                    .and_then(|()| held.write_all(holder.as_bytes()))
-                    .with_context(|| format!("writing {}", path.display()))?;
-                Ok(Self(held))
-            }
-            Err((mut file, Errno::EWOULDBLOCK)) => {
+            Err(mut file) => {
                 let holder = read_holder(&mut file);
                 bail!(
                     "another activation is running: {} holds {}\nhint: wait for it to end, then run this again, or use `--wait`",
@@ -86,8 +73,13 @@ impl Lock {
                     path.display()
                 )
             }
-            Err((_, e)) => Err(e).with_context(|| format!("locking {}", path.display())),
-        }
+        };
+        let holder = format!("{purpose}, process {}\n", std::process::id());
+        held.set_len(0)
+            .and_then(|()| held.rewind())
+            .and_then(|()| held.write_all(holder.as_bytes()))
+            .with_context(|| format!("writing {}", path.display()))?;
+        Ok(Self(held))
     }
 
     /// Waits for a lock of another purpose, which is held for a moment only.
@@ -97,9 +89,8 @@ impl Lock {
     pub(crate) fn wait(root: &Root, file: &str) -> Result<Self> {
         store::make_folder(root)?;
         let opened = root.open_file(Path::new(file), OFlag::O_RDWR | OFlag::O_CREAT)?;
-        Flock::lock(opened, FlockArg::LockExclusive)
+        Held::wait(opened, How::Alone)
             .map(Self)
-            .map_err(|(_, e)| e)
             .with_context(|| format!("locking {}", root.show(Path::new(file)).display()))
     }
 }

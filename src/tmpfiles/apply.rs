@@ -47,8 +47,12 @@ pub(crate) fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
     let wanted = desired.iter().filter(|(target, _)| is_rules(target));
     wanted
         .map(|(target, want)| {
-            let content =
-                std::fs::read(&want.source).with_context(|| format!("reading {}", want.source))?;
+            let content = std::fs::read(&want.source).with_context(|| {
+                format!(
+                    "reading {}, which is wanted as /etc/{target}\nhint: rules must be there when they are activated; build the configuration or copy its closure again",
+                    want.source
+                )
+            })?;
             Ok(RulesFile {
                 name: target.file_name().to_owned(),
                 path: want.source.parse().context("reading the tmpfiles rules")?,

@@ -17,6 +17,9 @@ from strace import Call
 from tally import Tally
 from world import Ran, World, require, require_between, require_decent, require_nothing_lost
 
+_IN_OUR_WORDS = {"EROFS": "is on a read-only file system", "EACCES": "may not be written to"}
+"""What is said where it was seen before anything was done, with what to do."""
+
 # The lock and the folders that it and copies are in, and the lock that every tool of accounts takes.
 _NO_CHANGE = ("var/lib/system-manager", "var/lib/system-manager/backups", "etc/.pwd.lock")
 
@@ -85,7 +88,8 @@ def _require_said(ran: Ran, fault: str) -> None:
     text = ran.err[ran.err.index("error:") :]
     # Of a file, or of a command.
     require("/" in text or "`" in text or "thread" in text, f"the error has no path: {text}")
-    require(message in text or "(os error" in text or fault in text, f"the error does not say why ({message}): {text}")
+    said = message in text or "(os error" in text or fault in text or _IN_OUR_WORDS.get(fault, message) in text
+    require(said, f"the error does not say why ({message}): {text}")
 
 
 def _describe(case: Case) -> str:

@@ -8,17 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-KNOWN: dict[str, re.Pattern[str]] = {
-    "a lock of the account databases that can't be removed stays until the next run": re.compile(
-        r"^etc/\w+\.lock: is .*trusted.system-manager.*must be None$"
-    ),
-    "an error of the pipe from a program that was started is a panic": re.compile(r"library/std/src/process.rs"),
-    "a thread that can't be made is a panic": re.compile(r"failed to spawn thread"),
-    "a lock that can't be let go is a panic": re.compile(r"Failed to remove flock"),
-    "a journal that could not be looked at once it was written stays, though nothing is changed": re.compile(
-        r"^var/lib/system-manager/journal: is .*must be None$"
-    ),
-}
+KNOWN: dict[str, re.Pattern[str]] = {}
 
 
 def name_of(details: Sequence[str]) -> str | None:

@@ -26,7 +26,7 @@ LIMIT = 30.0
 _OLD = 1_000_000_000
 """When the files of the distribution were last changed, in seconds: what is given back has this time again."""
 _STATE = "var/lib/system-manager"
-_UNCOMPARED = tuple(f"{_STATE}/{name}" for name in ("state.json", "ids.json", "lock"))
+_UNCOMPARED = tuple(f"{_STATE}/{name}" for name in ("state.json", "ids.json", "history.json", "lock"))
 _ACCOUNT_BACKUPS = {f"etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")}
 """What every change of an account leaves, whoever makes it: the file as it was before."""
 

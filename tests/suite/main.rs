@@ -9,6 +9,7 @@ mod cli;
 mod compat;
 mod docs;
 mod eval;
+mod every_kind;
 mod flake;
 mod guides;
 mod layers;

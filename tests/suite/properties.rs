@@ -192,6 +192,10 @@ fn check_prefixes(start: &Host, begun: &Aim, then: &Aim) -> Result<(), TestCaseE
     let straight = start.copy();
     prop_assert_eq!(straight.switch(then).map_err(|e| describe(&e)), Ok(()));
     let expected = settled(&straight);
+    // What people have put into a folder of ours may be in the way of what is to be put back.
+    if !straight.plan(&Aim::Deactivate).conflicts.is_empty() {
+        return Ok(());
+    }
     let removed = {
         prop_assert_eq!(
             straight.switch(&Aim::Deactivate).map_err(|e| describe(&e)),

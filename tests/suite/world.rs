@@ -183,7 +183,7 @@ pub struct Host {
 }
 
 /// Gives a folder in memory where there is one: the worlds are many, and each write of a state waits for the disk.
-fn scratch() -> TempDir {
+pub fn scratch() -> TempDir {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() {
         tempfile::tempdir_in(memory)

@@ -90,9 +90,10 @@ impl<'a> Planner<'a> {
             .retain(|name| users.contains_key(name));
         self.apply_users();
         self.drop_users();
+        // A name that a group has as its member by the configuration is one, whether or not an account goes with it.
+        self.purge_gone();
         self.apply_groups();
         self.drop_groups();
-        self.purge_gone();
         self.apply_sub_ids();
         self.apply_shells();
         let homes = self.plan_homes();

@@ -32,7 +32,9 @@ pub(crate) fn read_built(
     inside: Option<Inside>,
 ) -> Result<Side> {
     let manifest = read_manifest(Path::new(toplevel.as_str()))?;
-    let desired = read_desired(&manifest, &*beneath::additions(root, &manifest)?)?;
+    let record = State::read(root)?.files;
+    let is_addition = beneath::additions(root, &manifest, &record)?;
+    let desired = read_desired(&manifest, &*is_addition)?;
     Ok(Side {
         toplevel: Some(toplevel.clone()),
         files: desired.into_iter().map(|(t, w)| (t, entry(w))).collect(),
@@ -112,7 +114,7 @@ fn fields(value: &Value) -> BTreeMap<String, String> {
 /// # Errors
 /// When the state, or a file, can't be read.
 pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
-    let observed = observe::read_host(root, &Desired::new())?;
+    let observed = observe::read_host(root, &Desired::new(), State::read(root)?)?;
     let state: State = observed.state;
     let mut side = match &state.active {
         Some(active) => read_built(root, &active.toplevel, inside)?,

@@ -157,9 +157,9 @@ pub struct FileChange {
     /// The distribution's package whose file the backup is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
-    /// Whether that package has been purged, so that its file is not put back, and kept.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_purged: bool,
+    /// Why the backup is not put back, but kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
 }
 
 impl FileChange {
@@ -178,7 +178,7 @@ impl FileChange {
             built: None,
             why_copy: None,
             package: None,
-            is_purged: false,
+            withheld: None,
         }
     }
 }

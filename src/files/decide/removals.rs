@@ -32,11 +32,10 @@ impl Planner<'_> {
     /// Decides about a file that goes; none when that is a conflict.
     fn plan_removal(&mut self, target: &TargetPath, file: &OwnedFile) -> Option<FileChange> {
         let before = node(self.seen, target).clone();
-        let is_gone = |_: &&String| !self.seen.vendors.contains_key(target);
-        let purged = file.package.as_ref().filter(is_gone);
-        // The folder that takes its place keeps the backup.
         let backup = file.backup.as_ref();
-        let restore = backup.filter(|_| !self.needed.contains(target) && purged.is_none());
+        let withheld = backup.and_then(|_| self.withheld(target, file, &before));
+        // The folder that takes its place keeps the backup.
+        let restore = backup.filter(|_| !self.needed.contains(target) && withheld.is_none());
         let mut change = FileChange {
             verb: if restore.is_some() {
                 Verb::Restore
@@ -48,7 +47,7 @@ impl Planner<'_> {
             was: file.source().cloned(),
             backup: file.backup.clone(),
             package: file.package.clone(),
-            is_purged: purged.is_some() && backup.is_some(),
+            withheld,
             ..FileChange::of(target)
         };
         match before {
@@ -75,6 +74,26 @@ impl Planner<'_> {
             change.after = self.backup_node(target, id)?;
         }
         Some(change)
+    }
+
+    /// Why the file that stood at a target can't be put back, which no change of the configuration by itself would undo.
+    fn withheld(&self, target: &TargetPath, file: &OwnedFile, before: &Node) -> Option<String> {
+        let is_gone = |_: &&String| !self.seen.vendors.contains_key(target);
+        if let Some(package) = file.package.as_ref().filter(is_gone) {
+            return Some(format!("its package `{package}` is gone"));
+        }
+        if self.needed.contains(target) && *before == Node::Folder {
+            return Some("somebody has made a folder in its place, which is needed".to_owned());
+        }
+        let takes = |above: &TargetPath| {
+            let owned = self.record.folders.get(above);
+            let is_put_back = owned.is_some_and(|folder| folder.backup.is_some())
+                && !self.needed.contains(above)
+                && !self.record.entries.contains_key(above);
+            is_put_back || self.desired.contains_key(above)
+        };
+        let above = target.parents().find(takes)?;
+        Some(format!("/etc/{above} is no folder any more"))
     }
 
     pub(super) fn plan_folders(&mut self) {

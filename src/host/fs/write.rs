@@ -59,6 +59,7 @@ impl Root {
             if matches!(self.folder(relative)?, Folder::Open(_)) {
                 return Ok(());
             }
+            self.make_room()?;
             let (folder, name) = self.open_parent(relative)?;
             // Beside its place, so that it is never seen with another mode than this; mkdir is subject to the umask.
             let temporary = temporary_name(name);
@@ -78,7 +79,10 @@ impl Root {
                 let _ = remove_at(&folder, &temporary);
             }
             match placed {
-                Ok(()) => self.changed(&folder),
+                Ok(()) => {
+                    self.changed(&folder);
+                    Ok(())
+                }
                 // Someone else was faster; theirs is left as it is.
                 Err(Errno::EEXIST) if matches!(self.folder(relative)?, Folder::Open(_)) => Ok(()),
                 Err(e) => Err(e.into()),
@@ -99,7 +103,8 @@ impl Root {
             nix::unistd::fchown(&*folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
             // After the owner, since chown clears setuid and setgid.
             stat::fchmod(&*folder, Mode::from_bits_truncate(mode))?;
-            self.changed(&folder)
+            self.changed(&folder);
+            Ok(())
         };
         inner().with_context(|| {
             let shown = self.show(relative);
@@ -131,9 +136,13 @@ impl Root {
             let (Folder::Open(folder), name) = self.parent(relative)? else {
                 return Ok(true);
             };
+            self.make_room()?;
             self.forget_last();
             match unlinkat(&*folder, name, UnlinkatFlags::RemoveDir) {
-                Ok(()) => self.changed(&folder).map(|()| true),
+                Ok(()) => {
+                    self.changed(&folder);
+                    Ok(true)
+                }
                 Err(Errno::ENOENT) => Ok(true),
                 Err(Errno::ENOTEMPTY | Errno::EEXIST) => Ok(false),
                 Err(e) => Err(e.into()),
@@ -151,11 +160,13 @@ impl Root {
             let (Folder::Open(folder), name) = self.parent(relative)? else {
                 return Ok(());
             };
+            self.make_room()?;
             match unlinkat(&*folder, name, UnlinkatFlags::NoRemoveDir) {
                 Ok(()) => self.changed(&folder),
-                Err(Errno::ENOENT) => Ok(()),
-                Err(e) => Err(e.into()),
+                Err(Errno::ENOENT) => {}
+                Err(e) => return Err(e.into()),
             }
+            Ok(())
         };
         inner().with_context(|| format!("removing {}", self.show(relative).display()))
     }
@@ -287,8 +298,9 @@ impl Root {
     pub fn remove_unfinished(&self, relative: &Path) -> Result<()> {
         let inner = || -> Result<()> {
             if let (Folder::Open(folder), name) = self.parent(relative)? {
+                self.make_room()?;
                 remove_at(&folder, &name.to_string_lossy())?;
-                self.changed(&folder)?;
+                self.changed(&folder);
             }
             Ok(())
         };
@@ -316,12 +328,15 @@ impl Root {
     /// # Errors
     /// When a folder can't be flushed.
     pub fn sync(&self) -> Result<()> {
-        for folder in std::mem::take(&mut *self.unsynced.borrow_mut()).values() {
+        let mut unsynced = self.unsynced.borrow_mut();
+        while let Some(entry) = unsynced.first_entry() {
+            let folder = entry.get();
             nix::unistd::fsync(&**folder).with_context(|| {
                 let handle = format!("/proc/self/fd/{}", folder.as_raw_fd());
                 let path = readlinkat(AT_FDCWD, handle.as_str()).unwrap_or_else(|_| handle.into());
                 format!("flushing the folder {} to disk", path.display())
             })?;
+            entry.remove();
         }
         Ok(())
     }
@@ -334,17 +349,25 @@ impl Root {
         }
     }
 
-    fn changed(&self, folder: &Rc<OwnedFd>) -> Result<()> {
-        let st = stat::fstat(&**folder)?;
-        let waiting = {
-            let mut unsynced = self.unsynced.borrow_mut();
-            unsynced.insert((st.st_dev, st.st_ino), folder.clone());
-            unsynced.len()
-        };
+    /// Flushes the folders that wait for it, when they are many. Before a change is made: once it is, nothing may fail that
+    /// would have it told as not made.
+    fn make_room(&self) -> Result<()> {
+        let waiting = self.unsynced.borrow().len();
         if waiting < MOST_UNSYNCED {
             return Ok(());
         }
         self.sync()
+    }
+
+    /// Notes that the entries of a folder changed.
+    fn changed(&self, folder: &Rc<OwnedFd>) {
+        let which = match stat::fstat(&**folder) {
+            Ok(st) => (st.st_dev, st.st_ino),
+            // Flushed once more than needed, perhaps; no device has this number.
+            Err(_) => (u64::MAX, u64::from(folder.as_raw_fd().unsigned_abs())),
+        };
+        let mut unsynced = self.unsynced.borrow_mut();
+        unsynced.insert(which, folder.clone());
     }
 
     fn replace(
@@ -352,6 +375,7 @@ impl Root {
         relative: &Path,
         make: impl FnOnce(&Rc<OwnedFd>, &str) -> Result<()>,
     ) -> Result<()> {
+        self.make_room()?;
         let (folder, name) = self.open_parent(relative)?;
         let temporary = temporary_name(name);
         remove_at(&folder, &temporary)?;
@@ -363,7 +387,8 @@ impl Root {
             let _ = remove_at(&folder, &temporary);
             return Err(e);
         }
-        self.changed(&folder)
+        self.changed(&folder);
+        Ok(())
     }
 }
 

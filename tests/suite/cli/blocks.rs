@@ -77,6 +77,18 @@ fn a_generation_without_lines_takes_them_out() {
 }
 
 #[test]
+fn a_text_without_an_end_is_a_line_that_can_be_read_again_and_taken_out() {
+    let Some(t) = host() else { return };
+    let toplevel = t.build(&hosts("10.0.0.1 one"));
+    for _ in 0..2 {
+        t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+        assert!(t.read("etc/hosts").contains("10.0.0.1 one\n#"));
+    }
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(t.read("etc/hosts"), THEIRS);
+}
+
+#[test]
 fn what_others_write_around_the_lines_stays() {
     let Some(t) = host() else { return };
     let toplevel = t.build(&hosts("10.0.0.1 one\n"));

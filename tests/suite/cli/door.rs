@@ -8,6 +8,7 @@ use nix::sys::stat::Mode;
 use serde_json::json;
 
 use crate::cli::story::{Config, PROGRAM, Ran, Test};
+use crate::cli::strace::{count_calls, has_strace};
 
 /// Runs the program below limits that a shell sets first.
 fn run_limited(t: &Test, limits: &str, arguments: &str) -> Ran {
@@ -31,6 +32,33 @@ fn as_many_folders_as_there_are_take_few_handles() {
     assert_eq!(t.read("etc/many/299/file"), "one\n");
     run_limited(&t, "ulimit -n 128", "deactivate").exits(0);
     assert!(!t.path("etc/many").exists());
+}
+
+#[test]
+fn four_times_the_entries_take_four_times_the_system_calls() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    let source = t.source("one", "one\n");
+    let calls = |count: usize| -> [usize; 3] {
+        let config = (0..count).fold(Config::new(), |config, n| {
+            config.source(&format!("many/{}/{n}", n / 10), "0644", &source)
+        });
+        let toplevel = t.build(&config);
+        let activate = ["activate", toplevel.to_str().unwrap()];
+        [&activate[..], &activate, &["deactivate"]].map(|words| count_calls(&t, words))
+    };
+    let (few, many) = (calls(100), calls(400));
+    for (what, (few, many)) in ["activate", "again", "deactivate"]
+        .iter()
+        .zip(few.into_iter().zip(many))
+    {
+        assert!(
+            many < 4 * few + 100,
+            "{what}: {few} calls, {many} for four times as much"
+        );
+    }
 }
 
 #[test]

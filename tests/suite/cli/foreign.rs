@@ -224,3 +224,75 @@ fn a_foreign_unit_or_link_of_one_is_replaced_where_that_is_wanted_and_comes_back
         &["names `no/such`, and nothing is placed there", "hint:"],
     );
 }
+
+/// What a host has kept of foreign files and of edits.
+fn kept(t: &Test) -> String {
+    let backups = fs::read_dir(t.path("var/lib/system-manager/backups")).unwrap();
+    backups
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect()
+}
+
+#[test]
+fn what_has_no_place_any_more_is_not_put_back_and_kept() {
+    // What is made by hand, what is wanted then, and what is said of the file that has no place.
+    let deep = Config::new().link("a/b/c", "ours\n").replacing();
+    let made_a_file = deep.clone().copy("a/b/x", "0644", "ours\n").replacing();
+    let cases = [
+        (
+            "rm -r a",
+            deep,
+            Config::new().link("a", "new\n"),
+            "/etc/a is no folder any more",
+        ),
+        (
+            "rm z; mkdir z",
+            Config::new().copy("z", "0644", "ours\n").replacing(),
+            Config::new().copy("z/x", "0644", "new\n"),
+            "somebody has made a folder in its place",
+        ),
+        (
+            "rm -r a",
+            made_a_file,
+            Config::new().copy("a/b", "0644", "new\n"),
+            "/etc/a/b is no folder any more",
+        ),
+    ];
+    for (by_hand, first, then, why) in cases {
+        let Some(t) = Test::begin() else { return };
+        t.write("etc/a/b/c", "theirs\n");
+        t.write("etc/a/b/x", "theirs\n");
+        t.write("etc/z", "theirs\n");
+        t.activate(&first);
+        let script = std::process::Command::new("sh")
+            .args(["-euc", by_hand])
+            .current_dir(t.path("etc"))
+            .status();
+        assert!(script.unwrap().success());
+        let toplevel = t.build(&then);
+        t.run(&["plan".as_ref(), toplevel.as_os_str()]).says(why);
+        t.activate(&then);
+        assert!(kept(&t).contains("theirs\n"), "{by_hand}: lost");
+        t.run(&["status"]).exits(0);
+        t.run(&["deactivate"]).exits(0);
+        assert!(
+            kept(&t).contains("theirs\n"),
+            "{by_hand}: lost by the way back"
+        );
+    }
+}
+
+#[test]
+fn of_two_files_that_can_not_both_be_put_back_one_is_kept() {
+    let Some(t) = Test::begin() else { return };
+    t.write("etc/a", "theirs, first\n");
+    t.activate(&Config::new().copy("a", "0644", "ours\n").replacing());
+    t.activate(&Config::new().copy("a/b/c", "0644", "ours\n"));
+    // In the folder that is ours, and goes again.
+    t.write("etc/a/b/x", "theirs, later\n");
+    let config = Config::new().copy("a/b/c", "0644", "ours\n");
+    t.activate(&config.copy("a/b/x", "0644", "ours\n").replacing());
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(t.read("etc/a"), "theirs, first\n");
+    assert!(kept(&t).contains("theirs, later\n"));
+}

@@ -21,7 +21,7 @@ mod progress;
 mod scripts;
 mod still;
 mod store;
-mod story;
+pub mod story;
 mod strace;
 mod takeover;
 mod tmpfiles;

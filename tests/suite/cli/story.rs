@@ -393,9 +393,16 @@ pub fn assert_same<T: PartialEq + std::fmt::Debug>(
 }
 
 fn read_tree(top: &Path) -> Tree {
+    read_tree_without(top, "")
+}
+
+/// Reads everything below a folder, but for what is below one folder in it.
+pub fn read_tree_without(top: &Path, folder: &str) -> Tree {
+    let left_out = top.join(folder);
     walkdir::WalkDir::new(top)
         .min_depth(1)
         .into_iter()
+        .filter_entry(|entry| folder.is_empty() || entry.path() != left_out)
         .map(|entry| {
             let path = entry.unwrap().into_path();
             let name = path.strip_prefix(top).unwrap().to_str().unwrap().to_owned();

@@ -40,6 +40,22 @@ pub fn with_fault(t: &Test, fault: &str, whose: Whose) -> Command {
     command
 }
 
+/// Runs the program, which must succeed, and counts its system calls.
+pub fn count_calls(t: &Test, arguments: &[&str]) -> usize {
+    let log = t.beside("calls");
+    let status = Command::new("strace")
+        .args(["-f", "-qq", "-o"])
+        .arg(&log)
+        .args([PROGRAM, "--quiet", "--root"])
+        .arg(t.root())
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{arguments:?}: {status}");
+    std::fs::read_to_string(log).unwrap().lines().count()
+}
+
 /// Activates and kills that on entering a system call for the `number`th time; false when it ended before.
 pub fn killed_at(t: &Test, toplevel: &Path, call: &str, number: usize, whose: Whose) -> bool {
     let status = with_fault(t, &format!("{call}:signal=KILL:when={number}"), whose)
