@@ -17,14 +17,14 @@ let
   # What a host has, of which services make their own: the age of its data, a name, somebody to write to.
   host = {
     system.stateVersion = lib.mkDefault lib.trivial.release;
-    networking = lib.optionalAttrs (has "tasks/network-interfaces.nix") {
-      hostName = "sample";
-      domain = "example.org";
-    };
-    security = lib.optionalAttrs (has "security/acme/default.nix") {
-      acme.acceptTerms = true;
-      acme.defaults.email = "root@example.org";
-    };
+  }
+  // lib.optionalAttrs (has "tasks/network-interfaces.nix") {
+    networking.hostName = "sample";
+    networking.domain = "example.org";
+  }
+  // lib.optionalAttrs (has "security/acme/default.nix") {
+    security.acme.acceptTerms = true;
+    security.acme.defaults.email = "root@example.org";
   };
   has = name: builtins.pathExists "${root}/${name}";
   settings = {
