@@ -11,6 +11,7 @@ use crate::activation::mend;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
+use crate::activation::takeover;
 use crate::files::decide::FileChange;
 use crate::host::clock::{now, now_in_micros};
 use crate::host::fs::{Content, NewFile, Root};
@@ -30,11 +31,12 @@ use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, files, scripts, store, tmpfiles, units};
+use crate::{accounts, blocks, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
-const GC_ROOTS: &str = "nix/var/nix/gcroots";
+/// Where Nix looks for what it has to keep.
+pub(crate) const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.
 #[derive(Debug)]
@@ -155,7 +157,9 @@ pub(crate) fn apply(
 /// this one is killed there.
 fn reserve_backups(root: &Root, settled: &State, plan: &Plan) -> Result<()> {
     let count = plan.count_kept();
-    if count == 0 {
+    // The settled state has counted what was put aside.
+    let asides = plan.takeover.iter().any(|t| !t.backups.is_empty());
+    if count == 0 && !asides {
         return Ok(());
     }
     let mut state = State::read(root)?;
@@ -197,18 +201,20 @@ impl Run<'_> {
             }
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
-            Step::KeepBlock(change) => blocks::decide::keep(root, change),
+            Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
+            Step::Retire => takeover::retire(root),
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("removing /etc/{}", change.target);
+                tracing::debug!("removing /etc/{}", change.target);
                 root.remove_file(&change.target.in_etc())
             }
             Step::RemoveFolder(folder) => self.remove_folder(folder),
             Step::Restore(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("putting back /etc/{}", change.target);
+                tracing::debug!("putting back /etc/{}", change.target);
                 match &change.backup {
                     Some(id) => backups::restore(root, &change.target, id),
                     None => bail!("/etc/{} has no backup to be put back", change.target),
@@ -223,7 +229,7 @@ impl Run<'_> {
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::Write(change) => self.write(change),
-            Step::Block(change) => blocks::decide::apply(root, change),
+            Step::Block(change) => blocks::apply::apply(root, change),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
@@ -242,19 +248,7 @@ impl Run<'_> {
 
     fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
-        files::record::claim(
-            &mut self.a.state.files,
-            &mut self.a.state.backups,
-            &plan.files,
-            now(),
-        );
-        blocks::decide::claim(
-            &mut self.a.state.blocks,
-            &mut self.a.state.backups,
-            &plan.blocks,
-            now(),
-        );
-        tmpfiles::record::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        self.a.state.claim(plan, now());
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         let ran = plan.units.ran.iter().flatten().cloned();
@@ -327,7 +321,7 @@ impl Run<'_> {
 
     fn write(&self, change: &FileChange) -> Result<()> {
         check_unchanged(self.a.root, change)?;
-        tracing::info!("writing /etc/{}", change.target);
+        tracing::debug!("writing /etc/{}", change.target);
         let path = change.target.in_etc();
         match (&change.after, &change.source) {
             (Node::Link { to }, _) => self.a.root.write_link(&path, to),
@@ -452,9 +446,7 @@ impl Run<'_> {
         let (root, plan) = (self.a.root, self.a.plan);
         self.judge();
         root.sync()?;
-        files::record::commit(&mut self.a.state.files, &plan.files);
-        blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
-        tmpfiles::record::commit(&mut self.a.state.tmpfiles, &plan.tmpfiles, &self.tmpfiles);
+        self.a.state.commit(plan, &self.tmpfiles);
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;

@@ -2,18 +2,22 @@
 
 pub(crate) mod apply;
 pub(crate) mod beneath;
+pub(crate) mod compare;
 pub(crate) mod journal;
 mod lost_shells;
 pub(crate) mod mend;
 pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod outcome_report;
+pub(crate) mod packages_report;
 pub(crate) mod pages;
 pub(crate) mod plan;
 pub(crate) mod prepare;
 pub(crate) mod report;
 pub(crate) mod state;
-mod state_v1;
+mod state_earlier;
 pub(crate) mod status;
 pub(crate) mod sweep;
+pub(crate) mod takeover;
+pub(crate) mod told;
 pub(crate) mod why;

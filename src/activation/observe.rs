@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
-use crate::files;
+use crate::activation::takeover::{self, Takeover};
 use crate::files::decide::{FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
@@ -18,6 +18,7 @@ use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::store::backups;
+use crate::{blocks, tmpfiles};
 
 /// The host as it is.
 #[derive(Debug)]
@@ -26,8 +27,12 @@ pub(crate) struct Observed {
     pub state: State,
     /// The files below `/etc`.
     pub seen: Seen,
+    /// Files of others that have lines of ours.
+    pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
+    /// What another program has left that becomes ours.
+    pub takeover: Option<Takeover>,
     /// Which distribution it is: `debian`, `fedora`, or the `ID` of os-release(5).
     pub family: String,
 }
@@ -38,6 +43,7 @@ pub(crate) struct Observed {
 /// When anything can't be read; unreadable is never taken for absent.
 pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     let mut state = State::read(root)?;
+    let takeover = takeover::find(root, &mut state)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
@@ -76,13 +82,14 @@ pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     ) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
-    seen.leftovers = find_leftovers(root, &state, &seen)?;
-    let settled = files::record::settle(&state.files, &seen);
-    if settled != state.files {
-        state.files = settled;
-        // It is not what was read any more.
-        state.checksum.clear();
+    for aside in takeover.iter().flat_map(|t| &t.backups) {
+        let node = root.node(&aside.from.in_etc())?;
+        seen.backups.insert(aside.backup.clone(), node);
     }
+    seen.leftovers = find_leftovers(root, &state, &seen)?;
+    let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
+    let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
+    state.settle(&seen, &blocks, &tmpfiles);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -91,7 +98,9 @@ pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     Ok(Observed {
         state,
         seen,
+        blocks,
         interrupted,
+        takeover,
         family: read_family(root),
     })
 }
@@ -102,14 +111,14 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         .files
         .entries
         .iter()
-        .filter(|(_, f)| f.becoming.is_some());
+        .filter(|(_, f)| f.placed.is_begun());
     let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
     let folders = state
         .files
         .folders
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
-    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let blocks = state.blocks.0.iter().filter(|(_, b)| b.text.is_begun());
     let targets = begun
         .map(|(t, _)| t)
         .chain(folders.map(|(t, _)| t))

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
+use crate::activation::takeover::{Aside, Takeover};
 use crate::blocks::decide::{BlockChange, BlockVerb};
 use crate::files::decide::{Beside, FileChange, FilesPlan, Mend, Verb};
 use crate::host::selinux::Paths;
@@ -14,6 +15,7 @@ use crate::model::job::Verb as Job;
 use crate::model::manifest::{NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
+use crate::model::packages::PackagesChange;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
@@ -48,6 +50,9 @@ pub struct Plan {
     pub resumes: Option<String>,
     /// What forbids it; nothing is done while there is any.
     pub conflicts: Vec<Conflict>,
+    /// What numtide/system-manager has left that becomes ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Takeover>,
     /// Checks that run before anything is changed.
     pub checks: Vec<PreActivationCheck>,
     /// Files below `/etc`.
@@ -77,16 +82,6 @@ pub struct Plan {
     pub no_effect: Vec<NoEffect>,
 }
 
-/// Packages that come and go, by name and version.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct PackagesChange {
-    /// New ones.
-    pub added: BTreeSet<String>,
-    /// Those that go.
-    pub removed: BTreeSet<String>,
-}
-
 /// How much a plan does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,14 +90,20 @@ pub struct Summary {
     pub add: usize,
     /// Files that are changed, or put right.
     pub change: usize,
-    /// Files that are removed, or given back.
+    /// Files that are removed.
     pub remove: usize,
+    /// Files that are put back as they were before.
+    pub put_back: usize,
+    /// Files of others in which lines are added, changed or removed.
+    pub lines: usize,
     /// What forbids it.
     pub conflicts: usize,
     /// Users and groups that come, change or go.
     pub accounts: usize,
     /// Activation scripts that run.
     pub scripts: usize,
+    /// Packages that come, change or go.
+    pub packages: usize,
     /// Units that are stopped for good.
     pub stop: usize,
     /// Units that are restarted, by whichever way.
@@ -124,8 +125,12 @@ pub enum Step<'a> {
     KeepEdit(&'a Mend),
     /// A file in which our lines were changed by hand is copied to the backups.
     KeepBlock(&'a BlockChange),
+    /// What another program has put aside is copied to the backups.
+    KeepAside(&'a Aside),
     /// The state and the journal say what is about to happen.
     Claim,
+    /// The record of another program is taken out of its sight.
+    Retire,
     /// A file of the store is put right.
     Mend(&'a Mend),
     /// Units are stopped, under their old definitions.
@@ -175,7 +180,9 @@ impl Step<'_> {
             | Self::Keep(_)
             | Self::KeepEdit(_)
             | Self::KeepBlock(_)
+            | Self::KeepAside(_)
             | Self::Claim
+            | Self::Retire
             | Self::Remove(_)
             | Self::RemoveFolder(_)
             | Self::Restore(_)
@@ -192,6 +199,7 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
+            && self.takeover.is_none()
             && self.files.is_empty()
             && self.blocks.is_empty()
             && !self.accounts.is_due
@@ -223,7 +231,10 @@ impl Plan {
         steps.extend(kept.map(Step::KeepEdit));
         let kept = self.blocks.iter().filter(|c| c.keep.is_some());
         steps.extend(kept.map(Step::KeepBlock));
+        let asides = self.takeover.iter().flat_map(|t| &t.backups);
+        steps.extend(asides.map(Step::KeepAside));
         steps.push(Step::Claim);
+        steps.extend(self.takeover.iter().map(|_| Step::Retire));
         let mendable = self.files.mends.iter().filter(|m| m.means.is_some());
         steps.extend(mendable.map(Step::Mend));
         if !self.units.stop.is_empty() {
@@ -308,19 +319,21 @@ impl Plan {
             conflicts: self.conflicts.len(),
             accounts: self.accounts.count(),
             scripts: self.scripts.run.len(),
+            packages: self.packages.count(),
             ..Summary::default()
         };
         for change in self.files.changes() {
             match change.verb {
                 Verb::Add => summary.add += 1,
                 Verb::Change => summary.change += 1,
-                Verb::Remove | Verb::Restore => summary.remove += 1,
+                Verb::Remove => summary.remove += 1,
+                Verb::Restore => summary.put_back += 1,
                 Verb::Adopt | Verb::Forget => {}
             }
         }
         summary.change += self.files.mends.len();
         let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
-        summary.change += self.blocks.iter().filter(is_change).count();
+        summary.lines = self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();
         let started: BTreeSet<&str> = self.units.start.iter().map(|a| a.unit.as_str()).collect();
         summary.stop = stopped.difference(&started).count();

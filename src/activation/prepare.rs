@@ -11,7 +11,7 @@ use crate::activation::beneath;
 use crate::activation::journal::Interrupted;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
-use crate::activation::plan::{self, Goal, PackagesChange, Plan};
+use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::state::{Active, State};
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
@@ -27,6 +27,7 @@ use crate::model::manifest::{Accounts, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
+use crate::model::packages::{self, Contents, PackagesChange};
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
@@ -36,7 +37,7 @@ use crate::units::decide::{Seeds, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, blocks, closure, files, scripts, tmpfiles, units};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -176,6 +177,7 @@ impl Sources<'_> {
             state: state.identity()?,
             resumes: interrupted.map(|i| i.purpose.clone()),
             conflicts,
+            takeover: self.observed.takeover.clone(),
             checks: self.list(|m| &m.pre_activation_checks),
             diffs: read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,
@@ -186,7 +188,7 @@ impl Sources<'_> {
             accounts: std::mem::take(&mut accounts.report),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
-            packages: packages_change(from, becomes.as_ref()),
+            packages: packages_change(root, from, becomes.as_ref()),
             becomes,
             no_effect: self.list(|m| &m.no_effect),
         })
@@ -238,14 +240,16 @@ impl Sources<'_> {
         let state = &self.observed.state;
         let kept = files.kept().count() as u64;
         let wanted = self.wanted_blocks()?;
-        let (blocks, more) = blocks::decide::plan_blocks(
-            self.root,
-            &wanted,
-            &state.blocks,
-            &state.files.folders,
+        let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
+        seen.extend(self.observed.blocks.clone());
+        let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
+            wanted: &wanted,
+            record: &state.blocks,
+            seen: &seen,
+            owned_folders: &state.files.folders,
             files,
-            state.backups.next + kept,
-        )?;
+            next_backup: state.backups.next + kept,
+        });
         conflicts.extend(more);
         Ok(blocks)
     }
@@ -394,8 +398,7 @@ fn plan_units(
     if !system_due && !user_due {
         return Ok(());
     }
-    let mut after = prepared.state.files.clone();
-    files::record::commit(&mut after, &prepared.plan.files);
+    let after = prepared.state.files.after(&prepared.plan.files);
     let mut managers = if user_due {
         units::users::running()?
     } else {
@@ -481,7 +484,7 @@ fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, Stri
         .iter()
         .filter(|(target, _)| units::read::is_below(folder, target));
     units
-        .map(|(target, file)| (target.clone(), file.source.clone()))
+        .filter_map(|(target, file)| Some((target.clone(), file.source()?.clone())))
         .collect()
 }
 
@@ -514,11 +517,26 @@ fn plan_tmpfiles(
     })
 }
 
-fn packages_change(from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
-    let old = from.map(|a| a.packages.clone()).unwrap_or_default();
-    let new = to.map(|a| a.packages.clone()).unwrap_or_default();
-    PackagesChange {
-        added: new.difference(&old).cloned().collect(),
-        removed: old.difference(&new).cloned().collect(),
+/// What changes of the packages, by the closures where they are known. Nothing is asked when nothing changes.
+fn packages_change(root: &Root, from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
+    let toplevels: Vec<&AbsolutePath> = [from, to]
+        .into_iter()
+        .flatten()
+        .map(|a| &a.toplevel)
+        .collect();
+    if matches!(toplevels[..], [a, b] if a == b) {
+        return PackagesChange::default();
     }
+    let known = closure::contents::read(root, toplevels);
+    let contents = |active: Option<&Active>| match active {
+        Some(active) => Contents {
+            named: active.packages.clone(),
+            all: known.get(&active.toplevel).cloned(),
+        },
+        None => Contents {
+            named: BTreeSet::new(),
+            all: Some(<_>::default()),
+        },
+    };
+    packages::compare(&contents(from), &contents(to))
 }

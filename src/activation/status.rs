@@ -63,6 +63,8 @@ pub(crate) struct Status {
     pub active: Option<AbsolutePath>,
     /// Its generation, when it is registered.
     pub generation: Option<u64>,
+    /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
+    pub taken_over_next: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
@@ -114,7 +116,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen, &state.files)?;
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let block_drift = blocks::decide::read_drift(root, &state.blocks)?
+    let block_drift = blocks::decide::find_drift(&state.blocks, &observed.blocks)
         .into_iter()
         .map(|(target, is_gone)| {
             let drift = if is_gone {
@@ -153,6 +155,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
+        taken_over_next: observed.takeover.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &acted_on),
@@ -212,7 +215,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
     let mut drift = BTreeMap::new();
     for (target, file) in &record.entries {
         let found = match seen.nodes.get(target) {
-            Some(now) if *now == file.is => {
+            Some(now) if now == file.node() => {
                 let Node::Link { to } = now else { continue };
                 match damaged.get(to).map(|found| &found.damage) {
                     None => continue,
@@ -344,6 +347,12 @@ pub(crate) fn render(status: &Status) -> String {
         }
         (None, _) => writeln!(out, "nothing is active"),
     };
+    if status.taken_over_next {
+        let _ = writeln!(
+            out,
+            "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows"
+        );
+    }
     if status.active.is_some() || status.files > 0 {
         let _ = writeln!(
             out,
