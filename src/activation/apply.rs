@@ -8,11 +8,12 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::activation::journal::{self, Journal, Record};
 use crate::activation::mend;
+use crate::activation::observe;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
 use crate::activation::takeover;
-use crate::files::decide::FileChange;
+use crate::files::decide::{FileChange, FolderMend};
 use crate::host::clock::{now, now_in_micros};
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
@@ -24,14 +25,14 @@ use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
-use crate::units::decide::Seeds;
+use crate::units::decide::{Ground, Seeds, UnitAction};
 use crate::units::failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, scripts, store, tmpfiles, units};
+use crate::{accounts, basics, blocks, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
@@ -67,6 +68,8 @@ pub(crate) struct Activation<'a> {
     pub systemd: Option<&'a Systemd>,
     /// The units before.
     pub before: &'a Live,
+    /// What this process stands on.
+    pub ground: &'a Ground,
     /// The units of the new generation.
     pub new_units: Layers<'a>,
     /// The accounts that are wanted.
@@ -98,6 +101,7 @@ pub(crate) fn apply(
         plan: activation.plan.units.clone(),
         new_units: activation.new_units,
         before: activation.before,
+        ground: activation.ground,
         managed: units::observe::MANAGED,
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
@@ -131,6 +135,10 @@ pub(crate) fn apply(
         })?;
         run.a.root.set_labels(labels);
     }
+    observe::try_room(run.a.root, run.a.plan).map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?;
     reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
         begun: false,
         error,
@@ -202,6 +210,7 @@ impl Run<'_> {
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepBasic(change) => basics::apply::keep(root, change),
             Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
             Step::Retire => takeover::retire(root),
@@ -228,8 +237,14 @@ impl Run<'_> {
                 Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
+            Step::MendFolder(FolderMend { target, after, .. }) => {
+                tracing::info!("giving /etc/{target} its mode and owner again");
+                root.set_access(&target.in_etc(), after.mode, after.uid, after.gid)
+            }
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::apply::apply(root, change),
+            Step::Basic(change) => basics::apply::apply(root, change),
+            Step::Name(change) => basics::apply::set_name(change),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
@@ -519,7 +534,15 @@ impl Run<'_> {
     /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
     fn pending(&self) -> Seeds {
         let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
-        outcome::pending(jobs.unwrap_or_default(), &self.a.plan.units.after)
+        outcome::pending(jobs.unwrap_or_default(), self.after())
+    }
+
+    /// Returns what is left for a run of its own, with what scripts have asked for.
+    fn after(&self) -> &[UnitAction] {
+        let planned = &self.a.plan.units.after;
+        self.units
+            .as_ref()
+            .map_or(planned, |units| &units.plan.after)
     }
 
     /// Starts the run that goes on when this one has ended, with what this one is a part of.
@@ -527,7 +550,7 @@ impl Run<'_> {
         let Some(systemd) = self.a.systemd else {
             return;
         };
-        if self.a.plan.units.after.is_empty() {
+        if self.after().is_empty() {
             return;
         }
         let start = || -> Result<()> {
@@ -562,6 +585,7 @@ impl Run<'_> {
     fn outcome(mut self) -> Outcome {
         let plan = self.a.plan;
         let pending = self.pending();
+        let after = self.after().to_vec();
         self.hand_over();
         let (jobs, not_restarted) = match self.units {
             Some(switch) => (switch.jobs, switch.plan.skipped),
@@ -575,7 +599,7 @@ impl Run<'_> {
             is_untouched: false,
             summary: plan.summary(),
             pending,
-            after: plan.units.after.clone(),
+            after,
             logs: read_logs(units.failed.keys(), "unit", self.begun),
             jobs,
             units,

@@ -13,6 +13,7 @@ use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::state::{Active, State};
+use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
 use crate::files::decide::FilesPlan;
@@ -23,7 +24,7 @@ use crate::files::wanted::{Desired, read_desired};
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
 use crate::model::conflict::Conflict;
-use crate::model::manifest::{Accounts, Manifest};
+use crate::model::manifest::{Accounts, Basics, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
@@ -33,11 +34,11 @@ use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::beneath::Scope;
-use crate::units::decide::{Seeds, UnitPlan};
+use crate::units::decide::{Ground, Seeds, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, blocks, closure, files, scripts, tmpfiles, units};
+use crate::{accounts, basics, blocks, closure, files, scripts, tmpfiles, units};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -50,6 +51,7 @@ pub struct Prepared {
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
+    pub(crate) ground: Ground,
     pub(crate) new_units: UnitSet,
     /// What the host has of the units that change.
     pub(crate) beneath: UnitSet,
@@ -121,6 +123,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         state: observed.state,
         accounts: manifest.as_ref().map(|m| m.accounts.clone()),
         before: Live::default(),
+        ground: Ground::default(),
         new_units: UnitSet::default(),
         beneath: UnitSet::default(),
         systemd: None,
@@ -161,7 +164,9 @@ impl Sources<'_> {
         conflicts.extend(more);
         conflicts.extend(self.refusals(how, &files)?);
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
-        let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+        let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
+        let changes =
+            !files.is_empty() || !blocks.is_empty() || !basics.is_empty() || accounts.report.is_due;
         let occasion = how.occasion(changes);
         let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
         if scripts.run.iter().any(|script| script.before_accounts) {
@@ -185,6 +190,7 @@ impl Sources<'_> {
             tmpfiles,
             files,
             blocks,
+            basics,
             accounts: std::mem::take(&mut accounts.report),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
@@ -254,9 +260,43 @@ impl Sources<'_> {
         Ok(blocks)
     }
 
+    fn plan_basics(
+        &self,
+        files: &FilesPlan,
+        blocks: &[BlockChange],
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<BasicsPlan> {
+        let (state, nothing) = (&self.observed.state, Basics::default());
+        let wanted = self.manifest.map_or(&nothing, |m| &m.basics);
+        if wanted.is_empty() && state.basics.is_empty() {
+            return Ok(BasicsPlan::default());
+        }
+        let kept = files.kept().count() + blocks.iter().filter(|b| b.keep.is_some()).count();
+        let is_debian = self.observed.family == "debian";
+        let (mut basics, more) = basics::decide::decide(&basics::decide::Facts {
+            wanted,
+            record: &state.basics,
+            seen: &basics::observe::observe(self.root, wanted, &state.basics, is_debian)?,
+            entries: &self
+                .desired
+                .keys()
+                .chain(state.files.entries.keys())
+                .collect(),
+            next_backup: state.backups.next + kept as u64,
+        })?;
+        conflicts.extend(more);
+        if self.root.is_live() && !basics.is_empty() {
+            basics.warnings = basics::observe::warnings(wanted, is_debian);
+        }
+        Ok(basics)
+    }
+
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
     fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
         let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+        if let Some(line) = self.own_line()? {
+            blocks.entry("hosts".parse()?).or_default().push_str(&line);
+        }
         let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
         let folder = settings.in_etc();
         let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
@@ -267,6 +307,20 @@ impl Sources<'_> {
             blocks.insert(settings, vendor::render_settings(conffiles));
         }
         Ok(blocks)
+    }
+
+    /// The line in `/etc/hosts` by which a host with a new name still finds itself.
+    fn own_line(&self) -> Result<Option<String>> {
+        let name = self.manifest.and_then(|m| m.basics.host_name.as_ref());
+        let Some(name) = name else { return Ok(None) };
+        let hosts: TargetPath = "hosts".parse()?;
+        let seen = blocks::observe::observe(self.root, [&hosts].into_iter())?;
+        let others = seen.get(&hosts).map(blocks::decide::without_ours);
+        let text = others.unwrap_or_default();
+        Ok(basics::places::own_line(
+            name,
+            &String::from_utf8_lossy(&text),
+        ))
     }
 
     /// What of the configuration this host can't have.
@@ -443,9 +497,11 @@ fn plan_units(
     units::observe::keep_failing(&systemd, failed)?;
     prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED)?;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
-    let names = names.chain(failed.keys());
+    let due = [&seeds.start, &seeds.restart, &seeds.reload, &seeds.stop];
+    let names = names.chain(failed.keys()).chain(due.into_iter().flatten());
     prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
-    let ground = units::observe::read_ground(&systemd)?;
+    beneath::add_restored(root, &prepared.plan.files, &mut prepared.beneath)?;
+    prepared.ground = units::observe::read_ground(&systemd)?;
     prepared.plan.units = units::decide::decide(&units::decide::Facts {
         old: &old,
         new: &prepared.new_units,
@@ -454,7 +510,7 @@ fn plan_units(
         seeds: &seeds,
         failed: &prepared.state.units.failed,
         ran: &prepared.state.units.ran_beneath,
-        ground: &ground,
+        ground: &prepared.ground,
         options: units::decide::Options::default(),
     });
     prepared.plan.units.daemon_reload |= system_changes;

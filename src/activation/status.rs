@@ -12,8 +12,9 @@ use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe;
 use crate::activation::state::State;
+use crate::basics::decide::NameChange;
 use crate::files::built::Damage;
-use crate::files::decide::{Beside, Seen};
+use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
@@ -23,7 +24,7 @@ use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::lock;
 use crate::units::failures::Failures;
-use crate::{accounts, blocks, files, store, units};
+use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 
 /// The version of the format of `status --json`.
 pub(crate) const VERSION: u32 = 1;
@@ -36,6 +37,8 @@ pub(crate) enum Drift {
     Removed,
     /// It is something else.
     Changed,
+    /// It has another mode or owner.
+    Access,
     /// The file of the store to which it leads is gone.
     RemovedInStore,
     /// The file of the store to which it leads is not what was built.
@@ -43,10 +46,19 @@ pub(crate) enum Drift {
 }
 
 impl Drift {
+    fn by_hand(is_gone: bool) -> Self {
+        if is_gone {
+            Self::Removed
+        } else {
+            Self::Changed
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Removed => "removed by hand",
             Self::Changed => "changed by hand",
+            Self::Access => "given another mode or owner by hand",
             Self::RemovedInStore => "removed in the store, through its link",
             Self::ChangedInStore => "changed in the store, through its link",
         }
@@ -79,8 +91,15 @@ pub(crate) struct Status {
     pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
     pub drift: BTreeMap<TargetPath, Drift>,
+    /// Folders of ours whose mode or owner someone has changed, as they are now.
+    pub folder_drift: BTreeMap<TargetPath, Access>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
+    /// Places of the host's name, time zone, locale and keyboard that were changed or removed by hand.
+    pub basics_drift: BTreeMap<TargetPath, Drift>,
+    /// The name that the running host was given by hand, and the one that it is to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_drift: Option<NameChange>,
     /// How many users and groups are managed.
     pub accounts: usize,
     /// What is not as the configuration says, and why.
@@ -101,6 +120,8 @@ pub(crate) struct Status {
     pub pending: Vec<String>,
     /// What tmpfiles rules could not do; the next run tries again.
     pub tmpfiles: Vec<String>,
+    /// What stands no more as tmpfiles rules have made it, with what puts it right: they are applied when they change.
+    pub tmpfiles_drift: Vec<String>,
     /// Activation scripts that have not ended well; the next run does them again.
     pub unfinished_scripts: Vec<String>,
 }
@@ -118,15 +139,17 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let block_drift = blocks::decide::find_drift(&state.blocks, &observed.blocks)
         .into_iter()
-        .map(|(target, is_gone)| {
-            let drift = if is_gone {
-                Drift::Removed
-            } else {
-                Drift::Changed
-            };
-            (target, drift)
-        })
+        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
         .collect();
+    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
+    let places = places.into_iter();
+    let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
+    let tmpfiles_drift = accounts::apply::read_owners(root)
+        .and_then(|owners| {
+            tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)
+        })
+        // The rest of the status is worth having without it.
+        .unwrap_or_else(|error| vec![format!("what tmpfiles rules made is not known: {error:#}")]);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
@@ -166,7 +189,15 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         warnings: accounts.warnings,
         account_drift: accounts.drift,
         block_drift,
+        basics_drift: basics_drift.collect(),
+        name_drift,
         drift,
+        folder_drift: observed
+            .seen
+            .changed_folders
+            .iter()
+            .map(|(folder, (now, _))| (folder.clone(), *now))
+            .collect(),
         backups: state
             .files
             .entries
@@ -182,6 +213,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         running,
         pending: pending.into_iter().collect(),
         tmpfiles: state.tmpfiles.failed,
+        tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
 }
@@ -224,6 +256,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
                 }
             }
             Some(Node::Absent) | None => Drift::Removed,
+            Some(now) if now.has_same_content(file.node()) => Drift::Access,
             Some(_) => Drift::Changed,
         };
         drift.insert(target.clone(), found);
@@ -392,29 +425,7 @@ pub(crate) fn render(status: &Status) -> String {
         let _ = writeln!(out, "warning: {warning}");
     }
     render_failures(&mut out, status);
-    for (target, drift) in &status.drift {
-        let what = drift.word();
-        let _ = writeln!(out, "drift: /etc/{target} was {what}");
-    }
-    for (target, drift) in &status.block_drift {
-        let what = drift.word();
-        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what}");
-    }
-    for drift in &status.account_drift {
-        let what = match (&drift.field, &drift.found) {
-            (None, _) => "was removed by hand".to_owned(),
-            (Some(field), Some(found)) => {
-                format!("has the {field} `{}`, set by hand", found.text())
-            }
-            (Some(field), None) => format!("has another {field}, set by hand"),
-        };
-        let _ = writeln!(
-            out,
-            "drift: `{}` in /etc/{} {what}",
-            drift.name,
-            drift.file.name()
-        );
-    }
+    render_drift(&mut out, status);
     for (target, backup) in &status.backups {
         let _ = writeln!(
             out,
@@ -435,4 +446,53 @@ pub(crate) fn render(status: &Status) -> String {
         );
     }
     out
+}
+
+/// What was changed by hand, of each kind.
+fn render_drift(out: &mut String, status: &Status) {
+    // Writing to a String can't fail.
+    for (target, drift) in &status.drift {
+        let what = drift.word();
+        let _ = writeln!(out, "drift: /etc/{target} was {what}");
+    }
+    for (folder, now) in &status.folder_drift {
+        let what = now.text();
+        let _ = writeln!(
+            out,
+            "drift: the folder /etc/{folder} was given {what} by hand"
+        );
+    }
+    for drift in &status.tmpfiles_drift {
+        let _ = writeln!(out, "drift: {drift}");
+    }
+    for (target, drift) in &status.block_drift {
+        let what = drift.word();
+        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what}");
+    }
+    for (target, drift) in &status.basics_drift {
+        let what = drift.word();
+        let _ = writeln!(out, "drift: /etc/{target} was {what}");
+    }
+    if let Some(name) = &status.name_drift {
+        let _ = writeln!(
+            out,
+            "drift: this host is named `{}` by hand, not `{}`",
+            name.from, name.to
+        );
+    }
+    for drift in &status.account_drift {
+        let what = match (&drift.field, &drift.found) {
+            (None, _) => "was removed by hand".to_owned(),
+            (Some(field), Some(found)) => {
+                format!("has the {field} `{}`, set by hand", found.text())
+            }
+            (Some(field), None) => format!("has another {field}, set by hand"),
+        };
+        let _ = writeln!(
+            out,
+            "drift: `{}` in /etc/{} {what}",
+            drift.name,
+            drift.file.name()
+        );
+    }
 }
