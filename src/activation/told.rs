@@ -21,7 +21,7 @@ const REVISION: usize = 12;
 /// What `generations --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Told {
+pub struct Told {
     /// Format version.
     pub version: u32,
     /// All generations, oldest first.
@@ -32,7 +32,7 @@ pub(crate) struct Told {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(crate) struct Generation {
+pub struct Generation {
     /// Its number, from 1.
     pub number: u64,
     /// What it links to.

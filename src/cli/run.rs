@@ -20,6 +20,7 @@ use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
+use crate::cli::{defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
@@ -49,6 +50,13 @@ pub(crate) fn main() -> ExitCode {
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
     }
+    let arguments = match defaults::add(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            print_error(&error);
+            return ExitCode::from(REFUSED);
+        }
+    };
     let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
@@ -87,12 +95,11 @@ fn exit_code(ended: &Result<End, Failure>) -> u8 {
 
 /// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
 fn refuse(error: &clap::Error) -> ! {
-    const ELSEWHERE: [(&str, &str); 8] = [
+    const ELSEWHERE: [(&str, &str); 7] = [
         ("apply", "switch"),
         ("boot", "register"),
         ("dry-activate", "plan"),
         ("dry-run", "plan"),
-        ("edit", "init"),
         ("list-generations", "generations"),
         ("test", "activate"),
         ("uninstall", "deactivate"),
@@ -291,9 +298,12 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Some(GenerationsAction::Delete(args)) => session.delete_generations(&args),
         },
         Command::Diff(args) => session.diff(&args),
-        Command::Status => session.status(),
+        Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
+        Command::Option(args) => session.option(&args),
+        Command::Repl(args) => look::repl(&args),
+        Command::Edit(args) => look::edit(&args),
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
         Command::Completions { shell } => {

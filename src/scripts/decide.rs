@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::manifest::ActivationScript;
@@ -43,7 +44,7 @@ impl Action {
 }
 
 /// Which scripts have run, and for which configuration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ScriptRecord {
     /// The toplevel that they ran for; none when there are no scripts.
@@ -83,7 +84,7 @@ impl ScriptRecord {
 }
 
 /// A script that an activation was to run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct KnownScript {
     /// The executable.
@@ -104,7 +105,7 @@ pub(crate) enum Occasion {
 }
 
 /// Why a script runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Why {
     /// It is new.
@@ -137,7 +138,7 @@ impl Why {
 }
 
 /// A script that will run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ScriptAction {
     /// Its name.
@@ -153,7 +154,7 @@ pub struct ScriptAction {
 }
 
 /// What an activation does with scripts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ScriptsPlan {
     /// Those that run, in order.
@@ -229,7 +230,7 @@ pub(crate) fn decide(
 }
 
 /// A script that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedScript {
     /// Its name.

@@ -10,6 +10,7 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::files::built::Built;
@@ -60,7 +61,7 @@ pub struct SeenVendor {
 }
 
 /// What a package manager has left beside a managed file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Beside {
     /// The managed file.
@@ -84,7 +85,7 @@ impl Beside {
 }
 
 /// What happens to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Verb {
     /// It is created.
@@ -102,7 +103,7 @@ pub enum Verb {
 }
 
 /// Why what stands there is kept before it is replaced or removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum KeepReason {
     /// It is not ours and comes back when the entry goes.
@@ -112,7 +113,7 @@ pub enum KeepReason {
 }
 
 /// A file that is copied to the backups first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Keep {
     /// Its name in the folder of backups.
@@ -122,7 +123,7 @@ pub struct Keep {
 }
 
 /// One change of a file below `/etc`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FileChange {
     /// Where, below `/etc`.
@@ -179,7 +180,7 @@ impl FileChange {
 }
 
 /// All changes of files, in the order in which they are made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FilesPlan {
     /// Targets beside which an interrupted activation has left a half-written file; that goes first.
