@@ -11,6 +11,7 @@ use crate::activation::mend;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
+use crate::activation::takeover;
 use crate::files::decide::FileChange;
 use crate::host::clock::{now, now_in_micros};
 use crate::host::fs::{Content, NewFile, Root};
@@ -34,7 +35,8 @@ use crate::{accounts, blocks, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
-const GC_ROOTS: &str = "nix/var/nix/gcroots";
+/// Where Nix looks for what it has to keep.
+pub(crate) const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.
 #[derive(Debug)]
@@ -155,7 +157,9 @@ pub(crate) fn apply(
 /// this one is killed there.
 fn reserve_backups(root: &Root, settled: &State, plan: &Plan) -> Result<()> {
     let count = plan.count_kept();
-    if count == 0 {
+    // The settled state has counted what was put aside.
+    let asides = plan.takeover.iter().any(|t| !t.backups.is_empty());
+    if count == 0 && !asides {
         return Ok(());
     }
     let mut state = State::read(root)?;
@@ -198,7 +202,9 @@ impl Run<'_> {
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
+            Step::Retire => takeover::retire(root),
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;

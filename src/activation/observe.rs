@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
+use crate::activation::takeover::{self, Takeover};
 use crate::files::decide::{FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
@@ -30,6 +31,8 @@ pub(crate) struct Observed {
     pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
+    /// What another program has left that becomes ours.
+    pub takeover: Option<Takeover>,
     /// Which distribution it is: `debian`, `fedora`, or the `ID` of os-release(5).
     pub family: String,
 }
@@ -40,6 +43,7 @@ pub(crate) struct Observed {
 /// When anything can't be read; unreadable is never taken for absent.
 pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     let mut state = State::read(root)?;
+    let takeover = takeover::find(root, &mut state)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
@@ -78,6 +82,10 @@ pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
     ) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
+    for aside in takeover.iter().flat_map(|t| &t.backups) {
+        let node = root.node(&aside.from.in_etc())?;
+        seen.backups.insert(aside.backup.clone(), node);
+    }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
     let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
     let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
@@ -92,6 +100,7 @@ pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
         seen,
         blocks,
         interrupted,
+        takeover,
         family: read_family(root),
     })
 }

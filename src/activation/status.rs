@@ -76,6 +76,8 @@ pub struct Status {
     pub generation: Option<u64>,
     /// When it was activated, in seconds since 1970; none where that is not known.
     pub activated: Option<u64>,
+    /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
+    pub taken_over_next: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
@@ -198,6 +200,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         timers: read_timers(root, &units),
         store_free: store_free(root)?,
         lines: state.blocks.0.len(),
+        taken_over_next: observed.takeover.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &acted_on),

@@ -57,6 +57,12 @@ fn render_active(out: &mut String, status: &Status, style: Style) {
         (None, _) => "nothing is active".to_owned(),
     };
     line(out, &style.paint(Color::Bold, &text));
+    if status.taken_over_next {
+        line(
+            out,
+            "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows",
+        );
+    }
     if status.active.is_some() || status.files > 0 {
         let mut text = format!(
             "managed: {} below /etc, {} of them units",

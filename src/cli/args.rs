@@ -322,6 +322,29 @@ pub struct SwitchArgs {
     pub origin: OriginArgs,
 }
 
+/// What `deactivate` takes.
+#[derive(Debug, Args)]
+pub struct DeactivateArgs {
+    /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
+    pub unit_timeout: u64,
+    /// Wait for another activation to end, instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+impl DeactivateArgs {
+    /// Returns how the activation is done.
+    #[must_use]
+    pub fn apply(&self) -> ApplyArgs {
+        ApplyArgs {
+            unit_timeout: self.unit_timeout,
+            wait: self.wait,
+            ..ApplyArgs::default()
+        }
+    }
+}
+
 /// What `status` takes.
 #[derive(Debug, Default, Args)]
 pub struct StatusArgs {
@@ -408,11 +431,7 @@ Examples:
     /// Take everything away and put back what stood there before
     ///
     /// The generations stay: `activate` brings the current one back. `plan --deactivate` shows what will happen.
-    Deactivate {
-        /// How the activation is done.
-        #[command(flatten)]
-        apply: ApplyArgs,
-    },
+    Deactivate(DeactivateArgs),
     /// Activate the generation before, or another one
     ///
     /// Goes back from what is active now. The profile then points at that generation; later ones stay.

@@ -7,6 +7,7 @@ pub(crate) mod commands;
 mod defaults;
 mod given;
 mod look;
+mod manual;
 pub(crate) mod nixos;
 mod past;
 pub(crate) mod print;

@@ -407,8 +407,8 @@ fn task_of(command: Command) -> Result<Task> {
                 apart,
             )
         }
-        Command::Deactivate { apply } => (
-            [words(&["deactivate"]), apply_words(&apply)].concat(),
+        Command::Deactivate(args) => (
+            [words(&["deactivate"]), apply_words(&args.apply())].concat(),
             Wants::Nothing,
             apart,
         ),

@@ -30,9 +30,10 @@ use crate::nix::{BuildOptions, Source};
 use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
+use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, Parser};
 
+use crate::cli::manual::{print_completions, print_manual};
 use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::{How, Session};
@@ -288,8 +289,8 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             };
             session.switch(Goal::Activate(toplevel), None, &apply, &How::default())
         }
-        Command::Deactivate { apply } => {
-            session.switch(Goal::Deactivate, None, &apply, &How::default())
+        Command::Deactivate(args) => {
+            session.switch(Goal::Deactivate, None, &args.apply(), &How::default())
         }
         Command::Rollback { to, back } => session.rollback(to, &back),
         Command::Undo(back) => session.undo(&back),
@@ -307,12 +308,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Compat(args) => session.compat(&args),
         Command::Init { folder } => init(&folder),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "system-manager",
-                &mut std::io::stdout(),
-            );
+            print_completions(shell);
             Ok(End::Done)
         }
         Command::FinishSwitch { toplevel, apply } => finish(session, toplevel.as_deref(), apply),
@@ -359,26 +355,6 @@ fn init(folder: &Path) -> Result<End, Failure> {
         path.display()
     ))?;
     Ok(End::Done)
-}
-
-fn print_manual(command: Option<&str>) -> Result<()> {
-    let mut page = Cli::command();
-    // Gives the commands their full names and the options of every command.
-    page.build();
-    if let Some(name) = command {
-        page = page
-            .find_subcommand(name)
-            .filter(|c| !c.is_hide_set())
-            .cloned()
-            .with_context(|| {
-                format!("there is no command `{name}`\nhint: `system-manager --help` lists them")
-            })?;
-    }
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page)
-        .render(&mut text)
-        .context("rendering the manual page")?;
-    print(String::from_utf8_lossy(&text).trim_end())
 }
 
 fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
