@@ -89,10 +89,10 @@ fn an_option_whose_value_fails_is_told_all_the_same() {
     let Some(look) = Look::begin() else { return };
     fs::write(
         &look.file,
-        "{ environment.variables.A = (null).missing; }\n",
+        "{ lib, ... }: { options.spare = lib.mkOption { type = lib.types.str; }; config.spare = (null).missing; }\n",
     )
     .unwrap();
-    look.run(&["option", "environment.variables"])
+    look.run(&["option", "spare"])
         .exits(0)
         .says("(it can't be evaluated; ")
         .says("type ");
