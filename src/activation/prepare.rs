@@ -33,7 +33,7 @@ use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::beneath::Scope;
-use crate::units::decide::{Seeds, UnitPlan};
+use crate::units::decide::{Ground, Seeds, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
@@ -50,6 +50,7 @@ pub struct Prepared {
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
+    pub(crate) ground: Ground,
     pub(crate) new_units: UnitSet,
     /// What the host has of the units that change.
     pub(crate) beneath: UnitSet,
@@ -121,6 +122,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         state: observed.state,
         accounts: manifest.as_ref().map(|m| m.accounts.clone()),
         before: Live::default(),
+        ground: Ground::default(),
         new_units: UnitSet::default(),
         beneath: UnitSet::default(),
         systemd: None,
@@ -443,9 +445,10 @@ fn plan_units(
     units::observe::keep_failing(&systemd, failed)?;
     prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED)?;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
-    let names = names.chain(failed.keys());
+    let due = [&seeds.start, &seeds.restart, &seeds.reload, &seeds.stop];
+    let names = names.chain(failed.keys()).chain(due.into_iter().flatten());
     prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
-    let ground = units::observe::read_ground(&systemd)?;
+    prepared.ground = units::observe::read_ground(&systemd)?;
     prepared.plan.units = units::decide::decide(&units::decide::Facts {
         old: &old,
         new: &prepared.new_units,
@@ -454,7 +457,7 @@ fn plan_units(
         seeds: &seeds,
         failed: &prepared.state.units.failed,
         ran: &prepared.state.units.ran_beneath,
-        ground: &ground,
+        ground: &prepared.ground,
         options: units::decide::Options::default(),
     });
     prepared.plan.units.daemon_reload |= system_changes;

@@ -139,6 +139,19 @@ fn drift(status: &Status) -> Vec<String> {
         .map(|(target, drift)| format!("drift: /etc/{target} was {}", drift.word()))
         .collect();
     rows.sort_by(|a, b| natural(a, b));
+    let folders = status.folder_drift.iter();
+    rows.extend(folders.map(|(folder, now)| {
+        format!(
+            "drift: the folder /etc/{folder} was given {} by hand",
+            now.text()
+        )
+    }));
+    rows.extend(
+        status
+            .tmpfiles_drift
+            .iter()
+            .map(|drift| format!("drift: {drift}")),
+    );
     let lines = status.block_drift.iter();
     rows.extend(
         lines.map(|(t, drift)| format!("drift: our lines in /etc/{t} were {}", drift.word())),

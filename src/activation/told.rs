@@ -169,7 +169,10 @@ fn details(g: &Generation, style: Style) -> Vec<String> {
     let from: Vec<String> = [from, revision].into_iter().flatten().collect();
     details.extend((!from.is_empty()).then(|| from.join(", ")));
     let size = g.packages.zip(g.bytes);
-    let size = size.map(|(n, bytes)| format!("{}, {}", count(n, "package"), show_bytes(bytes)));
+    let size = size.map(|(n, bytes)| match n {
+        0 => show_bytes(bytes),
+        n => format!("{}, {}", count(n, "package"), show_bytes(bytes)),
+    });
     let parts: Vec<String> = [g.changes.map(changed), size]
         .into_iter()
         .flatten()

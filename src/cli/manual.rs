@@ -62,7 +62,9 @@ pub(crate) fn print_manual(command: Option<&str>) -> Result<()> {
     let man = clap_mangen::Man::new(page.after_long_help("").after_help(""));
     let mut text = Vec::new();
     man.render(&mut text).context("rendering the manual page")?;
-    let mut text = String::from_utf8_lossy(&text).trim_end().to_owned();
+    // The sections below take its place.
+    let mut text = String::from_utf8_lossy(&text).replace(".SH EXTRA\n", "");
+    text.truncate(text.trim_end().len());
     for (title, name) in SECTIONS {
         // What a command does not say of itself holds for all.
         let rows = section(&own, title).or_else(|| {

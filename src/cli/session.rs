@@ -425,7 +425,11 @@ impl Session {
                 let place = if self.root.is_live() {
                     String::new()
                 } else {
-                    format!(" below {}", self.root.show(Path::new("")).display())
+                    let path = self.root.show(Path::new(""));
+                    format!(
+                        " below {}",
+                        path.display().to_string().trim_end_matches('/')
+                    )
                 };
                 print(&format!("{last}{place}."))
             }

@@ -175,6 +175,7 @@ pub(crate) fn serve() -> Result<()> {
     let names = request.old.units.keys().chain(request.new.units.keys());
     let names = names.chain(request.failed.keys());
     let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
+    let ground = units::observe::read_ground(&systemd)?;
     let mut plan = units::decide::decide(&Facts {
         old: &request.old,
         new: &request.new,
@@ -183,7 +184,7 @@ pub(crate) fn serve() -> Result<()> {
         seeds: &Seeds::default(),
         failed: &request.failed,
         ran: &BTreeSet::new(),
-        ground: &units::observe::read_ground(&systemd)?,
+        ground: &ground,
         options: units::decide::Options::default(),
     });
     run_scripts(&mut plan, &request.new);
@@ -195,6 +196,7 @@ pub(crate) fn serve() -> Result<()> {
             beneath: &beneath,
         },
         before: &before,
+        ground: &ground,
         managed: MANAGED,
         timeout: Duration::from_secs(request.unit_timeout),
         jobs: Vec::new(),

@@ -58,6 +58,8 @@ mod inactive;
 mod theirs;
 
 pub use ground::Ground;
+pub(crate) use ground::{LOGINS, is_bus};
+pub(crate) use theirs::holds_sessions;
 
 #[cfg(test)]
 #[rustfmt::skip] // a row of a table is one line
