@@ -32,7 +32,7 @@ use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, scripts, store, tmpfiles, units};
+use crate::{accounts, basics, blocks, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
@@ -210,6 +210,7 @@ impl Run<'_> {
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepBasic(change) => basics::apply::keep(root, change),
             Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
             Step::Retire => takeover::retire(root),
@@ -242,6 +243,8 @@ impl Run<'_> {
             }
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::apply::apply(root, change),
+            Step::Basic(change) => basics::apply::apply(root, change),
+            Step::Name(change) => basics::apply::set_name(change),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;

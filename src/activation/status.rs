@@ -12,6 +12,7 @@ use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::observe;
 use crate::activation::state::State;
+use crate::basics::decide::NameChange;
 use crate::files::built::Damage;
 use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
@@ -24,7 +25,7 @@ use crate::store::backups::SavedEdit;
 use crate::store::history::History;
 use crate::store::lock;
 use crate::units::failures::Failures;
-use crate::{accounts, blocks, files, store, tmpfiles, units};
+use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 
 /// The version of the format of `status --json`.
 pub(crate) const VERSION: u32 = 1;
@@ -46,6 +47,14 @@ pub enum Drift {
 }
 
 impl Drift {
+    fn by_hand(is_gone: bool) -> Self {
+        if is_gone {
+            Self::Removed
+        } else {
+            Self::Changed
+        }
+    }
+
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Removed => "removed by hand",
@@ -105,6 +114,11 @@ pub struct Status {
     pub folder_drift: BTreeMap<TargetPath, Access>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
+    /// Places of the host's name, time zone, locale and keyboard that were changed or removed by hand.
+    pub basics_drift: BTreeMap<TargetPath, Drift>,
+    /// The name that the running host was given by hand, and the one that it is to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_drift: Option<NameChange>,
     /// How many users and groups are managed.
     pub accounts: usize,
     /// What is not as the configuration says, and why.
@@ -143,6 +157,8 @@ impl Status {
             && self.folder_drift.is_empty()
             && self.tmpfiles_drift.is_empty()
             && self.block_drift.is_empty()
+            && self.basics_drift.is_empty()
+            && self.name_drift.is_none()
             && self.account_drift.is_empty()
             && self.warnings.is_empty()
             && self.interrupted.is_none()
@@ -165,15 +181,11 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let block_drift = blocks::decide::find_drift(&state.blocks, &observed.blocks)
         .into_iter()
-        .map(|(target, is_gone)| {
-            let drift = if is_gone {
-                Drift::Removed
-            } else {
-                Drift::Changed
-            };
-            (target, drift)
-        })
+        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
         .collect();
+    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
+    let places = places.into_iter();
+    let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let owners = accounts::apply::read_owners(root)?;
     let tmpfiles_drift = tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)?;
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
@@ -222,6 +234,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         warnings: accounts.warnings,
         account_drift: accounts.drift,
         block_drift,
+        basics_drift: basics_drift.collect(),
+        name_drift,
         drift,
         folder_drift: observed
             .seen

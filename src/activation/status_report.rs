@@ -156,6 +156,14 @@ fn drift(status: &Status) -> Vec<String> {
     rows.extend(
         lines.map(|(t, drift)| format!("drift: our lines in /etc/{t} were {}", drift.word())),
     );
+    let basics = status.basics_drift.iter();
+    rows.extend(basics.map(|(t, drift)| format!("drift: /etc/{t} was {}", drift.word())));
+    rows.extend(status.name_drift.iter().map(|name| {
+        format!(
+            "drift: this host is named `{}` by hand, not `{}`",
+            name.from, name.to
+        )
+    }));
     for drift in &status.account_drift {
         let what = match (&drift.field, &drift.found) {
             (None, _) => "was removed by hand".to_owned(),

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::state::State;
+use crate::basics::places;
 use crate::host::fs::Root;
 use crate::host::process::Command;
 use crate::model::names::TargetPath;
@@ -40,6 +41,9 @@ pub(crate) struct Provenance {
     variables: BTreeMap<String, Vec<Setting>>,
     rules: BTreeMap<String, Vec<Setting>>,
     packages: BTreeMap<String, Vec<Setting>>,
+    // A toplevel from before there were any has none.
+    #[serde(default)]
+    basics: BTreeMap<String, Vec<Setting>>,
 }
 
 /// One definition of an option.
@@ -125,6 +129,8 @@ impl Provenance {
         let mut answers = Vec::new();
         if let Some(target) = target {
             answers.extend(find("file", &self.files, target));
+            let basics = places::option_of(target).into_iter();
+            answers.extend(basics.filter_map(|option| find("host basics", &self.basics, option)));
         }
         for (kind, units, of_path) in scopes {
             answers.extend(find(kind, units, of_path.map_or(name, |u| u.name)));
@@ -160,6 +166,7 @@ impl Provenance {
             &self.variables,
             &self.rules,
             &self.packages,
+            &self.basics,
         ]
         .into_iter()
         .flat_map(BTreeMap::values)

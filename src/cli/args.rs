@@ -553,10 +553,19 @@ Exit codes:
   3   interrupted; the same command goes on")]
     Compat(CompatArgs),
     /// Write a first configuration, system.nix
+    ///
+    /// It names the distribution, and proposes, as comments, NixOS's modules for services that run here.
+    #[command(after_long_help = "\
+Examples:
+  system-manager init ~/host
+  system-manager init ~/host --flake")]
     Init {
         /// The folder to write it to
         #[arg(value_name = "DIR", default_value = ".")]
         folder: PathBuf,
+        /// Write a flake.nix for it, too
+        #[arg(long)]
+        flake: bool,
     },
     /// Print a shell's completion script
     #[command(after_long_help = "\

@@ -6,6 +6,7 @@ pub(crate) mod args_past;
 pub(crate) mod commands;
 mod defaults;
 mod given;
+mod init;
 mod look;
 mod manual;
 pub(crate) mod nixos;

@@ -306,7 +306,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Repl(args) => look::repl(&args),
         Command::Edit(args) => look::edit(&args),
         Command::Compat(args) => session.compat(&args),
-        Command::Init { folder } => init(&folder),
+        Command::Init { folder, flake } => init(session, &folder, flake),
         Command::Completions { shell } => {
             print_completions(shell);
             Ok(End::Done)
@@ -348,12 +348,18 @@ fn serve_remote(root: &Root, command: &Command) -> Result<()> {
     }
 }
 
-fn init(folder: &Path) -> Result<End, Failure> {
-    let path = commands::init(folder)?;
-    print(&format!(
-        "wrote {0}; see what it does with `system-manager plan --file {0}`",
-        path.display()
-    ))?;
+fn init(session: &Session, folder: &Path, flake: bool) -> Result<End, Failure> {
+    let written = cli::init::init(&session.root, folder, flake)?;
+    if session.json {
+        print_json(&serde_json::json!({ "version": 1, "files": written }))?;
+        return Ok(End::Done);
+    }
+    for path in &written {
+        print(&format!("wrote {}", path.display()))?;
+    }
+    let first = written.first().map(|path| path.display().to_string());
+    let first = first.unwrap_or_default();
+    print(&format!("`system-manager plan {first}` shows what it does"))?;
     Ok(End::Done)
 }
 
