@@ -217,15 +217,20 @@ impl Journal {
         ))
     }
 
-    /// Adds a line and brings it to the disk.
+    /// Adds a line and brings it to the disk. That a unit's job has ended is only handed to the kernel, which keeps it when
+    /// this program is killed: after a power cut the boot starts all units anew, and each job would wait for the disk.
     ///
     /// # Errors
     /// When it can't be written.
     pub(crate) fn add(&mut self, record: &Record) -> Result<()> {
         let line = checked::render(VERSION, record)?;
+        let survives_power_cuts = !matches!(record, Record::Done { .. });
         self.0
             .write_all(&line)
-            .and_then(|()| self.0.sync_data())
+            .and_then(|()| match survives_power_cuts {
+                true => self.0.sync_data(),
+                false => Ok(()),
+            })
             .with_context(|| format!("writing the journal, /{FILE}"))
     }
 

@@ -32,7 +32,7 @@ use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::beneath::Scope;
-use crate::units::decide::{Seeds, UnitPlan};
+use crate::units::decide::{Seeds, Sight, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
@@ -424,9 +424,12 @@ fn plan_units(
         });
         return Ok(());
     };
-    prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED)?;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
     prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
+    let sight = Sight::new(&old, &prepared.new_units, &prepared.beneath, &seeds);
+    // Scripts may ask for any unit.
+    let sight = Some(&sight).filter(|_| !may_be_asked);
+    prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED, sight)?;
     let ground = units::observe::read_ground(&systemd)?;
     prepared.plan.units = units::decide::decide(&units::decide::Facts {
         old: &old,

@@ -82,10 +82,10 @@ impl State {
     /// # Errors
     /// When it is empty, cut, altered, or of another version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        if checked::version(bytes)? == 1 {
-            return state_v1::parse(bytes);
-        }
-        let text = checked::parse(VERSION, bytes)?;
+        let text = match checked::parse(VERSION, bytes) {
+            Err(_) if matches!(checked::version(bytes), Ok(1)) => return state_v1::parse(bytes),
+            text => text?,
+        };
         Ok(Self {
             checksum: text.sha256.clone(),
             ..text.record()?

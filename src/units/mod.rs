@@ -11,5 +11,6 @@ pub(crate) mod outcome;
 pub(crate) mod read;
 pub(crate) mod requests;
 pub(crate) mod set;
+pub(crate) mod settle;
 pub(crate) mod users;
 pub(crate) mod verify;

@@ -17,7 +17,7 @@ use crate::model::job::Verb;
 use crate::units;
 use crate::units::apply::UnitSwitch;
 use crate::units::beneath::{Listing, Scope};
-use crate::units::decide::{Facts, Seeds, UnitAction, UnitNote, UnitPlan};
+use crate::units::decide::{Facts, Seeds, Sight, UnitAction, UnitNote, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::set::UnitSet;
@@ -159,18 +159,20 @@ pub(crate) fn serve() -> Result<()> {
         std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::host::clock::now();
-    let before = units::observe::read_live(&systemd, MANAGED)?;
     // What is ours of `/etc` has changed already; the rest of it is beneath.
     let is_ours = |name: &str| units::beneath::is_in_store(&Path::new("/etc").join(name));
     let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
     let names = request.old.units.keys().chain(request.new.units.keys());
     let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
+    let seeds = Seeds::default();
+    let sight = Sight::new(&request.old, &request.new, &beneath, &seeds);
+    let before = units::observe::read_live(&systemd, MANAGED, Some(&sight))?;
     let mut plan = units::decide::decide(&Facts {
         old: &request.old,
         new: &request.new,
         beneath: &beneath,
         live: &before,
-        seeds: &Seeds::default(),
+        seeds: &seeds,
         ran: &BTreeSet::new(),
         ground: &units::observe::read_ground(&systemd)?,
         options: units::decide::Options::default(),

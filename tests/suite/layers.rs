@@ -24,7 +24,7 @@ const FLOORS: [&[&str]; 10] = [
 ];
 
 /// Files of a kind's room that have effects, or are about reading what the host shows: no other kind knows them.
-const EFFECTS: [&str; 5] = ["apply", "observe", "io", "lock", "users"];
+const EFFECTS: [&str; 6] = ["apply", "observe", "io", "lock", "users", "settle"];
 
 /// One use of a file by another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -53,9 +53,11 @@ mod active;
 mod ground;
 mod hold;
 mod inactive;
+mod sight;
 mod theirs;
 
 pub use ground::Ground;
+pub use sight::{Sight, complete};
 
 #[cfg(test)]
 #[rustfmt::skip] // a row of a table is one line
