@@ -224,14 +224,14 @@ impl Journal {
     /// When it can't be written.
     pub(crate) fn add(&mut self, record: &Record) -> Result<()> {
         let line = checked::render(VERSION, record)?;
-        let survives_power_cuts = !matches!(record, Record::Done { .. });
-        self.0
-            .write_all(&line)
-            .and_then(|()| match survives_power_cuts {
-                true => self.0.sync_data(),
-                false => Ok(()),
-            })
-            .with_context(|| format!("writing the journal, /{FILE}"))
+        let written = self.0.write_all(&line).and_then(|()| {
+            if matches!(record, Record::Done { .. }) {
+                Ok(())
+            } else {
+                self.0.sync_data()
+            }
+        });
+        written.with_context(|| format!("writing the journal, /{FILE}"))
     }
 
     /// Removes the journal: the activation has ended.

@@ -2,7 +2,6 @@
 
 use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
@@ -10,6 +9,7 @@ use serde::Serialize;
 
 use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
+use crate::activation::journal::Interrupted;
 use crate::activation::observe;
 use crate::activation::state::State;
 use crate::files::built::Damage;
@@ -22,6 +22,7 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::lock;
+use crate::units::decide::Seeds;
 use crate::{accounts, blocks, files, store, units};
 
 /// The version of the format of `status --json`.
@@ -106,18 +107,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen, &state.files)?;
+    let block_drift = read_block_drift(root, &state)?;
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let block_drift = blocks::decide::read_drift(root, &state.blocks)?
-        .into_iter()
-        .map(|(target, is_gone)| {
-            let drift = if is_gone {
-                Drift::Removed
-            } else {
-                Drift::Changed
-            };
-            (target, drift)
-        })
-        .collect();
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let active = state.active.map(|a| a.toplevel);
     let generation = store::generations::read(root)?
@@ -125,21 +116,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         .filter(|g| Some(&g.toplevel) == active.as_ref())
         .max_by_key(|g| (g.current, g.number))
         .map(|g| g.number);
-    let due = observed
-        .interrupted
-        .as_ref()
-        .map(|i| i.due.clone())
-        .unwrap_or_default();
-    let pending: BTreeSet<String> = [due, state.units.pending]
-        .into_iter()
-        .flat_map(|s| {
-            s.start
-                .into_iter()
-                .chain(s.stop)
-                .chain(s.restart)
-                .chain(s.reload)
-        })
-        .collect();
+    let pending = pending(observed.interrupted.as_ref(), &state.units.pending);
     Ok(Status {
         version: VERSION,
         active,
@@ -152,12 +129,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         account_drift: accounts.drift,
         block_drift,
         drift,
-        backups: state
-            .files
-            .entries
-            .iter()
-            .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
-            .collect(),
+        backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,
         interrupted: observed
@@ -165,10 +137,42 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
             .map(|i| i.purpose)
             .filter(|_| running.is_none()),
         running,
-        pending: pending.into_iter().collect(),
+        pending,
         tmpfiles: state.tmpfiles.failed,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+fn read_block_drift(root: &Root, state: &State) -> Result<BTreeMap<TargetPath, Drift>> {
+    let found = blocks::decide::read_drift(root, &state.blocks)?.into_iter();
+    Ok(found
+        .map(|(target, is_gone)| {
+            let drift = if is_gone {
+                Drift::Removed
+            } else {
+                Drift::Changed
+            };
+            (target, drift)
+        })
+        .collect())
+}
+
+fn backups_of(record: &FilesRecord) -> BTreeMap<TargetPath, String> {
+    let kept = record.entries.iter();
+    kept.filter_map(|(target, file)| Some((target.clone(), file.backup.as_ref()?.to_string())))
+        .collect()
+}
+
+/// Returns the units of which something is left to be done.
+fn pending(interrupted: Option<&Interrupted>, pending: &Seeds) -> Vec<String> {
+    let due = interrupted.map(|interrupted| &interrupted.due);
+    let units: BTreeSet<&String> = due
+        .into_iter()
+        .chain([pending])
+        .flat_map(|due| [&due.start, &due.stop, &due.restart, &due.reload])
+        .flatten()
+        .collect();
+    units.into_iter().cloned().collect()
 }
 
 /// What the active configuration wants is read again, so that what is told is what holds now.
@@ -253,63 +257,76 @@ fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
 /// Renders a status. Pure.
 #[must_use]
 pub(crate) fn render(status: &Status) -> String {
-    let mut out = String::new();
-    // Writing to a String can't fail, here and below.
-    let _ = match (&status.active, status.generation) {
-        (Some(toplevel), Some(n)) => writeln!(out, "active: generation {n}, {toplevel}"),
+    let lines = [
+        what_is_active(status),
+        what_is_unfinished(status),
+        what_drifted(status),
+        what_is_kept(status),
+    ];
+    let lines = lines.into_iter().flatten();
+    lines.map(|line| line + "\n").collect()
+}
+
+fn what_is_active(status: &Status) -> Vec<String> {
+    let mut lines = vec![match (&status.active, status.generation) {
+        (Some(toplevel), Some(n)) => format!("active: generation {n}, {toplevel}"),
         (Some(toplevel), None) => {
-            writeln!(out, "active: {toplevel} (not registered as a generation)")
+            format!("active: {toplevel} (not registered as a generation)")
         }
-        (None, _) => writeln!(out, "nothing is active"),
-    };
+        (None, _) => "nothing is active".to_owned(),
+    }];
     if status.active.is_some() || status.files > 0 {
-        let _ = writeln!(
-            out,
-            "managed: {} files below /etc, {} of them units{}",
-            status.files,
-            status.units,
-            match status.accounts {
-                0 => String::new(),
-                1 => ", and 1 account".to_owned(),
-                n => format!(", and {n} accounts"),
-            }
-        );
+        let accounts = match status.accounts {
+            0 => String::new(),
+            1 => ", and 1 account".to_owned(),
+            n => format!(", and {n} accounts"),
+        };
+        let (files, units) = (status.files, status.units);
+        lines.push(format!(
+            "managed: {files} files below /etc, {units} of them units{accounts}"
+        ));
     }
-    if let Some(holder) = &status.running {
-        let _ = writeln!(out, "running: {holder}");
+    lines
+}
+
+fn what_is_unfinished(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
+    let running = status.running.iter();
+    lines.extend(running.map(|holder| format!("running: {holder}")));
+    let interrupted = status.interrupted.iter();
+    lines.extend(
+        interrupted.map(|purpose| format!("interrupted: {purpose}; run it again to finish it")),
+    );
+    for (what, names) in [
+        ("left for the next run", &status.pending),
+        (
+            "activation scripts that have not ended well, and run again next time",
+            &status.unfinished_scripts,
+        ),
+    ] {
+        if !names.is_empty() {
+            lines.push(format!("{what}: {}", names.join(", ")));
+        }
     }
-    if let Some(purpose) = &status.interrupted {
-        let _ = writeln!(out, "interrupted: {purpose}; run it again to finish it");
-    }
-    if !status.pending.is_empty() {
-        let _ = writeln!(out, "left for the next run: {}", status.pending.join(", "));
-    }
-    if !status.unfinished_scripts.is_empty() {
-        let _ = writeln!(
-            out,
-            "activation scripts that have not ended well, and run again next time: {}",
-            status.unfinished_scripts.join(", ")
-        );
-    }
-    for problem in &status.tmpfiles {
-        let _ = writeln!(
-            out,
-            "tmpfiles rules, which the next run tries again: {problem}"
-        );
-    }
-    for warning in &status.warnings {
-        let _ = writeln!(out, "warning: {warning}");
-    }
-    for unit in &status.failed {
-        let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");
-    }
+    let rules = status.tmpfiles.iter();
+    lines.extend(
+        rules.map(|problem| format!("tmpfiles rules, which the next run tries again: {problem}")),
+    );
+    let warnings = status.warnings.iter();
+    lines.extend(warnings.map(|warning| format!("warning: {warning}")));
+    let failed = status.failed.iter();
+    lines.extend(failed.map(|unit| format!("failed: {unit}; see `systemctl status {unit}`")));
+    lines
+}
+
+fn what_drifted(status: &Status) -> Vec<String> {
+    let mut lines = Vec::new();
     for (target, drift) in &status.drift {
-        let what = drift.word();
-        let _ = writeln!(out, "drift: /etc/{target} was {what}");
+        lines.push(format!("drift: /etc/{target} was {}", drift.word()));
     }
     for (target, drift) in &status.block_drift {
         let what = drift.word();
-        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what}");
+        lines.push(format!("drift: our lines in /etc/{target} were {what}"));
     }
     for drift in &status.account_drift {
         let what = match (&drift.field, &drift.found) {
@@ -319,31 +336,25 @@ pub(crate) fn render(status: &Status) -> String {
             }
             (Some(field), None) => format!("has another {field}, set by hand"),
         };
-        let _ = writeln!(
-            out,
-            "drift: `{}` in /etc/{} {what}",
-            drift.name,
-            drift.file.name()
-        );
+        let (name, file) = (&drift.name, drift.file.name());
+        lines.push(format!("drift: `{name}` in /etc/{file} {what}"));
     }
-    for (target, backup) in &status.backups {
-        let _ = writeln!(
-            out,
-            "backup: /etc/{target} as it was before: /{}/{backup}",
-            crate::store::backups::FOLDER
-        );
-    }
-    for found in &status.beside {
-        let _ = writeln!(out, "beside: {}", found.text());
-    }
-    for edit in &status.saved {
-        let _ = writeln!(
-            out,
-            "kept edit: of /etc/{}: /{}/{}",
-            edit.target,
-            crate::store::backups::FOLDER,
-            edit.backup
-        );
-    }
-    out
+    lines
+}
+
+fn what_is_kept(status: &Status) -> Vec<String> {
+    let folder = store::backups::FOLDER;
+    let backups = status.backups.iter();
+    let backups = backups.map(|(target, backup)| {
+        format!("backup: /etc/{target} as it was before: /{folder}/{backup}")
+    });
+    let beside = status.beside.iter();
+    let beside = beside.map(|found| format!("beside: {}", found.text()));
+    let saved = status.saved.iter().map(|edit| {
+        format!(
+            "kept edit: of /etc/{}: /{folder}/{}",
+            edit.target, edit.backup
+        )
+    });
+    backups.chain(beside).chain(saved).collect()
 }
