@@ -19,7 +19,7 @@ fn main() -> io::Result<()> {
     }
     files.sort();
     let mut code = String::from(
-        "/// The embedded files: path and content.\npub const FILES: &[(&str, &[u8])] = &[\n",
+        "/// The embedded files: path and content.\npub(crate) const FILES: &[(&str, &[u8])] = &[\n",
     );
     for file in files {
         let name = file.strip_prefix(&root).map_err(io::Error::other)?;

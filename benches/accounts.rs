@@ -12,6 +12,7 @@ use system_manager::face::accounts::{
     no_accounts, plan_accounts,
 };
 use system_manager::face::model::{Accounts, Group, User};
+use system_manager::face::store::Record as _;
 
 fn host(users: usize) -> AccountBytes {
     let mut files: BTreeMap<AccountFile, String> = BTreeMap::new();
@@ -146,7 +147,8 @@ fn main() {
                 .files
                 .insert(*file, change.after.clone().unwrap_or_default());
         }
-        let record = plan.record.finished();
+        let mut record = plan.record.clone();
+        record.commit(&plan, &());
         timed(
             &format!("{label}, nothing to do"),
             &wanted,

@@ -60,6 +60,7 @@ pub mod nar {
 
 /// What is kept.
 pub mod store {
+    pub use crate::store::owned::Record;
     pub use crate::store::toplevel::read_manifest;
 }
 

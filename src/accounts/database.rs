@@ -127,7 +127,9 @@ impl Serialize for Bytes {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         match std::str::from_utf8(&self.0) {
             Ok(text) => BytesForm::Text(text.to_owned()),
-            Err(_) => BytesForm::Raw { hex: hex(&self.0) },
+            Err(_) => BytesForm::Raw {
+                hex: crate::model::node::hex(&self.0),
+            },
         }
         .serialize(s)
     }
@@ -365,18 +367,6 @@ impl<'a> Table<'a> {
             .copied()
             .find(|&row| self.line(row) == line)
     }
-}
-
-/// Gives bytes in hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String can't fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// Joins an entry's fields to a line.

@@ -26,6 +26,7 @@ use crate::accounts::record::AccountsRecord;
 use crate::accounts::record_file::{read_record, write_record};
 use crate::host::fs::at::{self as io, NewMode};
 use crate::model::manifest::Accounts;
+use crate::store::owned::Record as _;
 
 const LINGER_FOLDER: &str = "var/lib/systemd/linger";
 
@@ -164,7 +165,11 @@ pub fn apply_step(
 ) -> Result<()> {
     match step {
         Step::Claim => write_record(root, &plan.record),
-        Step::Finish => write_record(root, &plan.record.clone().finished()),
+        Step::Finish => {
+            let mut record = plan.record.clone();
+            record.commit(plan, &());
+            write_record(root, &record)
+        }
         Step::File(file) => {
             write_database(root, plan, *file).with_context(|| format!("writing {file}"))
         }
@@ -354,8 +359,9 @@ fn shells_in_play(desired: &Accounts, record: &AccountsRecord) -> BTreeSet<Strin
         .flat_map(|u| [&u.shell, &u.shell_fallback])
         .flatten()
         .map(|path| path.as_str().to_owned());
-    let claims = std::iter::once(&record.claims).chain(&record.unfinished);
-    let recorded = claims
+    let recorded = record
+        .claims
+        .values()
         .filter_map(|claims| claims.rows.get(&AccountFile::Passwd))
         .flat_map(BTreeMap::values)
         .filter_map(|row| row.cells.get(&passwd::SHELL))

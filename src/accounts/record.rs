@@ -1,20 +1,23 @@
 //! What this tool did to the account databases: the ids it ever gave, and what to put back (`ids.json`).
 //!
-//! The file is versioned and carries a checksum of itself. It is written before the databases, so that a kill in
-//! between leaves a claim on lines that are not there yet, never lines that nobody remembers.
+//! It is written before the databases, so that a kill in between leaves a claim on lines that are not there yet, never
+//! lines that nobody remembers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::accounts::database::{
-    AccountBytes, AccountFile, Bytes, Table, group, hex, parse_number, passwd,
+    AccountBytes, AccountFile, Bytes, Table, group, parse_number, passwd,
 };
+use crate::accounts::decide::AccountsPlan;
+use crate::accounts::record_v1;
+use crate::store::checked;
+use crate::store::owned::{Claiming, Owned, Record};
 
 /// The version of the format that this program reads and writes.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// What this tool owns in the account databases, and every id that it ever gave.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,22 +30,18 @@ pub struct AccountsRecord {
     /// The first id of each subordinate range that was ever allocated, by user. It only grows.
     pub sub_ids: BTreeMap<String, u32>,
     /// What is to be put back one day.
-    pub claims: Claims,
+    pub claims: Owned<Claims>,
     /// Homes that this tool made, by user.
     pub homes: BTreeMap<String, String>,
     /// Users that were made locked, since the file with their password could not be used.
-    // Left out when empty, so that a record from before there was such a list keeps its checksum.
-    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub without_password: BTreeSet<String>,
-    /// The claims before the run that wrote this, for as long as that run is not over.
-    pub unfinished: Option<Claims>,
 }
 
 impl AccountsRecord {
     /// Returns the homes of the users that this tool made, those of an unfinished run included.
     pub(crate) fn homes(&self) -> BTreeSet<String> {
-        let claims = std::iter::once(&self.claims).chain(&self.unfinished);
-        claims
+        self.claims
+            .values()
             .filter_map(|claims| claims.rows.get(&AccountFile::Passwd))
             .flat_map(BTreeMap::values)
             .filter(|row| row.created)
@@ -105,59 +104,30 @@ pub struct MemberEdit {
     pub field: Edit,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Envelope {
-    version: u32,
-    sha256: String,
-    record: serde_json::Value,
-}
-
-#[derive(Deserialize)]
-struct Head {
-    version: u32,
-}
-
 impl AccountsRecord {
     /// Reads the record's text. Pure.
     ///
     /// # Errors
-    /// When it is not what [`Self::render`] wrote, whole: the checksum tells.
+    /// When it is not what [`Self::render`] wrote, whole, or of a newer program.
     pub fn parse(text: &[u8]) -> Result<Self> {
-        let head: Head = serde_json::from_slice(text).context("it is not a JSON object")?;
-        if head.version != VERSION {
-            bail!(
-                "it has version {}, this program reads version {VERSION}",
-                head.version
-            );
+        if checked::version(text)? == 1 {
+            return record_v1::parse(text);
         }
-        let envelope: Envelope = serde_json::from_slice(text)?;
-        if checksum(&envelope.record)? != envelope.sha256 {
-            bail!("its checksum is wrong");
-        }
-        Ok(serde_json::from_value(envelope.record)?)
+        checked::parse(VERSION, text)?.record()
     }
 
-    /// Gives the record's text. Pure.
+    /// Returns the record's text. Pure.
     ///
     /// # Errors
     /// Never for a record that can be represented in JSON, which all can.
     pub fn render(&self) -> Result<Vec<u8>> {
-        let record = serde_json::to_value(self)?;
-        let sha256 = checksum(&record)?;
-        let mut text = serde_json::to_vec_pretty(&Envelope {
-            version: VERSION,
-            sha256,
-            record,
-        })?;
-        text.push(b'\n');
-        Ok(text)
+        checked::render(VERSION, self)
     }
 
     /// Says whether nothing in the databases is ours any more; ids that were given are remembered all the same.
     #[must_use]
     pub fn owns_nothing(&self) -> bool {
-        self.claims.is_empty() && self.unfinished.is_none()
+        self.claims.is.is_empty() && !self.claims.is_begun()
     }
 
     /// Counts the users and groups of which there is anything to be put back.
@@ -165,38 +135,11 @@ impl AccountsRecord {
     pub fn count(&self) -> usize {
         use AccountFile::{Group, Gshadow, Passwd, Shadow};
         let names = |files: [AccountFile; 2]| {
-            let rows = files
-                .into_iter()
-                .filter_map(|file| self.claims.rows.get(&file));
+            let claims = self.claims.values();
+            let rows = claims.flat_map(|c| files.iter().filter_map(|file| c.rows.get(file)));
             rows.flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().len()
         };
         names([Passwd, Shadow]) + names([Group, Gshadow])
-    }
-
-    /// Gives the record that holds once the run that wrote this one is over. Pure.
-    ///
-    /// If that run was stopped, some databases are as they were before it and some are as it wanted them. Each entry
-    /// shows by its bytes which of the two claims is about it.
-    #[must_use]
-    pub fn settle(&self, files: &AccountBytes) -> Self {
-        let mut settled = self.clone();
-        if let Some(before) = settled.unfinished.take() {
-            settled.claims.merge(before, files);
-        }
-        settled
-    }
-
-    /// Gives the record of a run that went through.
-    #[must_use]
-    pub fn finished(mut self) -> Self {
-        self.unfinished = None;
-        self
-    }
-
-    /// Gives the record of an entry.
-    #[must_use]
-    pub fn row(&self, file: AccountFile, name: &str) -> Option<&OwnedRow> {
-        self.claims.rows.get(&file)?.get(name)
     }
 
     /// Remembers every id of the databases for its name: what a lost record is rebuilt from. Pure.
@@ -235,7 +178,36 @@ impl AccountsRecord {
     }
 }
 
+impl Record for AccountsRecord {
+    type Seen = AccountBytes;
+    type Plan = AccountsPlan;
+    type Done = ();
+
+    /// If a run was stopped, some databases are as they were before it and some are as it wanted them. Each entry shows
+    /// by its bytes which of the two claims is about it, so that what holds is made of both.
+    fn settle(&mut self, files: &AccountBytes) {
+        if let Some(next) = self.claims.becomes.take() {
+            let before = std::mem::replace(&mut self.claims.is, next);
+            self.claims.is.merge(before, files);
+        }
+    }
+
+    fn claim(&mut self, plan: &AccountsPlan, _claiming: &mut Claiming<'_>) {
+        self.clone_from(&plan.record);
+    }
+
+    fn commit(&mut self, _plan: &AccountsPlan, _done: &()) {
+        self.claims.commit();
+    }
+}
+
 impl Claims {
+    /// Returns what is claimed of an entry.
+    #[must_use]
+    pub fn row(&self, file: AccountFile, name: &str) -> Option<&OwnedRow> {
+        self.rows.get(&file)?.get(name)
+    }
+
     /// Says whether nothing is claimed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -308,12 +280,6 @@ pub(crate) fn remember(ids: &mut BTreeMap<String, Vec<u32>>, name: &str, id: u32
     known.push(id);
 }
 
-fn checksum(record: &serde_json::Value) -> Result<String> {
-    // serde_json keeps object keys sorted, so that the same record always has the same text.
-    let digest = Sha256::digest(serde_json::to_vec(record)?);
-    Ok(hex(&digest))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -334,7 +300,7 @@ mod tests {
             )]),
             ..OwnedRow::default()
         };
-        record.claims.rows.insert(
+        record.claims.is.rows.insert(
             AccountFile::Passwd,
             BTreeMap::from([("alice".to_owned(), row)]),
         );
@@ -372,11 +338,11 @@ mod tests {
         );
         let newer = String::from_utf8(text)
             .unwrap()
-            .replace("\"version\": 1", "\"version\": 2");
+            .replace("\"version\":2", "\"version\":3");
         let error = AccountsRecord::parse(newer.as_bytes())
             .unwrap_err()
             .to_string();
-        assert!(error.contains("version 2"), "{error}");
+        assert!(error.contains("version 3"), "{error}");
     }
 
     #[test]

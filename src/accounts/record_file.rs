@@ -8,7 +8,7 @@ use nix::unistd::linkat;
 
 use crate::accounts::database::{AccountBytes, AccountFile};
 use crate::accounts::observe::open_etc;
-use crate::accounts::record::{AccountsRecord, VERSION};
+use crate::accounts::record::AccountsRecord;
 use crate::host::fs::at::{self as io, NewMode};
 use crate::store::checked;
 
@@ -23,42 +23,48 @@ const ROOT_ONLY: NewMode = NewMode {
     gid: 0,
 };
 
-/// Reads what this tool remembers about accounts; a damaged record is replaced by its predecessor, or else rebuilt.
+/// Reads what this tool remembers about accounts. A record that is lost with its predecessor is rebuilt.
 ///
-/// `expected` says that there must be one, since this tool has run here before. Gives a warning where that failed.
+/// `expected` says that there must be one, since this tool has run here before. Returns a warning where it was rebuilt.
 ///
 /// # Errors
-/// When a record exists but can't be read at all, or a newer program wrote it: what that remembers must not be lost.
+/// When a record can't be read or trusted: what it remembers must not be lost. The message says what to do.
 pub fn read_record(root: &Path, expected: bool) -> Result<(AccountsRecord, Option<String>)> {
     let root_fd = io::open_root(root)?;
-    let mut problems = Vec::new();
-    for name in [RECORD, PREVIOUS_RECORD] {
+    let read = |name| -> Result<Option<Vec<u8>>> {
         let path = Path::new(STATE_FOLDER).join(name);
-        let found = io::read_in_root(&root_fd, &path)
-            .with_context(|| format!("reading {}", root.join(&path).display()))?;
-        let path = root.join(path);
-        if let Some(Ok(version)) = found.as_deref().map(checked::version)
-            && version > VERSION
-        {
-            bail!(
-                "{} has version {version}, written by a newer system-manager; this one reads version {VERSION}\nhint: use the `bin/system-manager` of the newest generation",
-                path.display()
-            );
-        }
-        match found {
-            None => problems.push(format!("{} does not exist", path.display())),
-            Some(bytes) => match AccountsRecord::parse(&bytes) {
-                Ok(record) if problems.is_empty() => return Ok((record, None)),
-                Ok(record) => {
-                    let warning = format!("{}; its predecessor is used", problems.join("; "));
-                    return Ok((record, Some(warning)));
-                }
-                Err(error) => problems.push(format!("{} is damaged: {error:#}", path.display())),
-            },
-        }
+        io::read_in_root(&root_fd, &path)
+            .with_context(|| format!("reading {}", root.join(&path).display()))
+    };
+    let path = |name| root.join(STATE_FOLDER).join(name).display().to_string();
+    let found = read(RECORD)?.map(|bytes| AccountsRecord::parse(&bytes));
+    if let Some(Ok(record)) = found {
+        return Ok((record, None));
     }
-    let damaged = problems.iter().any(|p| p.contains("damaged"));
-    if !damaged && !expected {
+    let previous = read(PREVIOUS_RECORD)?.map(|bytes| AccountsRecord::parse(&bytes));
+    let remedy = matches!(previous, Some(Ok(_))).then(|| {
+        format!(
+            "hint: its predecessor is kept: `cp -a {} {}`, then run `system-manager status`",
+            path(PREVIOUS_RECORD),
+            path(RECORD)
+        )
+    });
+    if let Some(Err(error)) = found {
+        let remedy = remedy.unwrap_or_else(|| {
+            let record = path(RECORD);
+            format!(
+                "hint: move it away (`mv {record} {record}.damaged`) and run this again: {REBUILT}"
+            )
+        });
+        return Err(checked::in_file(error, &path(RECORD), &remedy));
+    }
+    if let Some(remedy) = remedy {
+        bail!(
+            "{} is missing, but its predecessor is there\n{remedy}",
+            path(RECORD)
+        );
+    }
+    if !expected {
         return Ok((AccountsRecord::default(), None));
     }
     let etc = open_etc(root)?;
@@ -67,12 +73,12 @@ pub fn read_record(root: &Path, expected: bool) -> Result<(AccountsRecord, Optio
         let read = io::read_at(&etc, file.name()).with_context(|| format!("reading {file}"))?;
         files.extend(read.map(|bytes| (file, bytes)));
     }
-    let warning = format!(
-        "{}; the ids are taken from /etc/passwd and /etc/group, and accounts that exist count as the host's own",
-        problems.join("; ")
-    );
+    let warning = format!("{} does not exist; {REBUILT}", path(RECORD));
     Ok((AccountsRecord::rebuild(&files), Some(warning)))
 }
+
+/// What becomes of accounts whose record is lost.
+const REBUILT: &str = "the ids are taken from /etc/passwd and /etc/group, and accounts that exist count as the host's own";
 
 pub(crate) fn write_record(root: &Path, record: &AccountsRecord) -> Result<()> {
     let inner = || -> Result<()> {

@@ -31,14 +31,14 @@ pub(crate) fn read<'a>(
     record: &FilesRecord,
     names: impl Iterator<Item = &'a String>,
 ) -> Result<UnitSet> {
-    let base = root.show(Path::new(""));
-    let is_ours = |name: &str| {
-        let target = name.parse::<TargetPath>();
-        target.is_ok_and(|target| record.entries.contains_key(&target))
-            || is_in_store(&base.join("etc").join(name))
-    };
-    let listing = Listing::read(&base, scope, &is_ours)?;
+    let is_ours = is_ours(record);
+    let listing = Listing::read(&root.show(Path::new("")), scope, &is_ours)?;
     Ok(listing.read_units(&names.cloned().collect(), &is_ours))
+}
+
+/// Tells what is ours of `/etc`: what the record has, and links into the store, should it be lost.
+fn is_ours(record: &FilesRecord) -> impl Fn(&str, Option<&Path>) -> bool {
+    |name, link| record.entries.contains_key(name) || is_in_store(link)
 }
 
 /// Returns what tells whether a definition is an addition to a unit of the host: what could not stand alone where there is
@@ -46,15 +46,18 @@ pub(crate) fn read<'a>(
 ///
 /// # Errors
 /// When a folder of units can't be listed.
-pub(crate) fn additions(root: &Root, manifest: &Manifest) -> Result<Box<IsAddition>> {
+pub(crate) fn additions(
+    root: &Root,
+    manifest: &Manifest,
+    record: &FilesRecord,
+) -> Result<Box<IsAddition>> {
     let base = root.show(Path::new(""));
+    let is_ours = is_ours(record);
     let list = |scope: Scope, units: &BTreeMap<UnitName, Unit>| -> Result<Listing> {
         if units.values().all(|unit| unit.source.is_none()) {
             return Ok(Listing::default());
         }
-        Listing::read(&base, scope, &|name| {
-            is_in_store(&base.join("etc").join(name))
-        })
+        Listing::read(&base, scope, &is_ours)
     };
     let system = list(Scope::System, &manifest.units)?;
     let user = list(Scope::User, &manifest.user_units)?;
@@ -109,7 +112,7 @@ pub(crate) fn wanted_by_nobody(
         if edges.is_empty() {
             continue;
         }
-        let listing = Listing::read(&root.show(Path::new("")), scope, &|_| false)?;
+        let listing = Listing::read(&root.show(Path::new("")), scope, &|_, _| false)?;
         // A root without any unit has no systemd yet.
         if listing.is_empty() {
             continue;

@@ -15,7 +15,7 @@ use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
 use crate::model::manifest::{HostRequirement, Manifest};
-use crate::model::names::TargetPath;
+use crate::model::names::{TargetPath, folders_above};
 use crate::model::node::Node;
 use crate::store::backups;
 
@@ -32,12 +32,11 @@ pub(crate) struct Observed {
     pub family: String,
 }
 
-/// Reads what is there for everything that is wanted or owned.
+/// Reads what is there for everything that is wanted, or owned by this state, which it settles.
 ///
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
-pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
-    let mut state = State::read(root)?;
+pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Result<Observed> {
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
@@ -45,19 +44,17 @@ pub(crate) fn read_host(root: &Root, desired: &Desired) -> Result<Observed> {
         .chain(state.files.entries.keys())
         .chain(state.files.folders.keys())
         .collect();
+    for folder in folders_above(targets.iter().copied()) {
+        let node = root.node(&folder.in_etc())?;
+        seen.nodes.insert(folder, node);
+    }
     for target in targets {
-        for parent in target.parents() {
-            if !seen.nodes.contains_key(&parent) {
-                seen.nodes
-                    .insert(parent.clone(), root.node(&parent.in_etc())?);
-            }
-        }
         if !seen.nodes.contains_key(target) {
-            seen.nodes
-                .insert(target.clone(), root.node(&target.in_etc())?);
+            let node = root.node(&target.in_etc())?;
+            seen.nodes.insert(target.clone(), node);
         }
     }
-    let needed: BTreeSet<TargetPath> = desired.keys().flat_map(TargetPath::parents).collect();
+    let needed = folders_above(desired.keys());
     for folder in state.files.folders.keys().filter(|f| !needed.contains(*f)) {
         seen.listings
             .insert(folder.clone(), root.list(&folder.in_etc())?);

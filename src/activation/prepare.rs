@@ -96,11 +96,15 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
     };
+    let state = State::read(root)?;
     let desired = match &manifest {
-        Some(manifest) => read_desired(manifest, &*beneath::additions(root, manifest)?)?,
+        Some(manifest) => {
+            let additions = beneath::additions(root, manifest, &state.files)?;
+            read_desired(manifest, &*additions)?
+        }
         None => Desired::default(),
     };
-    let mut observed = observe::read_host(root, &desired)?;
+    let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
     files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;

@@ -144,17 +144,8 @@ impl State {
             state.backups.next = backups::first_free(root)?;
             return Ok(state);
         };
-        Self::parse(&bytes).map_err(|e| {
-            let hint = if e.to_string().contains("hint:") {
-                String::new()
-            } else {
-                recovery_hint(root)
-            };
-            e.context(format!(
-                "reading {}\n{hint}",
-                root.show(Path::new(FILE)).display()
-            ))
-        })
+        let path = root.show(Path::new(FILE)).display().to_string();
+        Self::parse(&bytes).map_err(|e| checked::in_file(e, &path, &recovery_hint(root)))
     }
 
     /// Writes the state durably, keeping its predecessor. An unchanged state is not written.

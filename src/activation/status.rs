@@ -103,7 +103,7 @@ pub(crate) struct Status {
 /// When the state or a managed file can't be read.
 pub(crate) fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
-    let observed = observe::read_host(root, &Desired::new())?;
+    let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen, &state.files)?;

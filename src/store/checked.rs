@@ -2,7 +2,9 @@
 //!
 //! What was cut, altered or written by another version is told from what is whole. Pure.
 
-use anyhow::{Context, Result, anyhow, bail};
+use std::fmt;
+
+use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -95,19 +97,23 @@ pub(crate) fn version(text: &[u8]) -> Result<u32> {
 /// # Errors
 /// When it is not whole, or of another version.
 pub(crate) fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
+    let newer = |found| Newer {
+        found,
+        known: version,
+    };
     let read: Read<'_> = match serde_json::from_slice(text) {
         Ok(read) => read,
-        // What follows only says what is wrong with it; one that is whole is read once.
+        // What follows only says what is wrong with it; what is whole is read once.
         Err(error) => {
             let found = self::version(text)?;
             if found > version {
-                return Err(from_newer(found, version));
+                return Err(newer(found).into());
             }
             return Err(error).context("it is malformed");
         }
     };
     if read.version > version {
-        return Err(from_newer(read.version, version));
+        return Err(newer(read.version).into());
     }
     if read.version != version || sha256_of(read.record.get().as_bytes())? != read.sha256 {
         bail!("its checksum is wrong: it was cut or altered");
@@ -118,12 +124,33 @@ pub(crate) fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
     })
 }
 
-/// The error for what a newer program wrote.
+/// A newer program wrote it.
+#[derive(Debug)]
+struct Newer {
+    found: u32,
+    known: u32,
+}
+
+impl std::error::Error for Newer {}
+
+impl fmt::Display for Newer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, known } = self;
+        write!(
+            f,
+            "it has version {found}, written by a newer system-manager; this one reads version {known}\nhint: use the `bin/system-manager` of the newest generation"
+        )
+    }
+}
+
+/// Returns the error for a file that can't be trusted, with what to do about it. What a newer program wrote is not damaged.
 #[must_use]
-pub(crate) fn from_newer(found: u32, known: u32) -> anyhow::Error {
-    anyhow!(
-        "it has version {found}, written by a newer system-manager; this one reads version {known}\nhint: use the `bin/system-manager` of the newest generation"
-    )
+pub(crate) fn in_file(error: anyhow::Error, path: &str, remedy: &str) -> anyhow::Error {
+    if error.is::<Newer>() {
+        error.context(format!("reading {path}"))
+    } else {
+        error.context(format!("reading {path}\n{remedy}"))
+    }
 }
 
 #[cfg(test)]

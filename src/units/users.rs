@@ -160,7 +160,7 @@ pub(crate) fn serve() -> Result<()> {
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::host::clock::now();
     // What is ours of `/etc` has changed already; the rest of it is beneath.
-    let is_ours = |name: &str| units::beneath::is_in_store(&Path::new("/etc").join(name));
+    let is_ours = |_: &str, link: Option<&Path>| units::beneath::is_in_store(link);
     let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
     let names = request.old.units.keys().chain(request.new.units.keys());
     let beneath = listing.read_units(&names.cloned().collect(), &is_ours);

@@ -307,7 +307,7 @@ fn a_home_behind_somebody_elses_link_is_refused() {
 }
 
 #[test]
-fn a_damaged_record_is_replaced_or_rebuilt() {
+fn a_damaged_record_is_refused_and_one_that_is_moved_away_is_rebuilt() {
     if !is_root() {
         return;
     }
@@ -317,22 +317,31 @@ fn a_damaged_record_is_replaced_or_rebuilt() {
     let record = folder.join("ids.json");
     let good = read_record(root.path(), true).unwrap().0;
     std::fs::write(&record, vec![0; 4096]).unwrap();
-    let (previous, warning) = read_record(root.path(), true).unwrap();
-    assert_eq!(
-        previous.finished(),
-        good,
-        "the one before it had the same claims"
+    let refusal = || format!("{:#}", read_record(root.path(), true).unwrap_err());
+    let (error, previous) = (refusal(), folder.join("ids.json.previous"));
+    assert!(
+        error.contains("its checksum is wrong") || error.contains("no JSON"),
+        "{error}"
     );
-    assert!(warning.unwrap().contains("predecessor"));
-    std::fs::write(folder.join("ids.json.previous"), b"").unwrap();
+    let copy = format!("`cp -a {} {}`", previous.display(), record.display());
+    assert!(error.contains(&copy), "{error}");
+    std::fs::remove_file(&record).unwrap();
+    assert!(refusal().contains("is missing, but its predecessor is there"));
+    assert!(refusal().contains(&copy));
+    std::fs::copy(&previous, &record).unwrap();
+    let mut put_back = read_record(root.path(), true).unwrap().0;
+    put_back.claims.commit();
+    assert_eq!(put_back, good, "the one before it had the same claims");
+
+    std::fs::write(&previous, b"").unwrap();
+    std::fs::write(&record, b"{").unwrap();
+    let moved = folder.join("ids.json.damaged");
+    let remedy = format!("`mv {} {}`", record.display(), moved.display());
+    assert!(refusal().contains(&remedy), "{}", refusal());
+    std::fs::rename(&record, &moved).unwrap();
     let (rebuilt, warning) = read_record(root.path(), true).unwrap();
     assert_eq!(rebuilt.uids["alice"], good.uids["alice"]);
-    assert!(rebuilt.owns_nothing() && warning.unwrap().contains("damaged"));
-    std::fs::remove_dir_all(&folder).unwrap();
-    assert!(
-        read_record(root.path(), true).unwrap().1.is_some(),
-        "a lost one is told"
-    );
+    assert!(rebuilt.owns_nothing() && warning.unwrap().contains("does not exist"));
     assert_eq!(
         read_record(root.path(), false).unwrap(),
         (AccountsRecord::default(), None)

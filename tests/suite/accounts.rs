@@ -18,6 +18,7 @@ use system_manager::face::accounts::{
     Refusal, Scripts, find_drift, no_accounts, parse_login_defs, plan_accounts,
 };
 use system_manager::face::model::{Accounts, Group, SubIdRange, User};
+use system_manager::face::store::Record as _;
 
 /// A host in memory: its files, and what this tool remembers about it.
 struct Host {
@@ -121,7 +122,8 @@ impl Host {
             }
         }
         // The record goes through its file form on every run.
-        let record = plan.record.clone().finished();
+        let mut record = plan.record.clone();
+        record.commit(plan, &());
         self.record = AccountsRecord::parse(&record.render().unwrap()).unwrap();
     }
 

@@ -77,9 +77,9 @@ fn the_readme_has_the_help_text() {
 
 #[test]
 fn each_promise_names_a_test_that_is_there() {
-    let readme = fs::read_to_string(project("README.md")).unwrap();
+    let page = fs::read_to_string(project("docs/promises.md")).unwrap();
     let tests = read_tests();
-    let (_, promises, _) = marked(&readme, "promises");
+    let (_, promises, _) = marked(&page, "promises");
     let mut count = 0;
     for promise in promises
         .split("\n- ")
@@ -98,7 +98,7 @@ fn each_promise_names_a_test_that_is_there() {
         }
         count += 1;
     }
-    assert!(count > 0, "README.md makes no promises");
+    assert!(count > 0, "docs/promises.md makes no promises");
 }
 
 fn is_of_a_name(c: char) -> bool {

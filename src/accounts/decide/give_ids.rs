@@ -47,8 +47,8 @@ impl<'a> Planner<'a> {
 
     /// Says whether a run that was stopped made a user's passwd line, but did not come to its shadow line.
     pub(crate) fn is_half_made(&self, name: &str) -> bool {
-        let record = self.inputs.record;
-        let Some(before) = &record.unfinished else {
+        let record = &self.inputs.record.claims;
+        let Some(now) = &record.becomes else {
             return false;
         };
         let made = |claims: &Claims| {
@@ -56,7 +56,7 @@ impl<'a> Planner<'a> {
             rows.and_then(|rows| rows.get(name))
                 .is_some_and(|row| row.created)
         };
-        if !made(&record.claims) || made(before) {
+        if !made(now) || made(&record.is) {
             return false;
         }
         let table = self.table(AccountFile::Shadow);
@@ -64,7 +64,7 @@ impl<'a> Planner<'a> {
             return true;
         };
         // A line that was there before, of an account that is long gone, still has the old password.
-        let edit = record
+        let edit = now
             .row(AccountFile::Shadow, name)
             .and_then(|row| row.cells.get(&shadow::HASH));
         let hash = table.field(row, shadow::HASH);
@@ -103,7 +103,7 @@ impl<'a> Planner<'a> {
 
     /// Entries that this tool made, that are still those, and that go.
     fn leaving(&self, file: AccountFile, goes: impl Fn(&str) -> bool) -> HashSet<String> {
-        let rows = self.old.claims.rows.get(&file).into_iter().flatten();
+        let rows = self.old.claims.is.rows.get(&file).into_iter().flatten();
         let ours = rows.filter(|(name, owned)| {
             let id = self.number(file, name, passwd::UID);
             owned.created && owned.id.is_none_or(|owned| id == Some(owned))

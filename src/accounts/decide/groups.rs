@@ -57,7 +57,7 @@ impl<'a> Planner<'a> {
         for file in [AccountFile::Group, AccountFile::Gshadow] {
             // Groups that are only joined go back to what they were once nobody joins them.
             for name in self.names_of(file, |n| !wanted.contains_key(n)) {
-                if self.record.row(file, &name).is_some_and(|row| !row.created) {
+                if self.claims.row(file, &name).is_some_and(|row| !row.created) {
                     self.drop(file, &name);
                 }
             }
@@ -102,7 +102,7 @@ impl<'a> Planner<'a> {
         let gone: Vec<String> = gone
             .into_iter()
             .filter(|n| {
-                self.record
+                self.claims
                     .row(AccountFile::Group, n)
                     .is_some_and(|row| row.created)
             })
@@ -132,11 +132,11 @@ impl<'a> Planner<'a> {
         }
         // What is left in gshadow alone belongs to a group that somebody else took away.
         let orphans = self.names_of(AccountFile::Gshadow, |n| {
-            !desired.groups.contains_key(n) && self.record.row(AccountFile::Group, n).is_none()
+            !desired.groups.contains_key(n) && self.claims.row(AccountFile::Group, n).is_none()
         });
         for name in orphans {
             if self
-                .record
+                .claims
                 .row(AccountFile::Gshadow, &name)
                 .is_some_and(|row| row.created)
             {
@@ -152,7 +152,7 @@ impl<'a> Planner<'a> {
             (AccountFile::Gshadow, &[group::ADMINS, group::MEMBERS][..]),
         ] {
             if let Some(table) = self.tables.get_mut(&file) {
-                let owned = self.record.claims.rows.entry(file).or_default();
+                let owned = self.claims.rows.entry(file).or_default();
                 for (name, before, after) in purge_members(table, fields, &self.gone_users, owned) {
                     self.report.members(file, &name, &before, &after);
                 }

@@ -84,13 +84,13 @@ impl Planner<'_> {
         }
         let mut record = BTreeMap::new();
         for name in wanted.keys() {
-            let before = self.record.claims.linger.get(name).copied();
+            let before = self.claims.linger.get(name).copied();
             record.insert(
                 name.clone(),
                 before.unwrap_or_else(|| lingering.contains(name)),
             );
         }
-        for (name, &before) in &self.record.claims.linger {
+        for (name, &before) in &self.claims.linger {
             wanted.entry(name.clone()).or_insert(before);
         }
         for name in &self.gone_users {
@@ -98,7 +98,7 @@ impl Planner<'_> {
                 wanted.insert(name.clone(), false);
             }
         }
-        self.record.claims.linger = record;
+        self.claims.linger = record;
         wanted.retain(|name, linger| lingering.contains(name) != *linger);
         wanted
     }

@@ -190,7 +190,7 @@ impl Planner<'_> {
         mut tables: BTreeMap<AccountFile, Table<'t>>,
     ) -> BTreeMap<AccountFile, Table<'t>> {
         for (file, table) in &mut tables {
-            for (name, owned) in self.old.claims.rows.get(file).into_iter().flatten() {
+            for (name, owned) in self.old.claims.is.rows.get(file).into_iter().flatten() {
                 drop_row(table, name, owned);
             }
         }

@@ -15,6 +15,7 @@ use crate::accounts::login_defs::IdRanges;
 use crate::accounts::password::SALT_BYTES;
 use crate::accounts::record::AccountsRecord;
 use crate::model::manifest::Accounts;
+use crate::store::owned::Record as _;
 
 mod give_ids;
 mod groups;
@@ -281,7 +282,7 @@ pub struct AccountsPlan {
     pub homes: Vec<HomeStep>,
     /// Users whose lingering changes.
     pub linger: BTreeMap<String, bool>,
-    /// What to remember; written before anything else, and once more as [`AccountsRecord::finished`] at the end.
+    /// What to remember; written before anything else, and once more when it is committed.
     pub record: AccountsRecord,
     /// Whether that differs from what is remembered now.
     pub record_changed: bool,
@@ -353,7 +354,9 @@ pub struct Drift {
 #[must_use]
 pub fn find_drift(record: &AccountsRecord, observed: &Observed) -> Vec<Drift> {
     let mut drift = Vec::new();
-    for (&file, rows) in &record.claims.rows {
+    let mut record = record.clone();
+    record.settle(&observed.files);
+    for (&file, rows) in &record.claims.is.rows {
         let bytes = observed.files.get(&file).map_or(&[][..], Vec::as_slice);
         let table = crate::accounts::database::Table::parse(file, bytes);
         for (name, owned) in rows {

@@ -7,7 +7,8 @@ use crate::accounts::check::check_accounts;
 use crate::accounts::database::{AccountFile, Found, Table, passwd};
 use crate::accounts::decide::{AccountsPlan, FileChange, HomeStep, Inputs, Refusal};
 use crate::accounts::entry::{RowChange, WantedRow, apply_row, drop_row};
-use crate::accounts::record::{AccountsRecord, OwnedRow};
+use crate::accounts::record::{AccountsRecord, Claims, OwnedRow};
+use crate::store::owned::{Owned, Record as _};
 
 /// The decision while it is being made.
 pub(crate) struct Planner<'a> {
@@ -17,6 +18,8 @@ pub(crate) struct Planner<'a> {
     /// What was done before, with a stopped run accounted for.
     pub(crate) old: AccountsRecord,
     pub(crate) record: AccountsRecord,
+    /// What is to be put back one day, after this plan.
+    pub(crate) claims: Claims,
     pub(crate) report: Report,
     pub(crate) refusals: Vec<Refusal>,
     pub(crate) warnings: Vec<String>,
@@ -53,10 +56,12 @@ impl<'a> Planner<'a> {
                 tables.insert(file, Table::parse(file, bytes));
             }
         }
-        let old = inputs.record.settle(&inputs.observed.files);
+        let mut old = inputs.record.clone();
+        old.settle(&inputs.observed.files);
         Ok(Self {
             inputs,
             tables,
+            claims: old.claims.is.clone(),
             record: old.clone(),
             old,
             report: Report::default(),
@@ -137,7 +142,7 @@ impl<'a> Planner<'a> {
                 Some("put the file right with an editor (`vipw`, `vigr`)"),
             );
         }
-        for (&file, rows) in &self.old.claims.rows {
+        for (&file, rows) in &self.old.claims.is.rows {
             for name in rows.keys() {
                 let found = self.tables.get(&file).map(|t| t.find(name.as_bytes()));
                 let wanted = desired.users.contains_key(name) || desired.groups.contains_key(name);
@@ -155,7 +160,7 @@ impl<'a> Planner<'a> {
     fn forget_replaced(&mut self) {
         use AccountFile::{Group, Gshadow, Passwd, Shadow};
         for (file, twin) in [(Passwd, Shadow), (Group, Gshadow)] {
-            let Some(rows) = self.record.claims.rows.get(&file) else {
+            let Some(rows) = self.claims.rows.get(&file) else {
                 continue;
             };
             let table = &self.tables[&file];
@@ -175,7 +180,7 @@ impl<'a> Planner<'a> {
                     quoted(&name)
                 ));
                 for file in [file, twin] {
-                    if let Some(rows) = self.record.claims.rows.get_mut(&file) {
+                    if let Some(rows) = self.claims.rows.get_mut(&file) {
                         rows.remove(&name);
                     }
                 }
@@ -188,11 +193,11 @@ impl<'a> Planner<'a> {
         let Some(table) = self.tables.get_mut(&file) else {
             return;
         };
-        let owned = self.record.row(file, name);
+        let owned = self.claims.row(file, name);
         let (now, change) = apply_row(table, name, owned, wanted);
         self.report.row(file, name, &change, table);
         let nothing = !now.created && now.cells.is_empty() && now.members.is_none();
-        let rows = self.record.claims.rows.entry(file).or_default();
+        let rows = self.claims.rows.entry(file).or_default();
         if nothing {
             rows.remove(name);
         } else {
@@ -204,7 +209,6 @@ impl<'a> Planner<'a> {
     /// Takes out or puts back one entry, and forgets it.
     pub(crate) fn drop(&mut self, file: AccountFile, name: &str) -> RowChange {
         let owned = self
-            .record
             .claims
             .rows
             .get_mut(&file)
@@ -244,8 +248,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn names_of(&self, file: AccountFile, keep: impl Fn(&str) -> bool) -> Vec<String> {
-        self.record
-            .claims
+        self.claims
             .rows
             .get(&file)
             .into_iter()
@@ -261,7 +264,7 @@ impl<'a> Planner<'a> {
     }
 
     pub(crate) fn owned(&self, file: AccountFile, name: &str) -> Option<&OwnedRow> {
-        self.record.row(file, name)
+        self.claims.row(file, name)
     }
 
     pub(crate) fn finish(
@@ -278,11 +281,11 @@ impl<'a> Planner<'a> {
                 continue;
             }
             // A file that we made goes when nothing is left in it.
-            let goes = after.is_empty() && self.record.claims.created_files.contains(&file);
+            let goes = after.is_empty() && self.claims.created_files.contains(&file);
             if goes {
-                self.record.claims.created_files.remove(&file);
+                self.claims.created_files.remove(&file);
             } else if before.is_none() {
-                self.record.claims.created_files.insert(file);
+                self.claims.created_files.insert(file);
             }
             let change = FileChange {
                 before: before.cloned(),
@@ -290,14 +293,14 @@ impl<'a> Planner<'a> {
             };
             files.insert(file, change);
         }
-        self.record.claims.rows.retain(|_, rows| !rows.is_empty());
-        self.record
-            .claims
-            .lines
-            .retain(|_, lines| !lines.is_empty());
-        let record_changed = self.record != *self.inputs.record;
+        self.claims.rows.retain(|_, rows| !rows.is_empty());
+        self.claims.lines.retain(|_, lines| !lines.is_empty());
+        let mut record = self.record;
+        record.claims = Owned::at_rest(self.claims);
+        let record_changed = record != *self.inputs.record;
         if !files.is_empty() || !linger.is_empty() {
-            self.record.unfinished = Some(self.old.claims);
+            let next = std::mem::replace(&mut record.claims, self.old.claims);
+            record.claims.claim(next.is);
         }
         AccountsPlan {
             changes: self.report.finish(&self.late_passwords),
@@ -307,7 +310,7 @@ impl<'a> Planner<'a> {
             homes,
             linger,
             record_changed,
-            record: self.record,
+            record,
         }
     }
 }

@@ -79,7 +79,7 @@ impl Planner<'_> {
     /// Gives the subordinate ranges that this tool did not write: owner, first id, count.
     fn foreign_ranges(&self, file: AccountFile) -> Vec<(Bytes, u32, u32)> {
         let table = self.table(file);
-        let ours = self.old.claims.lines.get(&file);
+        let ours = self.old.claims.is.lines.get(&file);
         table
             .entries()
             .filter(|&(_, row)| !ours.is_some_and(|o| o.contains(&Bytes::from(table.line(row)))))

@@ -296,7 +296,7 @@ impl Planner<'_> {
         let Some(table) = self.tables.get_mut(&file) else {
             return Vec::new();
         };
-        let ours = self.record.claims.lines.entry(file).or_default();
+        let ours = self.claims.lines.entry(file).or_default();
         let mut done = Vec::new();
         for line in ours.difference(wanted) {
             if let Some(row) = table.find_line(&line.0) {

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::built::Built;
 use crate::files::record::FilesRecord;
 use crate::model::conflict::Conflict;
-use crate::model::names::{FileName, TargetPath};
+use crate::model::names::{FileName, TargetPath, folders_above};
 use crate::model::node::Node;
 
 pub(crate) use mends::{Damaged, Means, Mend};
@@ -236,7 +236,7 @@ pub(crate) fn plan_files(
         desired,
         record,
         seen,
-        needed: desired.keys().flat_map(TargetPath::parents).collect(),
+        needed: folders_above(desired.keys()),
         next_backup,
         removed: BTreeSet::new(),
         half_written: half_written(seen),

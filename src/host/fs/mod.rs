@@ -302,7 +302,8 @@ impl Root {
             return Ok(Folder::Open(self.fd.clone()));
         }
         if let Some((path, fd)) = &*self.last.borrow()
-            && path == relative
+            // As texts: paths are compared by their components.
+            && path.as_os_str() == relative.as_os_str()
         {
             return Ok(Folder::Open(fd.clone()));
         }

@@ -306,7 +306,7 @@ fn passwords_come_from_what_the_scripts_before_accounts_have_made() {
 }
 
 #[test]
-fn a_record_of_a_newer_program_is_refused_and_a_damaged_one_is_rebuilt_with_a_word() {
+fn a_record_that_a_newer_program_wrote_or_that_is_damaged_is_refused_with_the_remedy() {
     let Some(t) = begin() else { return };
     let toplevel = t.build(&with_users(Config::new(), &[("ann", json!({}))]));
     activate(&t, &toplevel).exits(0);
@@ -319,17 +319,24 @@ fn a_record_of_a_newer_program_is_refused_and_a_damaged_one_is_rebuilt_with_a_wo
         let ran = t
             .run(arguments)
             .exits(1)
-            .says("ids.json has version 99, written by a newer system-manager");
+            .says("ids.json: it has version 99, written by a newer system-manager");
         ran.says("hint: use the `bin/system-manager` of the newest generation");
     }
     for name in [record, "var/lib/system-manager/ids.json.previous"] {
         t.write(name, "{");
     }
+    for arguments in [
+        &["status"][..],
+        &["activate", toplevel.to_str().unwrap()],
+        &["deactivate"],
+    ] {
+        let ran = t.run(arguments).exits(1).says("ids.json");
+        ran.says("it is cut or no JSON")
+            .says("hint: move it away (`mv ");
+    }
     let told = "accounts that exist count as the host's own";
-    t.run(&["status"])
-        .exits(0)
-        .says("ids.json is damaged")
-        .says(told);
+    fs::remove_file(t.path(record)).unwrap();
+    t.run(&["status"]).exits(0).says(told);
     t.write(record, &good);
     t.run(&["status"]).exits(0).never_says(told);
     t.run(&["deactivate"]).exits(0);
