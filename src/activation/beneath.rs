@@ -31,13 +31,13 @@ pub(crate) fn read<'a>(
     record: &FilesRecord,
     names: impl Iterator<Item = &'a String>,
 ) -> Result<UnitSet> {
-    let is_ours = is_ours(record);
+    let is_ours = ours_by(record);
     let listing = Listing::read(&root.show(Path::new("")), scope, &is_ours)?;
     Ok(listing.read_units(&names.cloned().collect(), &is_ours))
 }
 
 /// Tells what is ours of `/etc`: what the record has, and links into the store, should it be lost.
-fn is_ours(record: &FilesRecord) -> impl Fn(&str, Option<&Path>) -> bool {
+fn ours_by(record: &FilesRecord) -> impl Fn(&str, Option<&Path>) -> bool {
     |name, link| record.entries.contains_key(name) || is_in_store(link)
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn additions(
     record: &FilesRecord,
 ) -> Result<Box<IsAddition>> {
     let base = root.show(Path::new(""));
-    let is_ours = is_ours(record);
+    let is_ours = ours_by(record);
     let list = |scope: Scope, units: &BTreeMap<UnitName, Unit>| -> Result<Listing> {
         if units.values().all(|unit| unit.source.is_none()) {
             return Ok(Listing::default());

@@ -150,11 +150,7 @@ impl Listing {
 
     /// Reads the units that `names` says anything of, their templates and their instances.
     #[must_use]
-    pub(crate) fn read_units(
-        &self,
-        names: &BTreeSet<String>,
-        is_ours: &dyn Fn(&str) -> bool,
-    ) -> UnitSet {
+    pub(crate) fn read_units(&self, names: &BTreeSet<String>, is_ours: &IsOurs<'_>) -> UnitSet {
         let templates: BTreeSet<String> = names.iter().filter_map(|n| template_of(n)).collect();
         let is_meant = |name: &str| {
             names.contains(name)
