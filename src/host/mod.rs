@@ -4,6 +4,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod fs;
 pub(crate) mod getent;
+mod living;
 pub(crate) mod process;
 pub(crate) mod selinux;
 pub(crate) mod signals;

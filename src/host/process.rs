@@ -3,15 +3,19 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command as Process, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::host::living::Living;
+
+/// How much of what a program prints is held in memory, of each stream.
+const MOST: u64 = 256 << 20;
 
 /// A program with its arguments, to be run once.
 pub(crate) struct Command {
@@ -155,10 +159,9 @@ impl Command {
                 ),
                 None => format!("running `{}`", self.name()),
             })?;
-        let pid = i32::try_from(child.id())
-            .map(Pid::from_raw)
-            .context("reading a process id")?;
-        let running = self.stop.as_ref().map(|stop| stop.watch(pid)).transpose()?;
+        let living = Living::of(&child).context("reading a process id")?;
+        let running = self.stop.as_ref().map(|stop| stop.watch(&living));
+        let running = running.transpose()?;
         let writer = self
             .input
             .clone()
@@ -167,7 +170,7 @@ impl Command {
                 // A program that does not read all of its input is not an error of ours.
                 std::thread::spawn(move || pipe.write_all(&bytes).is_ok())
             });
-        let output = self.wait(child, pid)?;
+        let output = self.wait(child, &living)?;
         drop(running);
         if let Some(writer) = writer {
             // The thread can't panic.
@@ -180,31 +183,56 @@ impl Command {
         })
     }
 
-    fn wait(&self, child: Child, pid: Pid) -> Result<std::process::Output> {
+    fn wait(&self, child: Child, living: &Living) -> Result<std::process::Output> {
+        let waiting = || format!("waiting for `{}`", self.name());
         let Some(limit) = self.limit else {
-            return child
-                .wait_with_output()
-                .with_context(|| format!("waiting for `{}`", self.name()));
+            return collect(child, living).with_context(waiting);
         };
         let (sender, ended) = mpsc::channel();
-        std::thread::spawn(move || sender.send(child.wait_with_output()).is_ok());
-        match ended.recv_timeout(limit) {
-            Ok(output) => output.with_context(|| format!("waiting for `{}`", self.name())),
-            Err(_) => {
-                // It has not been waited for, so the number is still its own.
-                kill(pid, Signal::SIGKILL).with_context(|| format!("ending `{}`", self.name()))?;
-                Err(TookTooLong {
-                    program: self.name(),
-                    limit,
-                }
-                .into())
-            }
-        }
+        let theirs = living.clone();
+        std::thread::spawn(move || sender.send(collect(child, &theirs)).is_ok());
+        let Ok(output) = ended.recv_timeout(limit) else {
+            let ending = || format!("ending `{}`", self.name());
+            living.end().with_context(ending)?;
+            let program = self.name();
+            return Err(TookTooLong { program, limit }.into());
+        };
+        output.with_context(waiting)
     }
 
     fn name(&self) -> String {
         self.program.to_string_lossy().into_owned()
     }
+}
+
+/// Reads what a program prints until it ends.
+fn collect(mut child: Child, living: &Living) -> io::Result<std::process::Output> {
+    let errors = child.stderr.take();
+    let errors = std::thread::spawn(move || read_most(errors));
+    let stdout = read_most(child.stdout.take());
+    if stdout.is_err() {
+        // It would wait for somebody to read on. The first error is the one to report.
+        let _ = living.end();
+    }
+    // The thread can't panic.
+    let stderr = errors.join().unwrap_or_else(|_| Ok(Vec::new()));
+    let status = living.wait(&mut child, |_, _| ())?;
+    Ok(std::process::Output {
+        status,
+        stdout: stdout?,
+        stderr: stderr?,
+    })
+}
+
+fn read_most(stream: Option<impl Read>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(stream) = stream {
+        let read = stream.take(MOST + 1).read_to_end(&mut bytes)?;
+        if read as u64 > MOST {
+            return Err(io::Error::other("it prints without end"));
+        }
+    }
+    Ok(bytes)
 }
 
 /// A program that was ended at its limit.
@@ -234,13 +262,13 @@ pub(crate) struct Stop(Arc<Mutex<Running>>);
 #[derive(Default)]
 struct Running {
     stopped: bool,
-    programs: Vec<Pid>,
+    programs: Vec<Living>,
 }
 
 /// A program among those that a `Stop` ends, until it has ended by itself.
 struct Watched<'a> {
     stop: &'a Stop,
-    pid: Pid,
+    program: Living,
 }
 
 impl Stop {
@@ -267,9 +295,9 @@ impl Stop {
     pub(crate) fn stop(&self) {
         let mut running = self.running();
         running.stopped = true;
-        for pid in &running.programs {
-            // One that has just ended by itself is what was wanted.
-            let _ = kill(*pid, Signal::SIGKILL);
+        for program in &running.programs {
+            // One that can't be ended may go on; there is nobody to tell.
+            let _ = program.end();
         }
     }
 
@@ -279,13 +307,16 @@ impl Stop {
         self.running().stopped
     }
 
-    fn watch(&self, pid: Pid) -> Result<Watched<'_>> {
+    fn watch(&self, program: &Living) -> Result<Watched<'_>> {
         let mut running = self.running();
-        running.programs.push(pid);
+        running.programs.push(program.clone());
         if running.stopped {
-            kill(pid, Signal::SIGKILL).context("ending a program")?;
+            program.end().context("ending a program")?;
         }
-        Ok(Watched { stop: self, pid })
+        Ok(Watched {
+            stop: self,
+            program: program.clone(),
+        })
     }
 
     /// A thread that panicked has left nothing half done here.
@@ -296,7 +327,10 @@ impl Stop {
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        self.stop.running().programs.retain(|pid| *pid != self.pid);
+        let mut running = self.stop.running();
+        running
+            .programs
+            .retain(|program| !program.is(&self.program));
     }
 }
 

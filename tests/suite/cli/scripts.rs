@@ -300,6 +300,33 @@ fn time_is_limited_and_what_a_script_leaves_running_is_not_waited_for() {
 }
 
 #[test]
+fn what_leaves_the_session_of_a_script_is_ended_with_it() {
+    let Some(t) = begin() else { return };
+    let fifo = t.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The other end of the pipe is closed when nothing of the script runs any more; the one that holds it has neither the
+    // group nor the session nor the parent that it began with.
+    let leaves = script(
+        &t,
+        "leaves",
+        "exec 3>/fifo; (setsid sleep 60 3>&3 &); exec 3>&-; sleep 60 & wait",
+    );
+    let toplevel = t.build(&with(Config::new(), &[leaves]));
+    let reader = std::thread::spawn(move || fs::read(fifo).unwrap());
+    let begun = std::time::Instant::now();
+    t.run(&[
+        "activate".as_ref(),
+        toplevel.as_os_str(),
+        "--unit-timeout".as_ref(),
+        "1".as_ref(),
+    ])
+    .exits(4)
+    .says("leaves: it took longer than 1 s and was ended");
+    reader.join().unwrap();
+    assert!(begun.elapsed().as_secs() < 30, "it went on");
+}
+
+#[test]
 fn a_script_does_not_outlive_the_run() {
     let Some(t) = begin() else { return };
     let fifo = t.path("fifo");
