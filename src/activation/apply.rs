@@ -412,9 +412,10 @@ impl Run<'_> {
         let Some((old, new)) = self.a.user_units else {
             return Ok(());
         };
-        for manager in &self.a.plan.user_managers {
-            tracing::info!("switching the user manager of {}", manager.name);
-            match units::users::switch(manager, old, new, self.a.unit_timeout) {
+        let managers = &self.a.plan.user_managers;
+        let switched = units::users::switch_all(managers, old, new, self.a.unit_timeout);
+        for (manager, switched) in managers.iter().zip(switched) {
+            match switched {
                 Ok(outcome) => {
                     self.users.insert(manager.name.clone(), outcome);
                 }

@@ -1,5 +1,6 @@
 //! Units of systemd: what a change asks of each, and carrying it out.
 
+mod answer;
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod decide;

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -14,7 +15,9 @@ use crate::host::getent;
 use crate::host::process::Command;
 use crate::host::systemd::Systemd;
 use crate::model::job::Verb;
+use crate::model::style::printable;
 use crate::units;
+use crate::units::answer;
 use crate::units::apply::UnitSwitch;
 use crate::units::beneath::{Listing, Scope};
 use crate::units::decide::{Facts, Seeds, Sight, UnitAction, UnitNote, UnitPlan};
@@ -24,6 +27,9 @@ use crate::units::set::UnitSet;
 
 const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
+
+/// How many managers are switched at a time.
+const AT_ONCE: usize = 8;
 
 /// The hidden command by which this program runs as a user.
 pub(crate) const COMMAND: &str = "user-manager";
@@ -100,11 +106,47 @@ fn is_socket(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
 }
 
+/// Switches the managers from the old units to the new ones, some at a time, each within a time of its own. Returns what came
+/// of each, in their order.
+pub(crate) fn switch_all(
+    managers: &[UserManager],
+    old: &UnitSet,
+    new: &UnitSet,
+    timeout: Duration,
+) -> Vec<Result<UserOutcome>> {
+    at_once(managers, AT_ONCE, |manager| {
+        tracing::info!("switching the user manager of {}", manager.name);
+        switch(manager, old, new, timeout)
+    })
+}
+
+/// Does the same with each item, so many at a time; what came of them is in their order.
+fn at_once<T: Sync, R: Send>(items: &[T], most: usize, act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(number) else {
+                return done;
+            };
+            done.push((number, act(item)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers = most.min(items.len());
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
+        let ended = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended
+            .flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Switches a user's manager from the old units to the new ones.
-///
-/// # Errors
-/// When the child can't be run or fails.
-pub(crate) fn switch(
+fn switch(
     manager: &UserManager,
     old: &UnitSet,
     new: &UnitSet,
@@ -126,9 +168,11 @@ pub(crate) fn switch(
             .input(serde_json::to_vec(&request)?)
             .output()?;
         if output.code != Some(0) {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+            let said = String::from_utf8_lossy(&output.stderr);
+            let lines: Vec<String> = said.trim().lines().map(printable).collect();
+            bail!("{}", lines.join("\n"));
         }
-        serde_json::from_slice(&output.stdout).context("reading its answer")
+        answer::parse(&output.stdout)
     };
     inner().with_context(|| format!("switching the user manager of {}", manager.name))
 }
@@ -204,4 +248,39 @@ pub(crate) fn serve() -> Result<()> {
         logs,
     };
     serde_json::to_writer(std::io::stdout(), &outcome).context("answering")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    #[test]
+    fn nobody_waits_for_another_one_to_end() {
+        // Each tells the next one, and ends when the one before has told it: the first waits for the last.
+        let (to, from): (Vec<Sender<()>>, Vec<Receiver<()>>) = (0..3).map(|_| channel()).unzip();
+        let ends: Vec<(Sender<()>, Mutex<Receiver<()>>)> = from
+            .into_iter()
+            .enumerate()
+            .map(|(n, from)| (to[(n + 1) % 3].clone(), Mutex::new(from)))
+            .collect();
+        let met = at_once(&ends, 3, |(to, from)| {
+            to.send(()).unwrap();
+            let from = from.lock().unwrap();
+            from.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        assert_eq!(met, [true; 3]);
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_the_items_however_many_are_done_at_a_time() {
+        let items: Vec<usize> = (0..20).collect();
+        for most in [1, 3, 50] {
+            assert_eq!(
+                at_once(&items, most, |n| n * 2),
+                (0..40).step_by(2).collect::<Vec<_>>()
+            );
+        }
+    }
 }
