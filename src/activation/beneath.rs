@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads unit files")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -37,8 +37,8 @@ pub(crate) fn read<'a>(
 }
 
 /// Tells what is ours of `/etc`: what the record has, and links into the store, should it be lost.
-fn ours_by(record: &FilesRecord) -> impl Fn(&str, Option<&Path>) -> bool {
-    |name, link| record.entries.contains_key(name) || is_in_store(link)
+fn ours_by(record: &FilesRecord) -> impl Fn(&str, &dyn Fn() -> Option<PathBuf>) -> bool {
+    |name, link| record.entries.contains_key(name) || is_in_store(link())
 }
 
 /// Returns what tells whether a definition is an addition to a unit of the host: what could not stand alone where there is

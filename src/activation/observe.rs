@@ -44,16 +44,15 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         .chain(state.files.entries.keys())
         .chain(state.files.folders.keys())
         .collect();
-    for folder in folders_above(targets.iter().copied()) {
-        let node = root.node(&folder.in_etc())?;
-        seen.nodes.insert(folder, node);
-    }
-    for target in targets {
-        if !seen.nodes.contains_key(target) {
-            let node = root.node(&target.in_etc())?;
-            seen.nodes.insert(target.clone(), node);
-        }
-    }
+    let folders = folders_above(targets.iter().copied());
+    // In order, so that the map is built at once.
+    let read = |target: &TargetPath| Ok((target.clone(), root.node(&target.in_etc())?));
+    let targets = targets
+        .into_iter()
+        .filter(|target| !folders.contains(*target));
+    let nodes: Vec<(TargetPath, Node)> = targets.map(read).collect::<Result<_>>()?;
+    let above = folders.iter().map(read).collect::<Result<Vec<_>>>()?;
+    seen.nodes = nodes.into_iter().chain(above).collect();
     let needed = folders_above(desired.keys());
     for folder in state.files.folders.keys().filter(|f| !needed.contains(*f)) {
         seen.listings

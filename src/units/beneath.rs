@@ -76,8 +76,8 @@ struct Folder {
     in_etc: Option<String>,
 }
 
-/// Tells what is ours of `/etc`, by the path below it and, for a link, by where that leads.
-pub(crate) type IsOurs<'a> = dyn Fn(&str, Option<&Path>) -> bool + 'a;
+/// Tells what is ours of `/etc`, by the path below it, or by where a link leads, which is read only when it is asked for.
+pub(crate) type IsOurs<'a> = dyn Fn(&str, &dyn Fn() -> Option<PathBuf>) -> bool + 'a;
 
 impl Listing {
     /// Lists the units of a host below `root`, without what is ours.
@@ -120,9 +120,9 @@ impl Listing {
                 self.folders.push(Folder { name, path, in_etc });
                 continue;
             }
-            let to = link_of(&entry);
-            if in_etc.is_some_and(|target| is_ours(&target, to.as_deref())) || self.has_own(&name) {
-            } else if let Some(unit) = to.and_then(|to| alias_of(&to, &name)) {
+            let to = || link_of(&entry);
+            if in_etc.is_some_and(|target| is_ours(&target, &to)) || self.has_own(&name) {
+            } else if let Some(unit) = to().and_then(|to| alias_of(&to, &name)) {
                 self.aliases.insert(name, unit);
             } else {
                 self.files.insert(name, path);
@@ -181,9 +181,8 @@ impl Listing {
             for entry in entries(&folder.path).unwrap_or_default() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let in_etc = folder.in_etc.as_ref();
-                let is_ours = |below: &String| {
-                    is_ours(&format!("{below}/{name}"), link_of(&entry).as_deref())
-                };
+                let is_ours =
+                    |below: &String| is_ours(&format!("{below}/{name}"), &|| link_of(&entry));
                 if in_etc.is_some_and(is_ours) {
                     continue;
                 }
@@ -226,7 +225,7 @@ impl Listing {
 
 /// Whether a link leads into the store, where only we let links lead.
 #[must_use]
-pub(crate) fn is_in_store(link: Option<&Path>) -> bool {
+pub(crate) fn is_in_store(link: Option<PathBuf>) -> bool {
     link.is_some_and(|to| to.starts_with("/nix/store"))
 }
 
@@ -316,7 +315,7 @@ mod tests {
     #[test]
     fn reads_what_stands_beneath_and_leaves_out_what_is_ours() {
         let root = host();
-        let ours = |name: &str, _: Option<&Path>| {
+        let ours = |name: &str, _: &dyn Fn() -> Option<PathBuf>| {
             name.starts_with("systemd/system/") && name.ends_with("/ours.service")
         };
         let listing = Listing::read(root.path(), Scope::System, &ours).unwrap();

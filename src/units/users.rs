@@ -19,7 +19,7 @@ use crate::model::style::printable;
 use crate::units;
 use crate::units::answer;
 use crate::units::apply::UnitSwitch;
-use crate::units::beneath::{Listing, Scope};
+use crate::units::beneath::{Listing, Scope, is_in_store};
 use crate::units::decide::{Facts, Seeds, Sight, UnitAction, UnitNote, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
@@ -204,7 +204,7 @@ pub(crate) fn serve() -> Result<()> {
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::host::clock::now();
     // What is ours of `/etc` has changed already; the rest of it is beneath.
-    let is_ours = |_: &str, link: Option<&Path>| units::beneath::is_in_store(link);
+    let is_ours = |_: &str, link: &dyn Fn() -> Option<PathBuf>| is_in_store(link());
     let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
     let names = request.old.units.keys().chain(request.new.units.keys());
     let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
