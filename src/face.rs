@@ -78,5 +78,6 @@ pub mod units {
     pub use crate::units::decide::{
         Facts, Ground, Options, Seeds, Sight, UnitAction, complete, decide,
     };
+    pub use crate::units::failures::Failures;
     pub use crate::units::set::{Live, LiveUnit, UnitSet};
 }

@@ -1,6 +1,6 @@
 //! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
 use crate::files::decide::FileChange;
-use crate::host::clock::now;
+use crate::host::clock::{now, now_in_micros};
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
@@ -24,6 +24,7 @@ use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::Seeds;
+use crate::units::failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
@@ -108,6 +109,7 @@ pub(crate) fn apply(
         is_claimed: false,
         units,
         users: BTreeMap::new(),
+        judged: UnitOutcome::default(),
         problems: Vec::new(),
         // What is decided again, when they are changed, may warn of something else.
         warnings,
@@ -169,6 +171,8 @@ struct Run<'a> {
     is_claimed: bool,
     units: Option<UnitSwitch<'a>>,
     users: BTreeMap<String, UserOutcome>,
+    /// What became of the units.
+    judged: UnitOutcome,
     problems: Vec<String>,
     warnings: Vec<String>,
     tmpfiles: tmpfiles::record::Applied,
@@ -393,9 +397,9 @@ impl Run<'_> {
         match &mut self.units {
             Some(units) => units.add_requests(&requests),
             None if requests.is_empty() => {}
-            None => self.problems.push(
+            // Nothing runs that could be restarted; its boot starts what is new.
+            None => tracing::warn!(
                 "activation scripts ask for restarts of units, but systemd is not running here"
-                    .to_owned(),
             ),
         }
         self.with_units(tell, |units, tell| units.start(tell))?;
@@ -447,6 +451,7 @@ impl Run<'_> {
 
     fn commit(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
+        self.judge();
         root.sync()?;
         files::record::commit(&mut self.a.state.files, &plan.files);
         blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
@@ -458,6 +463,7 @@ impl Run<'_> {
             self.a.state.units.ran_beneath.clone_from(ran);
         }
         self.a.state.units.pending = self.pending();
+        self.remember_failures();
         self.a.state.units.pending_users =
             self.users_left().then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
@@ -471,6 +477,51 @@ impl Run<'_> {
         match self.journal.take() {
             Some(journal) => journal.end(root),
             None => Err(anyhow!("the activation was not claimed")),
+        }
+    }
+
+    /// Judges what became of the units, for the state and for the outcome.
+    fn judge(&mut self) {
+        let Some(switch) = &self.units else {
+            return;
+        };
+        self.judged = switch.judge().unwrap_or_else(|error| {
+            self.problems
+                .push(format!("what became of the units can't be told: {error:#}"));
+            let why = || "what became of it could not be told".to_owned();
+            let acted = switch.plan.actions().filter(|a| a.verb != Verb::Stop);
+            UnitOutcome {
+                failed: acted.map(|a| (a.unit.clone(), why())).collect(),
+                ..UnitOutcome::default()
+            }
+        });
+    }
+
+    /// Records what could not be brought up, so that it is seen, and tried again, until it is well.
+    fn remember_failures(&mut self) {
+        let time = now_in_micros();
+        if let Some(switch) = &self.units {
+            let pending = self.pending();
+            let acted: BTreeSet<&String> = switch.plan.actions().map(|a| &a.unit).collect();
+            let known = std::mem::take(&mut self.a.state.units.failed);
+            // What could not be tried again is as it was.
+            let left = known.into_iter().filter(|(unit, _)| {
+                let is_there = switch.new_units.definition(unit).file().is_some();
+                is_there && !acted.contains(unit)
+            });
+            let mut failed = failures::of_outcome(&self.judged, &switch.jobs, &pending, time);
+            failed.extend(left);
+            self.a.state.units.failed = failed;
+        }
+        let record = &mut self.a.state.units.failed_of_users;
+        for (user, outcome) in &self.users {
+            let failed =
+                failures::of_outcome(&outcome.units, &outcome.jobs, &Seeds::default(), time);
+            if failed.is_empty() {
+                record.remove(user);
+            } else {
+                record.insert(user.clone(), failed);
+            }
         }
     }
 
@@ -521,17 +572,11 @@ impl Run<'_> {
         let plan = self.a.plan;
         let pending = self.pending();
         self.hand_over();
-        let (units, jobs, not_restarted) = match self.units {
-            Some(switch) => {
-                let judged = switch.judge().unwrap_or_else(|error| {
-                    self.problems
-                        .push(format!("what became of the units can't be told: {error:#}"));
-                    UnitOutcome::default()
-                });
-                (judged, switch.jobs, switch.plan.skipped)
-            }
+        let (jobs, not_restarted) = match self.units {
+            Some(switch) => (switch.jobs, switch.plan.skipped),
             None => <_>::default(),
         };
+        let units = self.judged;
         Outcome {
             version: outcome::VERSION,
             goal: plan.goal.clone(),

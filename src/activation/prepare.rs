@@ -387,24 +387,36 @@ fn plan_units(
     seeds.reload.extend(pending.reload.iter().cloned());
     // What scripts ask for is known only once they have run.
     let may_be_asked = !prepared.plan.scripts.run.is_empty() || prepared.plan.resumes.is_some();
+    let is_failed = !prepared.state.units.failed.is_empty();
     let units_due = system_changes || seeds != Seeds::default();
-    let system_due = units_due || may_be_asked;
+    let system_due = units_due || may_be_asked || is_failed;
     let user_units_left = interrupted
         .user_units
         .or_else(|| prepared.state.units.pending_users.clone());
-    let user_due = user_changes || user_units_left.is_some();
+    let all_users = user_changes || user_units_left.is_some();
+    let user_due = all_users || !prepared.state.units.failed_of_users.is_empty();
     if !system_due && !user_due {
         return Ok(());
     }
     let mut after = prepared.state.files.clone();
     files::record::commit(&mut after, &prepared.plan.files);
-    if user_due {
+    let mut managers = if user_due {
+        units::users::running()?
+    } else {
+        Vec::new()
+    };
+    for manager in &mut managers {
+        let failed = prepared.state.units.failed_of_users.get(&manager.name);
+        manager.failed = failed.cloned().unwrap_or_default();
+    }
+    managers.retain(|manager| all_users || !manager.failed.is_empty());
+    if all_users || !managers.is_empty() {
         let before = user_units_left
             .unwrap_or_else(|| unit_sources(units::read::USER, &prepared.state.files));
         let new = read_units(units::read::USER, &unit_sources(units::read::USER, &after));
         prepared.user_units = Some((read_units(units::read::USER, &before), new));
         prepared.user_units_before = before;
-        prepared.plan.user_managers = units::users::running()?;
+        prepared.plan.user_managers = managers;
     }
     if !system_due {
         return Ok(());
@@ -428,9 +440,13 @@ fn plan_units(
         });
         return Ok(());
     };
+    let failed = &mut prepared.state.units.failed;
+    units::observe::keep_failing(&systemd, failed)?;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
+    let names = names.chain(failed.keys());
     prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
-    let sight = Sight::new(&old, &prepared.new_units, &prepared.beneath, &seeds);
+    let due = seeds.units().chain(prepared.state.units.failed.keys());
+    let sight = Sight::new(&old, &prepared.new_units, &prepared.beneath, due);
     // Scripts may ask for any unit.
     let sight = Some(&sight).filter(|_| !may_be_asked);
     prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED, sight)?;
@@ -441,6 +457,7 @@ fn plan_units(
         beneath: &prepared.beneath,
         live: &prepared.before,
         seeds: &seeds,
+        failed: &prepared.state.units.failed,
         ran: &prepared.state.units.ran_beneath,
         ground: &ground,
         options: units::decide::Options::default(),

@@ -275,6 +275,15 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
             out,
             &format!("    the user manager of {} is switched too", manager.name),
         );
+        for (unit, failure) in &manager.failed {
+            line(
+                out,
+                &format!(
+                    "    start   {unit}  (as the last run could not: {})",
+                    failure.why
+                ),
+            );
+        }
     }
     if units.daemon_reload {
         line(

@@ -21,6 +21,7 @@ use crate::store::backups::{self, Backups};
 use crate::store::checked;
 use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::Seeds;
+use crate::units::failures::Failures;
 
 /// The version of the format that this program reads and writes.
 pub(crate) const VERSION: u32 = 2;
@@ -64,6 +65,12 @@ pub struct UnitsRecord {
     pub ran_beneath: BTreeSet<String>,
     /// The sources of the user managers' units before a switch of those that has to be done again.
     pub pending_users: Option<BTreeMap<TargetPath, String>>,
+    /// Units that the last run could not bring up.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failed: Failures,
+    /// The same of user managers, by user.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub failed_of_users: BTreeMap<String, Failures>,
 }
 
 /// The generation that is in force.

@@ -15,6 +15,7 @@ use crate::scripts::decide::ScriptRecord;
 use crate::store::backups::{Backups, SavedEdit};
 use crate::tmpfiles::record::{Made, TmpfilesRecord};
 use crate::units::decide::Seeds;
+use crate::units::failures::Failures;
 
 /// Parses and checks a state's text. Pure.
 ///
@@ -106,6 +107,8 @@ impl From<StateV1> for State {
             units: UnitsRecord {
                 pending: old.pending,
                 pending_users: old.pending_user_units,
+                failed: Failures::new(),
+                failed_of_users: BTreeMap::new(),
                 ran_beneath: BTreeSet::new(),
             },
         }

@@ -23,6 +23,7 @@ use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::lock;
 use crate::units::decide::Seeds;
+use crate::units::failures::Failures;
 use crate::{accounts, blocks, files, store, units};
 
 /// The version of the format of `status --json`.
@@ -69,6 +70,12 @@ pub(crate) struct Status {
     pub units: usize,
     /// Units of ours that are in the failed state now.
     pub failed: BTreeSet<String>,
+    /// Units that the last run could not bring up and nobody has since, with why; the next run tries again.
+    pub not_brought_up: BTreeMap<String, String>,
+    /// The same of user managers, by user, as the last run left it.
+    pub not_brought_up_for_users: BTreeMap<String, BTreeMap<String, String>>,
+    /// Whether user managers could not be switched; the next run tries again.
+    pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
     pub drift: BTreeMap<TargetPath, Drift>,
     /// Files of others in which our lines were changed or removed by hand.
@@ -110,6 +117,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let block_drift = read_block_drift(root, &state)?;
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
+    let entries = state.files.entries.keys();
+    let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
     let active = state.active.map(|a| a.toplevel);
     let generation = store::generations::read(root)?
         .into_iter()
@@ -123,7 +132,10 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         generation,
         files: state.files.entries.len(),
         units: units.len(),
-        failed: read_failed(root, &units),
+        failed: read_failed(root, &acted_on),
+        not_brought_up: read_failures(root, state.units.failed),
+        not_brought_up_for_users: running_only(root, state.units.failed_of_users)?,
+        user_managers_left: state.units.pending_users.is_some(),
         accounts: accounts.managed,
         warnings: accounts.warnings,
         account_drift: accounts.drift,
@@ -169,8 +181,7 @@ fn pending(interrupted: Option<&Interrupted>, pending: &Seeds) -> Vec<String> {
     let units: BTreeSet<&String> = due
         .into_iter()
         .chain([pending])
-        .flat_map(|due| [&due.start, &due.stop, &due.restart, &due.reload])
-        .flatten()
+        .flat_map(Seeds::units)
         .collect();
     units.into_iter().cloned().collect()
 }
@@ -224,6 +235,49 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
 fn unit_name(target: &TargetPath) -> Option<&str> {
     let name = target.as_str().strip_prefix(units::read::SYSTEM)?;
     name.strip_prefix('/').filter(|name| !name.contains('/'))
+}
+
+/// Returns the name of the unit that a target defines or adds to.
+fn extended_unit(target: &TargetPath) -> Option<&str> {
+    let below = target.as_str().strip_prefix(units::read::SYSTEM)?;
+    let below = below.strip_prefix('/')?;
+    match below.split_once('/') {
+        None => Some(below),
+        Some((folder, _)) => folder.strip_suffix(".d"),
+    }
+}
+
+/// Drops the failures that somebody has made good since.
+fn read_failures(root: &Root, mut failures: Failures) -> BTreeMap<String, String> {
+    if root.is_live() && !failures.is_empty() {
+        let kept = Systemd::connect().and_then(|systemd| {
+            systemd.map_or(Ok(()), |s| units::observe::keep_failing(&s, &mut failures))
+        });
+        // The rest of the status is worth having without it, and what is remembered is on the safe side.
+        if let Err(error) = kept {
+            tracing::warn!("whether these units have come up since is not known: {error:#}");
+        }
+    }
+    failures.into_iter().map(|(u, f)| (u, f.why)).collect()
+}
+
+/// Drops the failures of users whose managers do not run: these begin anew.
+fn running_only(
+    root: &Root,
+    failures: BTreeMap<String, Failures>,
+) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
+    let mut running = BTreeSet::new();
+    if root.is_live() && !failures.is_empty() {
+        running = units::users::running()?
+            .into_iter()
+            .map(|m| m.name)
+            .collect();
+    }
+    let left = failures
+        .into_iter()
+        .filter(|(user, _)| running.contains(user));
+    let why = |failures: Failures| failures.into_iter().map(|(u, f)| (u, f.why)).collect();
+    Ok(left.map(|(user, failures)| (user, why(failures))).collect())
 }
 
 /// Asks systemd which of these units, or of the instances of these templates, have failed.
@@ -314,8 +368,31 @@ fn what_is_unfinished(status: &Status) -> Vec<String> {
     );
     let warnings = status.warnings.iter();
     lines.extend(warnings.map(|warning| format!("warning: {warning}")));
-    let failed = status.failed.iter();
-    lines.extend(failed.map(|unit| format!("failed: {unit}; see `systemctl status {unit}`")));
+    lines.extend(what_failed(status));
+    lines
+}
+
+fn what_failed(status: &Status) -> Vec<String> {
+    let again = "the next run tries it again";
+    let mut lines = Vec::new();
+    for (unit, why) in &status.not_brought_up {
+        let see = format!("see `systemctl status {unit}`");
+        lines.push(format!("failed: {unit}: {why}; {again}; {see}"));
+    }
+    let others = status.failed.iter();
+    for unit in others.filter(|unit| !status.not_brought_up.contains_key(*unit)) {
+        lines.push(format!("failed: {unit}; see `systemctl status {unit}`"));
+    }
+    for (user, failures) in &status.not_brought_up_for_users {
+        for (unit, why) in failures {
+            let see = format!("see `systemctl --user --machine={user}@ status {unit}`");
+            lines.push(format!("failed: {unit} of {user}: {why}; {again}; {see}"));
+        }
+    }
+    if status.user_managers_left {
+        let text = "user managers that could not be switched: the next run tries again";
+        lines.push(text.to_owned());
+    }
     lines
 }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::host::process::Command;
-use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::host::systemd::{Event, Systemd};
 use crate::model::job::Verb;
 use crate::units;
 use crate::units::decide::{UnitAction, UnitPlan, settle_reloads};
@@ -239,10 +239,10 @@ pub(crate) fn list_visible(actions: &[UnitAction]) -> String {
     names.join(", ")
 }
 
-/// Says whether a job has ended for good, so that no later run has to do it again.
+/// Whether a job has done what it was to do, so that no later run has to do it again.
 #[must_use]
 pub(crate) fn is_final(verb: Verb, result: &str) -> bool {
-    verb != Verb::Stop && result != TIMED_OUT
+    verb != Verb::Stop && matches!(result, "done" | "skipped")
 }
 
 /// Reads the last lines that each unit logged since a time, in seconds since 1970; a report without them is better than

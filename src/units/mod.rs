@@ -4,6 +4,7 @@ mod answer;
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod decide;
+pub(crate) mod failures;
 pub(crate) mod file;
 pub(crate) mod hold;
 pub(crate) mod layers;

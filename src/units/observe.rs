@@ -11,6 +11,7 @@ use anyhow::Result;
 
 use crate::host::systemd::{Loaded, Systemd};
 use crate::units::decide::{Ground, Sight, complete};
+use crate::units::failures::{Failures, Now};
 use crate::units::set::{Live, LiveUnit, Origin};
 use crate::units::verify::Started;
 
@@ -181,6 +182,48 @@ pub(crate) fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
         );
     }
     Ok(live)
+}
+
+/// Reads how the units are now that an earlier run could not bring up, and drops those that have come up since.
+///
+/// # Errors
+/// When systemd does not answer.
+pub(crate) fn keep_failing(systemd: &Systemd, failures: &mut Failures) -> Result<()> {
+    let mut now = BTreeMap::new();
+    for unit in systemd.list()? {
+        if failures.contains_key(&unit.name)
+            && let Some(found) = read_now(systemd, &unit)?
+        {
+            now.insert(unit.name, found);
+        }
+    }
+    failures.retain(|unit, failure| !failure.is_over(now.get(unit)));
+    Ok(())
+}
+
+fn read_now(systemd: &Systemd, unit: &Loaded) -> Result<Option<Now>> {
+    let Some(properties) = systemd.properties(unit)? else {
+        return Ok(None);
+    };
+    let service = if unit.name.ends_with(".service") {
+        systemd.service_properties(unit)?
+    } else {
+        None
+    };
+    let (result, exec_main_status) = read_failure(systemd, unit)?;
+    let live = LiveUnit {
+        active_state: unit.active_state.clone(),
+        sub_state: unit.sub_state.clone(),
+        result,
+        exec_main_status,
+        ..LiveUnit::default()
+    };
+    Ok(Some(Now {
+        is_failing: live.is_failing(),
+        state: live.active_state,
+        began: properties.time("InactiveExitTimestamp"),
+        is_reloaded: service.is_none_or(|s| s.text("ReloadResult") == "success"),
+    }))
 }
 
 /// Reads how a unit was started; none when it is not loaded any more.

@@ -21,6 +21,7 @@ use crate::units::answer;
 use crate::units::apply::UnitSwitch;
 use crate::units::beneath::{Listing, Scope, is_in_store};
 use crate::units::decide::{Facts, Seeds, Sight, UnitAction, UnitNote, UnitPlan};
+use crate::units::failures::Failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::set::UnitSet;
@@ -40,6 +41,7 @@ pub(crate) const COMMAND: &str = "user-manager";
 struct Request {
     old: UnitSet,
     new: UnitSet,
+    failed: Failures,
     unit_timeout: u64,
 }
 
@@ -64,6 +66,9 @@ pub struct UserManager {
     pub name: String,
     uid: u32,
     gid: u32,
+    /// What the last run could not bring up there.
+    #[serde(default, skip_serializing_if = "Failures::is_empty")]
+    pub failed: Failures,
 }
 
 /// Lists the users whose managers run.
@@ -90,6 +95,7 @@ pub(crate) fn running() -> Result<Vec<UserManager>> {
                 name: user.name,
                 uid,
                 gid: user.gid,
+                failed: Failures::new(),
             });
         }
     }
@@ -155,6 +161,7 @@ fn switch(
     let request = Request {
         old: old.clone(),
         new: new.clone(),
+        failed: manager.failed.clone(),
         unit_timeout: timeout.as_secs(),
     };
     let inner = || -> Result<UserOutcome> {
@@ -197,19 +204,22 @@ fn run_scripts(plan: &mut UnitPlan, new: &UnitSet) {
 /// # Errors
 /// When the manager can't be reached.
 pub(crate) fn serve() -> Result<()> {
-    let request: Request =
+    let mut request: Request =
         serde_json::from_reader(std::io::stdin()).context("reading the request")?;
     let runtime =
         std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::host::clock::now();
+    units::observe::keep_failing(&systemd, &mut request.failed)?;
     // What is ours of `/etc` has changed already; the rest of it is beneath.
     let is_ours = |_: &str, link: &dyn Fn() -> Option<PathBuf>| is_in_store(link());
     let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
     let names = request.old.units.keys().chain(request.new.units.keys());
+    let names = names.chain(request.failed.keys());
     let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
     let seeds = Seeds::default();
-    let sight = Sight::new(&request.old, &request.new, &beneath, &seeds);
+    let due = request.failed.keys();
+    let sight = Sight::new(&request.old, &request.new, &beneath, due);
     let before = units::observe::read_live(&systemd, MANAGED, Some(&sight))?;
     let mut plan = units::decide::decide(&Facts {
         old: &request.old,
@@ -217,6 +227,7 @@ pub(crate) fn serve() -> Result<()> {
         beneath: &beneath,
         live: &before,
         seeds: &seeds,
+        failed: &request.failed,
         ran: &BTreeSet::new(),
         ground: &units::observe::read_ground(&systemd)?,
         options: units::decide::Options::default(),

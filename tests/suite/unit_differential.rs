@@ -15,7 +15,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use system_manager::face::units::{
-    Facts, Ground, Live, LiveUnit, Options, Seeds, Sight, UnitAction, UnitSet, complete, decide,
+    Facts, Failures, Ground, Live, LiveUnit, Options, Seeds, Sight, UnitAction, UnitSet, complete,
+    decide,
 };
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -61,6 +62,7 @@ impl Case {
             beneath: &UnitSet::default(),
             live,
             seeds: &self.seeds,
+            failed: &Failures::new(),
             ran: &BTreeSet::new(),
             ground: &Ground::default(),
             options: self.options,
@@ -112,7 +114,7 @@ fn states(live: &Live, names: &BTreeSet<String>) -> Live {
 /// The live units as they are read: the details of what a decision looks at, and of nothing that is down.
 fn read(case: &Case, reads: &mut usize) -> Live {
     let nothing = UnitSet::default();
-    let sight = Sight::new(&case.old, &case.new, &nothing, &case.seeds);
+    let sight = Sight::new(&case.old, &case.new, &nothing, case.seeds.units());
     let mut live = states(&case.live, &sight.names());
     let mut told = |name: &str, unit: &mut LiveUnit| -> Result<(), ()> {
         *reads += 1;

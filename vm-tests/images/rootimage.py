@@ -203,10 +203,29 @@ _SERVERS = (
     "vsftpd",
 )
 
+# What a host of practice has besides: other programs that write to /etc, and those that are particular about its files.
+_HOSTS = (
+    "apparmor",
+    "cloud-init",
+    "cron",
+    "e2fsprogs",
+    "logrotate",
+    "needrestart",
+    "network-manager",
+    "pamtester",
+    "quota",
+    "rpm",
+    "rsyslog",
+    "systemd-resolved",
+    "ucf",
+    "unattended-upgrades",
+)
+
 ROOT_IMAGES = {
     "debian-12": RootImage("bookworm", _BASE),
     # What is reached from another machine: Nix, login shells that are not bash, and another way to root.
     "debian-12-remote": RootImage("bookworm", (*_BASE, "fish", "nix-bin", "opendoas", "tcsh")),
+    "debian-12-hosts": RootImage("bookworm", (*_BASE, *_HOSTS)),
     "debian-12-security": RootImage("bookworm", (*_BASE, *_SECURITY)),
     "debian-12-services": RootImage("bookworm", (*_BASE, *_SERVICES)),
     "debian-12-more": RootImage("bookworm", (*_BASE, *_SERVICES, *_MORE)),

@@ -46,9 +46,54 @@ def test_a_failing_unit_is_named_with_its_log_and_exit_code_4(host: Host) -> Non
     assert "the following units failed: sm-daemon.service" in output
     assert "the reason is told" in output
     assert host.machine.succeed("cat /etc/sm-file") == "broken\n"
-    # Nothing is to be done, but not all is well.
-    assert "No changes" in host.run("activate")
+    # A second run is no way to make it look well.
+    assert "as the last run could not: its start job failed" in host.run("plan", host.bring(BROKEN))
+    assert "the following units failed: sm-daemon.service" in host.run("activate", expect=4)
     assert "failed: sm-daemon.service" in host.run("status")
+
+
+ASSERTS = """
+{
+  systemd.services.sm-asserts = {
+    wantedBy = [ "multi-user.target" ];
+    unitConfig.AssertPathExists = "/run/sm-there";
+    serviceConfig.ExecStart = "/bin/sleep infinity";
+    serviceConfig.ExecReload = "/usr/bin/test -e /run/sm-reloads";
+    reloadTriggers = [ "TRIGGER" ];
+  };
+}
+"""
+
+
+def test_what_left_no_failed_unit_is_remembered_until_it_is_well(host: Host) -> None:
+    machine = host.machine
+    first = host.bring(ASSERTS.replace("TRIGGER", "1"))
+    host.run("activate", first, expect=4)
+    machine.succeed("! systemctl is-failed sm-asserts.service")
+    for _ in range(2):
+        assert "failed: sm-asserts.service: its start job failed because an assertion" in host.run("status")
+        assert host.json("status")["notBroughtUp"].keys() == {"sm-asserts.service"}
+        host.run("plan", first, "--detailed-exitcode", expect=10)
+        host.run("activate", first, expect=4)
+    # Whoever makes it good need not switch for it.
+    machine.succeed("touch /run/sm-there", "systemctl start sm-asserts.service")
+    assert "failed" not in host.run("status")
+    assert "No changes" in host.run("activate", first)
+    host.run("plan", first, "--detailed-exitcode")
+
+    # A reload that fails leaves a service that runs as it did.
+    second = host.bring(ASSERTS.replace("TRIGGER", "2"))
+    for _ in range(2):
+        host.run("activate", second, expect=4)
+        assert "failed: sm-asserts.service: its reload job failed" in host.run("status")
+    machine.succeed("touch /run/sm-reloads")
+    host.run("activate", second)
+    assert "failed" not in host.run("status")
+    assert "No changes" in host.run("activate", second)
+    machine.succeed("rm /run/sm-there")
+    host.run("activate", host.bring(ASSERTS.replace("TRIGGER", "2").replace("infinity", "100000")), expect=4)
+    host.run("deactivate")
+    assert "failed" not in host.run("status")
 
 
 @pytest.mark.leaves("failed unit: sm-theirs.service", why="it is to fail")

@@ -1,6 +1,7 @@
 //! The decision tables of units that the host has beneath ours, and of what the program stands on.
 
 use super::tests::{Files, live, set, told};
+use crate::units::failures::Failure;
 use crate::units::set::LiveUnit;
 use super::*;
 
@@ -24,6 +25,7 @@ fn on_ground(beneath: Files, old: Files, new: Files, units: &str, ran: &str, par
         beneath: &set(beneath),
         live: &live(&format!("{UP} {units}")),
         seeds: &Seeds::default(),
+        failed: &Failures::new(),
         ran: &names(ran),
         ground: &Ground { part_of: names(part_of) },
         options: Options::default(),
@@ -96,6 +98,7 @@ fn an_interrupted_switch_that_goes_back_starts_what_it_stopped() {
         beneath: &set(HOST),
         live: &live(&format!("{UP} v.service:inactive:below")),
         seeds: &seeds,
+        failed: &Failures::new(),
         ran: &BTreeSet::new(),
         ground: &Ground::default(),
         options: Options::default(),
@@ -215,6 +218,7 @@ fn decide_live(old: Files, new: Files, live: &Live) -> UnitPlan {
         beneath: &UnitSet::default(),
         live,
         seeds: &Seeds::default(),
+        failed: &Failures::new(),
         ran: &BTreeSet::new(),
         ground: &Ground::default(),
         options: Options::default(),
@@ -288,6 +292,38 @@ fn what_is_under_way_is_waited_for() {
             beneath: &UnitSet::default(),
             live: &live,
             seeds: &Seeds { start: names(start), stop: names(stop), ..Seeds::default() },
+            failed: &Failures::new(),
+            ran: &BTreeSet::new(),
+            ground: &Ground::default(),
+            options: Options::default(),
+        });
+        assert_eq!(told(&plan), expected, "{why}");
+    }
+}
+
+#[test]
+fn what_the_last_run_could_not_do_is_tried_again() {
+    let ours: Files = &[("a.service", OURS)];
+    for (why, verb, beneath, files, state, expected) in [
+        ("down", Verb::Start, &[][..], ours, "inactive", "start a.service"),
+        ("failed", Verb::Start, &[], ours, "failed", "start a.service"),
+        ("runs its old definition", Verb::Start, &[], ours, "active", "restart a.service"),
+        ("reload", Verb::Reload, &[], ours, "active", "reload a.service"),
+        ("nobody defines it any more", Verb::Start, &[], &[][..], "inactive", "nothing"),
+        ("masked now", Verb::Start, &[], &[("a.service", "/dev/null")], "inactive", "nothing"),
+        ("the host's, which a script asked for", Verb::Start, ours, &[], "inactive", "start a.service"),
+        ("a stop", Verb::Stop, &[], &[], "active", "stop a.service"),
+        ("a stop of what is back", Verb::Stop, &[], ours, "active", "nothing"),
+        ("what refuses a start", Verb::Start, &[], &[("a.service", "[Unit]\nRefuseManualStart=true\n")], "inactive", "nothing"),
+    ] {
+        let failed = [("a.service".to_owned(), Failure { verb, why: "why".to_owned(), time: 0 })].into();
+        let plan = decide(&Facts {
+            old: &set(files),
+            new: &set(files),
+            beneath: &set(beneath),
+            live: &with(&format!("a.service:{state}"), |_| {}),
+            seeds: &Seeds::default(),
+            failed: &failed,
             ran: &BTreeSet::new(),
             ground: &Ground::default(),
             options: Options::default(),

@@ -46,6 +46,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::job::Verb;
+use crate::units::failures::Failures;
 use crate::units::layers::{Definition, Layers};
 use crate::units::set::{Live, Origin, UnitSet, suffix_of};
 
@@ -144,6 +145,14 @@ pub struct Seeds {
     pub daemon_reload: bool,
 }
 
+impl Seeds {
+    /// Returns the units that anything is to be done with.
+    pub fn units(&self) -> impl Iterator<Item = &String> {
+        let sets = [&self.start, &self.restart, &self.reload, &self.stop];
+        sets.into_iter().flatten()
+    }
+}
+
 /// Choices that change the decision.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
@@ -167,6 +176,8 @@ pub struct Facts<'a> {
     pub live: &'a Live,
     /// What an interrupted run left undone; units of it that nobody defines are dropped.
     pub seeds: &'a Seeds,
+    /// What the last run could not bring up, and is not well yet.
+    pub failed: &'a Failures,
     /// Units of the host that ran when ours took their place.
     pub ran: &'a BTreeSet<String>,
     /// What this process stands on.
@@ -205,6 +216,7 @@ pub(crate) struct Decision<'a> {
 pub fn decide(facts: &Facts<'_>) -> UnitPlan {
     let mut decision = Decision::new(facts);
     decision.plant(facts.seeds);
+    decision.try_again(facts.failed);
     for (name, unit) in &facts.live.units {
         if unit.is_active() && unit.following.is_empty() && unit.origin != Origin::Above {
             decision.switch_active(name, unit);
@@ -287,6 +299,25 @@ impl Decision<'_> {
             let runs = self.live.find(unit).is_some_and(|(_, u)| !u.is_down());
             if goes && runs && !self.start.contains_key(unit) {
                 self.stop.insert(unit.clone(), why());
+            }
+        }
+    }
+
+    /// Does again what the last run could not do, for as long as somebody defines the unit.
+    fn try_again(&mut self, failed: &Failures) {
+        for (unit, failure) in failed {
+            let live = self.live.find(unit).map(|(_, live)| live);
+            let is_there = self.new.definition(unit).file().is_some();
+            let is_up = live.is_some_and(|live| live.active_state == "active");
+            let (wanted, set) = match (failure.verb, is_up) {
+                (Verb::Stop, _) => (!is_there && is_up, &mut self.stop),
+                (Verb::Reload, true) => (is_there, &mut self.reload),
+                (_, true) => (is_there, &mut self.restart),
+                (_, false) => (is_there, &mut self.start),
+            };
+            if wanted {
+                let why = format!("as the last run could not: {}", failure.why);
+                set.entry(unit.clone()).or_insert((why, true));
             }
         }
     }

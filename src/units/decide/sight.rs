@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::units::decide::Seeds;
 use crate::units::decide::active::{service_of, sockets_of};
 use crate::units::layers::Layers;
 use crate::units::set::{Live, LiveUnit, UnitSet, suffix_of, template_of};
@@ -12,7 +11,8 @@ use crate::units::set::{Live, LiveUnit, UnitSet, suffix_of, template_of};
 pub struct Sight<'a> {
     old: Layers<'a>,
     new: Layers<'a>,
-    seeds: &'a Seeds,
+    /// Units of which something is due, whatever the generations say.
+    due: BTreeSet<&'a String>,
 }
 
 impl<'a> Sight<'a> {
@@ -22,7 +22,7 @@ impl<'a> Sight<'a> {
         Self {
             old: Layers { ours: old, beneath },
             new: Layers { ours: new, beneath },
-            seeds,
+            due: due.into_iter().collect(),
         }
     }
 
@@ -62,32 +62,21 @@ impl<'a> Sight<'a> {
                 names.extend(pullers);
             }
         }
-        names.extend(self.seeded().cloned());
+        names.extend(self.due.iter().copied().cloned());
         names
-    }
-
-    fn seeded(&self) -> impl Iterator<Item = &String> {
-        let Seeds {
-            start,
-            restart,
-            reload,
-            stop,
-            ..
-        } = self.seeds;
-        [start, restart, reload, stop].into_iter().flatten()
     }
 
     /// Whether a slice may go: whether anything is in it only all units together can tell.
     #[must_use]
     pub fn needs_all(&self, live: &Live) -> bool {
         let mut slices = live.units.keys().filter(|name| suffix_of(name) == "slice");
-        slices.any(|name| self.differs(name)) || self.seeded().any(|u| suffix_of(u) == "slice")
+        slices.any(|name| self.differs(name)) || self.due.iter().any(|u| suffix_of(u) == "slice")
     }
 
     /// Returns the units whose details matter whatever these are.
     #[must_use]
     pub fn first(&self, live: &Live) -> BTreeSet<String> {
-        let mut first: BTreeSet<String> = self.seeded().cloned().collect();
+        let mut first: BTreeSet<String> = self.due.iter().copied().cloned().collect();
         for (name, unit) in &live.units {
             // A target may be stopped and started with each switch, and what failed or is on its way is looked at as it is.
             let matters = match unit.active_state.as_str() {

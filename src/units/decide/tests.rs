@@ -87,8 +87,8 @@ fn plan_with(old: Files, new: Files, units: &str, seeds: &Seeds, options: Option
 
 /// Decides for a host that has no units of its own.
 fn decide_alone(old: &UnitSet, new: &UnitSet, live: &Live, seeds: &Seeds, options: Options) -> UnitPlan {
-    let (beneath, ran, ground) = (&UnitSet::default(), &BTreeSet::new(), &Ground::default());
-    decide(&Facts { old, new, beneath, live, seeds, ran, ground, options })
+    let (beneath, failed, ran, ground) = (&UnitSet::default(), &Failures::new(), &BTreeSet::new(), &Ground::default());
+    decide(&Facts { old, new, beneath, live, seeds, failed, ran, ground, options })
 }
 
 fn plan(old: Files, new: Files, units: &str) -> UnitPlan {
