@@ -1,6 +1,6 @@
 //! What a user's own process says of the user's units: it is not trusted. Pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 

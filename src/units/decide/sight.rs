@@ -18,7 +18,12 @@ pub struct Sight<'a> {
 impl<'a> Sight<'a> {
     /// Takes what the decision will be given. Pure.
     #[must_use]
-    pub fn new(old: &'a UnitSet, new: &'a UnitSet, beneath: &'a UnitSet, seeds: &'a Seeds) -> Self {
+    pub fn new(
+        old: &'a UnitSet,
+        new: &'a UnitSet,
+        beneath: &'a UnitSet,
+        due: impl IntoIterator<Item = &'a String>,
+    ) -> Self {
         Self {
             old: Layers { ours: old, beneath },
             new: Layers { ours: new, beneath },
