@@ -401,34 +401,7 @@ impl Systemd {
         timeout: Duration,
         tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<()> {
-        // A unit and its alias, or one that another has pulled in, share a job.
-        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for unit in units {
-            let queued = self
-                .call(method(verb), &(unit, "replace"))
-                .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
-            match queued {
-                Ok(job) => {
-                    let units = waiting.entry(job.to_string()).or_default();
-                    units.push(unit.clone());
-                }
-                Err(zbus::Error::MethodError(name, text, _)) => {
-                    let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
-                    if !gone {
-                        tracing::warn!(
-                            "{} {unit}: {}",
-                            verb.progressive(),
-                            text.as_deref().unwrap_or(&name)
-                        );
-                    }
-                    tell(Event::Ended {
-                        unit,
-                        result: if gone { "done" } else { "failed" },
-                    })?;
-                }
-                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", verb.progressive()))),
-            }
-        }
+        let mut waiting = self.queue(verb, units, tell)?;
         let begun = Instant::now();
         while !waiting.is_empty() {
             let left = timeout.saturating_sub(begun.elapsed());
@@ -465,5 +438,38 @@ impl Systemd {
             }
         }
         Ok(())
+    }
+
+    /// Queues one job a unit, and tells at once of those that have ended with that. Returns the units by their jobs: a unit
+    /// and its alias, or one that another has pulled in, share one.
+    fn queue(
+        &self,
+        verb: Verb,
+        units: &[String],
+        tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
+    ) -> Result<BTreeMap<String, Vec<String>>> {
+        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for unit in units {
+            let queued = self
+                .call(method(verb), &(unit, "replace"))
+                .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
+            let (name, text) = match queued {
+                Ok(job) => {
+                    let units = waiting.entry(job.to_string()).or_default();
+                    units.push(unit.clone());
+                    continue;
+                }
+                Err(zbus::Error::MethodError(name, text, _)) => (name, text),
+                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", verb.progressive()))),
+            };
+            let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
+            if !gone {
+                let why = text.as_deref().unwrap_or(&name);
+                tracing::warn!("{} {unit}: {why}", verb.progressive());
+            }
+            let result = if gone { "done" } else { "failed" };
+            tell(Event::Ended { unit, result })?;
+        }
+        Ok(waiting)
     }
 }
