@@ -56,6 +56,9 @@ let
         value = true;
       }) list
     );
+  isName = setOf names;
+  isLibraryName = setOf libraries;
+  isProgram = setOf programs;
 
   at = folder: if pathExists folder then readDir folder else { };
   programs =
@@ -87,7 +90,7 @@ let
     let
       parts = match "([a-z0-9-]+)[.]so[.].*" file;
     in
-    parts != null && (setOf libraries) ? ${head parts};
+    parts != null && isLibraryName ? ${head parts};
 
   missing = filter (n: !(any (p: p == n) programs)) [
     "bash"
@@ -100,7 +103,7 @@ let
   copied = derivation {
     inherit system busybox loader;
     name = "build-tools";
-    programs = copy "build-tools-programs" bin (name: (setOf programs) ? ${name});
+    programs = copy "build-tools-programs" bin (name: isProgram ? ${name});
     libraries = copy "build-tools-libraries" libraryFolder (name: name == loader || isLibrary name);
     builder = "${busybox}/busybox";
     args = [
@@ -127,7 +130,7 @@ let
 in
 {
   # Whether a program may be among them, or among the functions that stand beside them.
-  has = name: name == "msgfmt" || name == "gettext" || (setOf names) ? ${name};
+  has = name: name == "msgfmt" || name == "gettext" || isName ? ${name};
   # Where they are, as a `PATH`, and the one that runs the scripts.
   path = if packages != null then concatStringsSep ":" (map (p: "${p}/bin") packages) else ours;
   bash = "${if packages != null then "${head packages}/bin" else ours}/bash";

@@ -6,6 +6,7 @@
   ...
 }:
 let
+  script = import ../modules/activation/script.nix { inherit lib; };
   groups = [
     "adm"
     "audio"
@@ -35,7 +36,9 @@ let
   keysAreUsed =
     options ? age
     || options ? sops
-    || lib.any (s: lib.hasInfix "keys" s.text) (builtins.attrValues config.system.activationScripts)
+    || lib.any (s: lib.hasInfix "keys" (script.normal s).text) (
+      builtins.attrValues config.system.activationScripts
+    )
     || lib.any (u: lib.elem "keys" ([ u.group ] ++ u.extraGroups)) (
       builtins.attrValues config.users.users
     );

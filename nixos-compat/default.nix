@@ -150,6 +150,7 @@ let
           lib
           root
           acts
+          added
           ownerOf
           isImportable
           ;
@@ -172,8 +173,7 @@ let
     in
     {
       inherit evaluation;
-      # The modules that would act on what is set, and are not in force.
-      wanted = lib.subtractLists added withoutEffect.wanted;
+      inherit (withoutEffect) wanted;
     };
 
   # Takes modules in until all that is set has one in force that acts on it.

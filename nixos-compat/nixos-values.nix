@@ -101,6 +101,22 @@ in
     (lib.optionalAttrs (options ? age.secrets || options ? sops.secrets) {
       users.groups.keys = { };
     })
+    # What the host has mounted there is its own, by these types everywhere.
+    (lib.optionalAttrs (isListed "tasks/filesystems.nix") {
+      boot.specialFileSystems =
+        lib.mapAttrs
+          (_name: fsType: {
+            fsType = lib.mkDefault fsType;
+          })
+          {
+            "/proc" = "proc";
+            "/run" = "tmpfs";
+            "/dev" = "devtmpfs";
+            "/dev/shm" = "tmpfs";
+            "/dev/pts" = "devpts";
+            "/sys" = "sysfs";
+          };
+    })
     (lib.optionalAttrs (isListed "misc/version.nix") {
       system.nixos.version = lib.mkDefault release;
     })

@@ -12,6 +12,8 @@
   provided,
   # Options whose work is done whatever they say.
   done,
+  # The files of modules that were taken in by themselves.
+  added,
   # All options, and the modules whose definitions count.
   options,
   modules,
@@ -31,32 +33,48 @@ let
   filesOf = s: map toString s.option.declarations;
   # A condition that is false, or an empty set or list, sets nothing.
   saysSomething = value: value != [ ] && !(builtins.isAttrs value && builtins.attrNames value == [ ]);
-  idle = lib.filter (
+  unheard = lib.filter (
     s:
     s.option != null
     # What it sets instead is judged by itself.
     && !(s.option ? leadsTo)
     && !(lib.any acts (filesOf s))
-    && lib.any saysSomething (discharge s.value)
   ) settings;
+  isHeld = s: lib.any saysSomething (discharge s.value);
+  idle = lib.filter isHeld unheard;
 
   byOption = removeAttrs (lib.groupBy (s: dotted s.path) idle) done;
 
   # Services that the distribution runs are not to be set up a second time.
   isProvided = name: lib.any (p: name == p || lib.hasPrefix "${p}." name) provided;
-  modulesOf = name: lib.filter isImportable (map ownerOf (lib.concatMap filesOf byOption.${name}));
-  actionable = lib.filter (name: !(isProvided name) && modulesOf name != [ ]) (
-    builtins.attrNames byOption
-  );
+  modulesFor = settings: lib.filter isImportable (map ownerOf (lib.concatMap filesOf settings));
+  modulesOf = name: modulesFor byOption.${name};
+  isActionable = name: settings: !(isProvided name) && modulesFor settings != [ ];
+  actionable = lib.filter (name: isActionable name byOption.${name}) (builtins.attrNames byOption);
 
   # A service that is switched on, while the module that would set it up is not there.
-  isSwitch = name: lib.last (lib.head byOption.${name}).path == "enable";
-  isOn = name: lib.any (s: s.isTrue) byOption.${name};
-  enabled = lib.filter (name: isSwitch name && isOn name) actionable;
+  isSwitch = s: lib.last s.path == "enable";
+  isOn = lib.any (s: s.isTrue);
+  enabled = lib.filter (
+    name: isSwitch (lib.head byOption.${name}) && isOn byOption.${name}
+  ) actionable;
+  # Switches come first, and nothing else is looked at before their modules are there: what is set besides may well
+  # be made from what these set.
+  switchesOn =
+    let
+      isWanted = name: s: isOn s && isActionable name s && lib.any isHeld s;
+    in
+    builtins.attrValues (
+      lib.filterAttrs isWanted (lib.groupBy (s: dotted s.path) (lib.filter isSwitch unheard))
+    );
   # What is set besides may be as vital, such as the pools of `services.phpfpm`.
-  wanted = lib.filter (name: !(isSwitch name) || isOn name) actionable;
+  further = lib.filter (name: !(isSwitch (lib.head byOption.${name}))) actionable;
   short = file: lib.removeSuffix "/default.nix" (lib.removePrefix "${root}/" file);
   definedIn = name: lib.unique (map (s: s.file) byOption.${name});
+  # The modules for settings of options, without those that were taken in already.
+  newFor =
+    settings:
+    lib.subtractLists added (lib.unique (lib.concatMap (s: lib.take 1 (modulesFor s)) settings));
 
   # Services that are switched on without their module.
   missing = name: {
@@ -69,8 +87,12 @@ let
   };
 in
 {
-  # The modules that would act on what is set.
-  wanted = lib.unique (lib.concatMap (name: lib.take 1 (modulesOf name)) wanted);
+  # The modules that would act on what is set. More may be wanted once these are there.
+  wanted =
+    let
+      forSwitches = newFor switchesOn;
+    in
+    if forSwitches != [ ] then forSwitches else newFor (map (name: byOption.${name}) further);
 
   # Puts what was found where the user sees it.
   module =

@@ -60,7 +60,8 @@ pub mod nar {
 
 /// What is kept.
 pub mod store {
-    pub use crate::store::owned::Record;
+    pub use crate::store::backups::Backups;
+    pub use crate::store::owned::{Claiming, Owned, Record};
     pub use crate::store::toplevel::read_manifest;
 }
 
@@ -68,7 +69,8 @@ pub mod store {
 pub mod tmpfiles {
     pub use crate::tmpfiles::apply::apply;
     pub use crate::tmpfiles::decide::{Facts, RulesFile, TmpfilesPlan, plan_tmpfiles, verify};
-    pub use crate::tmpfiles::record::{Applied, Made, TmpfilesRecord, claim, commit};
+    pub use crate::tmpfiles::observe::observe;
+    pub use crate::tmpfiles::record::{Applied, Made, TmpfilesRecord};
     pub use crate::tmpfiles::tree::Host;
     pub use crate::tmpfiles::words::Specifiers;
 }

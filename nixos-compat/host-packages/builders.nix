@@ -21,31 +21,41 @@ let
     meta = { };
   };
 
-  # Modules change what is said about such a package; what it is made of can't be changed once it is made.
+  # Modules change what is said about such a package, or add to what makes it: `attrs` are what `runCommand` takes,
+  # with the script as `buildCommand`.
   overridable =
-    package:
+    attrs: package:
     package
     // {
       overrideAttrs =
         change:
         let
-          once = if lib.isFunction change then change package else change;
-          changed = if lib.isFunction once then once package else once;
-          others = builtins.attrNames (
+          old = package // attrs;
+          once = if lib.isFunction change then change old else change;
+          changed = if lib.isFunction once then change (attrs // changed) old else once;
+          said = builtins.intersectAttrs { meta = null; } changed // changed.passthru or { };
+          made = attrs // changed;
+          isOnlySaid =
             removeAttrs changed [
               "meta"
               "passthru"
-            ]
-          );
+            ] == { };
         in
-        if others != [ ] then
-          throw "`overrideAttrs` of `${package.name}` changes ${
-            lib.concatMapStringsSep ", " (n: "`${n}`") others
-          }, which needs nixpkgs's builders\nhint: leave `nixos-compat.hostPackages.enable` at `false`"
+        if isOnlySaid then
+          overridable attrs (package // said)
         else
-          overridable (
-            package // builtins.intersectAttrs { meta = null; } changed // changed.passthru or { }
-          );
+          runCommand made.name (removeAttrs made [
+            "name"
+            "buildCommand"
+          ]) made.buildCommand;
+    };
+  # The same of a file that has a text.
+  overridableText =
+    name: text:
+    overridable {
+      inherit name text;
+      passAsFile = [ "text" ];
+      buildCommand = "cp \"$textPath\" \"$out\"\n";
     };
 
   # Whether a script of a module calls a program of the distribution, by its path or as one of its inputs.
@@ -76,23 +86,32 @@ let
       # The hash before it is as little a part of the name that programs go by.
       named = lib.optionalString (callsHost script inputs) "unchecked-" + name;
     in
-    overridable (
-      build.runBash {
-        name = named;
-        inherit script;
-        env = plain // env.env or { };
-        passAsFile = env.passAsFile or [ ];
-      }
-      // {
-        meta = env.meta or { };
-      }
-      // env.passthru or { }
-    );
+    overridable
+      (
+        env
+        // {
+          inherit name;
+          buildCommand = script;
+        }
+      )
+      (
+        build.runBash {
+          name = named;
+          inherit script;
+          env = plain // env.env or { };
+          passAsFile = env.passAsFile or [ ];
+        }
+        // {
+          meta = env.meta or { };
+        }
+        // env.passthru or { }
+      );
 
   # What nixpkgs's takes besides texts, as each derivation does: lists are joined, and null is nothing.
   textOf = text: if builtins.isList text || text == null then toString text else text;
 
-  writeText = name: text: asPackage name (build.writeText name (textOf text));
+  writeText =
+    name: text: overridableText name text (asPackage name (build.writeText name (textOf text)));
 
   writeTextFile =
     {
@@ -119,19 +138,27 @@ let
       '';
     in
     if checkPhase == "" then
-      overridable (
-        plainly {
-          inherit
-            name
-            script
-            env
-            passAsFile
-            ;
-        }
-        // {
-          inherit meta;
-        }
-      )
+      overridable
+        (
+          env
+          // {
+            inherit name passAsFile;
+            buildCommand = script;
+          }
+        )
+        (
+          plainly {
+            inherit
+              name
+              script
+              env
+              passAsFile
+              ;
+          }
+          // {
+            inherit meta;
+          }
+        )
     else
       runCommand name (env // { inherit meta passAsFile; }) script;
 

@@ -30,7 +30,14 @@ let
   );
   hostPrograms = lib.mapAttrs (name: p: hostPackage ({ inherit name; } // p)) (table // aliases);
   # What modules ask of a package beyond the table, such as libraries for an interpreter, comes from beneath.
-  programs = lib.mapAttrs (name: p: beneath.${name} or { } // p) hostPrograms;
+  programs = lib.mapAttrs (name: p: theirs name // p) hostPrograms;
+  # An old name may be there only to tell of the new one.
+  theirs =
+    name:
+    let
+      package = builtins.tryEval (beneath.${name} or { });
+    in
+    if package.success then package.value else { };
 
   # Only without a set beneath: what can't be built here can be built there.
   own = final: {

@@ -15,19 +15,17 @@ let
     install = install package;
   };
 
-  nginx =
-    server {
-      debian = "nginx-light";
-      fedora = "nginx";
-    } [ "/usr/sbin/nginx" ]
+  # A server of nginx's kind, with the folder of the files that configurations include.
+  nginxLike =
+    package: program: folder:
+    server package [ program ]
     // {
-      version = distribution.nginx;
       required = [
-        "/usr/sbin/nginx"
-        "/etc/nginx/mime.types"
+        program
+        "${folder}/mime.types"
       ];
       links = lib.listToAttrs (
-        map (f: lib.nameValuePair "conf/${f}" "/etc/nginx/${f}") [
+        map (f: lib.nameValuePair "conf/${f}" "${folder}/${f}") [
           "fastcgi.conf"
           "fastcgi_params"
           "mime.types"
@@ -36,6 +34,14 @@ let
         ]
       );
       passthru.modules = [ ];
+    };
+  nginx =
+    nginxLike {
+      debian = "nginx-light";
+      fedora = "nginx";
+    } "/usr/sbin/nginx" "/etc/nginx"
+    // {
+      version = distribution.nginx;
     };
 
   major = distribution.postgresql;
@@ -223,6 +229,12 @@ in
 lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: nginx)
 // lib.genAttrs postgresqlNames (_name: postgresql)
 // {
+  # Where their own packages and builds put them: no distribution has them. The module asks whether it runs one of
+  # them, for which all that nixpkgs's is built with would have to be evaluated.
+  openresty =
+    nginxLike "openresty" "/usr/local/openresty/nginx/sbin/nginx"
+      "/usr/local/openresty/nginx/conf";
+  tengine = nginxLike "tengine" "/usr/local/nginx/sbin/nginx" "/usr/local/nginx/conf";
   inherit
     mariadb
     openldap

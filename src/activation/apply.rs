@@ -30,7 +30,7 @@ use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, files, scripts, store, tmpfiles, units};
+use crate::{accounts, blocks, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
@@ -197,7 +197,7 @@ impl Run<'_> {
             }
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
-            Step::KeepBlock(change) => blocks::decide::keep(root, change),
+            Step::KeepBlock(change) => blocks::apply::keep(root, change),
             Step::Claim => self.claim(),
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
@@ -223,7 +223,7 @@ impl Run<'_> {
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::Write(change) => self.write(change),
-            Step::Block(change) => blocks::decide::apply(root, change),
+            Step::Block(change) => blocks::apply::apply(root, change),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
@@ -242,19 +242,7 @@ impl Run<'_> {
 
     fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
-        files::record::claim(
-            &mut self.a.state.files,
-            &mut self.a.state.backups,
-            &plan.files,
-            now(),
-        );
-        blocks::decide::claim(
-            &mut self.a.state.blocks,
-            &mut self.a.state.backups,
-            &plan.blocks,
-            now(),
-        );
-        tmpfiles::record::claim(&mut self.a.state.tmpfiles, &plan.tmpfiles);
+        self.a.state.claim(plan, now());
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         let ran = plan.units.ran.iter().flatten().cloned();
@@ -453,9 +441,7 @@ impl Run<'_> {
         let (root, plan) = (self.a.root, self.a.plan);
         self.judge();
         root.sync()?;
-        files::record::commit(&mut self.a.state.files, &plan.files);
-        blocks::decide::commit(&mut self.a.state.blocks, &plan.blocks);
-        tmpfiles::record::commit(&mut self.a.state.tmpfiles, &plan.tmpfiles, &self.tmpfiles);
+        self.a.state.commit(plan, &self.tmpfiles);
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;

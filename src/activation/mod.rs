@@ -14,7 +14,7 @@ mod plan_units;
 pub(crate) mod prepare;
 pub(crate) mod report;
 pub(crate) mod state;
-mod state_v1;
+mod state_earlier;
 pub(crate) mod status;
 pub(crate) mod sweep;
 pub(crate) mod why;

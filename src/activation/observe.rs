@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
-use crate::files;
 use crate::files::decide::{FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
@@ -18,6 +17,7 @@ use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::{TargetPath, folders_above};
 use crate::model::node::Node;
 use crate::store::backups;
+use crate::{blocks, tmpfiles};
 
 /// The host as it is.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub(crate) struct Observed {
     pub state: State,
     /// The files below `/etc`.
     pub seen: Seen,
+    /// Files of others that have lines of ours.
+    pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
     /// Which distribution it is: `debian`, `fedora`, or the `ID` of os-release(5).
@@ -73,12 +75,9 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
-    let settled = files::record::settle(&state.files, &seen);
-    if settled != state.files {
-        state.files = settled;
-        // It is not what was read any more.
-        state.checksum.clear();
-    }
+    let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
+    let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
+    state.settle(&seen, &blocks, &tmpfiles);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -87,6 +86,7 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     Ok(Observed {
         state,
         seen,
+        blocks,
         interrupted,
         family: read_family(root),
     })
@@ -98,14 +98,14 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         .files
         .entries
         .iter()
-        .filter(|(_, f)| f.becoming.is_some());
+        .filter(|(_, f)| f.placed.is_begun());
     let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
     let folders = state
         .files
         .folders
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
-    let blocks = state.blocks.iter().filter(|(_, b)| b.texts.len() > 1);
+    let blocks = state.blocks.0.iter().filter(|(_, b)| b.text.is_begun());
     let targets = begun
         .map(|(t, _)| t)
         .chain(folders.map(|(t, _)| t))

@@ -10,7 +10,6 @@ use crate::activation::journal::Interrupted;
 use crate::activation::plan::Plan;
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
-use crate::files;
 use crate::files::record::FilesRecord;
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -85,8 +84,7 @@ pub(crate) fn plan(
     if !due.is_any() && !users_due {
         return Ok(());
     }
-    let mut after = prepared.state.files.clone();
-    files::record::commit(&mut after, &prepared.plan.files);
+    let after = prepared.state.files.after(&prepared.plan.files);
     if users_due {
         plan_users(prepared, &after, left, all_users)?;
     }
@@ -193,6 +191,6 @@ fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, Stri
         .iter()
         .filter(|(target, _)| is_below(folder, target));
     units
-        .map(|(target, file)| (target.clone(), file.source.clone()))
+        .filter_map(|(target, file)| Some((target.clone(), file.source()?.clone())))
         .collect()
 }

@@ -239,14 +239,16 @@ impl Sources<'_> {
         let state = &self.observed.state;
         let kept = files.kept().count() as u64;
         let wanted = self.wanted_blocks()?;
-        let (blocks, more) = blocks::decide::plan_blocks(
-            self.root,
-            &wanted,
-            &state.blocks,
-            &state.files.folders,
+        let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
+        seen.extend(self.observed.blocks.clone());
+        let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
+            wanted: &wanted,
+            record: &state.blocks,
+            seen: &seen,
+            owned_folders: &state.files.folders,
             files,
-            state.backups.next + kept,
-        )?;
+            next_backup: state.backups.next + kept,
+        });
         conflicts.extend(more);
         Ok(blocks)
     }

@@ -9,22 +9,26 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::activation::state_v1;
-use crate::blocks::record::OwnedBlock;
+use crate::activation::plan::Plan;
+use crate::activation::state_earlier;
+use crate::blocks;
+use crate::blocks::record::BlocksRecord;
+use crate::files::decide::Seen;
 use crate::files::record::FilesRecord;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
-use crate::model::node::Node;
+use crate::model::node::{Node, Object};
 use crate::scripts::decide::ScriptRecord;
 use crate::store;
 use crate::store::backups::{self, Backups};
 use crate::store::checked;
-use crate::tmpfiles::record::TmpfilesRecord;
+use crate::store::owned::{Claiming, Owned, Record as _};
+use crate::tmpfiles::record::{Applied, TmpfilesRecord};
 use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
 
 /// The version of the format that this program reads and writes.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 const FILE: &str = "var/lib/system-manager/state.json";
 const PREDECESSOR: &str = "var/lib/system-manager/state.json.previous";
@@ -41,7 +45,7 @@ pub struct State {
     /// Files and folders below `/etc`.
     pub files: FilesRecord,
     /// Lines of ours in files of others.
-    pub blocks: BTreeMap<TargetPath, OwnedBlock>,
+    pub blocks: BlocksRecord,
     /// What tmpfiles rules of ours made, and could not do.
     pub tmpfiles: TmpfilesRecord,
     /// What is kept of files that were replaced.
@@ -90,13 +94,57 @@ impl State {
     /// When it is empty, cut, altered, or of another version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
         let text = match checked::parse(VERSION, bytes) {
-            Err(_) if matches!(checked::version(bytes), Ok(1)) => return state_v1::parse(bytes),
-            text => text?,
+            Ok(text) => text,
+            // What follows is for what is not of this version; what is, is read once.
+            Err(error) => match checked::version(bytes)? {
+                1 => return state_earlier::parse_v1(bytes),
+                2 => return state_earlier::parse_v2(bytes),
+                _ => return Err(error),
+            },
         };
         Ok(Self {
             checksum: text.sha256.clone(),
             ..text.record()?
         })
+    }
+
+    /// Resolves what a stopped activation left open, by what the host shows. Pure.
+    pub(crate) fn settle(
+        &mut self,
+        files: &Seen,
+        blocks: &BTreeMap<TargetPath, blocks::decide::Seen>,
+        tmpfiles: &BTreeMap<String, Option<Object>>,
+    ) {
+        if self.is_begun() {
+            self.files.settle(files);
+            self.blocks.settle(blocks);
+            self.tmpfiles.settle(tmpfiles);
+            // It is not what was read any more.
+            self.checksum.clear();
+        }
+    }
+
+    /// Whether an activation has begun to change what is ours, and has not ended.
+    fn is_begun(&self) -> bool {
+        self.files.entries.values().any(|f| f.placed.is_begun())
+            || self.blocks.0.values().any(|b| b.text.is_begun())
+            || self.tmpfiles.made.values().any(Owned::is_begun)
+    }
+
+    /// Writes down what an activation is about to do with what is ours. Pure.
+    pub(crate) fn claim(&mut self, plan: &Plan, now: u64) {
+        let backups = &mut self.backups;
+        let claiming = &mut Claiming { backups, now };
+        self.files.claim(&plan.files, claiming);
+        self.blocks.claim(&plan.blocks, claiming);
+        self.tmpfiles.claim(&plan.tmpfiles, claiming);
+    }
+
+    /// Notes that all of a plan has been done. Pure.
+    pub(crate) fn commit(&mut self, plan: &Plan, tmpfiles: &Applied) {
+        self.files.commit(&plan.files, &());
+        self.blocks.commit(&plan.blocks, &());
+        self.tmpfiles.commit(&plan.tmpfiles, tmpfiles);
     }
 
     /// Returns the checksum of the content: equal states have equal digests. Pure.
@@ -210,78 +258,5 @@ mod tests {
         assert_eq!(read.identity().unwrap(), state.digest().unwrap());
         state.checksum.clone_from(&read.checksum);
         assert_eq!(read, state);
-    }
-
-    #[test]
-    fn states_of_version_1_are_read() {
-        let read = |name: &str| {
-            let path = format!(
-                "{}/tests/fixtures/states/{name}",
-                env!("CARGO_MANIFEST_DIR")
-            );
-            State::parse(&std::fs::read(path).unwrap()).unwrap()
-        };
-        let first = read("state-v1.json");
-        let names = |state: &State| -> Vec<String> {
-            state
-                .files
-                .entries
-                .keys()
-                .map(ToString::to_string)
-                .collect()
-        };
-        assert_eq!(
-            names(&first),
-            [
-                "carried",
-                "changed",
-                "edited",
-                "folder/inside",
-                "goes/away",
-                "replaced",
-                "tmpfiles.d/t.conf"
-            ]
-        );
-        assert_eq!(first.active.unwrap().toplevel.as_str(), "/tmp/fixture/1");
-        assert!(first.accounts && first.tmpfiles.made.contains_key("/srv/made"));
-        assert_eq!(
-            first.blocks.values().next().unwrap().texts,
-            [Some("old\n".to_owned())]
-        );
-        let edited = read("state-v1-edited.json");
-        assert_eq!(edited.backups.saved.len(), 1);
-        let interrupted = read("state-v1-interrupted.json");
-        let begun = interrupted
-            .files
-            .entries
-            .values()
-            .filter(|f| f.becoming.is_some());
-        assert_eq!(begun.count(), 9);
-        assert_eq!(
-            interrupted.files.folders["carried".parse::<TargetPath>().as_ref().unwrap()]
-                .backup
-                .as_ref()
-                .unwrap()
-                .to_string(),
-            "1-carried"
-        );
-    }
-
-    #[test]
-    fn a_state_of_version_1_that_was_altered_is_refused() {
-        let path = format!(
-            "{}/tests/fixtures/states/state-v1.json",
-            env!("CARGO_MANIFEST_DIR")
-        );
-        let good = std::fs::read_to_string(path).unwrap();
-        for (text, why) in [
-            (good.replace("\"mode\":420", "\"mode\":438"), "checksum"),
-            (good.replace("\"saved\"", "\"daved\""), "malformed"),
-            (good[..good.len() / 2].to_owned(), "cut"),
-        ] {
-            assert_ne!(text, good, "{why}");
-            let error = format!("{:#}", State::parse(text.as_bytes()).unwrap_err());
-            assert!(error.contains(why), "{why}: {error}");
-        }
     }
 }

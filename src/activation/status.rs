@@ -114,7 +114,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen, &state.files)?;
-    let block_drift = read_block_drift(root, &state)?;
+    let block_drift = find_block_drift(&state, &observed.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
@@ -155,9 +155,12 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     })
 }
 
-fn read_block_drift(root: &Root, state: &State) -> Result<BTreeMap<TargetPath, Drift>> {
-    let found = blocks::decide::read_drift(root, &state.blocks)?.into_iter();
-    Ok(found
+fn find_block_drift(
+    state: &State,
+    seen: &BTreeMap<TargetPath, blocks::decide::Seen>,
+) -> BTreeMap<TargetPath, Drift> {
+    let found = blocks::decide::find_drift(&state.blocks, seen).into_iter();
+    found
         .map(|(target, is_gone)| {
             let drift = if is_gone {
                 Drift::Removed
@@ -166,7 +169,7 @@ fn read_block_drift(root: &Root, state: &State) -> Result<BTreeMap<TargetPath, D
             };
             (target, drift)
         })
-        .collect())
+        .collect()
 }
 
 fn backups_of(record: &FilesRecord) -> BTreeMap<TargetPath, String> {
@@ -215,7 +218,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
     let mut drift = BTreeMap::new();
     for (target, file) in &record.entries {
         let found = match seen.nodes.get(target) {
-            Some(now) if *now == file.is => {
+            Some(now) if now == file.node() => {
                 let Node::Link { to } = now else { continue };
                 match damaged.get(to).map(|found| &found.damage) {
                     None => continue,

@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 use self::cache::Cache;
 use self::probe::{Answer, Failure, Index, Probe};
-use self::verdict::{Findings, Module, Nixpkgs, Run, Step, Survey};
+use self::verdict::{Compared, Findings, Module, Nixpkgs, Run, Step, Survey};
 use crate::host::process::{Command, Stop};
 use crate::nix::BuildOptions;
 

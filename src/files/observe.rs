@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use crate::files::built::{self, Built, Originals, STORE};
 use crate::files::consumers;
 use crate::files::decide::{Beside, Damaged, Means, Seen, SeenVendor, Wanted, node};
-use crate::files::record::FilesRecord;
+use crate::files::record::{FilesRecord, OwnedFile};
 use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, Want};
 use crate::host::fs::{Root, open_source};
@@ -128,8 +128,9 @@ impl Known<'_> {
     /// Reads what a link leads to, or takes it from the record.
     fn built(&self, target: &TargetPath, want: &Want) -> Result<Option<Built>> {
         let owned = self.record.entries.get(target);
-        if let Some(owned) = owned.filter(|o| o.source == want.source && is_link(&o.is)) {
-            return Ok(owned.built.clone());
+        let placed = owned.and_then(|o| o.placed.is.as_ref());
+        if let Some(placed) = placed.filter(|p| p.source == want.source && is_link(&p.node)) {
+            return Ok(placed.built.clone());
         }
         built::read_built(&want.source, || self.originals.built(target))
             .with_context(|| format!("reading what /etc/{target} is to lead to"))
@@ -139,8 +140,8 @@ impl Known<'_> {
     fn content(&self, target: &TargetPath, want: &Want) -> Result<String> {
         let in_store = want.source.starts_with(STORE);
         let owned = self.record.entries.get(target);
-        let owned = owned.filter(|o| in_store && o.source == want.source);
-        if let Some(Node::File { sha256, .. }) = owned.map(|o| &o.is) {
+        let owned = owned.filter(|o| in_store && o.source() == Some(&want.source));
+        if let Some(Node::File { sha256, .. }) = owned.map(OwnedFile::node) {
             return Ok(sha256.clone());
         }
         open_source(&want.source)
@@ -250,10 +251,10 @@ pub(crate) fn look_at_store(
 ) -> Result<BTreeMap<String, Damaged>> {
     let mut found = BTreeMap::new();
     let new = wanted.iter().map(|(target, w)| (target, &w.node, &w.built));
-    let owned = record
-        .entries
-        .iter()
-        .map(|(target, o)| (target, &o.is, &o.built));
+    let owned = record.entries.iter().filter_map(|(target, o)| {
+        let placed = o.placed.is.as_ref()?;
+        Some((target, &placed.node, &placed.built))
+    });
     for (target, is, built) in new.chain(owned) {
         let Node::Link { to } = is else { continue };
         if !to.starts_with(STORE) || found.contains_key(to) {

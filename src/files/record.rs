@@ -11,6 +11,7 @@ use crate::files::decide::{FileChange, FilesPlan, KeepReason, Seen, Verb, node};
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::{Backups, SavedEdit};
+use crate::store::owned::{Claiming, Owned, Record};
 
 #[cfg(test)]
 mod tests;
@@ -26,46 +27,48 @@ pub struct FilesRecord {
 }
 
 /// A file or link that is ours.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct OwnedFile {
-    /// What we put there; `Absent` while it is being made.
-    pub is: Node,
-    /// What an activation that has begun makes of it.
-    pub becoming: Option<Becoming>,
-    /// The path whose content it has, or the text of the link.
-    pub source: String,
+    /// What we put there; none where nothing of ours is, or will be.
+    pub placed: Owned<Option<Placed>>,
+    /// What stood there when the activation under way began: whether a file was removed can't be told without it, since
+    /// a foreign one may have come since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Node>,
     /// The foreign file that stood there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backup: Option<FileName>,
     /// The distribution's package whose file that was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<String>,
+}
+
+/// What we put somewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Placed {
+    /// What it looks like.
+    pub node: Node,
+    /// The path whose content it has, or the text of the link.
+    pub source: String,
     /// What a link leads to in the store, as it was built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<Built>,
 }
 
-/// What an activation that has begun makes of a file, and what stood there when it began.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub enum Becoming {
-    /// A file of ours.
-    Ours {
-        /// What stood there.
-        from: Node,
-        /// What it becomes.
-        to: Node,
-        /// The path whose content it gets, or the text of the link.
-        source: String,
-        /// What a link leads to in the store, as it was built.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        built: Option<Built>,
-    },
-    /// No file of ours: it is removed, or its backup put back.
-    Gone {
-        /// What stood there.
-        from: Node,
-    },
+impl OwnedFile {
+    /// Returns what we put there and left.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        self.placed.is.as_ref().map_or(&Node::Absent, |p| &p.node)
+    }
+
+    /// Returns the path whose content it has, or the text of the link; none where nothing of ours is.
+    #[must_use]
+    pub fn source(&self) -> Option<&String> {
+        self.placed.is.as_ref().map(|placed| &placed.source)
+    }
 }
 
 /// A folder that is ours: it goes when it is empty.
@@ -85,87 +88,120 @@ impl FilesRecord {
     }
 }
 
-/// Resolves what an interrupted activation left open, by what the disk shows.
-#[must_use]
-pub(crate) fn settle(record: &FilesRecord, seen: &Seen) -> FilesRecord {
-    FilesRecord {
-        entries: record
-            .entries
-            .iter()
-            .filter_map(|(target, file)| {
-                Some((target.clone(), settle_file(target, file, record, seen)?))
-            })
-            .collect(),
-        folders: record.folders.clone(),
-    }
-}
+impl Record for FilesRecord {
+    type Seen = Seen;
+    type Plan = FilesPlan;
+    type Done = ();
 
-/// Gives the settled record of a file, or none when it is not ours.
-fn settle_file(
-    target: &TargetPath,
-    file: &OwnedFile,
-    record: &FilesRecord,
-    seen: &Seen,
-) -> Option<OwnedFile> {
-    let now = node(seen, target);
-    let kept = OwnedFile {
-        becoming: None,
-        ..file.clone()
-    };
-    match &file.becoming {
-        Some(Becoming::Ours {
-            to, source, built, ..
-        }) if now == to => Some(OwnedFile {
-            is: to.clone(),
-            source: source.clone(),
-            built: built.clone(),
-            ..kept
-        }),
-        // A new entry that was not placed yet: what stands there is still someone else's.
-        Some(Becoming::Ours { from, .. }) if file.is == Node::Absent => {
-            (now != from && file.backup.is_some()).then_some(kept)
-        }
-        None | Some(Becoming::Ours { .. }) => Some(kept),
-        Some(Becoming::Gone { from }) if now == from => Some(kept),
-        // A folder of ours took its place, and carries its backup.
-        Some(Becoming::Gone { .. }) if record.folders.contains_key(target) => None,
-        Some(Becoming::Gone { .. }) => {
-            let backup = file.backup.as_ref()?;
-            (seen.backups.get(backup) != Some(now)).then_some(kept)
-        }
+    fn settle(&mut self, seen: &Seen) {
+        let folders = &self.folders;
+        self.entries.retain(|target, file| {
+            let is_replaced = folders.contains_key(target);
+            settle_file(file, node(seen, target), is_replaced, seen)
+        });
     }
-}
 
-/// Records what an activation is about to do with files. `record` must be settled.
-pub(crate) fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan, now: u64) {
-    for change in plan.changes() {
-        if let Some(keep) = &change.keep {
-            backups.next += 1;
-            if keep.reason == KeepReason::Drift {
-                backups.saved.push(saved(&change.target, &keep.backup, now));
+    fn claim(&mut self, plan: &FilesPlan, claiming: &mut Claiming<'_>) {
+        let (backups, now) = (&mut *claiming.backups, claiming.now);
+        for change in plan.changes() {
+            if let Some(keep) = &change.keep {
+                backups.next += 1;
+                if keep.reason == KeepReason::Drift {
+                    backups.saved.push(saved(&change.target, &keep.backup, now));
+                }
+            }
+            if let (true, Some(backup)) = (change.is_purged, &change.backup) {
+                backups.saved.push(saved(&change.target, backup, now));
+            }
+            self.claim_file(change);
+        }
+        for mend in &plan.mends {
+            if let (Some(keep), Some(target)) = (&mend.keep, mend.targets.first()) {
+                backups.next += 1;
+                backups.saved.push(saved(target, &keep.backup, now));
             }
         }
-        if let (true, Some(backup)) = (change.is_purged, &change.backup) {
-            backups.saved.push(saved(&change.target, backup, now));
+        for folder in &plan.make_folders {
+            // A file of ours that this folder replaces leaves its backup to it.
+            let carried = self.entries.get(folder).and_then(|f| f.backup.clone());
+            self.folders
+                .entry(folder.clone())
+                .and_modify(|f| f.backup = f.backup.take().or_else(|| carried.clone()))
+                .or_insert_with(|| OwnedFolder {
+                    backup: carried.clone(),
+                });
         }
-        claim_file(record, change);
     }
-    for mend in &plan.mends {
-        if let (Some(keep), Some(target)) = (&mend.keep, mend.targets.first()) {
-            backups.next += 1;
-            backups.saved.push(saved(target, &keep.backup, now));
+
+    fn commit(&mut self, plan: &FilesPlan, _done: &()) {
+        for change in plan.changes() {
+            if let Some(file) = self.entries.get_mut(&change.target) {
+                file.placed.commit();
+                file.from = None;
+                if file.placed.is.is_none() {
+                    self.entries.remove(&change.target);
+                }
+            }
+        }
+        for folder in plan.remove_folders.iter().chain(&plan.released_folders) {
+            self.folders.remove(folder);
         }
     }
-    for folder in &plan.make_folders {
-        // A file of ours that this folder replaces leaves its backup to it.
-        let carried = record.entries.get(folder).and_then(|f| f.backup.clone());
-        record
-            .folders
-            .entry(folder.clone())
-            .and_modify(|f| f.backup = f.backup.take().or_else(|| carried.clone()))
-            .or_insert_with(|| OwnedFolder {
-                backup: carried.clone(),
-            });
+}
+
+/// Settles the record of a file; whether it is still ours, or has a backup that is still to be put back.
+fn settle_file(file: &mut OwnedFile, now: &Node, is_replaced: bool, seen: &Seen) -> bool {
+    let Some(from) = file.from.take() else {
+        return true;
+    };
+    let backup = file.backup.as_ref();
+    let is_put_back = || backup.is_none_or(|id| seen.backups.get(id) == Some(now));
+    let is_going = file.placed.becomes == Some(None);
+    let is_done = match &file.placed.becomes {
+        Some(Some(next)) => *now == next.node,
+        // A folder of ours may have taken its place, and carries its backup.
+        Some(None) => *now != from && (is_replaced || is_put_back()),
+        None => false,
+    };
+    file.placed.settle(|_| is_done);
+    if is_going {
+        return !is_done;
+    }
+    // A new entry that was not placed yet: what stands there is still someone else's.
+    file.placed.is.is_some() || *now != from && file.backup.is_some()
+}
+
+impl FilesRecord {
+    /// Returns the record as it will be once the plan has been carried out.
+    #[must_use]
+    pub fn after(&self, plan: &FilesPlan) -> Self {
+        let mut after = self.clone();
+        let backups = &mut Backups::default();
+        after.claim(plan, &mut Claiming { backups, now: 0 });
+        after.commit(plan, &());
+        after
+    }
+
+    fn claim_file(&mut self, change: &FileChange) {
+        match (change.verb, &change.source) {
+            (Verb::Add | Verb::Change | Verb::Adopt, Some(source)) => {
+                let file = self.entries.entry(change.target.clone()).or_default();
+                file.placed.claim(Some(Placed {
+                    node: change.after.clone(),
+                    source: source.clone(),
+                    built: change.built.clone(),
+                }));
+                file.from = Some(change.before.clone());
+                file.backup.clone_from(&change.backup);
+                file.package.clone_from(&change.package);
+            }
+            _ => {
+                if let Some(file) = self.entries.get_mut(&change.target) {
+                    file.placed.claim(None);
+                    file.from = Some(change.before.clone());
+                }
+            }
+        }
     }
 }
 
@@ -174,65 +210,5 @@ fn saved(target: &TargetPath, backup: &FileName, time: u64) -> SavedEdit {
         target: target.clone(),
         backup: backup.clone(),
         time,
-    }
-}
-
-fn claim_file(record: &mut FilesRecord, change: &FileChange) {
-    let from = change.before.clone();
-    match (change.verb, &change.source) {
-        (Verb::Add | Verb::Change | Verb::Adopt, Some(source)) => {
-            let becoming = Becoming::Ours {
-                from,
-                to: change.after.clone(),
-                source: source.clone(),
-                built: change.built.clone(),
-            };
-            let file = record
-                .entries
-                .entry(change.target.clone())
-                .or_insert_with(|| OwnedFile {
-                    is: Node::Absent,
-                    becoming: None,
-                    source: source.clone(),
-                    backup: None,
-                    package: None,
-                    built: None,
-                });
-            file.becoming = Some(becoming);
-            file.backup.clone_from(&change.backup);
-            file.package.clone_from(&change.package);
-        }
-        _ => {
-            if let Some(file) = record.entries.get_mut(&change.target) {
-                file.becoming = Some(Becoming::Gone { from });
-            }
-        }
-    }
-}
-
-/// Records that everything of the plan has been done.
-pub(crate) fn commit(record: &mut FilesRecord, plan: &FilesPlan) {
-    for change in plan.changes() {
-        match (change.verb, &change.source) {
-            (Verb::Add | Verb::Change | Verb::Adopt, Some(source)) => {
-                record.entries.insert(
-                    change.target.clone(),
-                    OwnedFile {
-                        is: change.after.clone(),
-                        becoming: None,
-                        source: source.clone(),
-                        backup: change.backup.clone(),
-                        package: change.package.clone(),
-                        built: change.built.clone(),
-                    },
-                );
-            }
-            _ => {
-                record.entries.remove(&change.target);
-            }
-        }
-    }
-    for folder in plan.remove_folders.iter().chain(&plan.released_folders) {
-        record.folders.remove(folder);
     }
 }

@@ -39,7 +39,7 @@ pub struct Facts<'a> {
     pub ours: &'a [RulesFile],
     /// Those of the distribution and of the administrator, which are not applied here, but at boot.
     pub foreign: &'a [RulesFile],
-    /// What earlier rules of ours made, and could not do.
+    /// What earlier rules of ours made, and could not do; settled.
     pub recorded: &'a TmpfilesRecord,
     /// What specifiers stand for.
     pub specifiers: &'a Specifiers,
@@ -313,7 +313,7 @@ fn undo(
     let asked = asked_for(items, foreign, &player.world)?;
     for (path, made) in facts.recorded.made.iter().rev() {
         let now = player.world.look(path)?;
-        let made = &made.settled(now.as_ref());
+        let Some(made) = &made.is else { continue };
         match asked.get(path) {
             Some(None) => {
                 kept.insert(path.clone(), made.clone());

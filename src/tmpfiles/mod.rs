@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod decide;
 mod glob;
 pub(crate) mod line;
+pub(crate) mod observe;
 mod order;
 pub(crate) mod record;
 mod rules;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::node::{Kind, Object};
+use crate::store::owned::{Claiming, Owned, Record};
 use crate::tmpfiles::decide::TmpfilesPlan;
 
 /// What is remembered of rules.
@@ -12,7 +13,7 @@ use crate::tmpfiles::decide::TmpfilesPlan;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct TmpfilesRecord {
     /// What rules of ours made, by path.
-    pub made: BTreeMap<String, Made>,
+    pub made: BTreeMap<String, Owned<Option<Made>>>,
     /// What the last run could not do, in sentences; the next one tries again.
     pub failed: Vec<String>,
 }
@@ -35,9 +36,6 @@ pub struct Made {
     /// Where the link that it replaced pointed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<String>,
-    /// What it was under an earlier rule, while an activation that has begun replaces it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub was: Option<Kind>,
 }
 
 impl Made {
@@ -46,45 +44,64 @@ impl Made {
             Kind::File { .. } => Kind::File { content: None },
             other => other.clone(),
         };
-        Self {
-            kind,
-            replaced,
-            was: None,
-        }
+        Self { kind, replaced }
     }
 
-    /// Resolves what an interrupted activation left open, by what stands there.
-    pub(crate) fn settled(&self, now: Option<&Object>) -> Self {
-        let earlier = self
-            .was
-            .as_ref()
-            .filter(|was| now.is_some_and(|now| Self::of(&now.kind, None).kind == **was));
-        Self {
-            kind: earlier.unwrap_or(&self.kind).clone(),
-            replaced: self.replaced.clone(),
-            was: None,
-        }
+    /// Whether what stands there is like it.
+    fn is_there(&self, now: Option<&Object>) -> bool {
+        now.is_some_and(|now| Self::of(&now.kind, None).kind == self.kind)
     }
 }
 
-/// Records what rules are about to make, beside what earlier ones made.
-pub fn claim(record: &mut TmpfilesRecord, plan: &TmpfilesPlan) {
-    for (path, made) in &plan.made {
-        let undone = plan.undo.iter().find(|u| u.path == *path);
-        let claimed = Made {
-            was: undone.map(|u| u.made.kind.clone()),
-            ..made.clone()
-        };
-        record.made.insert(path.clone(), claimed);
-    }
+/// Resolves what an interrupted activation left open about one path, by what stands there.
+pub(crate) fn settle(owned: &mut Owned<Option<Made>>, now: Option<&Object>) {
+    // Something that is neither may be what a rule has made in between: it is looked at before it is taken away.
+    let is_as_before = match &owned.is {
+        Some(made) => made.is_there(now),
+        None => now.is_none(),
+    };
+    owned.settle(|next| match next {
+        Some(_) => !is_as_before,
+        None => now.is_none(),
+    });
 }
 
-/// Records what came of it: what could not be taken away is still ours, and what could not be done is still due.
-pub fn commit(record: &mut TmpfilesRecord, plan: &TmpfilesPlan, applied: &Applied) {
-    if !plan.considered {
-        return;
+impl Record for TmpfilesRecord {
+    type Seen = BTreeMap<String, Option<Object>>;
+    type Plan = TmpfilesPlan;
+    type Done = Applied;
+
+    fn settle(&mut self, seen: &Self::Seen) {
+        self.made.retain(|path, owned| {
+            settle(owned, seen.get(path).and_then(Option::as_ref));
+            owned.is.is_some()
+        });
     }
-    record.made.clone_from(&plan.made);
-    record.made.extend(applied.left.clone());
-    record.failed.clone_from(&applied.problems);
+
+    fn claim(&mut self, plan: &TmpfilesPlan, _claiming: &mut Claiming<'_>) {
+        for undone in &plan.undo {
+            if let Some(owned) = self.made.get_mut(&undone.path) {
+                owned.claim(None);
+            }
+        }
+        for (path, made) in &plan.made {
+            let owned = self.made.entry(path.clone()).or_default();
+            owned.claim(Some(made.clone()));
+        }
+    }
+
+    /// What could not be taken away is still ours, and what could not be done is still due.
+    fn commit(&mut self, plan: &TmpfilesPlan, applied: &Applied) {
+        if !plan.considered {
+            return;
+        }
+        let left = applied.left.iter();
+        self.made = plan
+            .made
+            .iter()
+            .chain(left)
+            .map(|(path, made)| (path.clone(), Owned::at_rest(Some(made.clone()))))
+            .collect();
+        self.failed.clone_from(&applied.problems);
+    }
 }

@@ -253,11 +253,11 @@ fn settled(host: &Host) -> Settled {
         .entries
         .iter()
         .map(|(t, f)| {
-            assert_eq!(
-                f.becoming, None,
+            assert!(
+                !f.placed.is_begun(),
                 "/etc/{t} is unsettled after a run that ended"
             );
-            (t.to_string(), f.is.clone(), f.backup.is_some())
+            (t.to_string(), f.node().clone(), f.backup.is_some())
         })
         .collect();
     (

@@ -14,10 +14,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use system_manager::face::accounts::read_owners;
 use system_manager::face::host::Root;
 use system_manager::face::model::{Kind, Object, sha256_of};
+use system_manager::face::store::{Backups, Claiming, Owned, Record as _};
 use system_manager::face::tmpfiles;
 use system_manager::face::tmpfiles::{
-    Applied, Facts, Host, Made, RulesFile, Specifiers, TmpfilesPlan, TmpfilesRecord, claim, commit,
-    plan_tmpfiles, verify,
+    Applied, Facts, Host, Made, RulesFile, Specifiers, TmpfilesPlan, TmpfilesRecord, plan_tmpfiles,
+    verify,
 };
 
 use crate::needs::is_root;
@@ -173,15 +174,26 @@ fn snapshot(root: &Root) -> BTreeMap<String, Object> {
 }
 
 fn plan(root: &Root, rules: &str, recorded: &BTreeMap<String, Made>) -> TmpfilesPlan {
+    let mut recorded = record_of(recorded);
+    plan_with(root, rules, &mut recorded)
+}
+
+fn record_of(made: &BTreeMap<String, Made>) -> TmpfilesRecord {
+    let at_rest =
+        |(path, made): (&String, &Made)| (path.clone(), Owned::at_rest(Some(made.clone())));
+    TmpfilesRecord {
+        made: made.iter().map(at_rest).collect(),
+        failed: Vec::new(),
+    }
+}
+
+fn plan_with(root: &Root, rules: &str, recorded: &mut TmpfilesRecord) -> TmpfilesPlan {
     let ours = [RulesFile {
         name: "50-ours.conf".to_owned(),
         path: "/etc/tmpfiles.d/50-ours.conf".parse().unwrap(),
         content: rules.as_bytes().to_vec(),
     }];
-    let recorded = &TmpfilesRecord {
-        made: recorded.clone(),
-        failed: Vec::new(),
-    };
+    recorded.settle(&tmpfiles::observe(root, recorded).unwrap());
     let (plan, _) = plan_tmpfiles(&Facts {
         ours: if rules.is_empty() { &[] } else { &ours },
         foreign: &[],
@@ -411,7 +423,7 @@ fn what_comes_in_after_the_plan_is_not_lost() {
         "{problem}"
     );
     let mut record = TmpfilesRecord::default();
-    commit(&mut record, &gone, &applied);
+    record.commit(&gone, &applied);
     let left: Vec<&String> = record.made.keys().collect();
     assert_eq!(left, ["/var/lib/app/empty"], "it is ours still");
     assert_eq!(record.failed, applied.problems);
@@ -427,14 +439,11 @@ fn a_link_whose_rule_changes_is_made_anew() {
     let rules = RULES.replace("/var/lib/current", "/var/lib/other");
     let next = plan(&root, &rules, &made);
     assert_eq!(undone(&next), ["/run/current"]);
-    let mut record = TmpfilesRecord {
-        made: made.clone(),
-        failed: Vec::new(),
-    };
-    claim(&mut record, &next);
-    let recorded = record.made;
+    let mut record = record_of(&made);
+    let backups = &mut Backups::default();
+    record.claim(&next, &mut Claiming { backups, now: 0 });
     assert_eq!(
-        plan(&root, &rules, &recorded).undo,
+        plan_with(&root, &rules, &mut record.clone()).undo,
         next.undo,
         "after a kill, before it happened"
     );
@@ -448,7 +457,7 @@ fn a_link_whose_rule_changes_is_made_anew() {
     .unwrap();
     create(&root, &rules);
     assert_eq!(verify(&next, &root).unwrap(), Vec::<String>::new());
-    let again = plan(&root, &rules, &recorded);
+    let again = plan_with(&root, &rules, &mut record);
     assert!(
         again.changes.is_empty() && again.undo.is_empty(),
         "{again:?}"

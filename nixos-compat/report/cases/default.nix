@@ -6,3 +6,4 @@ import ./newer.nix
 // import ./network.nix
 // import ./programs.nix
 // import ./beyond-types.nix
+// import ./demands.nix

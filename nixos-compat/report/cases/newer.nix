@@ -14,17 +14,24 @@
   };
   "services/desktops/flatpak.nix".xdg.portal.enable = true;
   "services/hardware/fancontrol.nix".hardware.fancontrol.config = "INTERVAL=10";
-  "services/mail/mailman.nix".services.mailman = {
-    siteOwner = "root@example.org";
-    webHosts = [ "lists.example.org" ];
+  "services/mail/sympa.nix".services.sympa = {
+    domains."lists.example.org" = { };
+    database.user = "sympa";
+    database.name = "sympa";
   };
-  "services/mail/sympa.nix".services.sympa.domains."lists.example.org" = { };
   "services/misc/mame.nix".services.mame = {
     user = "player";
     hostAddr = "10.0.0.1";
     emuAddr = "10.0.0.2";
   };
-  "services/misc/matrix-synapse.nix".services.matrix-synapse.database_type = "sqlite3";
+  "services/matrix/synapse.nix".services.matrix-synapse = {
+    log = { };
+    settings = {
+      server_name = "example.org";
+      database.name = "sqlite3";
+      database.args.database = "/var/lib/matrix-synapse/data";
+    };
+  };
   "services/monitoring/loki.nix".services.loki.configFile = "/etc/loki.yml";
   "services/monitoring/zabbix-agent.nix".services.zabbixAgent.server = "localhost";
   "services/monitoring/zabbix-proxy.nix".services.zabbixProxy.server = "localhost";
@@ -58,14 +65,16 @@
   "services/web-apps/gotify-server.nix".services.gotify.port = 8080;
   "services/web-apps/grocy.nix".services.grocy.hostName = "grocy.example.org";
   "services/web-apps/jitsi-meet.nix".services.jitsi-meet.hostName = "meet.example.org";
-  "services/web-apps/limesurvey.nix".services.limesurvey.virtualHost = {
-    hostName = "survey.example.org";
-    adminAddr = "root@example.org";
+  "services/web-apps/limesurvey.nix".services.limesurvey = {
+    encryptionKeyFile = "/etc/key";
+    encryptionNonceFile = "/etc/nonce";
+    virtualHost.hostName = "survey.example.org";
+    virtualHost.adminAddr = "root@example.org";
   };
   "services/web-apps/mediawiki.nix".services.mediawiki = {
     passwordFile = "/etc/password";
-    virtualHost.hostName = "wiki.example.org";
-    virtualHost.adminAddr = "root@example.org";
+    httpd.virtualHost.hostName = "wiki.example.org";
+    httpd.virtualHost.adminAddr = "root@example.org";
   };
   "services/web-apps/moodle.nix".services.moodle = {
     initialPassword = "secret";

@@ -26,7 +26,6 @@ in
   "services/misc/autofs.nix".services.autofs.autoMaster = "";
   "services/misc/calibre-server.nix".services.calibre-server.libraryDir = "/srv/books";
   "services/misc/cfdyndns.nix".services.cfdyndns = {
-    apikey = "key";
     email = "root@example.org";
   };
   "services/misc/cpuminer-cryptonight.nix".services.cpuminer-cryptonight = {

@@ -21,11 +21,22 @@ let
   };
   cases = lib.optional (all ? ${module}) { imports = [ (fit all.${module}) ]; };
 
-  settings = {
-    nixos-compat.autoImport = true;
-    nixos-compat.hostPackages.enable = hostPackages;
-    # A host has users of its own; this one has the data of a new one.
+  # What a host has, of which services make their own: the age of its data, a name, somebody to write to.
+  host = {
     system.stateVersion = lib.mkDefault lib.trivial.release;
+    networking = lib.optionalAttrs (has "tasks/network-interfaces.nix") {
+      hostName = "sample";
+      domain = "example.org";
+    };
+    security = lib.optionalAttrs (has "security/acme/default.nix") {
+      acme.acceptTerms = true;
+      acme.defaults.email = "root@example.org";
+    };
+  };
+  has = name: builtins.pathExists "${root}/${name}";
+  settings = {
+    imports = [ host ];
+    nixos-compat.hostPackages.enable = hostPackages;
   };
   evaluate = modules: project.evaluate { modules = [ file ] ++ modules; };
 
@@ -63,12 +74,13 @@ let
     in
     lib.filter (path: lib.length path == shortest) all;
   switchedOn = map (path: lib.setAttrByPath path true) (lib.take 1 switches);
-  # What has to be set, and has no case.
+  # What has to be set, and has no case. Defaults may follow from what a case sets.
+  withCases = if cases == [ ] then plain else evaluate ([ settings ] ++ cases);
   sample = import ./samples.nix {
     inherit lib;
-    package = plain._module.args.pkgs.hello;
+    package = withCases._module.args.pkgs.hello;
   };
-  samples = lib.concatMap (path: sample path (lib.getAttrFromPath path plain.options)) declared;
+  samples = lib.concatMap (path: sample path (lib.getAttrFromPath path withCases.options)) declared;
   enabled = evaluate ([ settings ] ++ switchedOn ++ samples ++ cases);
 
   # What an activation would be made of.
@@ -92,9 +104,14 @@ let
     (import (nixpkgs + "/nixos/lib/eval-config.nix") {
       inherit system modules;
     }).config;
-  nixosSettings = {
-    system.stateVersion = lib.mkDefault lib.trivial.release;
-  };
+  # The same packages as here, which are then evaluated once.
+  samePackages =
+    let
+      given = enabled.config.nixpkgs;
+    in
+    lib.optional (given.config == { } && given.overlays == [ ]) {
+      nixpkgs.pkgs = enabled._module.args.pkgs;
+    };
 
   declares = lib.length (
     map (path: builtins.seq (lib.getAttrFromPath path plain.options).type.name path) declared
@@ -108,13 +125,16 @@ let
       switches = map (lib.concatStringsSep ".") switches;
       cases = cases != [ ];
       failed = map (a: a.message) (lib.filter (a: !a.assertion) enabled.config.assertions);
-      noEffect = map (e: e.option) manifest.noEffect;
+      # The host's own are not the module's.
+      noEffect = lib.subtractLists (map (e: e.option) plain.config.system-manager.noEffect) (
+        map (e: e.option) manifest.noEffect
+      );
       units = lib.attrNames manifest.units;
       etc = lib.attrNames manifest.etc;
     };
 
   ours = unitTexts enabled.config.systemd.units;
-  theirs = (nixos ([ nixosSettings ] ++ switchedOn ++ samples ++ cases)).systemd.units;
+  theirs = (nixos ([ host ] ++ samePackages ++ switchedOn ++ samples ++ cases)).systemd.units;
 in
 {
   # Which nixpkgs it is, and every module that can be looked at.
@@ -143,5 +163,5 @@ in
     names = lib.attrNames theirs;
   };
   # The units of a NixOS without the module.
-  base = lib.attrNames (nixos [ nixosSettings ]).systemd.units;
+  base = lib.attrNames (nixos [ host ]).systemd.units;
 }

@@ -12,7 +12,6 @@ let
     package = [ package ];
     lines = [ "sample" ];
     attrs = [ { } ];
-    submodule = [ { } ];
     anything = [ { } ];
     unspecified = [ { } ];
     raw = [ { } ];
@@ -38,6 +37,8 @@ let
     in
     if depth == 0 then
       [ ]
+    else if name == "submodule" then
+      [ (lib.foldl' lib.recursiveUpdate { } (below [ ] (optionsOf type [ ]))) ]
     else if name == "nullOr" then
       [ null ]
     else if name == "enum" then
@@ -77,14 +78,26 @@ let
       "separatedString"
       "str"
     ];
+  # One that follows from other options may need what is not there before the module is enabled.
+  defaultFits =
+    option:
+    let
+      result = builtins.tryEval (option.type.check option.default);
+    in
+    option ? defaultText || !result.success || result.value;
   hasValue =
     option:
     if option ? default then
-      !(isSimple option.type) || option.type.check option.default || (option.highestPrio or 1500) < 1500
+      !(isSimple option.type) || (option.highestPrio or 1500) < 1500 || defaultFits option
     else
       option.isDefined or false;
-  # An old name is not set, but the new one.
-  mustBeSet = option: !(option ? leadsTo || option.readOnly or false || hasValue option);
+  # An old name is not set, but the new one; one that was removed is not either.
+  mustBeSet =
+    option:
+    !(
+      option ? leadsTo || option.readOnly or false || option.visible or true == false || hasValue option
+    );
+  optionsOf = type: path: removeAttrs (type.getSubOptions path) [ "_module" ];
 
   # Definitions for the options of a tree that need one.
   below =
@@ -92,7 +105,7 @@ let
     if lib.isOption tree then
       lib.optionals (mustBeSet tree) (sample path tree)
       ++ lib.optionals (tree ? type && tree.type.name == "submodule") (
-        below path (removeAttrs (tree.type.getSubOptions path) [ "_module" ])
+        below path (optionsOf tree.type path)
       )
     else
       lib.concatLists (lib.mapAttrsToList (name: below (path ++ [ name ])) tree);

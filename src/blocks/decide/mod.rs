@@ -1,22 +1,19 @@
-//! Lines of ours in files of the distribution: a marked block, whose removal gives back what was there.
+//! Lines of ours in files of the distribution: a marked block, whose removal gives back what was there. Pure.
 //!
 //! Only what is between the marks is ours. All else in the file is someone else's, and may change meanwhile.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::blocks::record::{Origin, OwnedBlock};
+use crate::blocks::record::{BlocksRecord, Origin, OwnedBlock};
 use crate::files::decide::{FilesPlan, Keep, KeepReason};
 use crate::files::record::OwnedFolder;
-use crate::host::fs::{Content, NewFile, Root};
 use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::model::text_diff;
-use crate::store::backups::{self, Backups, SavedEdit};
 
 #[cfg(test)]
 mod tests;
@@ -66,32 +63,51 @@ pub struct BlockChange {
 }
 
 /// What is there of a file that has, or is to have, a block.
-struct Seen {
-    node: Node,
-    content: Option<Vec<u8>>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What stands there.
+    pub node: Node,
+    /// What is in it, if it is a regular file.
+    pub content: Option<Vec<u8>>,
+    /// Whether the folder that it is in is there.
+    pub has_folder: bool,
 }
 
-/// Decides about the blocks of a host: those that are wanted, and those that are ours. Reads only.
-///
-/// `files` is what happens to entries in the same run.
-///
-/// # Errors
-/// When a file can't be read.
-pub(crate) fn plan_blocks(
-    root: &Root,
-    wanted: &BTreeMap<TargetPath, String>,
-    record: &BTreeMap<TargetPath, OwnedBlock>,
-    owned_folders: &BTreeMap<TargetPath, OwnedFolder>,
-    files: &FilesPlan,
-    mut next_backup: u64,
-) -> Result<(Vec<BlockChange>, Vec<Conflict>)> {
-    let targets: BTreeSet<&TargetPath> = wanted.keys().chain(record.keys()).collect();
+/// What blocks are decided from.
+pub(crate) struct Facts<'a> {
+    /// The lines that are wanted.
+    pub wanted: &'a BTreeMap<TargetPath, String>,
+    /// Those that are ours; settled.
+    pub record: &'a BlocksRecord,
+    /// What is there, of both.
+    pub seen: &'a BTreeMap<TargetPath, Seen>,
+    /// Folders that are ours.
+    pub owned_folders: &'a BTreeMap<TargetPath, OwnedFolder>,
+    /// What happens to entries in the same run.
+    pub files: &'a FilesPlan,
+    /// The number of the next backup.
+    pub next_backup: u64,
+}
+
+/// Decides about the blocks of a host: those that are wanted, and those that are ours. Pure.
+#[must_use]
+pub(crate) fn decide(facts: &Facts<'_>) -> (Vec<BlockChange>, Vec<Conflict>) {
+    let Facts {
+        wanted,
+        record,
+        files,
+        ..
+    } = facts;
+    let targets: BTreeSet<&TargetPath> = wanted.keys().chain(record.0.keys()).collect();
     let (mut changes, mut conflicts) = (Vec::new(), Vec::new());
+    let mut next_backup = facts.next_backup;
     for target in targets {
-        let seen = read(root, target)?;
-        let owned = record.get(target);
+        let Some(seen) = facts.seen.get(target) else {
+            continue;
+        };
+        let owned = record.0.get(target);
         let is_entry = files.changes().any(|c| c.target == *target);
-        match plan_block(target, wanted.get(target), owned, &seen) {
+        match plan_block(target, wanted.get(target), owned, seen) {
             Err(_) if is_entry => conflicts.push(one_step(target)),
             Err(conflict) => conflicts.push(conflict),
             Ok(None) => {}
@@ -100,28 +116,18 @@ pub(crate) fn plan_blocks(
                 if writes && is_entry {
                     conflicts.push(one_step(target));
                 } else if writes && change.before == Node::Absent {
-                    conflicts.extend(check_folder(root, target, owned_folders)?);
+                    conflicts.extend(check_folder(target, seen, facts.owned_folders));
                 }
                 if let Some(keep) = &mut change.keep {
                     keep.backup = FileName::numbered(next_backup, target);
                     next_backup += 1;
                 }
-                change.diff = diff(&seen, &change);
+                change.diff = diff(seen, &change);
                 changes.push(change);
             }
         }
     }
-    Ok((changes, conflicts))
-}
-
-fn read(root: &Root, target: &TargetPath) -> Result<Seen> {
-    let path = target.in_etc();
-    let node = root.node(&path)?;
-    let content = match node {
-        Node::File { .. } => root.read(&path)?,
-        _ => None,
-    };
-    Ok(Seen { node, content })
+    (changes, conflicts)
 }
 
 /// An entry of ours becomes lines of ours, or the reverse: what is kept of the file, or put back, would have the wrong
@@ -137,21 +143,16 @@ fn one_step(target: &TargetPath) -> Conflict {
 
 /// A file can be made in a folder of others only: one of ours goes before the lines do, and only when it is empty.
 fn check_folder(
-    root: &Root,
     target: &TargetPath,
+    seen: &Seen,
     owned: &BTreeMap<TargetPath, OwnedFolder>,
-) -> Result<Option<Conflict>> {
-    let Some(folder) = target.parents().last() else {
-        return Ok(None);
-    };
-    if !owned.contains_key(&folder) && root.node(&folder.in_etc())? == Node::Folder {
-        return Ok(None);
-    }
-    Ok(Some(Conflict {
+) -> Option<Conflict> {
+    let folder = target.parents().last()?;
+    (owned.contains_key(&folder) || !seen.has_folder).then(|| Conflict {
         subject: format!("/etc/{target}"),
         cause: "does not exist, and its folder is not there or is ours".to_owned(),
         remedy: "install what it belongs to, or make it an entry of `environment.etc`".to_owned(),
-    }))
+    })
 }
 
 /// Decides about one block. Pure.
@@ -189,7 +190,7 @@ fn plan_block(
         )
     })?;
     let now = block.as_ref().map(|b| lines_of(content, b));
-    let is_ours = owned.is_some_and(|o| o.texts.contains(&now));
+    let is_ours = owned.is_some_and(|o| o.text.is == now);
     let Some(verb) = verb_for(wanted, owned, now.as_ref()) else {
         return Ok(None);
     };
@@ -225,7 +226,7 @@ fn verb_for(
 ) -> Option<BlockVerb> {
     Some(match (wanted, now) {
         (Some(text), Some(now)) if text == now => {
-            if owned.is_some_and(|o| o.texts == [Some(now.clone())]) {
+            if owned.is_some_and(|o| o.text.is.as_ref() == Some(now)) {
                 return None;
             }
             BlockVerb::Adopt
@@ -264,6 +265,12 @@ fn find(content: &[u8]) -> Result<Option<Range<usize>>, ()> {
     }
 }
 
+/// Returns our lines in a file, or none; an error where the marks are not one pair. Pure.
+pub(crate) fn lines_in(seen: &Seen) -> Result<Option<String>, ()> {
+    let content = seen.content.as_deref().unwrap_or_default();
+    Ok(find(content)?.map(|block| lines_of(content, &block)))
+}
+
 /// Gives what is between the marks. Pure.
 fn lines_of(content: &[u8], block: &Range<usize>) -> String {
     let inside = &content[block.start + BEGIN.len() + 1..block.end];
@@ -273,7 +280,7 @@ fn lines_of(content: &[u8], block: &Range<usize>) -> String {
 }
 
 /// Gives the file with the block changed; none when there is nothing left that was there without it. Pure.
-fn render(content: Option<&[u8]>, change: &BlockChange) -> Option<Vec<u8>> {
+pub(crate) fn render(content: Option<&[u8]>, change: &BlockChange) -> Option<Vec<u8>> {
     let content = content.unwrap_or_default();
     // A pair that is damaged was a conflict.
     let block = find(content).unwrap_or_default();
@@ -304,125 +311,18 @@ fn diff(seen: &Seen, change: &BlockChange) -> Option<String> {
     Some(text_diff::render(before, &after))
 }
 
-/// Records what an activation is about to do with blocks.
-pub(crate) fn claim(
-    record: &mut BTreeMap<TargetPath, OwnedBlock>,
-    backups: &mut Backups,
-    changes: &[BlockChange],
-    now: u64,
-) {
-    for change in changes {
-        if let Some(keep) = &change.keep {
-            backups.next += 1;
-            backups.saved.push(SavedEdit {
-                target: change.target.clone(),
-                backup: keep.backup.clone(),
-                time: now,
-            });
-        }
-        let owned = record
-            .entry(change.target.clone())
-            .or_insert_with(|| OwnedBlock {
-                texts: vec![None],
-                origin: change.origin,
-            });
-        owned.origin = change.origin;
-        // While it is under way, both are ours.
-        if !owned.texts.contains(&change.text) {
-            owned.texts.push(change.text.clone());
-        }
-    }
-}
-
-/// Records that everything of the plan has been done.
-pub(crate) fn commit(record: &mut BTreeMap<TargetPath, OwnedBlock>, changes: &[BlockChange]) {
-    for change in changes {
-        if change.text.is_none() {
-            record.remove(&change.target);
-        } else if let Some(owned) = record.get_mut(&change.target) {
-            owned.texts = vec![change.text.clone()];
-        }
-    }
-}
-
-/// Copies a file whose block was changed by hand to the backups.
-///
-/// # Errors
-/// When it has changed since the plan was made, or can't be copied.
-pub(crate) fn keep(root: &Root, change: &BlockChange) -> Result<()> {
-    check_unchanged(root, change)?;
-    match &change.keep {
-        Some(keep) => backups::keep(root, &change.target, &keep.backup),
-        None => Ok(()),
-    }
-}
-
-/// Writes a block, or takes it out. Mode, owner and extended attributes of the file stay.
-///
-/// # Errors
-/// When the file has changed since the plan was made, or can't be written.
-pub(crate) fn apply(root: &Root, change: &BlockChange) -> Result<()> {
-    if matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget) {
-        return Ok(());
-    }
-    check_unchanged(root, change)?;
-    let path = change.target.in_etc();
-    let content = root.read(&path)?;
-    match (render(content.as_deref(), change), content) {
-        (None, _) => {
-            tracing::info!("removing /etc/{}", change.target);
-            root.remove_file(&path)
-        }
-        (Some(new), Some(_)) => {
-            tracing::info!("writing lines in /etc/{}", change.target);
-            root.rewrite_file(&path, &new)
-        }
-        (Some(new), None) => {
-            tracing::info!("writing /etc/{}", change.target);
-            let (mode, uid, gid) = (0o644, 0, 0);
-            let content = Content::Bytes(&new);
-            root.write_file(
-                &path,
-                &NewFile {
-                    content,
-                    mode,
-                    uid,
-                    gid,
-                },
-            )
-        }
-    }
-    .with_context(|| format!("changing the lines of ours in /etc/{}", change.target))
-}
-
-fn check_unchanged(root: &Root, change: &BlockChange) -> Result<()> {
-    if root.node(&change.target.in_etc())? != change.before {
-        bail!(
-            "/etc/{} has changed since the plan was made\nhint: run this again",
-            change.target
-        );
-    }
-    Ok(())
-}
-
-/// Tells the blocks that are not as they were left: gone (true), or changed.
-///
-/// # Errors
-/// When a file can't be read.
-pub(crate) fn read_drift(
-    root: &Root,
-    record: &BTreeMap<TargetPath, OwnedBlock>,
-) -> Result<BTreeMap<TargetPath, bool>> {
+/// Returns the blocks that are not as they were left: gone (true), or changed. Pure.
+#[must_use]
+pub(crate) fn find_drift(
+    record: &BlocksRecord,
+    seen: &BTreeMap<TargetPath, Seen>,
+) -> BTreeMap<TargetPath, bool> {
     let mut drift = BTreeMap::new();
-    for (target, owned) in record {
-        let content = read(root, target)?.content.unwrap_or_default();
-        let now = match find(&content) {
-            Ok(block) => block.map(|b| lines_of(&content, &b)),
-            Err(()) => Some(String::new()),
-        };
-        if !owned.texts.contains(&now) {
-            drift.insert(target.clone(), now.is_none());
+    for (target, owned) in &record.0 {
+        let now = seen.get(target).map_or(Ok(None), lines_in);
+        if now.as_ref() != Ok(&owned.text.is) {
+            drift.insert(target.clone(), now == Ok(None));
         }
     }
-    Ok(drift)
+    drift
 }

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-
-type Record = BTreeMap<TargetPath, OwnedBlock>;
+use crate::store::backups::Backups;
+use crate::store::owned::{Claiming, Record as _};
 
 fn target() -> TargetPath {
     "hosts".parse().unwrap()
@@ -20,6 +20,7 @@ fn seen(content: Option<&str>) -> Seen {
     Seen {
         node: content.map_or(Node::Absent, file),
         content: content.map(|c| c.as_bytes().to_vec()),
+        has_folder: true,
     }
 }
 
@@ -27,19 +28,24 @@ fn with_block(before: &str, text: &str, after: &str) -> String {
     format!("{before}{BEGIN}\n{text}{END}\n{after}")
 }
 
+fn claim(state: &mut BlocksRecord, changes: &[BlockChange]) {
+    let backups = &mut Backups::default();
+    state.claim(changes, &mut Claiming { backups, now: 0 });
+}
+
 /// Decides and applies; gives the verb, whether the file is kept, and what it becomes.
 fn step(
-    state: &mut Record,
+    state: &mut BlocksRecord,
     wanted: Option<&str>,
     content: Option<&str>,
 ) -> Option<(BlockVerb, bool, Option<String>)> {
     let seen = seen(content);
     let wanted = wanted.map(str::to_owned);
-    let owned = state.get(&target());
+    let owned = state.0.get(&target());
     let change = plan_block(&target(), wanted.as_ref(), owned, &seen).unwrap()?;
     let changes = [change];
-    claim(state, &mut Backups::default(), &changes, 0);
-    commit(state, &changes);
+    claim(state, &changes);
+    state.commit(&changes, &());
     let [change] = changes;
     let after = match change.verb {
         BlockVerb::Adopt | BlockVerb::Forget => content.map(str::to_owned),
@@ -57,7 +63,7 @@ fn gives_back_what_was_there() {
         (Some("\n\n"), "nothing but line ends"),
         (None, "no file"),
     ] {
-        let mut state = Record::default();
+        let mut state = BlocksRecord::default();
         let (verb, kept, with) = step(&mut state, Some("a\n"), before).unwrap();
         assert_eq!((verb, kept), (BlockVerb::Add, false), "{why}");
         assert_eq!(
@@ -71,13 +77,13 @@ fn gives_back_what_was_there() {
         let (verb, kept, after) = step(&mut state, None, with.as_deref()).unwrap();
         assert_eq!((verb, kept), (BlockVerb::Remove, false), "{why}");
         assert_eq!(after.as_deref(), before, "{why}");
-        assert_eq!(state.len(), 0, "{why}");
+        assert_eq!(state.0.len(), 0, "{why}");
     }
 }
 
 #[test]
 fn keeps_what_others_write_around_it() {
-    let mut state = Record::default();
+    let mut state = BlocksRecord::default();
     step(&mut state, Some("a\n"), Some("old")).unwrap();
     let edited = with_block("new\n", "a\n", "more");
     assert_eq!(step(&mut state, Some("a\n"), Some(&edited)), None);
@@ -94,7 +100,7 @@ fn keeps_what_others_write_around_it() {
 #[test]
 fn knows_what_was_changed_by_hand() {
     let ours = || {
-        let mut state = Record::default();
+        let mut state = BlocksRecord::default();
         step(&mut state, Some("a\n"), Some("x\n")).unwrap();
         state
     };
@@ -139,21 +145,19 @@ fn knows_what_was_changed_by_hand() {
 
 #[test]
 fn both_texts_are_ours_while_a_change_is_under_way() {
-    let mut state = Record::default();
+    let mut state = BlocksRecord::default();
     step(&mut state, Some("a\n"), Some("x\n")).unwrap();
     let (old, new) = (with_block("x\n", "a\n", ""), with_block("x\n", "b\n", ""));
-    let owned = state.get(&target());
+    let owned = state.0.get(&target());
     let change = plan_block(&target(), Some(&"b\n".to_owned()), owned, &seen(Some(&old)));
-    claim(
-        &mut state,
-        &mut Backups::default(),
-        &[change.unwrap().unwrap()],
-        0,
-    );
-    for (content, verb) in [(&old, BlockVerb::Change), (&new, BlockVerb::Adopt)] {
-        let (found, kept, _) = step(&mut state.clone(), Some("b\n"), Some(content)).unwrap();
-        assert_eq!((found, kept), (verb, false));
-        let (found, kept, after) = step(&mut state.clone(), None, Some(content)).unwrap();
+    claim(&mut state, &[change.unwrap().unwrap()]);
+    for (content, verb) in [(&old, Some(BlockVerb::Change)), (&new, None)] {
+        let mut settled = state.clone();
+        settled.settle(&BTreeMap::from([(target(), seen(Some(content)))]));
+        let on = step(&mut settled.clone(), Some("b\n"), Some(content));
+        assert_eq!(on.as_ref().map(|(verb, ..)| *verb), verb);
+        assert!(on.is_none_or(|(_, kept, _)| !kept));
+        let (found, kept, after) = step(&mut settled, None, Some(content)).unwrap();
         assert_eq!((found, kept), (BlockVerb::Remove, false));
         assert_eq!(after.as_deref(), Some("x\n"));
     }
@@ -164,6 +168,7 @@ fn refuses_what_it_cannot_tell() {
     let link = Seen {
         node: Node::Link { to: "x".into() },
         content: None,
+        has_folder: true,
     };
     let twice = with_block(&with_block("", "a\n", ""), "b\n", "");
     let marked = format!("{END}\n");
@@ -192,13 +197,13 @@ fn refuses_what_it_cannot_tell() {
 #[test]
 fn leaves_a_block_that_nobody_knows_of() {
     let block = with_block("", "a\n", "");
-    assert_eq!(step(&mut Record::default(), None, Some(&block)), None);
+    assert_eq!(step(&mut BlocksRecord::default(), None, Some(&block)), None);
 }
 
 proptest! {
     #[test]
     fn removal_is_the_inverse_of_adding(before in "[a\n#]{0,12}", first in "(b{0,3}\n){0,3}", second in "(c{0,3}\n){0,3}") {
-        let mut state = Record::default();
+        let mut state = BlocksRecord::default();
         let (_, _, with) = step(&mut state, Some(&first), Some(&before)).unwrap();
         let with = match step(&mut state, Some(&second), with.as_deref()) {
             Some((_, _, changed)) => changed,

@@ -61,7 +61,7 @@ impl Planner<'_> {
             .record
             .entries
             .iter()
-            .map(|(target, o)| (target, &o.is));
+            .map(|(target, o)| (target, o.node()));
         let going = owned.filter(|(target, is)| {
             !self.desired.contains_key(*target) && node(self.seen, target) == *is
         });

@@ -37,7 +37,7 @@ pub(crate) struct Wanted {
 
 /// What was read from the disk for the decision.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// What stands at each target that is wanted or owned, and at the folders above them.
     pub nodes: BTreeMap<TargetPath, Node>,
     /// The names in each owned folder.
@@ -52,7 +52,7 @@ pub(crate) struct Seen {
 
 /// What is known of a package's file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SeenVendor {
+pub struct SeenVendor {
     /// The package.
     pub package: String,
     /// Whether what stands there is as it was shipped.

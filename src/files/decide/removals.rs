@@ -43,9 +43,9 @@ impl Planner<'_> {
             } else {
                 Verb::Remove
             },
-            drifted: before != file.is,
+            drifted: before != *file.node(),
             before: before.clone(),
-            was: Some(file.source.clone()),
+            was: file.source().cloned(),
             backup: file.backup.clone(),
             package: file.package.clone(),
             is_purged: purged.is_some() && backup.is_some(),

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::files::built::Damage;
-use crate::files::record::{self, OwnedFile};
+use crate::files::record::{OwnedFile, Placed};
 use crate::store::backups::Backups;
+use crate::store::owned::{Claiming, Owned, Record as _};
 
 fn target(name: &str) -> TargetPath {
     name.parse().unwrap()
@@ -36,13 +37,23 @@ fn wanted(node: Node) -> Wanted {
 
 fn owned(is: Node) -> OwnedFile {
     OwnedFile {
-        is,
-        becoming: None,
-        source: "/source".to_owned(),
-        backup: None,
-        package: None,
-        built: None,
+        placed: Owned::at_rest(Some(Placed {
+            node: is,
+            source: "/source".to_owned(),
+            built: None,
+        })),
+        ..OwnedFile::default()
     }
+}
+
+fn claim(record: &mut FilesRecord, backups: &mut Backups, plan: &FilesPlan) {
+    record.claim(plan, &mut Claiming { backups, now: 7 });
+}
+
+fn settled(record: &FilesRecord, seen: &Seen) -> FilesRecord {
+    let mut record = record.clone();
+    record.settle(seen);
+    record
 }
 
 /// One file, `a`: what is wanted, what is ours, what stands there.
@@ -198,8 +209,8 @@ fn a_file_as_it_was_shipped_is_replaced_and_comes_back_until_its_package_is_purg
 
     let (mut record, mut backups) = (world.record.clone(), Backups::default());
     let plan = world.plan();
-    record::claim(&mut record, &mut backups, &plan, 7);
-    record::commit(&mut record, &plan);
+    claim(&mut record, &mut backups, &plan);
+    record.commit(&plan, &());
     let kept = record.entries[&target("a")].clone();
     assert_eq!(kept.package.as_deref(), Some("app"));
     let backup = kept.backup.clone().unwrap();
@@ -210,7 +221,7 @@ fn a_file_as_it_was_shipped_is_replaced_and_comes_back_until_its_package_is_purg
     assert_eq!(going.told(), "Restore");
     going.seen.vendors.clear();
     assert_eq!(going.told(), "Remove", "its package is gone");
-    record::claim(&mut record, &mut backups, &going.plan(), 8);
+    claim(&mut record, &mut backups, &going.plan());
     let saved: Vec<_> = backups.saved.iter().map(|s| &s.backup).collect();
     assert_eq!(saved, [&backup], "and the file is kept");
 }
@@ -280,7 +291,7 @@ fn after_a_stop_the_record_says_what_is_really_there() {
         from.clone(),
     );
     let mut claimed = world.record.clone();
-    record::claim(&mut claimed, &mut Backups::default(), &world.plan(), 7);
+    claim(&mut claimed, &mut Backups::default(), &world.plan());
     for (now, expected, why) in [
         (from.clone(), &from, "stopped before it was placed"),
         (to.clone(), &to, "stopped after it was placed"),
@@ -288,9 +299,9 @@ fn after_a_stop_the_record_says_what_is_really_there() {
     ] {
         let mut seen = Seen::default();
         seen.nodes.insert(target("a"), now);
-        let settled = record::settle(&claimed, &seen);
-        assert_eq!(settled.entries[&target("a")].is, *expected, "{why}");
-        assert_eq!(settled.entries[&target("a")].becoming, None, "{why}");
+        let record = settled(&claimed, &seen);
+        assert_eq!(*record.entries[&target("a")].node(), *expected, "{why}");
+        assert_eq!(record.entries[&target("a")].from, None, "{why}");
     }
 }
 
@@ -298,10 +309,10 @@ fn after_a_stop_the_record_says_what_is_really_there() {
 fn a_new_entry_that_was_never_placed_is_not_ours() {
     let world = World::new(Some(wanted(file("new"))), None, Node::Absent);
     let mut claimed = world.record.clone();
-    record::claim(&mut claimed, &mut Backups::default(), &world.plan(), 7);
+    claim(&mut claimed, &mut Backups::default(), &world.plan());
     let mut seen = Seen::default();
     seen.nodes.insert(target("a"), Node::Absent);
-    assert!(record::settle(&claimed, &seen).entries.is_empty());
+    assert!(settled(&claimed, &seen).entries.is_empty());
     seen.nodes.insert(target("a"), file("new"));
-    assert_eq!(record::settle(&claimed, &seen).entries.len(), 1);
+    assert_eq!(settled(&claimed, &seen).entries.len(), 1);
 }

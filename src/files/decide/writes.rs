@@ -19,7 +19,9 @@ impl Planner<'_> {
         };
         // Nearly always: everything is as it was left, and is wanted so.
         let is_as_wanted = |owned: &OwnedFile| {
-            *before == wanted.node && owned.is == wanted.node && owned.source == wanted.source
+            *before == wanted.node
+                && *owned.node() == wanted.node
+                && owned.source() == Some(&wanted.source)
         };
         if owned.is_some_and(is_as_wanted) {
             return;
@@ -37,7 +39,7 @@ impl Planner<'_> {
                 // Only the record changes: same content from another source, or put right by hand.
                 change.verb = Verb::Adopt;
             }
-            (seen, Some(owned)) if *seen != owned.is && *seen != Node::Absent => {
+            (seen, Some(owned)) if seen != owned.node() && *seen != Node::Absent => {
                 change.keep = Some(self.keep(target, KeepReason::Drift));
             }
             (_, Some(_)) | (Node::Absent, None) => {}
@@ -76,9 +78,9 @@ impl Planner<'_> {
             before: node(self.seen, target).clone(),
             after: wanted.node.clone(),
             source: Some(wanted.source.clone()),
-            was: owned.map(|o| o.source.clone()),
+            was: owned.and_then(|o| o.source().cloned()),
             backup: owned.map_or(carried, |o| o.backup.clone()),
-            drifted: owned.is_some_and(|o| o.is != *before),
+            drifted: owned.is_some_and(|o| o.node() != before),
             built: wanted.built.clone(),
             why_copy: wanted.why_copy.clone(),
             package: owned.and_then(|o| o.package.clone()),

@@ -33,6 +33,11 @@ fn wanted(entries: &[(&str, &str)]) -> BTreeMap<TargetPath, Wanted> {
         .collect()
 }
 
+fn claim(record: &mut FilesRecord, plan: &FilesPlan) {
+    let backups = &mut Backups::default();
+    record.claim(plan, &mut Claiming { backups, now: 0 });
+}
+
 fn seen(disk: &Disk, kept: &BTreeMap<FileName, Node>) -> Seen {
     Seen {
         nodes: disk.clone(),
@@ -49,10 +54,10 @@ fn owned<'a>(
     let entries = record.entries.iter();
     entries
         .map(|(t, f)| {
-            assert_eq!(f.becoming, None, "{t}");
+            assert!(!f.placed.is_begun() && f.from.is_none(), "{t}");
             (
                 t.to_string(),
-                f.is.clone(),
+                f.node().clone(),
                 f.backup.as_ref().map(|id| &kept[id]),
             )
         })
@@ -76,7 +81,7 @@ fn walk(
     );
     assert_eq!(plan.conflicts, [], "{goal:?}");
     let mut claimed = record.clone();
-    claim(&mut claimed, &mut Backups::default(), &plan, 0);
+    claim(&mut claimed, &plan);
     let mut kept = kept.clone();
     for change in plan.changes() {
         kept.extend(
@@ -88,13 +93,14 @@ fn walk(
     }
     let changes: Vec<&FileChange> = plan.changes().collect();
     let mut whole = claimed.clone();
-    commit(&mut whole, &plan);
+    whole.commit(&plan, &());
     for done in 0..=changes.len() {
         let mut now = disk.clone();
         for change in &changes[..done] {
             now.insert(change.target.clone(), change.after.clone());
         }
-        let settled = settle(&claimed, &seen(&now, &kept));
+        let mut settled = claimed.clone();
+        settled.settle(&seen(&now, &kept));
         for (way, expected) in [(goal, Some(&whole)), (back, None)] {
             let next = plan_files(
                 &wanted(way),
@@ -105,8 +111,8 @@ fn walk(
             );
             assert_eq!(next.conflicts, [], "{done} of {goal:?}, then {way:?}");
             let (mut end, mut there) = (settled.clone(), now.clone());
-            claim(&mut end, &mut Backups::default(), &next, 0);
-            commit(&mut end, &next);
+            claim(&mut end, &next);
+            end.commit(&next, &());
             for change in next.changes() {
                 there.insert(change.target.clone(), change.after.clone());
             }
@@ -163,8 +169,8 @@ fn whatever_was_done_of_a_claim_is_settled_to_what_is_there() {
         &BTreeMap::new(),
     );
     let mut record = none.clone();
-    claim(&mut record, &mut Backups::default(), &plan, 0);
-    commit(&mut record, &plan);
+    claim(&mut record, &plan);
+    record.commit(&plan, &());
     let mut after = disk.clone();
     let mut kept = BTreeMap::new();
     for change in plan.changes() {
