@@ -10,6 +10,7 @@ use crate::activation::journal::Interrupted;
 use crate::activation::plan::Plan;
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
+use crate::files::decide::FilesPlan;
 use crate::files::record::FilesRecord;
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -171,7 +172,7 @@ fn old_units(root: &Root, prepared: &Prepared) -> UnitSet {
 }
 
 /// Returns the unit files that were changed by hand, as they are now: what runs may have been started from them.
-fn edited_units(root: &Root, files: &files::decide::FilesPlan) -> BTreeMap<TargetPath, String> {
+fn edited_units(root: &Root, files: &FilesPlan) -> BTreeMap<TargetPath, String> {
     let edited = files
         .changes()
         .filter(|c| c.drifted && is_below(SYSTEM, &c.target));
