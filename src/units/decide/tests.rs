@@ -219,71 +219,29 @@ fn changed_sockets_restart_on_request_where_it_is_safe() {
 #[test]
 fn each_kind_of_unit_has_its_rule() {
     let m = "[Mount]\nWhat=a\nOptions=a\n";
-    let (what, options) = (
-        "[Mount]\nWhat=b\nOptions=a\n",
-        "[Mount]\nWhat=a\nOptions=b\n",
-    );
-    check_one(
-        "a.timer",
-        &[("timer", "[Timer]\nA=1", "[Timer]\nA=2", "restart @")],
-    );
-    check_one(
-        "a.automount",
-        &[(
-            "automount",
-            "[Automount]\nA=1",
-            "[Automount]\nA=2",
-            "restart @",
-        )],
-    );
-    check_one(
-        "a.swap",
-        &[("swap", "[Swap]\nA=1", "[Swap]\nA=2", "restart @")],
-    );
-    check_one(
-        "a.path",
-        &[("path", "[Path]\nA=1", "[Path]\nA=2", "nothing")],
-    );
-    check_one(
-        "a.slice",
-        &[("slice", "[Slice]\nA=1", "[Slice]\nA=2", "nothing")],
-    );
-    check_one(
-        "mnt.mount",
-        &[
-            ("options", m, options, "reload @"),
-            ("what", m, what, "restart @"),
-        ],
-    );
+    let (what, options) = ("[Mount]\nWhat=b\nOptions=a\n", "[Mount]\nWhat=a\nOptions=b\n");
+    let stop_first = "[Unit]\nX-StopOnReconfiguration=yes";
+    check_one("a.timer", &[("timer", "[Timer]\nA=1", "[Timer]\nA=2", "restart @")]);
+    check_one("a.automount", &[("automount", "[Automount]\nA=1", "[Automount]\nA=2", "restart @")]);
+    check_one("a.swap", &[("swap", "[Swap]\nA=1", "[Swap]\nA=2", "restart @")]);
+    check_one("a.path", &[("path", "[Path]\nA=1", "[Path]\nA=2", "nothing")]);
+    check_one("a.slice", &[("slice", "[Slice]\nA=1", "[Slice]\nA=2", "nothing")]);
+    check_one("mnt.mount", &[("options", m, options, "reload @"), ("what", m, what, "restart @")]);
     for unit in ["-.mount", "nix.mount"] {
-        check_one(
-            unit,
-            &[
-                ("options", m, options, "reload @"),
-                ("what", m, what, "reload @"),
-                ("gone", m, "/dev/null", "nothing"),
-            ],
-        );
+        check_one(unit, &[
+            ("options", m, options, "reload @"),
+            ("what", m, what, "reload @"),
+            ("gone", m, "/dev/null", "nothing"),
+        ]);
     }
-    check_one(
-        "app.target",
-        &[
-            ("target", "[Unit]\nAfter=a", "[Unit]\nAfter=b", "nothing"),
-            ("stop first", "[Unit]\nA=1", "[Unit]\nX-StopOnReconfiguration=yes", "stop @, start @"),
-            ("stop first, nothing changed", "[Unit]\nX-StopOnReconfiguration=yes", "[Unit]\nX-StopOnReconfiguration=yes", "nothing"),
-            ("stop first, refused", "[Unit]\nA=1", "[Unit]\nX-StopOnReconfiguration=yes\nRefuseManualStart=yes", "nothing"),
-            ("gone", "[Unit]\nA=1", "/dev/null", "stop @"),
-        ],
-    );
-    check_one(
-        "suspend.target",
-        &[(
-            "sleep",
-            "[Unit]\nA=1",
-            "[Unit]\nX-StopOnReconfiguration=yes",
-            "nothing",
-        )],
-    );
+    check_one("app.target", &[
+        ("target", "[Unit]\nAfter=a", "[Unit]\nAfter=b", "nothing"),
+        ("stop first", "[Unit]\nA=1", stop_first, "stop @, start @"),
+        ("stop first, nothing changed", stop_first, stop_first, "nothing"),
+        ("stop first, refused", "[Unit]\nA=1", "[Unit]\nX-StopOnReconfiguration=yes\nRefuseManualStart=yes", "nothing"),
+        ("gone", "[Unit]\nA=1", "/dev/null", "stop @"),
+    ]);
+    check_one("suspend.target", &[("sleep", "[Unit]\nA=1", stop_first, "nothing")]);
 }
 
 #[test]
