@@ -202,13 +202,13 @@ impl Run<'_> {
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("removing /etc/{}", change.target);
+                tracing::debug!("removing /etc/{}", change.target);
                 root.remove_file(&change.target.in_etc())
             }
             Step::RemoveFolder(folder) => self.remove_folder(folder),
             Step::Restore(change) => {
                 check_unchanged(root, change)?;
-                tracing::info!("putting back /etc/{}", change.target);
+                tracing::debug!("putting back /etc/{}", change.target);
                 match &change.backup {
                     Some(id) => backups::restore(root, &change.target, id),
                     None => bail!("/etc/{} has no backup to be put back", change.target),
@@ -315,7 +315,7 @@ impl Run<'_> {
 
     fn write(&self, change: &FileChange) -> Result<()> {
         check_unchanged(self.a.root, change)?;
-        tracing::info!("writing /etc/{}", change.target);
+        tracing::debug!("writing /etc/{}", change.target);
         let path = change.target.in_etc();
         match (&change.after, &change.source) {
             (Node::Link { to }, _) => self.a.root.write_link(&path, to),

@@ -2,12 +2,14 @@
 
 pub(crate) mod apply;
 pub(crate) mod beneath;
+pub(crate) mod compare;
 pub(crate) mod journal;
 mod lost_shells;
 pub(crate) mod mend;
 pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod outcome_report;
+pub(crate) mod packages_report;
 pub(crate) mod pages;
 pub(crate) mod plan;
 mod plan_units;
@@ -17,4 +19,5 @@ pub(crate) mod state;
 mod state_earlier;
 pub(crate) mod status;
 pub(crate) mod sweep;
+pub(crate) mod told;
 pub(crate) mod why;

@@ -1,11 +1,12 @@
 //! Outcomes as text for people, in the words that NixOS's users know.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::Goal;
 use crate::activation::report::{no_changes, render_warnings};
-use crate::model::style::{Color, Style, line};
+use crate::model::style::{Color, Style, count, line};
 
 /// Renders what an activation came to. Pure.
 #[must_use]
@@ -89,15 +90,28 @@ fn summary_line(outcome: &Outcome) -> String {
         Goal::Activate(_) => "Activated",
         Goal::Deactivate => "Deactivated",
     };
-    let accounts = match s.accounts {
-        0 => String::new(),
-        1 => ", 1 account changed".to_owned(),
-        n => format!(", {n} accounts changed"),
-    };
-    format!(
-        "{done}: {} added, {} changed, {} removed{accounts}.",
+    let mut text = format!(
+        "{done}: {} added, {} changed, {} removed",
         s.add, s.change, s.remove
-    )
+    );
+    if s.lines > 0 {
+        // Writing to a String can't fail, here and below.
+        let _ = write!(text, ", lines in {} changed", count(s.lines, "file"));
+    }
+    let more = [
+        (s.put_back, "file", "put back"),
+        (s.accounts, "account", "changed"),
+        (s.scripts, "script", "run"),
+        (s.packages, "package", "changed"),
+        (s.stop, "unit", "stopped"),
+        (s.reload, "unit", "reloaded"),
+        (s.restart, "unit", "restarted"),
+        (s.start, "unit", "started"),
+    ];
+    for (n, what, done) in more.into_iter().filter(|(n, ..)| *n > 0) {
+        let _ = write!(text, ", {} {done}", count(n, what));
+    }
+    text + "."
 }
 
 fn list<'a>(out: &mut String, label: &str, units: impl IntoIterator<Item = &'a String>) {

@@ -9,6 +9,12 @@ use crate::model::style::Style;
 /// How long a Markdown page gets, in bytes: a comment on GitHub holds 65,536 characters.
 const MARKDOWN_LIMIT: usize = 60_000;
 
+/// How the text is that they are made from.
+const TEXT: Style = Style {
+    color: true,
+    full: false,
+};
+
 /// A part of a line, with the number of its colour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Span {
@@ -77,7 +83,7 @@ fn text_of(spans: &[Span]) -> String {
 impl Page {
     fn of(plan: &Plan) -> Self {
         let mut page = Self::default();
-        for line in render_plan(plan, Style { color: true }).lines() {
+        for line in render_plan(plan, TEXT).lines() {
             let spans = read_spans(line);
             if is_heading(&spans) {
                 page.sections.push((text_of(&spans), Vec::new()));
@@ -113,7 +119,11 @@ pub(crate) fn render_markdown(plan: &Plan) -> String {
         out.push_str(&format!("\n**{}**\n", markdown_text(&page.summary)));
     }
     for (title, lines) in &page.sections {
-        let open = if title == CONFLICTS { " open" } else { "" };
+        let open = if title.starts_with(CONFLICTS) {
+            " open"
+        } else {
+            ""
+        };
         let rows: Vec<String> = lines.iter().map(|l| diff_row(&text_of(l))).collect();
         let fence = fence_for(&rows);
         let room = MARKDOWN_LIMIT.saturating_sub(out.len());

@@ -14,6 +14,7 @@ use crate::model::job::Verb as Job;
 use crate::model::manifest::{NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
+use crate::model::packages::PackagesChange;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
@@ -77,16 +78,6 @@ pub struct Plan {
     pub no_effect: Vec<NoEffect>,
 }
 
-/// Packages that come and go, by name and version.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct PackagesChange {
-    /// New ones.
-    pub added: BTreeSet<String>,
-    /// Those that go.
-    pub removed: BTreeSet<String>,
-}
-
 /// How much a plan does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,14 +86,20 @@ pub struct Summary {
     pub add: usize,
     /// Files that are changed, or put right.
     pub change: usize,
-    /// Files that are removed, or given back.
+    /// Files that are removed.
     pub remove: usize,
+    /// Files that are put back as they were before.
+    pub put_back: usize,
+    /// Files of others in which lines are added, changed or removed.
+    pub lines: usize,
     /// What forbids it.
     pub conflicts: usize,
     /// Users and groups that come, change or go.
     pub accounts: usize,
     /// Activation scripts that run.
     pub scripts: usize,
+    /// Packages that come, change or go.
+    pub packages: usize,
     /// Units that are stopped for good.
     pub stop: usize,
     /// Units that are restarted, by whichever way.
@@ -308,19 +305,21 @@ impl Plan {
             conflicts: self.conflicts.len(),
             accounts: self.accounts.count(),
             scripts: self.scripts.run.len(),
+            packages: self.packages.count(),
             ..Summary::default()
         };
         for change in self.files.changes() {
             match change.verb {
                 Verb::Add => summary.add += 1,
                 Verb::Change => summary.change += 1,
-                Verb::Remove | Verb::Restore => summary.remove += 1,
+                Verb::Remove => summary.remove += 1,
+                Verb::Restore => summary.put_back += 1,
                 Verb::Adopt | Verb::Forget => {}
             }
         }
         summary.change += self.files.mends.len();
         let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
-        summary.change += self.blocks.iter().filter(is_change).count();
+        summary.lines = self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();
         let started: BTreeSet<&str> = self.units.start.iter().map(|a| a.unit.as_str()).collect();
         summary.stop = stopped.difference(&started).count();

@@ -10,7 +10,7 @@ use crate::accounts::decide::Scripts;
 use crate::activation::beneath;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
-use crate::activation::plan::{self, Goal, PackagesChange, Plan};
+use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
 use crate::blocks::decide::BlockChange;
@@ -26,6 +26,7 @@ use crate::model::manifest::{Accounts, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
+use crate::model::packages::{self, Contents, PackagesChange};
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
@@ -33,7 +34,7 @@ use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::UnitPlan;
 use crate::units::layers::Layers;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, blocks, files, scripts, tmpfiles};
+use crate::{accounts, blocks, closure, files, scripts, tmpfiles};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -187,7 +188,7 @@ impl Sources<'_> {
             accounts: std::mem::take(&mut accounts.report),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
-            packages: packages_change(from, becomes.as_ref()),
+            packages: packages_change(root, from, becomes.as_ref()),
             becomes,
             no_effect: self.list(|m| &m.no_effect),
         })
@@ -392,11 +393,26 @@ fn plan_tmpfiles(
     })
 }
 
-fn packages_change(from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
-    let old = from.map(|a| a.packages.clone()).unwrap_or_default();
-    let new = to.map(|a| a.packages.clone()).unwrap_or_default();
-    PackagesChange {
-        added: new.difference(&old).cloned().collect(),
-        removed: old.difference(&new).cloned().collect(),
+/// What changes of the packages, by the closures where they are known. Nothing is asked when nothing changes.
+fn packages_change(root: &Root, from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
+    let toplevels: Vec<&AbsolutePath> = [from, to]
+        .into_iter()
+        .flatten()
+        .map(|a| &a.toplevel)
+        .collect();
+    if matches!(toplevels[..], [a, b] if a == b) {
+        return PackagesChange::default();
     }
+    let known = closure::contents::read(root, toplevels);
+    let contents = |active: Option<&Active>| match active {
+        Some(active) => Contents {
+            named: active.packages.clone(),
+            all: known.get(&active.toplevel).cloned(),
+        },
+        None => Contents {
+            named: BTreeSet::new(),
+            all: Some(<_>::default()),
+        },
+    };
+    packages::compare(&contents(from), &contents(to))
 }

@@ -1,9 +1,11 @@
 //! Plans and outcomes as text for people.
 
-use crate::model::style::{Color, Style, heading, line};
+use crate::model::conflict::Conflict;
+use crate::model::style::{Color, Style, count, heading, line};
 use std::fmt::Write as _;
 
-use crate::accounts::decide::Action;
+use crate::accounts::decide::{AccountChange, Action, Subject};
+use crate::activation::packages_report::render_packages;
 use crate::activation::plan::{Goal, Plan};
 use crate::model::node::{Kind, Object};
 use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
@@ -11,7 +13,7 @@ use crate::units::decide::{UnitAction, UnitNote};
 use crate::{blocks, files};
 
 /// The heading of what forbids a plan.
-pub(crate) const CONFLICTS: &str = "In the way";
+pub(crate) const CONFLICTS: &str = "Conflicts";
 
 /// Renders a plan. Pure.
 #[must_use]
@@ -40,19 +42,6 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
         Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
         Goal::Deactivate => line(&mut out, "To take everything away:"),
     }
-    if !plan.conflicts.is_empty() {
-        heading(&mut out, CONFLICTS, style);
-        for conflict in &plan.conflicts {
-            line(
-                &mut out,
-                &style.paint(
-                    Color::Red,
-                    &format!("  ! {} {}", conflict.subject, conflict.cause),
-                ),
-            );
-            line(&mut out, &format!("      hint: {}", conflict.remedy));
-        }
-    }
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
     blocks::report::render_blocks(&mut out, &plan.blocks, style);
@@ -61,11 +50,42 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_scripts(&mut out, plan, style);
     render_tmpfiles(&mut out, &plan.tmpfiles, style);
     render_units(&mut out, plan, style);
-    render_packages(&mut out, plan, style);
+    render_packages(&mut out, &plan.packages, style);
     render_no_effect(&mut out, plan, style);
+    render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
     out
+}
+
+/// The last thing before the summary, where the eye is.
+fn render_conflicts(out: &mut String, conflicts: &[Conflict], style: Style) {
+    if conflicts.is_empty() {
+        return;
+    }
+    heading(out, &format!("{CONFLICTS} ({})", conflicts.len()), style);
+    for Conflict {
+        subject,
+        cause,
+        remedy,
+    } in conflicts
+    {
+        let text = format!("  ! {subject} {cause}");
+        line(out, &style.paint(Color::Red, &text));
+        line(out, &format!("      hint: {remedy}"));
+    }
+}
+
+/// Renders what a plan comes to, without the list of it. Pure.
+#[must_use]
+pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
+    if plan.is_empty() {
+        return render_plan(plan, style);
+    }
+    let mut out = String::new();
+    render_conflicts(&mut out, &plan.conflicts, style);
+    line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    out.trim_start().to_owned()
 }
 
 /// Says that nothing is done; what is not as the configuration says all the same is told after it.
@@ -86,7 +106,7 @@ pub(crate) fn render_warnings(out: &mut String, warnings: &[String], style: Styl
     }
 }
 
-/// Gives the line that sums a plan up.
+/// Returns the line that sums a plan up.
 #[must_use]
 pub(crate) fn summary_line(plan: &Plan) -> String {
     let s = plan.summary();
@@ -94,34 +114,25 @@ pub(crate) fn summary_line(plan: &Plan) -> String {
         "Plan: {} to add, {} to change, {} to remove",
         s.add, s.change, s.remove
     );
-    if s.accounts > 0 {
-        let _ = write!(
-            text,
-            ", {} account{} to change",
-            s.accounts,
-            if s.accounts == 1 { "" } else { "s" }
-        );
-    }
-    if s.scripts > 0 {
-        let plural = if s.scripts == 1 { "" } else { "s" };
-        let _ = write!(text, ", {} script{plural} to run", s.scripts);
-    }
-    let units = [
-        (s.stop, "stop"),
-        (s.reload, "reload"),
-        (s.restart, "restart"),
-        (s.start, "start"),
-    ];
-    for (n, verb) in units.into_iter().filter(|(n, _)| *n > 0) {
+    if s.lines > 0 {
         // Writing to a String can't fail, here and below.
-        let _ = write!(
-            text,
-            ", {n} unit{} to {verb}",
-            if n == 1 { "" } else { "s" }
-        );
+        let _ = write!(text, ", lines in {} to change", count(s.lines, "file"));
+    }
+    let more = [
+        (s.put_back, "file", "put back"),
+        (s.accounts, "account", "change"),
+        (s.scripts, "script", "run"),
+        (s.packages, "package", "change"),
+        (s.stop, "unit", "stop"),
+        (s.reload, "unit", "reload"),
+        (s.restart, "unit", "restart"),
+        (s.start, "unit", "start"),
+    ];
+    for (n, what, verb) in more.into_iter().filter(|(n, ..)| *n > 0) {
+        let _ = write!(text, ", {} to {verb}", count(n, what));
     }
     if s.conflicts > 0 {
-        let _ = write!(text, "; {} in the way", s.conflicts);
+        let _ = write!(text, "; {}", count(s.conflicts, "conflict"));
     }
     text + "."
 }
@@ -345,6 +356,11 @@ fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
             Action::Remove => Color::Red,
         };
         line(out, &style.paint(color, &format!("  {change}")));
+        let stays = home_that_stays(change);
+        if let Some(home) = stays {
+            let text = format!("      {home} stays, with all that is in it");
+            line(out, &style.paint(Color::Dim, &text));
+        }
     }
     for home in &accounts.homes {
         let sign = if home.create { "+" } else { "~" };
@@ -384,18 +400,12 @@ fn render_accounts(out: &mut String, plan: &Plan, style: Style) {
     }
 }
 
-fn render_packages(out: &mut String, plan: &Plan, style: Style) {
-    let change = &plan.packages;
-    if change.added.is_empty() && change.removed.is_empty() {
-        return;
-    }
-    heading(out, "Packages", style);
-    for name in &change.added {
-        line(out, &style.paint(Color::Green, &format!("  + {name}")));
-    }
-    for name in &change.removed {
-        line(out, &style.paint(Color::Red, &format!("  - {name}")));
-    }
+/// The home of a user who goes; what only looks like one is no news.
+fn home_that_stays(change: &AccountChange) -> Option<&str> {
+    let goes = change.action == Action::Remove && change.subject == Subject::User;
+    let home = change.fields.iter().find(|f| f.field == "home")?;
+    let home = home.before.as_deref()?;
+    (goes && !["/", "/var/empty", "/nonexistent"].contains(&home)).then_some(home)
 }
 
 fn render_no_effect(out: &mut String, plan: &Plan, style: Style) {

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::activation::prepare::How;
+use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, OriginArgs};
 use crate::cli::remote_args::RemoteArgs;
 use crate::store::lock::Patience;
 
@@ -61,6 +62,10 @@ pub struct Global {
     /// Log more: -v each unchanged thing, -vv everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+
+    /// Write how far the command is to this file descriptor, as lines of JSON
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub progress_fd: Option<u16>,
 
     /// Log warnings and errors only
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -188,6 +193,9 @@ pub struct PlanPages {
     /// Print one HTML file
     #[arg(long, conflicts_with = "json")]
     pub html: bool,
+    /// Print what stands in the way and how much there is to do, without the list of it
+    #[arg(long, conflicts_with_all = ["markdown", "html"])]
+    pub summary: bool,
 }
 
 /// How an activation is done.
@@ -297,6 +305,9 @@ pub struct SwitchArgs {
     /// Show the plan and change nothing, as `plan` does
     #[arg(short = 'n', long, conflicts_with = "ask")]
     pub dry_run: bool,
+    /// Where it comes from.
+    #[command(flatten)]
+    pub origin: OriginArgs,
 }
 
 /// The commands.
@@ -331,6 +342,7 @@ Examples:
 Examples:
   system-manager switch system.nix
   system-manager switch system.nix --rollback-on-failure
+  system-manager switch system.nix --ask --message 'new certificate'
   system-manager switch system.nix --root /mnt   # the files only, for a later boot")]
     Switch(SwitchArgs),
     /// Build the configuration and register it as a generation, without activating it
@@ -348,6 +360,9 @@ Examples:
         /// Where the configuration comes from.
         #[command(flatten)]
         source: SourceArgs,
+        /// Where it comes from.
+        #[command(flatten)]
+        origin: OriginArgs,
     },
     /// Activate a toplevel, by default the profile's current generation
     ///
@@ -382,12 +397,35 @@ Examples:
         /// The generation's number, as `generations` lists it
         #[arg(long, value_name = "N")]
         to: Option<u64>,
-        /// How the activation is done.
+        /// How it goes back.
         #[command(flatten)]
-        apply: ApplyArgs,
+        back: BackArgs,
     },
-    /// List the generations
-    Generations,
+    /// Activate what was active before, whatever its number
+    ///
+    /// Undoes the last switch, rollback, activation or deactivation; twice is back again. The generations stay.
+    #[command(after_long_help = "\
+Examples:
+  system-manager undo
+  system-manager undo -n   # what it would do")]
+    Undo(BackArgs),
+    /// List the generations: when, from where, what changed, how big, what became of them
+    #[command(after_long_help = "\
+Examples:
+  system-manager generations
+  system-manager generations -v   # with their store paths
+  system-manager generations delete --older-than 30d --keep 5")]
+    Generations(GenerationsArgs),
+    /// Show how two generations differ, or one from what is live: files, units, accounts, packages
+    ///
+    /// What is live is what is active, with what was changed by hand since. Nothing is changed.
+    #[command(after_long_help = "\
+Examples:
+  system-manager diff        # from what was active before to what is live
+  system-manager diff 3      # from generation 3 to what is live
+  system-manager diff 3 4
+  system-manager diff 4 system.nix")]
+    Diff(DiffArgs),
     /// Show what is managed, what was changed by hand, and what is unfinished
     Status,
     /// Remove what arrived from other machines and nothing needs any more

@@ -3,7 +3,10 @@
 #![expect(clippy::disallowed_methods, reason = "looks at what a path names")]
 use std::path::{Path, PathBuf};
 
-use crate::nix::Source;
+use crate::cli::args::SourceArgs;
+use crate::cli::args_past::OriginArgs;
+use crate::nix::{Source, revision};
+use crate::store::history::Origin;
 
 /// What a positional argument names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +49,44 @@ pub(crate) fn read_given(argument: &Path) -> Given {
     match ["system.nix", "default.nix"].into_iter().find(|n| has(n)) {
         Some(name) => Given::Source(Source::File(argument.join(name))),
         None => Given::Built(argument.to_owned()),
+    }
+}
+
+/// Returns where a configuration comes from: what is named, and the revision that its folder has.
+pub(crate) fn origin_of(given: Option<&Path>, args: &SourceArgs, said: &OriginArgs) -> Origin {
+    let found = match (given, &args.file, &args.flake) {
+        (Some(given), _, _) => match read_given(given) {
+            Given::Source(source) => Some(source),
+            Given::Built(_) => None,
+        },
+        (None, Some(file), _) => Some(Source::File(file.clone())),
+        (None, None, Some(uri)) => Some(Source::Flake(uri.clone())),
+        (None, None, None) => Source::find().ok(),
+    };
+    // The address of a flake may be that of a folder.
+    let folder = match &found {
+        Some(Source::File(path)) => Some(path.clone()),
+        Some(Source::Flake(uri)) => {
+            let path = uri.split(['#', '?']).next().unwrap_or_default();
+            Some(PathBuf::from(path.strip_prefix("path:").unwrap_or(path)))
+        }
+        None => None,
+    };
+    let real = folder.and_then(|path| std::fs::canonicalize(path).ok());
+    let named = match (&found, &real) {
+        (Some(Source::File(path)), None) => Some(path.display().to_string()),
+        (Some(Source::Flake(uri)), None) => Some(uri.clone()),
+        (Some(Source::Flake(uri)), Some(real)) => {
+            let attribute = uri.split_once('#').map(|(_, a)| format!("#{a}"));
+            Some(real.display().to_string() + &attribute.unwrap_or_default())
+        }
+        (_, Some(real)) => Some(real.display().to_string()),
+        (None, None) => None,
+    };
+    Origin {
+        source: said.made_from.clone().or(named),
+        revision: (said.made_at.clone()).or_else(|| revision::of(&real?)),
+        message: said.message.clone(),
     }
 }
 

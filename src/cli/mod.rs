@@ -1,10 +1,13 @@
 //! The door: the command line, each command, exit codes, and what is printed.
 
 pub(crate) mod args;
+pub(crate) mod args_past;
 pub(crate) mod commands;
 mod given;
 pub(crate) mod nixos;
+mod past;
 pub(crate) mod print;
+mod progress;
 pub(crate) mod remote;
 pub(crate) mod remote_args;
 mod run;

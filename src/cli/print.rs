@@ -1,6 +1,11 @@
 //! What people and scripts read: results on standard output, errors on standard error.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "asks the terminal's width of the environment"
+)]
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
@@ -11,6 +16,7 @@ use crate::model::conflict::Conflict;
 
 /// Prints a result; a reader that has gone away is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
+    end_live();
     match writeln!(std::io::stdout(), "{text}") {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("printing the result"),
@@ -25,8 +31,39 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
 /// Standard error. What can't be written there goes to the system's log instead: no run ends because nobody reads on.
 pub(crate) struct Told;
 
+/// Whether the last line on the terminal is one that the next one takes the place of.
+static LIVE: AtomicBool = AtomicBool::new(false);
+
+/// How long that line may be, where the terminal does not tell.
+const WIDTH: usize = 79;
+
+/// Writes a line in place of the last one, without an end of line.
+pub(crate) fn tell_live(text: &str) {
+    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let width: usize = width.map_or(WIDTH, |w: usize| w.saturating_sub(1).max(20));
+    let shown: String = text
+        .chars()
+        .filter(|c| !c.is_control())
+        .take(width)
+        .collect();
+    // It never fails.
+    let _ = Told.write_all(format!("\r\x1b[K{shown}").as_bytes());
+    LIVE.store(true, Ordering::Relaxed);
+}
+
+/// Takes that line away.
+pub(crate) fn end_live() {
+    if LIVE.swap(false, Ordering::Relaxed) {
+        // It never fails.
+        let _ = Told.write_all(b"\r\x1b[K");
+    }
+}
+
 impl Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if !bytes.starts_with(b"\r") {
+            end_live();
+        }
         if io::stderr().write_all(bytes).is_err() {
             let text = String::from_utf8_lossy(bytes);
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());

@@ -13,8 +13,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, SourceArgs};
+use crate::cli::args_past::{BackArgs, GenerationsArgs};
 use crate::cli::commands::{self, End, Failure};
-use crate::cli::given::{Given, read_given};
+use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::print::{print, print_error, print_json};
 use crate::cli::remote_args::RemoteArgs;
 use crate::nix::{self, BuildOptions, Source};
@@ -23,6 +24,7 @@ use crate::remote::fleet::{self, LastRun, Pace, Recap};
 use crate::remote::frame::escape;
 use crate::remote::host::{Built, Host, Program, Reached, Went};
 use crate::remote::target::{Target, parse_hosts};
+use crate::store::history::Origin;
 
 /// How long a host waits to be confirmed after a `switch`, in seconds.
 const CONFIRM: u64 = 60;
@@ -339,6 +341,7 @@ fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
         (args.detailed_exitcode, "--detailed-exitcode"),
         (args.pages.markdown, "--markdown"),
         (args.pages.html, "--html"),
+        (args.pages.summary, "--summary"),
         (args.strict, "--strict"),
         (args.all_scripts, "--all-scripts"),
     ]));
@@ -374,6 +377,8 @@ fn task_of(command: Command) -> Result<Task> {
                     "--rollback-on-failure",
                 )]));
                 arguments.extend(apply_words(&args.apply));
+                let origin = origin_of(args.given.as_deref(), &args.source, &args.origin);
+                arguments.extend(origin_words(origin));
                 (arguments, wants, How::Apart { confirmed: true })
             }
         }
@@ -381,9 +386,12 @@ fn task_of(command: Command) -> Result<Task> {
             given,
             store_path,
             source,
+            origin,
         } => {
-            let wants = wants(store_path.or(given).as_deref(), &source)?;
-            (words(&["register"]), wants, How::Attended)
+            let given = store_path.or(given);
+            let mut arguments = words(&["register"]);
+            arguments.extend(origin_words(origin_of(given.as_deref(), &source, &origin)));
+            (arguments, wants(given.as_deref(), &source)?, How::Attended)
         }
         Command::Activate {
             toplevel,
@@ -402,14 +410,14 @@ fn task_of(command: Command) -> Result<Task> {
             Wants::Nothing,
             apart,
         ),
-        Command::Rollback { to, apply } => {
+        Command::Rollback { to, back } => {
             let mut arguments = words(&["rollback"]);
             if let Some(to) = to {
                 arguments.extend(["--to".to_owned(), to.to_string()]);
             }
-            arguments.extend(apply_words(&apply));
-            (arguments, Wants::Nothing, apart)
+            back_task(arguments, &back)?
         }
+        Command::Undo(back) => back_task(words(&["undo"]), &back)?,
         Command::Gc { dry_run, keep } => {
             let mut arguments = words(&["gc"]);
             arguments.extend(dry_run.then(|| "--dry-run".to_owned()));
@@ -419,7 +427,9 @@ fn task_of(command: Command) -> Result<Task> {
             (arguments, Wants::Nothing, How::Attended)
         }
         Command::Status => (words(&["status"]), Wants::Nothing, How::Attended),
-        Command::Generations => (words(&["generations"]), Wants::Nothing, How::Attended),
+        Command::Generations(GenerationsArgs { action: None }) => {
+            (words(&["generations"]), Wants::Nothing, How::Attended)
+        }
         _ => {
             return Err(anyhow!(
                 "this command works on this machine only\nhint: leave out --target-host and --hosts"
@@ -431,6 +441,34 @@ fn task_of(command: Command) -> Result<Task> {
         wants,
         how,
     })
+}
+
+fn back_task(mut arguments: Vec<String>, back: &BackArgs) -> Result<(Vec<String>, Wants, How)> {
+    if back.ask {
+        bail!("`--ask` is for this machine\nhint: look at it with `--dry-run` first");
+    }
+    arguments.extend(flags(&[(back.dry_run, "--dry-run")]));
+    arguments.extend(apply_words(&back.apply));
+    let how = if back.dry_run {
+        How::Attended
+    } else {
+        How::Apart { confirmed: false }
+    };
+    Ok((arguments, Wants::Nothing, how))
+}
+
+/// What the host is told of where its configuration comes from.
+fn origin_words(origin: Origin) -> Vec<String> {
+    let said = [
+        ("--message", origin.message),
+        ("--made-from", origin.source),
+        ("--made-at", origin.revision),
+    ];
+    // In one word, whatever the text begins with.
+    let said = said
+        .into_iter()
+        .filter_map(|(flag, text)| Some(format!("{flag}={}", text?)));
+    said.collect()
 }
 
 fn wants(given: Option<&Path>, args: &SourceArgs) -> Result<Wants> {

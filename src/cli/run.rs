@@ -15,21 +15,25 @@ use crate::activation::{mend, prepare};
 use crate::cli::args::{
     ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SourceArgs, SwitchArgs,
 };
+use crate::cli::args_past::GenerationsAction;
 use crate::cli::commands::{self, End, Failure};
-use crate::cli::given::{Given, read_given};
+use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
+use crate::nix::watch::Work;
 use crate::nix::{BuildOptions, Source};
+use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
 use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
+use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::{How, Session};
 
 const REFUSED: u8 = 1;
@@ -56,31 +60,36 @@ pub(crate) fn main() -> ExitCode {
         }
         _ => "run the same command again to go on",
     };
-    match run(cli) {
-        Ok(End::Done) => ExitCode::SUCCESS,
-        Ok(End::Refused) => ExitCode::from(REFUSED),
-        Ok(End::Failed | End::ScriptsFailed) => ExitCode::from(UNITS_FAILED),
-        Ok(End::RolledBack) => ExitCode::from(ROLLED_BACK),
-        Ok(End::Changes) => ExitCode::from(CHANGES),
-        Ok(End::Code(code)) => ExitCode::from(code),
-        Err(Failure::Before(error)) => {
-            print_error(&error);
-            ExitCode::from(REFUSED)
-        }
+    let ended = run(cli);
+    let code = exit_code(&ended);
+    match ended {
+        Ok(_) => {}
+        Err(Failure::Before(error)) => print_error(&error),
         Err(Failure::PartWay(error)) => {
             print_error(&error);
             tell(&format!("hint: stopped part-way; {way_on}\n"));
-            ExitCode::from(PART_WAY)
         }
+    }
+    ExitCode::from(code)
+}
+
+fn exit_code(ended: &Result<End, Failure>) -> u8 {
+    match ended {
+        Ok(End::Done) => 0,
+        Ok(End::Refused) | Err(Failure::Before(_)) => REFUSED,
+        Ok(End::Failed | End::ScriptsFailed) => UNITS_FAILED,
+        Ok(End::RolledBack) => ROLLED_BACK,
+        Ok(End::Changes) => CHANGES,
+        Ok(End::Code(code)) => *code,
+        Err(Failure::PartWay(_)) => PART_WAY,
     }
 }
 
 /// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
 fn refuse(error: &clap::Error) -> ! {
-    const ELSEWHERE: [(&str, &str); 9] = [
+    const ELSEWHERE: [(&str, &str); 8] = [
         ("apply", "switch"),
         ("boot", "register"),
-        ("diff", "plan"),
         ("dry-activate", "plan"),
         ("dry-run", "plan"),
         ("edit", "init"),
@@ -109,6 +118,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         json: false,
         color: ColorChoice::Auto,
         verbose: 0,
+        progress_fd: None,
         quiet: false,
         remote: RemoteArgs::default(),
     });
@@ -137,7 +147,8 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
     let session = Session {
         root: Root::open(Path::new("/"), true)?,
         json: false,
-        style: Style { color: false },
+        style: Style::default(),
+        progress: Progress::new(Telling::default())?,
     };
     let goal = commands::toplevel_path(toplevel)?;
     // On NixOS, scripts run whenever the program does; tools rely on it.
@@ -151,10 +162,11 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 register: action == Action::Switch,
                 rollback_on_failure: false,
                 ask: false,
+                origin: Origin::default(),
             };
-            session.switch(Goal::Activate(goal), None, &args, how)
+            session.switch(Goal::Activate(goal), None, &args, &how)
         }
-        Action::Boot => session.register(&goal),
+        Action::Boot => session.register(&goal, &Origin::default()),
         Action::Check | Action::DryActivate => {
             let prepared = prepare::prepare(&session.root, Goal::Activate(goal), args.how())?;
             let plan = &prepared.plan;
@@ -218,9 +230,17 @@ fn run(cli: Cli) -> Result<End, Failure> {
         json: global.json,
         style: Style {
             color: use_color(global.color, std::io::stdout().is_terminal()),
+            full: global.verbose > 0,
         },
+        progress: Progress::new(Telling {
+            quiet: global.quiet,
+            times: global.verbose > 0,
+            fd: global.progress_fd,
+        })?,
     };
-    run_here(&session, cli.command)
+    let ended = run_here(&session, cli.command);
+    session.progress.end(exit_code(&ended));
+    ended
 }
 
 fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
@@ -230,7 +250,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Ok(End::Done)
         }
         Command::Build { given, source } => {
-            let toplevel = build(given.as_deref(), &source)?;
+            let toplevel = build(session, given.as_deref(), &source)?;
             if session.json {
                 print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
             } else {
@@ -244,7 +264,12 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             given,
             store_path,
             source,
-        } => session.register(&build(given.or(store_path).as_deref(), &source)?),
+            origin,
+        } => {
+            let given = given.or(store_path);
+            let origin = origin_of(given.as_deref(), &source, &origin);
+            session.register(&build(session, given.as_deref(), &source)?, &origin)
+        }
         Command::Activate {
             toplevel,
             store_path,
@@ -254,13 +279,18 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
                 Some(path) => commands::toplevel_path(&path)?,
                 None => commands::current_toplevel(&session.root)?,
             };
-            session.switch(Goal::Activate(toplevel), None, &apply, How::default())
+            session.switch(Goal::Activate(toplevel), None, &apply, &How::default())
         }
         Command::Deactivate { apply } => {
-            session.switch(Goal::Deactivate, None, &apply, How::default())
+            session.switch(Goal::Deactivate, None, &apply, &How::default())
         }
-        Command::Rollback { to, apply } => session.rollback(to, &apply),
-        Command::Generations => session.generations(),
+        Command::Rollback { to, back } => session.rollback(to, &back),
+        Command::Undo(back) => session.undo(&back),
+        Command::Generations(args) => match args.action {
+            None => session.generations(),
+            Some(GenerationsAction::Delete(args)) => session.delete_generations(&args),
+        },
+        Command::Diff(args) => session.diff(&args),
         Command::Status => session.status(),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
@@ -300,7 +330,7 @@ fn finish(
     apply.wait = true;
     let toplevel = toplevel.map(commands::toplevel_path).transpose()?;
     let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
-    session.switch(goal, None, &apply, How::default())
+    session.switch(goal, None, &apply, &How::default())
 }
 
 /// Does what this host's part is when another machine works on it.
@@ -349,14 +379,14 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
     let goal = if args.deactivate {
         Goal::Deactivate
     } else {
-        Goal::Activate(build(args.given.as_deref(), &args.source)?)
+        Goal::Activate(build(session, args.given.as_deref(), &args.source)?)
     };
     let out = args.out.as_deref();
     session.plan(goal, how, out, args.detailed_exitcode, args.pages)
 }
 
 fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
-    let (goal, saved) = switch_goal(args.given.as_deref(), &args.source)?;
+    let (goal, saved) = switch_goal(session, args.given.as_deref(), &args.source)?;
     if args.dry_run {
         let how = args.apply.how();
         return session.plan(goal, how, None, false, PlanPages::default());
@@ -365,23 +395,28 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         register: true,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
+        origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
-    session.switch(goal, saved.as_ref(), &args.apply, how)
+    session.switch(goal, saved.as_ref(), &args.apply, &how)
 }
 
 /// Returns what a switch goes to, with the saved plan that it is given.
-fn switch_goal(given: Option<&Path>, args: &SourceArgs) -> Result<(Goal, Option<Plan>)> {
+fn switch_goal(
+    session: &Session,
+    given: Option<&Path>,
+    args: &SourceArgs,
+) -> Result<(Goal, Option<Plan>)> {
     if let Some(Given::Built(path)) = given.map(read_given)
         && !path.is_dir()
     {
         let saved = read_plan(&path)?;
         return Ok((saved.goal.clone(), Some(saved)));
     }
-    Ok((Goal::Activate(build(given, args)?), None))
+    Ok((Goal::Activate(build(session, given, args)?), None))
 }
 
 /// Returns the toplevel that is given, or builds the configuration that is given or named by the flags.
-fn build(given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
+fn build(session: &Session, given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
     match given.map(read_given) {
         Some(Given::Built(path)) => {
             if args.nixpkgs.is_some() {
@@ -392,16 +427,37 @@ fn build(given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
             }
             commands::toplevel_path(&path)
         }
-        Some(Given::Source(source)) => build_source(&source, &commands::build_options_of(args)?),
+        Some(Given::Source(source)) => {
+            build_source(session, &source, &commands::build_options_of(args)?)
+        }
         None => {
             let (source, options) = commands::source(args)?;
-            build_source(&source, &options)
+            build_source(session, &source, &options)
         }
     }
 }
 
-fn build_source(source: &Source, options: &BuildOptions) -> Result<AbsolutePath> {
-    nix::build(source, options).or_else(|error| {
+fn build_source(
+    session: &Session,
+    source: &Source,
+    options: &BuildOptions,
+) -> Result<AbsolutePath> {
+    session.progress.begin("evaluation");
+    let build = || {
+        let mut watch = |work: &Work, said: Option<&str>| {
+            if let Some(said) = said {
+                tell(&format!("{}\n", for_stderr(said)));
+            }
+            session.progress.work(work);
+        };
+        let watch: Option<&mut nix::Watch<'_>> = if session.progress.watches_nix() {
+            Some(&mut watch)
+        } else {
+            None
+        };
+        nix::build_watched(source, options, watch)
+    };
+    build().or_else(|error| {
         // What was deleted from the store through a link of ours is still there for Nix, and fails what needs it.
         let mended =
             Root::open(Path::new("/"), false).and_then(|root| mend::put_back_missing(&root));
@@ -410,17 +466,33 @@ fn build_source(source: &Source, options: &BuildOptions) -> Result<AbsolutePath>
                 tracing::warn!(
                     "{count} files were missing in the store and are put back; building again"
                 );
-                nix::build(source, options)
+                build()
             }
             _ => Err(error),
         }
     })
 }
 
+/// What Nix says has colours, wherever it goes.
+fn for_stderr(text: &str) -> String {
+    if std::io::stderr().is_terminal() {
+        return text.to_owned();
+    }
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest));
+    rest.fold(first, |text, part| text + part)
+}
+
 fn read_plan(path: &Path) -> Result<Plan> {
     let inner = || -> Result<Plan> {
         let text = std::fs::read(path)?;
-        let plan: Plan = serde_json::from_slice(&text)?;
+        let mut saved: serde_json::Value = serde_json::from_slice(&text)?;
+        // `plan --json` has it for people; it follows from the rest.
+        saved
+            .as_object_mut()
+            .and_then(|plan| plan.remove("summary"));
+        let plan: Plan = serde_json::from_value(saved)?;
         if plan.version != crate::activation::plan::VERSION {
             bail!("it has version {}", plan.version);
         }

@@ -4,31 +4,28 @@
     reason = "the door writes what is named on the command line"
 )]
 
-use crate::model::time;
 use crate::store::toplevel::read_manifest;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
-use crate::activation::apply::Progress;
-use crate::activation::journal::Interrupted;
+use crate::activation::apply::Progress as Activation;
 use crate::activation::outcome::Outcome;
 use crate::activation::pages::{render_html, render_markdown};
-use crate::activation::plan::{Goal, Plan};
+use crate::activation::plan::{Goal, Plan, Summary};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::{journal, outcome_report, status, why};
+use crate::activation::{outcome_report, status, why};
 use crate::cli::args::{ApplyArgs, CompatArgs, PlanPages};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
-use crate::model::style::Style;
-use crate::remote::host::show_bytes;
+use crate::model::style::{Style, show_bytes};
 use crate::store::generations;
-use crate::store::generations::Generation;
+use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
 use crate::store::pending::Pending;
 use crate::{closure, compat, scripts};
@@ -37,16 +34,18 @@ use nix::fcntl::OFlag;
 use serde::Serialize;
 
 use crate::cli::print::{print, print_error, print_failure, print_json, print_refusal, tell};
+use crate::cli::progress::{Progress, describe_files};
 
 /// A root, and how results are printed.
 pub(crate) struct Session {
     pub(crate) root: Root,
     pub(crate) json: bool,
     pub(crate) style: Style,
+    pub(crate) progress: Progress,
 }
 
 /// How a switch treats the profile.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct How {
     /// Whether what is activated becomes a generation.
     pub(crate) register: bool,
@@ -54,14 +53,16 @@ pub(crate) struct How {
     pub(crate) rollback_on_failure: bool,
     /// Whether the plan is shown, and a person on the terminal is asked.
     pub(crate) ask: bool,
+    /// Where what is activated comes from.
+    pub(crate) origin: Origin,
 }
 
-/// What `generations --json` prints.
+/// What `plan --json` prints.
 #[derive(Serialize)]
-struct Generations<'a> {
-    /// Format version.
-    version: u32,
-    generations: &'a [generations::Generation],
+struct TellingPlan<'a> {
+    #[serde(flatten)]
+    plan: &'a Plan,
+    summary: Summary,
 }
 
 /// What `why --json` prints.
@@ -92,11 +93,16 @@ impl Session {
         detailed: bool,
         pages: PlanPages,
     ) -> Result<End, Failure> {
+        self.progress.begin("plan");
         let plan = prepare::prepare(&self.root, goal, how)?.plan;
         if pages.markdown {
             print(render_markdown(&plan).trim_end())?;
         } else if pages.html {
             print(render_html(&plan).trim_end())?;
+        } else if pages.summary && self.json {
+            print_json(&plan.summary())?;
+        } else if pages.summary {
+            print(report::render_summary(&plan, self.style).trim_end())?;
         } else {
             self.print_plan(&plan)?;
         }
@@ -115,11 +121,18 @@ impl Session {
         )
     }
 
-    pub(crate) fn register(&self, toplevel: &AbsolutePath) -> Result<End, Failure> {
+    pub(crate) fn register(
+        &self,
+        toplevel: &AbsolutePath,
+        origin: &Origin,
+    ) -> Result<End, Failure> {
         read_manifest(Path::new(toplevel.as_str()))?;
         let _lock = commands::lock(&self.root, "register", Patience::Refuse)?;
         let registered = generations::register(&self.root, toplevel)?;
         let number = registered.number;
+        if registered.is_new || origin.message.is_some() {
+            history::note_generation(&self.root, number, toplevel, origin);
+        }
         if self.json {
             print_json(&RegisteredGeneration {
                 version: 1,
@@ -191,9 +204,9 @@ impl Session {
     }
 
     pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
+        let active = State::read(&self.root)?.active.map(|a| a.toplevel);
         if let Some(keep) = keep {
             let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
-            let active = status::read(&self.root)?.active;
             for number in generations::outdated(&self.root, keep, active.as_ref())? {
                 print(&format!("- generation {number}"))?;
                 if !dry_run {
@@ -201,7 +214,7 @@ impl Session {
                 }
             }
         }
-        let collected = closure::gc::collect(&self.root, dry_run)?;
+        let collected = closure::gc::collect(&self.root, active.as_ref(), dry_run)?;
         if self.json {
             print_json(&collected)?;
             return Ok(End::Done);
@@ -242,12 +255,13 @@ impl Session {
         goal: Goal,
         saved: Option<&Plan>,
         args: &ApplyArgs,
-        how: How,
+        how: &How,
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if !how.register {
             prepared.action = scripts::decide::Action::Test;
@@ -275,9 +289,18 @@ impl Session {
             _ => None,
         };
         let goal = prepared.plan.becomes.as_ref().map(|a| a.toplevel.clone());
+        let plan = prepared.plan.clone();
         let ended = self.apply(prepared, args, &signals);
-        if let (Err(Failure::Before(_)), Some(registered)) = (&ended, &registered) {
-            generations::withdraw(&self.root, registered)?;
+        match (&ended, &registered, &goal) {
+            (Err(Failure::Before(_)), Some(registered), _) => {
+                generations::withdraw(&self.root, registered)?;
+            }
+            (_, Some(registered), Some(toplevel))
+                if registered.is_new || how.origin.message.is_some() =>
+            {
+                history::note_generation(&self.root, registered.number, toplevel, &how.origin);
+            }
+            _ => {}
         }
         let failed = match &ended {
             Ok(outcome) => !outcome.is_success(),
@@ -297,7 +320,7 @@ impl Session {
                         }
                     })
             }
-            None => ended.map(|outcome| self.end(&outcome)),
+            None => ended.map(|outcome| self.end(&outcome, self.last_word(&plan).as_deref())),
         }
     }
 
@@ -332,14 +355,18 @@ impl Session {
                 "something stands in the way"
             )));
         }
+        let plan = prepared.plan.clone();
         let outcome = self.apply(prepared, args, signals)?;
-        Ok(match self.end(&outcome) {
+        let word = self
+            .last_word(&plan)
+            .map(|word| format!("Rolled back: {word}"));
+        Ok(match self.end(&outcome, word.as_deref()) {
             End::Done => End::RolledBack,
             other => other,
         })
     }
 
-    fn apply(
+    pub(crate) fn apply(
         &self,
         prepared: Prepared,
         args: &ApplyArgs,
@@ -348,25 +375,43 @@ impl Session {
         if prepared.plan.is_empty() {
             return Ok(Outcome::untouched(&prepared.plan));
         }
-        let terminal = std::io::stderr().is_terminal();
         let (steps, mut begun) = (prepared.plan.steps().len(), 0);
-        commands::activate(&self.root, prepared, args, &mut |progress| {
-            show(&progress, terminal);
-            if matches!(progress, Progress::Job(_, Event::Ended { .. })) {
+        if let Some(files) = describe_files(&prepared.plan.steps()) {
+            tracing::info!("{files}");
+        }
+        self.progress.activation(steps);
+        let goal = prepared.plan.goal.clone();
+        let ended = commands::activate(&self.root, prepared, args, &mut |progress| {
+            self.progress.activate(&progress);
+            if matches!(progress, Activation::Job(_, Event::Ended { .. })) {
                 // What has ended is written down first.
                 return Ok(());
             }
             if signals.is_asked() {
                 bail!("interrupted after step {begun} of {steps}; run again to resume");
             }
-            begun += usize::from(matches!(progress, Progress::Step(_)));
+            begun += usize::from(matches!(progress, Activation::Step(_)));
             Ok(())
-        })
+        });
+        self.remember(goal, &ended);
+        ended
     }
 
-    /// Prints an outcome and gives how the command ended. What was done is done, whether or not it can be printed.
-    fn end(&self, outcome: &Outcome) -> End {
-        if let Err(error) = self.print_outcome(outcome) {
+    /// Prints an outcome with a last word, and returns how the command ended. What was done is done, whether or not it can
+    /// be printed.
+    pub(crate) fn end(&self, outcome: &Outcome, last: Option<&str>) -> End {
+        let printed = self.print_outcome(outcome).and_then(|()| match last {
+            Some(last) if !self.json && !outcome.is_untouched => {
+                let place = if self.root.is_live() {
+                    String::new()
+                } else {
+                    format!(" below {}", self.root.show(Path::new("")).display())
+                };
+                print(&format!("{last}{place}."))
+            }
+            _ => Ok(()),
+        });
+        if let Err(error) = printed {
             print_error(&error);
         }
         print_failure(outcome);
@@ -379,66 +424,17 @@ impl Session {
         }
     }
 
-    pub(crate) fn rollback(&self, to: Option<u64>, args: &ApplyArgs) -> Result<End, Failure> {
-        let signals = Signals::hold()?;
-        let _lock = commands::lock(&self.root, "rollback", args.patience())?;
-        let generations = generations::read(&self.root)?;
-        let interrupted = journal::read(&self.root)?;
-        let target = match interrupted {
-            Some(run) if to.is_none() => after_interruption(&generations, &run)?,
-            _ => {
-                let active = State::read(&self.root)?.active.map(|a| a.toplevel);
-                generations::rollback_target(&generations, active.as_ref(), to)?
-            }
-        };
-        tracing::info!("going to generation {}, {}", target.number, target.toplevel);
-        let mut prepared =
-            prepare::prepare(&self.root, Goal::Activate(target.toplevel), args.how())?;
-        if !prepared.plan.conflicts.is_empty() {
-            self.print_untouched(&prepared.plan)?;
-            return Ok(End::Refused);
-        }
-        prepared.back_to = Some(target.number);
-        let current = generations.iter().find(|g| g.current).map(|g| g.number);
-        generations::select(&self.root, target.number)?;
-        let ended = self.apply(prepared, args, &signals);
-        if let (Err(Failure::Before(_)), Some(current)) = (&ended, current) {
-            generations::select(&self.root, current)?;
-        }
-        ended.map(|outcome| self.end(&outcome))
-    }
-
-    pub(crate) fn generations(&self) -> Result<End, Failure> {
-        let generations = generations::read(&self.root)?;
-        if self.json {
-            print_json(&Generations {
-                version: 1,
-                generations: &generations,
-            })?;
-            return Ok(End::Done);
-        }
-        for g in generations {
-            let mark = if g.current { "*" } else { " " };
-            print(&format!(
-                "{mark} {:>4}  {}  {}",
-                g.number,
-                time::render_time(g.time),
-                g.toplevel
-            ))?;
-        }
-        Ok(End::Done)
-    }
-
     pub(crate) fn print_plan(&self, plan: &Plan) -> Result<()> {
         if self.json {
-            print_json(plan)
+            let summary = plan.summary();
+            print_json(&TellingPlan { plan, summary })
         } else {
             print(report::render_plan(plan, self.style).trim_end())
         }
     }
 
     /// Prints why a plan was not applied.
-    fn print_untouched(&self, plan: &Plan) -> Result<()> {
+    pub(crate) fn print_untouched(&self, plan: &Plan) -> Result<()> {
         if self.json {
             print_json(&Outcome::untouched(plan))?;
         } else {
@@ -458,7 +454,7 @@ impl Session {
 }
 
 /// Asks a person on the terminal; anything but yes is an error.
-fn ask(question: &str) -> Result<(), Failure> {
+pub(crate) fn ask(question: &str) -> Result<(), Failure> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Err(Failure::Before(anyhow::anyhow!(
             "there is no terminal to ask on\nhint: leave `--ask` out, or look at `system-manager plan` first"
@@ -477,17 +473,6 @@ fn ask(question: &str) -> Result<(), Failure> {
     }
 }
 
-/// Where `rollback` goes when a run was interrupted: where that one was going when it went back itself; otherwise it goes
-/// back from what that one was going to.
-fn after_interruption(generations: &[Generation], run: &Interrupted) -> Result<Generation> {
-    let goal = match &run.goal {
-        Some(Goal::Activate(toplevel)) => Some(toplevel),
-        // The profile says so already.
-        Some(Goal::Deactivate) | None => None,
-    };
-    generations::rollback_target(generations, goal, run.back_to)
-}
-
 /// Writes a file that nobody else may read: a plan tells what is in files, and which accounts there will be.
 fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new()
@@ -501,22 +486,4 @@ fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     }
     file.write_all(text)
-}
-
-fn show(progress: &Progress<'_>, terminal: bool) {
-    if let Progress::Job(verb, Event::Waiting { units, since }) = progress
-        && terminal
-    {
-        let names: Vec<&str> = units.iter().map(String::as_str).collect();
-        tell(&format!(
-            "\r\x1b[K{} {}, {} s",
-            verb.progressive(),
-            names.join(", "),
-            since.as_secs()
-        ));
-    } else if let Progress::Job(_, Event::Ended { .. }) = progress
-        && terminal
-    {
-        tell("\r\x1b[K");
-    }
 }

@@ -15,8 +15,8 @@ use super::database::Database;
 use super::info::StorePath;
 use super::receive::remove_tree;
 use super::{Holding, folder, hold, is_of_nix};
-use crate::activation::state::State;
 use crate::host::fs::Root;
+use crate::model::names::AbsolutePath;
 use crate::store;
 use crate::store::generations;
 
@@ -47,7 +47,11 @@ pub(crate) struct Collected {
 ///
 /// # Errors
 /// When what is needed can't be told for certain; nothing is removed then.
-pub(crate) fn collect(root: &Root, dry_run: bool) -> Result<Collected> {
+pub(crate) fn collect(
+    root: &Root,
+    active: Option<&AbsolutePath>,
+    dry_run: bool,
+) -> Result<Collected> {
     if is_of_nix(root)? {
         bail!(
             "this host's store is kept by Nix\nhint: `nix-collect-garbage` knows what is needed there; generations of ours are roots"
@@ -55,7 +59,7 @@ pub(crate) fn collect(root: &Root, dry_run: bool) -> Result<Collected> {
     }
     let _held = hold(root, Holding::Alone)?;
     let mut database = Database::read(root)?;
-    let live = database.closure(roots(root)?);
+    let live = database.closure(roots(root, active)?);
     let dead: Vec<StorePath> = database
         .paths
         .keys()
@@ -87,13 +91,13 @@ pub(crate) fn collect(root: &Root, dry_run: bool) -> Result<Collected> {
 }
 
 /// Returns what is needed by itself.
-fn roots(root: &Root) -> Result<BTreeSet<StorePath>> {
+fn roots(root: &Root, active: Option<&AbsolutePath>) -> Result<BTreeSet<StorePath>> {
     let mut roots = BTreeSet::new();
     for generation in generations::read(root)? {
         roots.extend(StorePath::of(generation.toplevel.as_str()));
     }
-    if let Some(active) = State::read(root)?.active {
-        roots.extend(StorePath::of(active.toplevel.as_str()));
+    if let Some(active) = active {
+        roots.extend(StorePath::of(active.as_str()));
     }
     // What is recorded of files, of a run that goes on, was interrupted or waits to be confirmed: each path in there is
     // needed. A run that has ended needs nothing.
@@ -102,6 +106,11 @@ fn roots(root: &Root) -> Result<BTreeSet<StorePath>> {
         let is_record = file.extension().is_some_and(|e| e == "json") || file.ends_with("journal");
         if is_record && !has_ended {
             let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
+            // A state that can't be trusted says nothing of what is needed.
+            if file.ends_with("state.json") {
+                store::checked::version(&text)
+                    .with_context(|| format!("reading {}", file.display()))?;
+            }
             roots.extend(paths_in(&text));
         }
     }

@@ -1,6 +1,7 @@
 //! Store paths with all that they refer to, on a host that has no Nix, or beside one: what is there, how it arrives, and
 //! what nothing needs any more.
 
+pub(crate) mod contents;
 pub(crate) mod database;
 pub(crate) mod gc;
 pub(crate) mod info;

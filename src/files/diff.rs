@@ -1,6 +1,7 @@
 //! How the content of text files changes, for the plan. What not everyone may read is not shown.
 #![expect(clippy::disallowed_methods, reason = "reads what the store has")]
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use crate::files::decide::{FileChange, Verb};
 use crate::host::fs::{Root, open_source};
 use crate::model::names::TargetPath;
 use crate::model::node::{Kind, Node};
-use crate::model::text_diff::{HIDDEN, LIMIT, render};
+use crate::model::text_diff::{HIDDEN, LIMIT, render, render_new};
 use anyhow::{Context, Result};
 
 /// Gives the difference that a change makes to a text, or a remark on why it is not shown; none when there is none.
@@ -16,7 +17,7 @@ use anyhow::{Context, Result};
 /// # Errors
 /// When a content can't be read.
 pub(crate) fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
-    if !matches!(change.verb, Verb::Change | Verb::Restore) {
+    if !matches!(change.verb, Verb::Add | Verb::Change | Verb::Restore) {
         return Ok(None);
     }
     if [&change.before, &change.after]
@@ -38,10 +39,48 @@ pub(crate) fn read_diff(root: &Root, change: &FileChange) -> Result<Option<Strin
         (Node::File { .. }, _, Some(source)) => read_source(source)?,
         (other, ..) => read_link_content(other),
     };
-    let (Some(before), Some(after)) = (before, after) else {
-        return Ok(None);
+    let shown = match (before, after) {
+        (Some(before), Some(after)) => render(&before, &after) + &render_behind(&before, &after),
+        (None, Some(after)) if change.verb == Verb::Add => render_new(&after),
+        _ => return Ok(None),
     };
-    Ok(Some(render(&before, &after)).filter(|d| !d.is_empty()))
+    Ok(Some(shown).filter(|d| !d.is_empty()))
+}
+
+/// Shows how the scripts differ that a changed text leads to: a unit names them by hashes, which say nothing to people.
+fn render_behind(before: &[u8], after: &[u8]) -> String {
+    let (old, new) = (scripts_in(before), scripts_in(after));
+    let mut shown = String::new();
+    for (name, path) in &new {
+        let Some(was) = old.get(name).filter(|was| *was != path) else {
+            continue;
+        };
+        let read = |path: &str| read_source(path).ok().flatten();
+        if let (Some(before), Some(after)) = (read(was), read(path)) {
+            let diff = render(&before, &after);
+            if !diff.is_empty() {
+                shown.push_str(&format!("@@ {name} @@\n{diff}"));
+            }
+        }
+    }
+    shown
+}
+
+/// The files of the store that a text names, by what their paths have after the hash.
+fn scripts_in(text: &[u8]) -> BTreeMap<String, String> {
+    const HASH: usize = 33;
+    let text = String::from_utf8_lossy(text);
+    let mut found = BTreeMap::new();
+    for (at, store) in text.match_indices("/nix/store/") {
+        let rest = &text[at..];
+        let is_end = |c: char| !(c.is_ascii_alphanumeric() || "/+-._?=".contains(c));
+        let path = &rest[..rest.find(is_end).unwrap_or(rest.len())];
+        let name = path.get(store.len() + HASH..);
+        if let Some(name) = name.filter(|_| Path::new(path).is_file()) {
+            found.insert(name.to_owned(), path.to_owned());
+        }
+    }
+    found
 }
 
 /// Whether a folder above a target keeps others out, whatever the mode of what is in it.

@@ -6,7 +6,7 @@ use crate::files::built::Damage;
 use crate::files::decide::{Beside, FileChange, FilesPlan, KeepReason, Means, Mend, Verb};
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
-use crate::model::style::{Color, Style, heading, line, render_diff};
+use crate::model::style::{Color, Style, heading, line, natural, render_diff};
 
 const BACKUPS: &str = "/var/lib/system-manager/backups";
 
@@ -21,7 +21,7 @@ pub(crate) fn render_files(
         .changes()
         .filter(|c| !matches!(c.verb, Verb::Adopt | Verb::Forget))
         .collect();
-    changes.sort_by(|a, b| a.target.cmp(&b.target));
+    changes.sort_by(|a, b| natural(a.target.as_str(), b.target.as_str()));
     let forgotten: Vec<&FileChange> = plan.changes().filter(|c| c.verb == Verb::Forget).collect();
     if changes.is_empty() && forgotten.is_empty() && plan.mends.is_empty() {
         return;
@@ -30,19 +30,21 @@ pub(crate) fn render_files(
     for mend in &plan.mends {
         render_mend(out, mend, style);
     }
+    let mut alike: BTreeMap<String, usize> = BTreeMap::new();
+    let mut folded = 0;
     for change in changes {
-        let (sign, color) = match change.verb {
-            Verb::Add => ("+", Color::Green),
-            Verb::Remove => ("-", Color::Red),
-            Verb::Restore => ("<", Color::Yellow),
-            Verb::Change | Verb::Adopt | Verb::Forget => ("~", Color::Yellow),
-        };
-        let text = format!("  {sign} /etc/{}{}", change.target, describe(change));
-        line(out, &style.paint(color, &text));
-        for note in notes(change) {
-            line(out, &style.paint(Color::Dim, &format!("      {note}")));
+        let shown = render_change(change, diffs.get(&change.target), style);
+        let seen = alike.entry(likeness(change, &shown)).or_default();
+        *seen += 1;
+        if *seen > ALIKE && !style.full {
+            folded += 1;
+        } else {
+            out.push_str(&shown);
         }
-        render_diff(out, diffs.get(&change.target), style);
+    }
+    if folded > 0 {
+        let text = format!("    and {folded} more like those above (-v shows them)");
+        line(out, &style.paint(Color::Dim, &text));
     }
     for change in forgotten {
         line(
@@ -56,6 +58,58 @@ pub(crate) fn render_files(
             line(out, &style.paint(Color::Dim, &format!("      {note}")));
         }
     }
+}
+
+/// How many changes that are alike are shown unless all are asked for.
+const ALIKE: usize = 10;
+
+fn render_change(change: &FileChange, diff: Option<&String>, style: Style) -> String {
+    let mut out = String::new();
+    let (sign, color) = match change.verb {
+        Verb::Add => ("+", Color::Green),
+        Verb::Remove => ("-", Color::Red),
+        Verb::Restore => ("<", Color::Yellow),
+        Verb::Change | Verb::Adopt | Verb::Forget => ("~", Color::Yellow),
+    };
+    let text = format!("  {sign} /etc/{}{}", change.target, describe(change));
+    line(&mut out, &style.paint(color, &style.shorten(&text)));
+    for note in notes(change) {
+        line(&mut out, &style.paint(Color::Dim, &format!("      {note}")));
+    }
+    let before = out.len();
+    render_diff(&mut out, diff, style);
+    if change.verb == Verb::Add && !style.full {
+        fold_new(&mut out, before, style);
+    }
+    out
+}
+
+/// A new file is shown by its beginning.
+fn fold_new(out: &mut String, from: usize, style: Style) {
+    const SHOWN: usize = 12;
+    let rows = out[from..].lines().count();
+    if rows > SHOWN + 1 {
+        let end: usize = out[from..]
+            .split_inclusive('\n')
+            .take(SHOWN)
+            .map(str::len)
+            .sum();
+        out.truncate(from + end);
+        let text = format!("      and {} more lines (-v shows them)", rows - SHOWN);
+        line(out, &style.paint(Color::Dim, &text));
+    }
+}
+
+/// What is the same for changes that are alike: all but the name.
+fn likeness(change: &FileChange, shown: &str) -> String {
+    let folder = change
+        .target
+        .as_str()
+        .rsplit_once('/')
+        .map_or("", |(f, _)| f);
+    let rest = shown.split_once('\n').map_or("", |(_, rest)| rest);
+    let head = shown.get(..5).unwrap_or_default();
+    format!("{folder}\n{head}\n{rest}")
 }
 
 fn render_mend(out: &mut String, mend: &Mend, style: Style) {

@@ -20,3 +20,10 @@ pub(crate) fn now() -> u64 {
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| d.as_secs())
 }
+
+/// When this machine booted, in seconds since 1970; none where the kernel does not tell.
+pub(crate) fn booted_at() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/stat").ok()?;
+    let time = text.lines().find_map(|line| line.strip_prefix("btime "))?;
+    time.trim().parse().ok()
+}

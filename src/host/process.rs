@@ -3,13 +3,13 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command as Process, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{SigSet, Signal};
 
 use crate::host::living::Living;
@@ -133,6 +133,55 @@ impl Command {
             bail!("`{}` failed ({})", self.name(), show_code(output.code));
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs the program and gives its standard output; each line that it says on standard error is heard as it comes, and
+    /// nothing, when nothing was said for this long.
+    ///
+    /// # Errors
+    /// When it can't be started, or its exit status is not 0.
+    pub(crate) fn stdout_heard(
+        &self,
+        pause: Duration,
+        hear: &mut dyn FnMut(Option<&str>),
+    ) -> Result<String> {
+        let mut piped = self.piped()?;
+        piped.stdin = None;
+        let (out, err) = (piped.stdout.take(), piped.stderr.take());
+        let (Some(mut out), Some(err)) = (out, err) else {
+            bail!("the streams of `{}` are gone", self.name());
+        };
+        let reader = std::thread::spawn(move || {
+            let mut text = Vec::new();
+            out.read_to_end(&mut text).map(|_| text)
+        });
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(err)
+                .split(b'\n')
+                .map_while(std::io::Result::ok)
+            {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        loop {
+            match lines.recv_timeout(pause) {
+                Ok(line) => hear(Some(&String::from_utf8_lossy(&line))),
+                Err(mpsc::RecvTimeoutError::Timeout) => hear(None),
+                Err(mpsc::RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let code = piped.wait()?;
+        let text = reader
+            .join()
+            .map_err(|_| anyhow!("reading its output failed"))?;
+        if code != Some(0) {
+            bail!("`{}` failed ({})", self.name(), show_code(code));
+        }
+        let text = text.with_context(|| format!("reading what `{}` prints", self.name()))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     fn run(&self, stderr: Stdio) -> Result<Output> {

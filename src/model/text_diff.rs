@@ -26,6 +26,16 @@ pub(crate) fn render(before: &[u8], after: &[u8]) -> String {
         .collect()
 }
 
+/// Shows a new text, each line as one that comes.
+pub(crate) fn render_new(after: &[u8]) -> String {
+    let shown = render(b"", after);
+    match shown.split_once('\n') {
+        // Where the lines are is no news when all of them are.
+        Some((head, rest)) if head.starts_with("@@ ") => rest.to_owned(),
+        _ => shown,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

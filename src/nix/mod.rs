@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use sha2::{Digest, Sha256};
@@ -14,9 +15,12 @@ use sha2::{Digest, Sha256};
 use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
+use watch::Work;
 
 mod explain;
 pub(crate) mod keep;
+pub(crate) mod revision;
+pub(crate) mod watch;
 
 mod embedded {
     include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
@@ -79,9 +83,21 @@ impl Source {
 /// # Errors
 /// When Nix is missing, or the configuration does not evaluate or build; Nix has said why on standard error.
 pub(crate) fn build(source: &Source, options: &BuildOptions) -> Result<AbsolutePath> {
+    build_watched(source, options, None)
+}
+
+/// Builds a configuration, and tells what Nix is at while it works: once a second, and whenever it says something.
+///
+/// # Errors
+/// As for [`build`].
+pub(crate) fn build_watched(
+    source: &Source,
+    options: &BuildOptions,
+    watch: Option<&mut Watch<'_>>,
+) -> Result<AbsolutePath> {
     let toplevel = match source {
-        Source::File(file) => build_file(file, options)?,
-        Source::Flake(uri) => build_flake(uri, options)?,
+        Source::File(file) => build_file(file, options, watch)?,
+        Source::Flake(uri) => build_flake(uri, options, watch)?,
     };
     toplevel
         .trim()
@@ -89,7 +105,31 @@ pub(crate) fn build(source: &Source, options: &BuildOptions) -> Result<AbsoluteP
         .with_context(|| format!("Nix gave {toplevel:?} instead of a store path"))
 }
 
-fn build_file(file: &Path, options: &BuildOptions) -> Result<String> {
+/// Is told what Nix is at, with what people must read of what it said.
+pub(crate) type Watch<'a> = dyn FnMut(&Work, Option<&str>) + 'a;
+
+/// Runs what builds, watched or not.
+fn run_builder(command: Command, watch: Option<&mut Watch<'_>>) -> Result<String> {
+    let Some(watch) = watch else {
+        return command.stdout();
+    };
+    let mut work = Work::default();
+    command
+        .args(["--log-format", "internal-json"])
+        .stdout_heard(TICK, &mut |line| {
+            let told = line.and_then(|line| work.read(line));
+            watch(&work, told.as_deref());
+        })
+}
+
+/// How often is told that nothing new was said.
+const TICK: Duration = Duration::from_secs(1);
+
+fn build_file(
+    file: &Path,
+    options: &BuildOptions,
+    watch: Option<&mut Watch<'_>>,
+) -> Result<String> {
     let file = fs::canonicalize(file)
         .with_context(|| format!("reading the configuration {}", file.display()))?;
     let activator = std::env::current_exe().context("finding this program's own file")?;
@@ -105,7 +145,7 @@ fn build_file(file: &Path, options: &BuildOptions) -> Result<String> {
         command = command.args(["--argstr", "nixpkgs"]).arg(nixpkgs);
     }
     let source = source_folder()?;
-    command.arg(&source).stdout().with_context(|| {
+    run_builder(command.arg(&source), watch).with_context(|| {
         let hint = explain_file(&file, nixpkgs.as_deref(), &source, options);
         let hint = hint.map(|h| format!("\nhint: {h}")).unwrap_or_default();
         format!("building the configuration {}{hint}", file.display())
@@ -133,10 +173,10 @@ fn explain_file(
     explain::remedy(error, &folder, nixpkgs.is_some())
 }
 
-fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {
+fn build_flake(uri: &str, options: &BuildOptions, watch: Option<&mut Watch<'_>>) -> Result<String> {
     let (flake, attribute) = find_host(uri, options)?;
     let installable = format!("{flake}#{attribute}");
-    let json = nix("nix", false, options)
+    let command = nix("nix", false, options)
         .args([
             "--extra-experimental-features",
             "nix-command flakes",
@@ -146,8 +186,8 @@ fn build_flake(uri: &str, options: &BuildOptions) -> Result<String> {
         ])
         .arg(keep::link()?)
         .args(options.refresh.then_some("--refresh"))
-        .arg(&installable)
-        .stdout()
+        .arg(&installable);
+    let json = run_builder(command, watch)
         .with_context(|| format!("building the flake's configuration {installable}"))?;
     let built: serde_json::Value =
         serde_json::from_str(&json).context("reading what `nix build --json` printed")?;

@@ -19,6 +19,7 @@ use crate::closure::info::PathInfo;
 use crate::host::clock::now;
 use crate::model::names::AbsolutePath;
 use crate::model::node::sha256_of;
+use crate::model::style::show_bytes;
 
 /// How long after its deadline a host may take to be back.
 const RETURN_LIMIT: u64 = 120;
@@ -364,17 +365,4 @@ fn returned(outcome: Outcome) -> Went {
             "the host was not reached anew in time, and has returned to what it was"
         )),
     }
-}
-
-/// Writes a number of bytes as people do. Pure.
-#[must_use]
-pub(crate) fn show_bytes(bytes: u64) -> String {
-    let mut rest = bytes;
-    for unit in ["B", "kB", "MB"] {
-        if rest < 10_000 {
-            return format!("{rest} {unit}");
-        }
-        rest /= 1000;
-    }
-    format!("{rest} GB")
 }

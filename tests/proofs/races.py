@@ -84,7 +84,7 @@ def _check(world: World, case: Case) -> int:
 def _require_told(ran: Ran) -> None:
     """In a race a run may be refused, or stop; not without saying so."""
     require_decent(ran)
-    told = "error:" in ran.err or "In the way" in ran.said
+    told = "error:" in ran.err or "Conflicts (" in ran.said
     require(ran.code == 0 or told, f"it ends with {ran.code} and does not say why: {ran.said}")
 
 

@@ -8,16 +8,15 @@ use std::fs;
 use std::path::Path;
 
 /// The floors, from the top; a room may use those below its own floor.
-const FLOORS: [&[&str]; 10] = [
+const FLOORS: [&[&str]; 9] = [
     &["main", "lib", "face"],
     &["cli"],
     &["remote"],
-    &["closure"],
     &["activation"],
     &[
         "files", "blocks", "accounts", "tmpfiles", "units", "scripts",
     ],
-    &["nix", "compat", "nar"],
+    &["nix", "compat", "closure", "nar"],
     &["store"],
     &["host"],
     &["model"],

@@ -154,7 +154,7 @@ fn leftovers_of_a_kill_go_and_two_do_not_unpack_at_once() {
     assert!(names(&world.store()).is_empty());
     for result in [
         Receiver::open(&root).map(drop),
-        gc::collect(&root, false).map(drop),
+        gc::collect(&root, None, false).map(drop),
     ] {
         let said = format!("{:#}", result.unwrap_err());
         assert!(said.contains("another run"), "{said}");
@@ -205,7 +205,7 @@ fn garbage_is_what_nothing_leads_to() {
     )
     .unwrap();
 
-    let planned = gc::collect(&root, true).unwrap();
+    let planned = gc::collect(&root, None, true).unwrap();
     assert_eq!(
         (&planned.paths[..], planned.foreign),
         (&[garbage.path.clone()][..], 1)
@@ -213,15 +213,18 @@ fn garbage_is_what_nothing_leads_to() {
     assert!(world.store().join(garbage.path.name()).exists());
     {
         let _run = hold(&root, Holding::Shared).unwrap();
-        assert!(gc::collect(&root, false).is_err(), "a run is under way");
+        assert!(
+            gc::collect(&root, None, false).is_err(),
+            "a run is under way"
+        );
     }
-    let done = gc::collect(&root, false).unwrap();
+    let done = gc::collect(&root, None, false).unwrap();
     assert_eq!((done.paths, done.bytes), (planned.paths, planned.bytes));
     assert!(!world.store().join(garbage.path.name()).exists());
     let kept: Vec<StorePath> = Database::read(&root).unwrap().paths.into_keys().collect();
     assert_eq!(kept, [library, toplevel, waiting, linked].map(|i| i.path));
-    assert!(gc::collect(&root, false).unwrap().paths.is_empty());
+    assert!(gc::collect(&root, None, false).unwrap().paths.is_empty());
     // A state that can't be read says nothing of what is needed.
     fs::write(at("var/lib/system-manager/state.json"), "{").unwrap();
-    assert!(gc::collect(&root, false).is_err());
+    assert!(gc::collect(&root, None, false).is_err());
 }

@@ -41,7 +41,7 @@ fn lines_are_planned_added_changed_and_taken_out_exactly() {
         .exits(10)
         .says("+ /etc/hosts")
         .says("+10.0.0.1 one")
-        .says("1 to change");
+        .says("lines in 1 file to change");
     t.run(&["activate".as_ref(), first.as_os_str()]).exits(0);
     assert!(t.read("etc/hosts").starts_with(THEIRS));
     assert!(t.read("etc/hosts").contains("\n10.0.0.1 one\n"));

@@ -58,7 +58,7 @@ fn lists_all_conflicts_at_once_and_touches_nothing() {
             "! /etc/linked exists and is not managed",
             "! /etc/folder is a folder where a file must go",
             "! /etc/pipe is a device, socket or pipe",
-            "4 in the way",
+            "; 4 conflicts.",
             "environment.etc.\"rich\".replaceExisting = true",
             "hint:",
         ],

@@ -327,7 +327,8 @@ fn a_rollback_that_was_cut_short_goes_where_it_was_going() {
         }
     }
     assert!(kills > 15, "only {kills} calls were found");
-    assert!(ended < 6, "{ended} of {kills} kills came after the end");
+    // What is told of generations is written after the end.
+    assert!(ended < 12, "{ended} of {kills} kills came after the end");
 }
 
 #[test]

@@ -202,7 +202,7 @@ fn names_of_other_tools_lead_to_ours() {
     for (word, ours) in [
         ("apply", "switch"),
         ("uninstall", "deactivate"),
-        ("diff", "plan"),
+        ("dry-run", "plan"),
     ] {
         t.run(&[word])
             .exits(2)

@@ -38,7 +38,11 @@ fn a_plan_is_a_comment_on_a_pull_request() {
 fn a_long_plan_is_cut_and_says_so() {
     let Some(t) = Test::begin() else { return };
     let config = (0..3000).fold(Config::new(), |config, n| {
-        config.copy(&format!("folder/a-file-with-number-{n}"), "0644", "x\n")
+        config.copy(
+            &format!("folder/a-file-with-number-{n}"),
+            "0644",
+            &format!("{n}\n"),
+        )
     });
     let toplevel = t.build(&config);
     let ran = t

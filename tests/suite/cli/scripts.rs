@@ -470,6 +470,7 @@ fn a_request_that_no_systemd_can_serve_is_told_and_leaves_nothing_to_do() {
     let Some(ran) = run_live(&t, &toplevel, "$program activate $toplevel") else {
         return;
     };
+    // Its boot starts what is new.
     ran.exits(0).says("but systemd is not running here");
     let state = t.read("var/lib/system-manager/state.json");
     assert!(!state.contains("pendingUserUnits"), "{state}");

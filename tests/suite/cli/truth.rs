@@ -109,10 +109,10 @@ fn rollback_after_an_interrupted_switch_goes_to_what_was_in_force() {
     for number in (1..40).rev() {
         let fault = format!("renameat:signal=KILL:when={number}");
         let (code, _) = switch_with_fault(&t, &plan, &fault);
-        if code.is_none() {
+        if code.is_none() && t.path("var/lib/system-manager/journal").exists() {
             break;
         }
-        // It ended before that replacement: back to where it began.
+        // It had done all, or ended before that replacement: back to where it began.
         t.run(&["rollback", "--to", "2"]).exits(0);
     }
     t.run(&["status"]).says("interrupted: activating");

@@ -1,0 +1,112 @@
+//! The command line of what is about generations: what they were, how they differ, back to one of them.
+
+use clap::{Args, Subcommand};
+
+use crate::cli::args::ApplyArgs;
+
+/// Where a configuration comes from, for `generations`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct OriginArgs {
+    /// Why, in a few words; `generations` shows it
+    #[arg(short, long, value_name = "TEXT")]
+    pub message: Option<String>,
+    /// The configuration's file or flake, where another machine has built it
+    #[arg(long, value_name = "TEXT", hide = true)]
+    pub made_from: Option<String>,
+    /// Its revision there
+    #[arg(long, value_name = "TEXT", hide = true)]
+    pub made_at: Option<String>,
+}
+
+/// What `diff` takes.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    /// A generation's number, a toplevel, a configuration's file, or a flake [default: what was active before]
+    #[arg(value_name = "A")]
+    pub from: Option<String>,
+    /// The same [default: what is live, with what was changed by hand]
+    #[arg(value_name = "B")]
+    pub to: Option<String>,
+}
+
+/// What `generations` takes.
+#[derive(Debug, Args)]
+pub struct GenerationsArgs {
+    /// What is done with them.
+    #[command(subcommand)]
+    pub action: Option<GenerationsAction>,
+}
+
+/// What can be done with generations.
+#[derive(Debug, Subcommand)]
+pub enum GenerationsAction {
+    /// Forget generations, so that what only they need can be collected
+    ///
+    /// What is active, was booted, or is the profile's current one stays.
+    #[command(after_long_help = "\
+Examples:
+  system-manager generations delete 3 4
+  system-manager generations delete --older-than 30d --keep 5
+  system-manager generations delete --keep 2 --dry-run")]
+    Delete(DeleteArgs),
+}
+
+/// What `generations delete` takes.
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    /// Their numbers
+    #[arg(value_name = "N", required_unless_present_any = ["older_than", "keep"], conflicts_with_all = ["older_than", "keep"])]
+    pub numbers: Vec<u64>,
+    /// Those that are older: 12h, 30d, 8w
+    #[arg(long, value_name = "TIME", value_parser = parse_age)]
+    pub older_than: Option<u64>,
+    /// All but the last N; with --older-than, those stay whatever their age
+    #[arg(long, value_name = "N")]
+    pub keep: Option<usize>,
+    /// Say what would go, and remove nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+}
+
+/// What `rollback` and `undo` take.
+#[derive(Debug, Args)]
+pub struct BackArgs {
+    /// Show the plan and ask on the terminal before anything is changed
+    #[arg(short, long, conflicts_with = "json")]
+    pub ask: bool,
+    /// Show the plan and change nothing
+    #[arg(short = 'n', long, conflicts_with = "ask")]
+    pub dry_run: bool,
+    /// How the activation is done.
+    #[command(flatten)]
+    pub apply: ApplyArgs,
+}
+
+/// Reads a time such as `30d`, to seconds.
+fn parse_age(text: &str) -> Result<u64, String> {
+    let wrong = || format!("`{text}` is no time; write 12h, 30d or 8w");
+    let unit = text.chars().next_back().ok_or_else(wrong)?;
+    let seconds = match unit {
+        'h' => 3600,
+        'd' => 86_400,
+        'w' => 7 * 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    number.checked_mul(seconds).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_ages() {
+        for (text, seconds) in [("12h", 43_200), ("30d", 2_592_000), ("1w", 604_800)] {
+            assert_eq!(parse_age(text), Ok(seconds));
+        }
+        for wrong in ["", "d", "30", "30m", "-1d", "99999999999999999999d", "ä"] {
+            assert!(parse_age(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What toplevels come with: their packages and their size, by what is known of the paths that they need.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Result, bail};
+
+use super::database::Database;
+use super::info::{PathInfo, StorePath, parse};
+use crate::host::fs::Root;
+use crate::model::names::AbsolutePath;
+use crate::model::packages::{Packages, Size, packages_of};
+use crate::nix::{BuildOptions, nix};
+
+/// The length of the hash of a store path with the dash after it.
+const HASH: usize = 33;
+
+/// What is in a closure.
+pub(crate) type Inside = (Packages, Size);
+
+/// Returns what is in the closures of these toplevels, as far as it is known: by our own record, or by Nix.
+#[must_use]
+pub(crate) fn read<'a>(
+    root: &Root,
+    toplevels: impl IntoIterator<Item = &'a AbsolutePath>,
+) -> BTreeMap<AbsolutePath, Inside> {
+    let wanted: Vec<(&AbsolutePath, StorePath)> = toplevels
+        .into_iter()
+        .filter_map(|toplevel| Some((toplevel, toplevel.as_str().parse().ok()?)))
+        .collect();
+    let known = read_known(root, wanted.iter().map(|(_, path)| path));
+    wanted
+        .into_iter()
+        .filter(|(_, path)| known.paths.contains_key(path))
+        .map(|(toplevel, path)| (toplevel.clone(), inside(&known, path)))
+        .collect()
+}
+
+/// Returns how much the first of these need that the others don't; none where nobody knows all of them.
+#[must_use]
+pub(crate) fn only_in(root: &Root, gone: &[AbsolutePath], kept: &[AbsolutePath]) -> Option<Size> {
+    let paths = |of: &[AbsolutePath]| -> Option<Vec<StorePath>> {
+        of.iter().map(|path| path.as_str().parse().ok()).collect()
+    };
+    let (gone, kept) = (paths(gone)?, paths(kept)?);
+    let known = read_known(root, gone.iter().chain(&kept));
+    let is_known = |path| known.paths.contains_key(path);
+    if !gone.iter().chain(&kept).all(is_known) {
+        return None;
+    }
+    let needed = known.closure(kept);
+    let freed = known.closure(gone);
+    let freed: Vec<&PathInfo> = freed
+        .difference(&needed)
+        .filter_map(|path| known.paths.get(path))
+        .collect();
+    Some(Size {
+        paths: freed.len(),
+        bytes: freed.iter().map(|info| info.nar_size).sum(),
+    })
+}
+
+fn read_known<'a>(root: &Root, wanted: impl Iterator<Item = &'a StorePath>) -> Database {
+    // What can't be read is only not told; nothing is decided by it.
+    let mut known = Database::read(root).unwrap_or_default();
+    let missing: Vec<&StorePath> = wanted
+        .filter(|path| !known.paths.contains_key(path))
+        .collect();
+    known.paths.extend(ask_nix(&missing));
+    known
+}
+
+fn inside(known: &Database, toplevel: StorePath) -> Inside {
+    let closure = known.closure([toplevel]);
+    let infos = closure.iter().filter_map(|path| known.paths.get(path));
+    let size = Size {
+        paths: closure.len(),
+        bytes: infos.map(|info| info.nar_size).sum(),
+    };
+    let names = closure.iter().map(|path| &path.name()[HASH..]);
+    (packages_of(names), size)
+}
+
+/// Asks Nix about all at once, or where it does not know one of them any more, about each.
+fn ask_nix(toplevels: &[&StorePath]) -> BTreeMap<StorePath, PathInfo> {
+    if toplevels.is_empty() {
+        return BTreeMap::new();
+    }
+    let each = || {
+        let answers = toplevels.iter().filter(|_| toplevels.len() > 1);
+        answers.filter_map(|path| query(&[path]).ok()).flatten()
+    };
+    match query(toplevels) {
+        Ok(infos) => infos.into_iter().map(|i| (i.path.clone(), i)).collect(),
+        Err(error) => {
+            tracing::debug!("what {} toplevels need: {error:#}", toplevels.len());
+            each().map(|i| (i.path.clone(), i)).collect()
+        }
+    }
+}
+
+fn query(toplevels: &[&StorePath]) -> Result<Vec<PathInfo>> {
+    let ask = |arguments: &[&str], paths: &[&str]| -> Result<String> {
+        let output = nix("nix-store", true, &BuildOptions::default())
+            .args(arguments.iter().copied())
+            .args(paths.iter().copied())
+            .output()?;
+        if output.code != Some(0) {
+            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let named: Vec<&str> = toplevels.iter().map(|path| path.as_str()).collect();
+    let needed = ask(&["--query", "--requisites"], &named)?;
+    let needed: Vec<&str> = needed.lines().collect();
+    let mut infos = Vec::new();
+    // A command line has a limit.
+    for some in needed.chunks(500) {
+        infos.extend(parse(&ask(&["--dump-db"], some)?)?);
+    }
+    Ok(infos)
+}
