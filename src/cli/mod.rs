@@ -1,7 +1,10 @@
 //! The door: the command line, each command, exit codes, and what is printed.
 
 pub(crate) mod args;
+pub(crate) mod args_compat;
+pub(crate) mod args_hidden;
 pub(crate) mod args_past;
+mod build;
 pub(crate) mod commands;
 mod given;
 pub(crate) mod nixos;
@@ -10,6 +13,7 @@ pub(crate) mod print;
 mod progress;
 pub(crate) mod remote;
 pub(crate) mod remote_args;
+mod remote_tasks;
 mod run;
 pub(crate) mod session;
 

@@ -272,6 +272,36 @@ fn no_kind_knows_the_effects_of_another() {
     assert_none(&wrong, "a kind may use another's data, not its effects");
 }
 
+/// How long a file may be.
+const LINES: usize = 500;
+
+#[test]
+fn no_file_is_too_long() {
+    let folders = ["src", "tests", "benches"];
+    let files = folders.iter().flat_map(|folder| {
+        walkdir::WalkDir::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+            .sort_by_file_name()
+    });
+    let mut count = 0;
+    let mut long = Vec::new();
+    for file in files.map(Result::unwrap) {
+        if file.path().extension().is_none_or(|e| e != "rs") {
+            continue;
+        }
+        count += 1;
+        let lines = fs::read_to_string(file.path()).unwrap().lines().count();
+        if lines > LINES {
+            long.push(format!("  {} has {lines} lines", file.path().display()));
+        }
+    }
+    assert!(count > 100, "only {count} were found");
+    assert!(
+        long.is_empty(),
+        "more than {LINES} lines:\n{}",
+        long.join("\n")
+    );
+}
+
 #[test]
 fn arrows_are_found_however_they_are_written() {
     let source =

@@ -18,6 +18,7 @@ mod pages;
 mod past;
 mod progress;
 mod scripts;
+mod scripts_live;
 mod still;
 mod store;
 mod story;
