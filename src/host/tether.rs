@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command as Process, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -145,9 +145,13 @@ pub(crate) fn hold(root: &Path, program: &Path) -> Result<i32> {
         .stdin(nothing)
         .spawn()
         .with_context(|| format!("starting {}", program.display()))?;
+    let ending = Arc::new(Mutex::new(()));
+    let theirs = ending.clone();
     std::thread::spawn(move || {
         // Whether it ends or fails: nobody holds the other end any more. There is no one to tell, either.
         let _ = std::io::stdin().read(&mut [0]);
+        // To the end: were this process to end with the program, what is left would be nobody's.
+        let _ending = theirs.lock();
         if let Ok(processes) = processes {
             end_descendants(&processes);
         }
@@ -156,6 +160,7 @@ pub(crate) fn hold(root: &Path, program: &Path) -> Result<i32> {
     let status = child
         .wait()
         .with_context(|| format!("waiting for {}", program.display()))?;
+    let _not_ending = ending.lock();
     Ok(status
         .code()
         .unwrap_or_else(|| 128 + status.signal().unwrap_or_default()))

@@ -20,7 +20,7 @@ struct World {
 impl World {
     /// Makes one, unless this is not run by root, to whom all files have to be given.
     fn new() -> Option<Self> {
-        nix::unistd::geteuid().is_root().then(|| {
+        crate::needs::is_root().then(|| {
             let temp = TempDir::new().unwrap();
             fs::create_dir(temp.path().join("root")).unwrap();
             Self { temp }
