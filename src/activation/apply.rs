@@ -1,21 +1,21 @@
 //! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::activation::journal::{self, Journal, Record};
+use crate::activation::journal::{Journal, Record};
 use crate::activation::mend;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
+use crate::activation::takeover;
 use crate::files::decide::FileChange;
-use crate::host::clock::{now, now_in_micros};
+use crate::host::clock::now;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
-use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::host::systemd::{Event, Systemd};
 use crate::model::job::Verb;
 use crate::model::manifest::Accounts;
 use crate::model::names::TargetPath;
@@ -23,19 +23,19 @@ use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
-use crate::units::decide::Seeds;
-use crate::units::failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, scripts, store, tmpfiles, units};
+use crate::{accounts, blocks, scripts, tmpfiles, units};
 
 mod record;
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
+/// Where Nix looks for what it has to keep.
+pub(crate) const GC_ROOTS: &str = "nix/var/nix/gcroots";
 
 /// An activation that ended before its end.
 #[derive(Debug)]
@@ -156,7 +156,9 @@ pub(crate) fn apply(
 /// this one is killed there.
 fn reserve_backups(root: &Root, settled: &State, plan: &Plan) -> Result<()> {
     let count = plan.count_kept();
-    if count == 0 {
+    // The settled state has counted what was put aside.
+    let asides = plan.takeover.iter().any(|t| !t.backups.is_empty());
+    if count == 0 && !asides {
         return Ok(());
     }
     let mut state = State::read(root)?;
@@ -199,7 +201,9 @@ impl Run<'_> {
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
+            Step::Retire => takeover::retire(root),
             Step::StopUnits => self.stop_units(tell),
             Step::Remove(change) => {
                 check_unchanged(root, change)?;

@@ -63,6 +63,12 @@ fn becomes(plan: &Plan) -> Becomes {
         };
         becomes.insert(change.path.clone(), stands);
     }
+    if plan.takeover.is_some() {
+        // What made it at each boot goes.
+        becomes
+            .entry("/run/system-manager/sw".to_owned())
+            .or_insert(Stands::Nothing);
+    }
     match &plan.goal {
         Goal::Activate(toplevel) if plan.from.as_ref() != Some(toplevel) => {
             for link in [CURRENT, generations::PROFILE] {

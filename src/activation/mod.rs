@@ -19,5 +19,6 @@ pub(crate) mod state;
 mod state_earlier;
 pub(crate) mod status;
 pub(crate) mod sweep;
+pub(crate) mod takeover;
 pub(crate) mod told;
 pub(crate) mod why;

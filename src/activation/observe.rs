@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
+use crate::activation::takeover::{self, Takeover};
 use crate::files::decide::{FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
@@ -30,6 +31,8 @@ pub(crate) struct Observed {
     pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
+    /// What another program has left that becomes ours.
+    pub takeover: Option<Takeover>,
     /// Which distribution it is: `debian`, `fedora`, or the `ID` of os-release(5).
     pub family: String,
 }
@@ -39,6 +42,7 @@ pub(crate) struct Observed {
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
 pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Result<Observed> {
+    let takeover = takeover::find(root, &mut state)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
@@ -74,6 +78,10 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     ) {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
+    for aside in takeover.iter().flat_map(|t| &t.backups) {
+        let node = root.node(&aside.from.in_etc())?;
+        seen.backups.insert(aside.backup.clone(), node);
+    }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
     let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
     let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
@@ -88,6 +96,7 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         seen,
         blocks,
         interrupted,
+        takeover,
         family: read_family(root),
     })
 }

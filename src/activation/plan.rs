@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
+use crate::activation::takeover::{Aside, Takeover};
 use crate::blocks::decide::{BlockChange, BlockVerb};
 use crate::files::decide::{Beside, FileChange, FilesPlan, Mend, Verb};
 use crate::host::selinux::Paths;
@@ -49,6 +50,9 @@ pub struct Plan {
     pub resumes: Option<String>,
     /// What forbids it; nothing is done while there is any.
     pub conflicts: Vec<Conflict>,
+    /// What numtide/system-manager has left that becomes ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Takeover>,
     /// Checks that run before anything is changed.
     pub checks: Vec<PreActivationCheck>,
     /// Files below `/etc`.
@@ -121,8 +125,12 @@ pub enum Step<'a> {
     KeepEdit(&'a Mend),
     /// A file in which our lines were changed by hand is copied to the backups.
     KeepBlock(&'a BlockChange),
+    /// What another program has put aside is copied to the backups.
+    KeepAside(&'a Aside),
     /// The state and the journal say what is about to happen.
     Claim,
+    /// The record of another program is taken out of its sight.
+    Retire,
     /// A file of the store is put right.
     Mend(&'a Mend),
     /// Units are stopped, under their old definitions.
@@ -172,7 +180,9 @@ impl Step<'_> {
             | Self::Keep(_)
             | Self::KeepEdit(_)
             | Self::KeepBlock(_)
+            | Self::KeepAside(_)
             | Self::Claim
+            | Self::Retire
             | Self::Remove(_)
             | Self::RemoveFolder(_)
             | Self::Restore(_)
@@ -189,6 +199,7 @@ impl Plan {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
+            && self.takeover.is_none()
             && self.files.is_empty()
             && self.blocks.is_empty()
             && !self.accounts.is_due
@@ -220,7 +231,10 @@ impl Plan {
         steps.extend(kept.map(Step::KeepEdit));
         let kept = self.blocks.iter().filter(|c| c.keep.is_some());
         steps.extend(kept.map(Step::KeepBlock));
+        let asides = self.takeover.iter().flat_map(|t| &t.backups);
+        steps.extend(asides.map(Step::KeepAside));
         steps.push(Step::Claim);
+        steps.extend(self.takeover.iter().map(|_| Step::Retire));
         let mendable = self.files.mends.iter().filter(|m| m.means.is_some());
         steps.extend(mendable.map(Step::Mend));
         if !self.units.stop.is_empty() {

@@ -178,6 +178,7 @@ impl Sources<'_> {
             state: state.identity()?,
             resumes: interrupted.map(|i| i.purpose.clone()),
             conflicts,
+            takeover: self.observed.takeover.clone(),
             checks: self.list(|m| &m.pre_activation_checks),
             diffs: read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,

@@ -42,6 +42,7 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
         Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
         Goal::Deactivate => line(&mut out, "To take everything away:"),
     }
+    render_takeover(&mut out, plan, style);
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
     blocks::report::render_blocks(&mut out, &plan.blocks, style);
@@ -56,6 +57,37 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
     out
+}
+
+fn render_takeover(out: &mut String, plan: &Plan, style: Style) {
+    let Some(takeover) = &plan.takeover else {
+        return;
+    };
+    heading(out, "Taken over from numtide/system-manager", style);
+    let files = takeover.files;
+    let plural = if files == 1 { "" } else { "s" };
+    line(
+        out,
+        &format!(
+            "    {files} file{plural} that it has placed: managed from now on, and given back as if placed here"
+        ),
+    );
+    for unit in &takeover.masks {
+        line(out, &format!("    the mask of {unit}"));
+    }
+    for aside in &takeover.backups {
+        let (from, target) = (&aside.from, &aside.target);
+        line(
+            out,
+            &format!("    /etc/{from} becomes the backup of /etc/{target}"),
+        );
+    }
+    for note in &takeover.notes {
+        line(
+            out,
+            &style.paint(Color::Yellow, &format!("    note: {note}")),
+        );
+    }
 }
 
 /// The last thing before the summary, where the eye is.
@@ -294,7 +326,7 @@ fn render_units(out: &mut String, plan: &Plan, style: Style) {
     for (verb, color, actions) in groups {
         for action in actions {
             let text = format!("    {verb:<8}{}", action.unit);
-            render_action(out, &style.paint(color, &text), action, style);
+            render_action(out, &style.paint(color, &text), &action, style);
         }
     }
     for action in &units.after {

@@ -64,6 +64,8 @@ pub(crate) struct Status {
     pub active: Option<AbsolutePath>,
     /// Its generation, when it is registered.
     pub generation: Option<u64>,
+    /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
+    pub taken_over_next: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
@@ -130,6 +132,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
+        taken_over_next: observed.takeover.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &acted_on),
@@ -332,6 +335,10 @@ fn what_is_active(status: &Status) -> Vec<String> {
         }
         (None, _) => "nothing is active".to_owned(),
     }];
+    if status.taken_over_next {
+        let text = "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows";
+        lines.push(text.to_owned());
+    }
     if status.active.is_some() || status.files > 0 {
         let accounts = match status.accounts {
             0 => String::new(),

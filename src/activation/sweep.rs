@@ -6,12 +6,18 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts;
+use crate::activation::apply;
 use crate::activation::state::State;
 use crate::host::fs::Root;
 use crate::store::{self, backups, generations};
 
 /// Folders in which everything is ours, or has a name that only we give.
-const FOLDERS: [&str; 3] = [store::FOLDER, backups::FOLDER, generations::FOLDER];
+const FOLDERS: [&str; 4] = [
+    store::FOLDER,
+    backups::FOLDER,
+    generations::FOLDER,
+    apply::GC_ROOTS,
+];
 
 /// Removes it. The caller holds the lock, so no other run is making any of it.
 ///

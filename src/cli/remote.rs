@@ -10,12 +10,10 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, SourceArgs};
-use crate::cli::args_past::{BackArgs, GenerationsArgs};
+use crate::cli::args::{Cli, Global};
 use crate::cli::commands::{self, End, Failure};
-use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::print::{print, print_error, print_json, tell};
 use crate::cli::remote_args::RemoteArgs;
 use crate::cli::remote_tasks::{How, Task, Wants, task};
@@ -25,7 +23,6 @@ use crate::remote::fleet::{self, LastRun, Pace, Recap};
 use crate::remote::frame::escape;
 use crate::remote::host::{Built, Host, Program, Reached, Went};
 use crate::remote::target::{Target, parse_hosts};
-use crate::store::history::Origin;
 
 /// How long a host waits to be confirmed after a `switch`, in seconds.
 const CONFIRM: u64 = 60;

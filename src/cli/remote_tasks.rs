@@ -1,5 +1,6 @@
 //! What a command comes to on other hosts: its arguments there, what it needs, how it runs.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};

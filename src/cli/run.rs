@@ -27,7 +27,7 @@ use crate::host::tether;
 use crate::model::style::Style;
 use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 

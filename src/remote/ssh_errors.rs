@@ -1,5 +1,7 @@
 //! Why ssh could not connect, told from its messages. Pure.
 
+use super::frame::escape;
+
 /// Reads from what ssh says why there is no connection, and what helps. Pure.
 pub(super) fn why(errors: &str) -> Option<(&'static str, String)> {
     let has = |text: &str| errors.contains(text);

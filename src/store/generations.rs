@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 
 use crate::host::fs::Root;
@@ -11,6 +11,8 @@ use crate::model::node::Node;
 
 pub(crate) const FOLDER: &str = "nix/var/nix/profiles/system-manager-profiles";
 const NAME: &str = "system-manager";
+/// What toplevels of numtide/system-manager have, and ours have not.
+const ENTRIES_OF_ANOTHER: &str = "etcFiles/etcFiles.json";
 
 /// The profile's link, which points at the current generation.
 pub(crate) const PROFILE: &str = "nix/var/nix/profiles/system-manager-profiles/system-manager";
@@ -27,6 +29,9 @@ pub(crate) struct Generation {
     pub time: u64,
     /// Whether the profile points at it.
     pub current: bool,
+    /// Whether numtide/system-manager has made it, which uses the same profile.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub of_another: bool,
 }
 
 fn link_path(number: u64) -> PathBuf {
@@ -55,7 +60,9 @@ pub(crate) fn read(root: &Root) -> Result<Vec<Generation>> {
             .parse()
             .with_context(|| format!("reading generation {number}"))?;
         let time = root.link_time(&link_path(number))?;
+        let of_another = root.stat_in_root(&Path::new(&to).join(ENTRIES_OF_ANOTHER))?;
         generations.push(Generation {
+            of_another: of_another.is_some(),
             number,
             toplevel,
             time,
@@ -202,11 +209,19 @@ pub(crate) fn rollback_target(
                 .or_else(|| generations.iter().find(|g| g.current));
             now.and_then(|now| {
                 // The same toplevel under an older number would be no way back.
-                let before = |g: &&Generation| g.number < now.number && g.toplevel != now.toplevel;
+                let before = |g: &&Generation| {
+                    g.number < now.number && g.toplevel != now.toplevel && !g.of_another
+                };
                 generations.iter().rev().find(before)
             })
         }
     };
+    if let Some(theirs) = found.filter(|g| g.of_another) {
+        bail!(
+            "generation {} is numtide/system-manager's, and can't be activated here\nhint: `system-manager rollback` goes to one of ours, `system-manager deactivate` to what was before both",
+            theirs.number
+        );
+    }
     found.cloned().ok_or_else(|| match to {
         Some(number) => anyhow!("there is no generation {number}\nhint: `system-manager generations` lists them"),
         None => anyhow!("there is no generation to roll back to\nhint: `system-manager generations` lists them, `system-manager deactivate` takes everything away"),

@@ -5,34 +5,21 @@ use std::path::Path;
 
 use anyhow::{Context, Result, anyhow};
 
-use super::{CURRENT, Run};
+use super::{CURRENT, GC_ROOTS, Run};
 use crate::activation::journal::{self, Journal, Record};
-use crate::activation::mend;
-use crate::activation::outcome::{self, Outcome};
-use crate::activation::plan::{Goal, Plan, Step};
+use crate::activation::outcome::{self};
+use crate::activation::plan::Goal;
 use crate::activation::state::State;
-use crate::files::decide::FileChange;
 use crate::host::clock::{now, now_in_micros};
-use crate::host::fs::{Content, NewFile, Root};
-use crate::host::selinux;
-use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::host::fs::Root;
+use crate::host::systemd::TIMED_OUT;
 use crate::model::job::Verb;
-use crate::model::manifest::Accounts;
-use crate::model::names::TargetPath;
 use crate::model::node::Node;
-use crate::scripts::decide::{Action, FailedScript, ScriptAction};
-use crate::store::backups;
-use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::Seeds;
 use crate::units::failures;
-use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
-use crate::units::requests::Requests;
-use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, scripts, store, tmpfiles, units};
-
-const GC_ROOTS: &str = "nix/var/nix/gcroots";
+use crate::{accounts, store};
 
 impl Run<'_> {
     pub(super) fn claim(&mut self) -> Result<()> {

@@ -164,7 +164,8 @@ fn leftovers_of_a_kill_go_and_two_do_not_unpack_at_once() {
 impl World {
     /// Has paths of `path` arrive.
     fn receive<'a>(&self, all: impl IntoIterator<Item = &'a PathInfo>) {
-        let mut receiver = Receiver::open(&self.root()).unwrap();
+        let root = self.root();
+        let mut receiver = Receiver::open(&root).unwrap();
         for info in all {
             let letter = info.path.name().chars().next().unwrap();
             let tree = self.temp.path().join(format!("tree-{letter}"));

@@ -156,8 +156,13 @@ fn every_write_may_be_the_last() {
         return;
     }
     let Some((t, next)) = host() else { return };
-    let archive = archive(&t);
-    let toplevel = t.build(&next);
+    let kills = kill_at_each(&WRITES, &t, &t.build(&next));
+    assert!(kills > 40, "only {kills} writes were found");
+}
+
+/// Kills an activation at each of these calls in turn, runs it again or takes all away, and returns how often.
+pub fn kill_at_each(calls: &[&str], t: &Test, toplevel: &std::path::Path) -> usize {
+    let archive = archive(t);
     let activate = ["activate".as_ref(), toplevel.as_os_str()];
     t.run(&activate).exits(0);
     let expected = content(&t.tree());
@@ -165,10 +170,10 @@ fn every_write_may_be_the_last() {
     let without = content(&t.tree());
 
     let mut kills = 0;
-    for call in WRITES {
+    for call in calls {
         for number in 1.. {
-            reset(&t, &archive);
-            if !killed_at(&t, &toplevel, call, number, Whose::Everybodys) {
+            reset(t, &archive);
+            if !killed_at(t, toplevel, call, number, Whose::Everybodys) {
                 break;
             }
             // Either way is open: on, or back.
@@ -183,11 +188,11 @@ fn every_write_may_be_the_last() {
                 .exits(0)
                 .never_says("interrupted")
                 .never_says("drift");
-            assert_no_litter(&t);
+            assert_no_litter(t);
             kills += 1;
         }
     }
-    assert!(kills > 40, "only {kills} writes were found");
+    kills
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod still;
 mod store;
 mod story;
 mod strace;
+mod takeover;
 mod tmpfiles;
 mod truth;
 mod units;

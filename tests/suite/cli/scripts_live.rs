@@ -1,6 +1,5 @@
 //! Activation scripts where the root is the running system's, without a systemd.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::json;

@@ -1,0 +1,213 @@
+//! A host that numtide/system-manager has managed: what its record names becomes ours, and goes back to what was before it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use serde_json::{Value, json};
+
+use crate::cli::kill::kill_at_each;
+use crate::cli::story::{Config, Test, assert_same};
+use crate::cli::strace::has_strace;
+
+const RECORD: &str = "var/lib/system-manager/state/system-manager-state.json";
+
+/// What a path is, for comparisons before and after.
+fn contents(t: &Test) -> BTreeMap<String, String> {
+    let tree = t.tree().into_iter();
+    tree.map(|(path, standing)| (path, standing.what)).collect()
+}
+
+/// A host before anybody came, and what its files are.
+fn fresh() -> Option<(Test, BTreeMap<String, String>)> {
+    let t = Test::begin()?;
+    t.write("etc/motd", "theirs\n")
+        .give("etc/motd", 0o640, 33, 34);
+    t.write("etc/app.conf", "theirs too\n");
+    t.write("etc/app/others", "theirs\n");
+    fs::create_dir_all(t.path("etc/systemd/system")).unwrap();
+    let before = contents(&t);
+    Some((t, before))
+}
+
+/// What its activator does: links, copies, masks, files put aside, and a record.
+fn manage(t: &Test) {
+    let store = |name: &str, text: &str| {
+        t.write(&format!("nix/store/{name}"), text);
+        format!("/nix/store/{name}")
+    };
+    let link = |target: &str, text: &str| {
+        let to = store(&format!("aaa-{}", target.replace('/', "-")), text);
+        symlink(to, t.path(&format!("etc/{target}"))).unwrap();
+    };
+    for aside in ["motd", "app.conf"] {
+        let path = t.path(&format!("etc/{aside}"));
+        fs::rename(&path, format!("{}.system-manager-backup", path.display())).unwrap();
+    }
+    link("motd", "managed\n");
+    link("app/linked", "linked\n");
+    link(
+        "systemd/system/job.service",
+        "[Service]\nExecStart=/bin/true\n",
+    );
+    store("copies/app.conf", "managed\n");
+    store("copies/app/edited", "managed\n");
+    t.write("etc/app.conf", "managed\n")
+        .give("etc/app.conf", 0o600, 0, 0);
+    t.write("etc/app/edited", "by hand\n");
+    symlink("/dev/null", t.path("etc/systemd/system/distro.service")).unwrap();
+    let copy = |target: &str| json!({ "source": "/nix/store/copies", "target": target, "mode": "0600", "uid": 0 });
+    let entries = json!({ "entries": { "a": copy("app.conf"), "b": copy("app/edited") }, "staticEnv": "/nix/store/x" });
+    t.write("nix/store/top/etcFiles/etcFiles.json", &entries.to_string());
+    t.write("nix/var/nix/gcroots/x", "");
+    symlink(
+        "/nix/store/top",
+        t.path("nix/var/nix/gcroots/system-manager-current"),
+    )
+    .unwrap();
+    write_record(
+        t,
+        &json!({
+            "fileTree": {
+                "files": ["/etc/app/linked", "/etc/app/edited", "/etc/systemd/system/job.service"],
+                "backedUpFiles": ["/etc/motd", "/etc/app.conf"],
+            },
+            "services": { "job.service": { "storePath": "/nix/store/x" }, "distro.service": { "masked": true } },
+            "version": 1,
+        }),
+    );
+}
+
+fn write_record(t: &Test, record: &Value) {
+    t.write(RECORD, &record.to_string());
+}
+
+fn ours() -> Config {
+    Config::new()
+        .link("motd", "ours\n")
+        .replacing()
+        .copy("app/edited", "0600", "ours\n")
+}
+
+#[test]
+fn what_it_placed_becomes_ours_and_what_was_before_it_comes_back() {
+    let Some((t, before)) = fresh() else { return };
+    manage(&t);
+    t.run(&["status"])
+        .exits(0)
+        .says("numtide/system-manager manages this host");
+    let toplevel = t.build(&ours());
+    let managed = contents(&t);
+    let plan = t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
+    for text in [
+        "Taken over from numtide/system-manager",
+        "5 files that it has placed",
+        "the mask of distro.service",
+        "/etc/motd.system-manager-backup becomes the backup of /etc/motd",
+        "~ /etc/motd",
+        "- /etc/app/linked",
+        "it was changed by hand",
+        "< /etc/app.conf",
+        "- /etc/systemd/system/distro.service",
+    ] {
+        assert!(plan.stdout.contains(text), "{text}: {}", plan.stdout);
+    }
+    // A plan changes nothing.
+    assert_same(&managed, &contents(&t));
+
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    assert_eq!(t.read("etc/motd"), "ours\n");
+    assert_eq!(t.read("etc/app.conf"), "theirs too\n");
+    assert!(!t.path("etc/app/linked").exists());
+    // Its own program finds nothing that it could undo.
+    assert!(!t.path(RECORD).exists());
+    t.run(&["status"])
+        .exits(0)
+        .never_says("numtide")
+        .says("edit");
+    t.run(&["plan".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .says("No changes");
+
+    t.run(&["deactivate"]).exits(0);
+    assert_same(&before, &contents(&t));
+}
+
+#[test]
+fn its_generations_are_none_to_go_back_to() {
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    let profile = "nix/var/nix/profiles/system-manager-profiles";
+    fs::create_dir_all(t.path(profile)).unwrap();
+    let link = |name: &str, to: &str| symlink(to, t.path(&format!("{profile}/{name}"))).unwrap();
+    link("system-manager-1-link", "/nix/store/top");
+    link("system-manager", "system-manager-1-link");
+    t.switch(&ours());
+    t.run(&["generations"]).exits(0).says("*    2");
+    t.run(&["rollback"])
+        .exits(1)
+        .says("no generation to roll back to");
+    t.run(&["rollback", "--to", "1"])
+        .exits(1)
+        .says("generation 1 is numtide/system-manager's");
+    assert_eq!(t.read("etc/motd"), "ours\n");
+}
+
+#[test]
+fn it_can_be_taken_away_without_a_configuration_of_ours() {
+    let Some((t, before)) = fresh() else { return };
+    manage(&t);
+    t.run(&["deactivate"]).exits(0);
+    assert_same(&before, &contents(&t));
+}
+
+#[test]
+fn a_takeover_may_be_killed_at_any_write() {
+    let Some((t, _)) = fresh() else { return };
+    if !has_strace() {
+        return;
+    }
+    manage(&t);
+    let kills = kill_at_each(&["renameat", "unlinkat"], &t, &t.build(&ours()));
+    assert!(kills > 15, "only {kills} writes were found");
+}
+
+#[test]
+fn what_it_lost_track_of_is_told_and_left_alone() {
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    symlink("/nix/store/gone-orphan", t.path("etc/orphan")).unwrap();
+    t.write("etc/left.system-manager-backup", "old\n");
+    fs::remove_file(t.path("etc/app.conf.system-manager-backup")).unwrap();
+    fs::remove_file(t.path("etc/app/linked")).unwrap();
+    t.write("etc/app/linked", "somebody's\n");
+    t.run(&["plan", "--deactivate"])
+        .exits(0)
+        .says("/etc/orphan leads to /nix/store/gone-orphan, and no record names it")
+        .says("/etc/left.system-manager-backup was put aside")
+        .says("nothing can be put back at /etc/app.conf")
+        .says("/etc/app/linked is not what it has put there");
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(t.read("etc/left.system-manager-backup"), "old\n");
+    assert_eq!(t.read("etc/app/linked"), "somebody's\n");
+    assert!(t.path("etc/orphan").is_symlink());
+}
+
+#[test]
+fn a_record_that_is_cut_or_newer_is_refused_with_a_way_out() {
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    let whole = t.read(RECORD);
+    let newer = whole.replace("\"version\":1", "\"version\":7");
+    for text in [&whole[..whole.len() / 2], "", &newer] {
+        t.write(RECORD, text);
+        let toplevel = t.build(&ours());
+        t.refuses(
+            &["activate".as_ref(), toplevel.as_os_str()],
+            &[
+                "the record of numtide/system-manager",
+                "hint: deactivate with its own program",
+            ],
+        );
+    }
+}
