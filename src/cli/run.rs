@@ -27,7 +27,7 @@ use crate::host::tether;
 use crate::model::style::Style;
 use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::error::{ContextKind, ContextValue};
 use clap::{CommandFactory, Parser};
 
@@ -62,6 +62,9 @@ pub(crate) fn main() -> ExitCode {
     let ended = run(cli);
     let code = exit_code(&ended);
     match ended {
+        Ok(End::RolledBack) => print_error(&anyhow!(
+            "the switch failed, and what was active before is active again\nhint: put right what failed, as is told above, and switch again"
+        )),
         Ok(_) => {}
         Err(Failure::Before(error)) => print_error(&error),
         Err(Failure::PartWay(error)) => {

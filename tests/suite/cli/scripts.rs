@@ -327,6 +327,22 @@ fn what_leaves_the_session_of_a_script_is_ended_with_it() {
 }
 
 #[test]
+fn a_switch_that_goes_back_ends_with_an_error() {
+    let Some(t) = begin() else { return };
+    let good = t.build(&Config::new().copy("a", "0644", "a\n"));
+    activate(&t, &good).exits(0);
+    let bad = t.build(&with(Config::new(), &[script(&t, "bad", "exit 3")]));
+    t.run(&[
+        "switch".as_ref(),
+        bad.as_os_str(),
+        "--rollback-on-failure".as_ref(),
+    ])
+    .exits(5)
+    .says("error: the switch failed, and what was active before is active again");
+    assert_eq!(t.read("etc/a"), "a\n");
+}
+
+#[test]
 fn a_script_does_not_outlive_the_run() {
     let Some(t) = begin() else { return };
     let fifo = t.path("fifo");
