@@ -238,6 +238,7 @@ impl Journal {
     ///
     /// # Errors
     /// When it can't be removed.
+    #[expect(clippy::unused_self, reason = "nothing is added to it any more")]
     pub(crate) fn end(self, root: &Root) -> Result<()> {
         root.remove_file(Path::new(FILE))?;
         root.sync()

@@ -89,7 +89,7 @@ impl Command {
 
     /// Runs the program as this user and group, with no other groups and none of our environment.
     #[must_use]
-    pub(crate) fn as_user(mut self, uid: u32, gid: u32) -> Self {
+    pub(crate) fn by_user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
         self
     }

@@ -59,8 +59,8 @@ pub(crate) fn read_live(
         let bus_activated = unit.bus_activated || read.names.iter().any(|n| on_bus.contains(n));
         let names = &unit.names | &read.names;
         *unit = LiveUnit {
-            bus_activated,
             names,
+            bus_activated,
             ..read
         };
         Ok(())

@@ -141,7 +141,7 @@ fn at_once<T: Sync, R: Send>(items: &[T], most: usize, act: impl Fn(&T) -> R + S
     };
     let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
         let workers = most.min(items.len());
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         let ended = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
         ended
             .flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
@@ -168,7 +168,7 @@ fn switch(
         // The program's own file may be in a folder that the user can't enter; the kernel's link to it is enough.
         let output = Command::new("/proc/self/exe")
             .arg(COMMAND)
-            .as_user(manager.uid, manager.gid)
+            .by_user(manager.uid, manager.gid)
             .env("XDG_RUNTIME_DIR", format!("{RUNTIME}/{}", manager.uid))
             // Stops, reloads, restarts and starts may each take the time of one job; a user must not hold up the host.
             .limit(timeout * 4 + Duration::from_secs(30))

@@ -274,7 +274,7 @@ fn what_is_not_read_changes_no_decision() {
                 ..LiveUnit::default()
             };
         }
-        let seen = read(&case, &mut reads);
+        let narrow = read(&case, &mut reads);
         units += case
             .live
             .units
@@ -282,7 +282,7 @@ fn what_is_not_read_changes_no_decision() {
             .filter(|u| u.active_state != "inactive")
             .count();
         assert_eq!(
-            case.decide_on(&seen),
+            case.decide_on(&narrow),
             case.decide(),
             "seed {seed}: {}",
             serde_json::to_string_pretty(&case).unwrap()
