@@ -7,11 +7,12 @@ use anyhow::{Context, Result, bail};
 
 use crate::activation::journal::{Journal, Record};
 use crate::activation::mend;
+use crate::activation::observe;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
 use crate::activation::takeover;
-use crate::files::decide::FileChange;
+use crate::files::decide::{FileChange, FolderMend};
 use crate::host::clock::now;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::selinux;
@@ -23,6 +24,7 @@ use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
+use crate::units::decide::{Ground, UnitAction};
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
@@ -66,6 +68,8 @@ pub(crate) struct Activation<'a> {
     pub systemd: Option<&'a Systemd>,
     /// The units before.
     pub before: &'a Live,
+    /// What this process stands on.
+    pub ground: &'a Ground,
     /// The units of the new generation.
     pub new_units: Layers<'a>,
     /// The accounts that are wanted.
@@ -97,6 +101,7 @@ pub(crate) fn apply(
         plan: activation.plan.units.clone(),
         new_units: activation.new_units,
         before: activation.before,
+        ground: activation.ground,
         managed: units::observe::MANAGED,
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
@@ -130,6 +135,10 @@ pub(crate) fn apply(
         })?;
         run.a.root.set_labels(labels);
     }
+    observe::try_room(run.a.root, run.a.plan).map_err(|error| Stopped {
+        begun: false,
+        error,
+    })?;
     reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
         begun: false,
         error,
@@ -227,6 +236,10 @@ impl Run<'_> {
                 Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
+            Step::MendFolder(FolderMend { target, after, .. }) => {
+                tracing::info!("giving /etc/{target} its mode and owner again");
+                root.set_access(&target.in_etc(), after.mode, after.uid, after.gid)
+            }
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::apply::apply(root, change),
             Step::Script(script) => self.run_script(script),
@@ -388,12 +401,20 @@ impl Run<'_> {
         })
     }
 
+    /// Returns what is left for a run of its own, with what scripts have asked for.
+    fn after(&self) -> &[UnitAction] {
+        let planned = &self.a.plan.units.after;
+        self.units
+            .as_ref()
+            .map_or(planned, |units| &units.plan.after)
+    }
+
     /// Starts the run that goes on when this one has ended, with what this one is a part of.
     fn hand_over(&mut self) {
         let Some(systemd) = self.a.systemd else {
             return;
         };
-        if self.a.plan.units.after.is_empty() {
+        if self.after().is_empty() {
             return;
         }
         let start = || -> Result<()> {
@@ -420,6 +441,7 @@ impl Run<'_> {
     fn outcome(mut self) -> Outcome {
         let plan = self.a.plan;
         let pending = self.pending();
+        let after = self.after().to_vec();
         self.hand_over();
         let (jobs, not_restarted) = match self.units {
             Some(switch) => (switch.jobs, switch.plan.skipped),
@@ -433,7 +455,7 @@ impl Run<'_> {
             is_untouched: false,
             summary: plan.summary(),
             pending,
-            after: plan.units.after.clone(),
+            after,
             logs: read_logs(units.failed.keys(), "unit", self.begun),
             jobs,
             units,

@@ -16,6 +16,7 @@ use crate::activation::apply::CURRENT;
 use crate::files::built::{self, BUILT_TIME, Damage, Originals, STORE};
 use crate::files::decide::{Means, Mend};
 use crate::host::fs::Root;
+use crate::host::fs::writable::lift_read_only;
 use crate::model::node::Node;
 use crate::nix::{self, BuildOptions};
 use crate::store::backups;
@@ -109,6 +110,7 @@ fn write_original(mend: &Mend, toplevel: &str) -> Result<()> {
 /// Writes a file as Nix leaves it, over what is there, in one step. Another file that shares the old one's content, as in
 /// a store that was optimised, keeps it.
 fn write_built(place: &Path, bytes: &[u8]) -> Result<()> {
+    lift_read_only(Path::new(STORE))?;
     let folder = place.parent().context("it has no folder")?;
     let name = place.file_name().context("it has no name")?;
     let temporary = folder.join(format!(".{}.mended", name.display()));

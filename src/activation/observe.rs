@@ -10,14 +10,15 @@ use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::activation::takeover::{self, Takeover};
-use crate::files::decide::{FileChange, Seen, Verb, node};
+use crate::files::decide::{Access, FOLDER_MODE, FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
 use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::{TargetPath, folders_above};
-use crate::model::node::Node;
+use crate::model::node::{Id, Kind, Node};
 use crate::store::backups;
+use crate::tmpfiles::line::{Parsed, parse_line};
 use crate::{blocks, tmpfiles};
 
 /// The host as it is.
@@ -64,6 +65,10 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         seen.listings
             .insert(folder.clone(), root.list(&folder.in_etc())?);
     }
+    seen.changed_folders = find_changed_folders(root, &state)?;
+    if !seen.changed_folders.is_empty() {
+        leave_to_rules(root, desired, &state, &mut seen)?;
+    }
     let ids = state
         .files
         .entries
@@ -99,6 +104,67 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         takeover,
         family: read_family(root),
     })
+}
+
+/// Finds the folders of ours that have not the mode or owner with which they were made.
+fn find_changed_folders(
+    root: &Root,
+    state: &State,
+) -> Result<BTreeMap<TargetPath, (Access, Access)>> {
+    let as_made = Access {
+        mode: FOLDER_MODE,
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+    };
+    let mut changed = BTreeMap::new();
+    for folder in state.files.folders.keys() {
+        let Some(object) = root.object_at(&folder.in_etc())? else {
+            continue;
+        };
+        if let (Kind::Folder, Id::Number(uid), Id::Number(gid)) =
+            (&object.kind, &object.user, &object.group)
+        {
+            let (mode, uid, gid) = (object.mode, *uid, *gid);
+            let now = Access { mode, uid, gid };
+            if now != as_made {
+                changed.insert(folder.clone(), (now, as_made));
+            }
+        }
+    }
+    Ok(changed)
+}
+
+/// Drops the folders whose mode and owner others have the say of: rules of tmpfiles.d(5), dpkg-statoverride(1).
+fn leave_to_rules(root: &Root, desired: &Desired, state: &State, seen: &mut Seen) -> Result<()> {
+    let specifiers = tmpfiles::apply::read_specifiers(root)?;
+    let mut files = tmpfiles::apply::read_ours(desired)?;
+    // Those in place and those of others, whose names may be the same.
+    files.extend(tmpfiles::apply::read_placed(&state.files)?);
+    let foreign = tmpfiles::apply::read_foreign(root, &Desired::new(), &state.files)?;
+    files.extend(foreign);
+    let overridden = root
+        .read_in_root(Path::new("/var/lib/dpkg/statoverride"))?
+        .unwrap_or_default();
+    let overridden = String::from_utf8_lossy(&overridden);
+    seen.changed_folders.retain(|folder, _| {
+        let path = format!("/etc/{folder}");
+        let by_dpkg = overridden
+            .lines()
+            .any(|line| line.ends_with(&format!(" {path}")));
+        let by_rule = files.iter().any(|file| {
+            let lines = file.content.split(|b| *b == b'\n');
+            lines
+                .into_iter()
+                .any(|line| match parse_line(line, &specifiers) {
+                    Parsed::Rule(rule) => rule.is_about(&path),
+                    // What can't be read may be about it.
+                    Parsed::Unread(_) => String::from_utf8_lossy(line).contains(&path),
+                    Parsed::Nothing => false,
+                })
+        });
+        !by_dpkg && !by_rule
+    });
+    Ok(())
 }
 
 /// Finds what an interrupted activation has left beside what it was making.
@@ -183,7 +249,7 @@ fn read_family(root: &Root) -> String {
 /// # Errors
 /// When a source, a file, or a file system can't be looked at.
 pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
-    let places = ["etc/x", "var/lib/x"].map(Path::new);
+    let places = PLACES.map(Path::new);
     let mounts = root.read_mounts()?;
     let paths = touched(plan);
     let mut found = BTreeSet::new();
@@ -196,6 +262,28 @@ pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
             });
         }
     }
+    let needed = find_needed(root, plan)?;
+    found.extend(
+        needed
+            .into_iter()
+            .filter_map(|needed| needed.conflict(root)),
+    );
+    Ok(found.into_iter().collect())
+}
+
+/// Has each file system set aside the room that a plan needs, and give it back: a quota is seen in no other way.
+///
+/// # Errors
+/// When one has not the room.
+pub(crate) fn try_room(root: &Root, plan: &Plan) -> Result<()> {
+    for Needed { at, bytes, .. } in find_needed(root, plan)? {
+        root.try_room(&at.join("x"), bytes)?;
+    }
+    Ok(())
+}
+
+/// Finds what a plan writes to each file system.
+fn find_needed(root: &Root, plan: &Plan) -> Result<Vec<Needed>> {
     let mut needed: BTreeMap<u64, Needed> = BTreeMap::new();
     let mut add = |path: &Path, bytes: u64, files: u64| -> Result<()> {
         let left = root.room_at(path)?;
@@ -210,19 +298,17 @@ pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
         entry.files = entry.files.saturating_add(files);
         Ok(())
     };
-    for place in places {
-        add(place, 0, 0)?;
+    for place in PLACES {
+        add(Path::new(place), 0, 0)?;
     }
     for (path, bytes) in written(root, plan)? {
         add(&path, bytes, 1)?;
     }
-    found.extend(
-        needed
-            .into_values()
-            .filter_map(|needed| needed.conflict(root)),
-    );
-    Ok(found.into_iter().collect())
+    Ok(needed.into_values().collect())
 }
+
+/// Where each activation writes.
+const PLACES: [&str; 2] = ["etc/x", "var/lib/x"];
 
 /// What a plan writes to a file system.
 struct Needed {
@@ -255,6 +341,7 @@ fn touched(plan: &Plan) -> BTreeSet<PathBuf> {
     let blocks = plan.blocks.iter().map(|b| &b.target);
     files
         .chain(folders)
+        .chain(plan.files.folder_mends.iter().map(|f| &f.target))
         .chain(blocks)
         .map(TargetPath::in_etc)
         .collect()

@@ -8,7 +8,7 @@ use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
 use crate::activation::takeover::{Aside, Takeover};
 use crate::blocks::decide::{BlockChange, BlockVerb};
-use crate::files::decide::{Beside, FileChange, FilesPlan, Mend, Verb};
+use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
 use crate::model::job::Verb as Job;
@@ -145,6 +145,8 @@ pub enum Step<'a> {
     Accounts,
     /// A folder is made.
     MakeFolder(&'a TargetPath),
+    /// A folder gets back its mode and owner.
+    MendFolder(&'a FolderMend),
     /// A file is placed.
     Write(&'a FileChange),
     /// Lines in a file of others are added, changed or removed.
@@ -187,6 +189,7 @@ impl Step<'_> {
             | Self::RemoveFolder(_)
             | Self::Restore(_)
             | Self::MakeFolder(_)
+            | Self::MendFolder(_)
             | Self::Write(_)
             | Self::Block(_)
             | Self::Commit => false,
@@ -244,6 +247,7 @@ impl Plan {
         steps.extend(of(Verb::Remove).map(Step::Remove));
         steps.extend(self.files.remove_folders.iter().map(Step::RemoveFolder));
         steps.extend(self.files.make_folders.iter().map(Step::MakeFolder));
+        steps.extend(self.files.folder_mends.iter().map(Step::MendFolder));
         steps.extend(of(Verb::Restore).map(Step::Restore));
         let (early, late): (Vec<_>, Vec<_>) =
             self.scripts.run.iter().partition(|s| s.before_accounts);
@@ -331,7 +335,7 @@ impl Plan {
                 Verb::Adopt | Verb::Forget => {}
             }
         }
-        summary.change += self.files.mends.len();
+        summary.change += self.files.mends.len() + self.files.folder_mends.len();
         let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
         summary.lines = self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();

@@ -139,7 +139,7 @@ fn plan_system(root: &Root, prepared: &mut Prepared, due: &Due, systemd: &System
     keep_failing(systemd, &mut prepared.state.units.failed)?;
     let record = &prepared.state.units;
     let names = old.units.keys().chain(prepared.new_units.units.keys());
-    let names = names.chain(record.failed.keys());
+    let names = names.chain(record.failed.keys()).chain(due.seeds.units());
     let files = &prepared.state.files;
     prepared.beneath = beneath::read(root, Scope::System, files, names)?;
     let (new, beneath) = (&prepared.new_units, &prepared.beneath);
@@ -148,6 +148,7 @@ fn plan_system(root: &Root, prepared: &mut Prepared, due: &Due, systemd: &System
     // Scripts may ask for any unit.
     let sight = Some(&sight).filter(|_| !due.may_be_asked);
     prepared.before = read_live(systemd, MANAGED, sight)?;
+    prepared.ground = read_ground(systemd)?;
     prepared.plan.units = decide(&Facts {
         old: &old,
         new,
@@ -156,7 +157,7 @@ fn plan_system(root: &Root, prepared: &mut Prepared, due: &Due, systemd: &System
         seeds: &due.seeds,
         failed: &record.failed,
         ran: &record.ran_beneath,
-        ground: &read_ground(systemd)?,
+        ground: &prepared.ground,
         options: Options::default(),
     });
     prepared.plan.units.daemon_reload |= due.changes;

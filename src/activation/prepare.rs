@@ -31,7 +31,7 @@ use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::tmpfiles::record::TmpfilesRecord;
-use crate::units::decide::UnitPlan;
+use crate::units::decide::{Ground, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::set::{Live, UnitSet};
 use crate::{accounts, blocks, closure, files, scripts, tmpfiles};
@@ -47,6 +47,7 @@ pub struct Prepared {
     pub(crate) state: State,
     pub(crate) accounts: Option<Accounts>,
     pub(crate) before: Live,
+    pub(crate) ground: Ground,
     pub(crate) new_units: UnitSet,
     /// What the host has of the units that change.
     pub(crate) beneath: UnitSet,
@@ -122,6 +123,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         state: observed.state,
         accounts: manifest.as_ref().map(|m| m.accounts.clone()),
         before: Live::default(),
+        ground: Ground::default(),
         new_units: UnitSet::default(),
         beneath: UnitSet::default(),
         systemd: None,

@@ -13,7 +13,7 @@ use crate::activation::journal::Interrupted;
 use crate::activation::observe;
 use crate::activation::state::State;
 use crate::files::built::Damage;
-use crate::files::decide::{Beside, Seen};
+use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
@@ -24,7 +24,7 @@ use crate::store::backups::SavedEdit;
 use crate::store::lock;
 use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
-use crate::{accounts, blocks, files, store, units};
+use crate::{accounts, blocks, files, store, tmpfiles, units};
 
 /// The version of the format of `status --json`.
 pub(crate) const VERSION: u32 = 1;
@@ -37,6 +37,8 @@ pub(crate) enum Drift {
     Removed,
     /// It is something else.
     Changed,
+    /// It has another mode or owner.
+    Access,
     /// The file of the store to which it leads is gone.
     RemovedInStore,
     /// The file of the store to which it leads is not what was built.
@@ -48,6 +50,7 @@ impl Drift {
         match self {
             Self::Removed => "removed by hand",
             Self::Changed => "changed by hand",
+            Self::Access => "given another mode or owner by hand",
             Self::RemovedInStore => "removed in the store, through its link",
             Self::ChangedInStore => "changed in the store, through its link",
         }
@@ -80,6 +83,8 @@ pub(crate) struct Status {
     pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
     pub drift: BTreeMap<TargetPath, Drift>,
+    /// Folders of ours whose mode or owner someone has changed, as they are now.
+    pub folder_drift: BTreeMap<TargetPath, Access>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
     /// How many users and groups are managed.
@@ -102,6 +107,8 @@ pub(crate) struct Status {
     pub pending: Vec<String>,
     /// What tmpfiles rules could not do; the next run tries again.
     pub tmpfiles: Vec<String>,
+    /// What stands no more as tmpfiles rules have made it, with what puts it right: they are applied when they change.
+    pub tmpfiles_drift: Vec<String>,
     /// Activation scripts that have not ended well; the next run does them again.
     pub unfinished_scripts: Vec<String>,
 }
@@ -118,6 +125,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let drift = find_drift(&observed.seen, &state.files)?;
     let block_drift = find_block_drift(&state, &observed.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
+    let owners = accounts::apply::read_owners(root)?;
+    let tmpfiles_drift = tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)?;
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
@@ -144,6 +153,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         account_drift: accounts.drift,
         block_drift,
         drift,
+        folder_drift: folder_drift(&observed.seen),
         backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,
@@ -154,6 +164,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         running,
         pending,
         tmpfiles: state.tmpfiles.failed,
+        tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
 }
@@ -172,6 +183,13 @@ fn find_block_drift(
             };
             (target, drift)
         })
+        .collect()
+}
+
+fn folder_drift(seen: &Seen) -> BTreeMap<TargetPath, Access> {
+    let changed = seen.changed_folders.iter();
+    changed
+        .map(|(folder, (now, _))| (folder.clone(), *now))
         .collect()
 }
 
@@ -230,6 +248,7 @@ fn find_drift(seen: &Seen, record: &FilesRecord) -> Result<BTreeMap<TargetPath, 
                 }
             }
             Some(Node::Absent) | None => Drift::Removed,
+            Some(now) if now.has_same_content(file.node()) => Drift::Access,
             Some(_) => Drift::Changed,
         };
         drift.insert(target.clone(), found);
@@ -410,6 +429,14 @@ fn what_drifted(status: &Status) -> Vec<String> {
     let mut lines = Vec::new();
     for (target, drift) in &status.drift {
         lines.push(format!("drift: /etc/{target} was {}", drift.word()));
+    }
+    for (folder, now) in &status.folder_drift {
+        let what = now.text();
+        let text = format!("drift: the folder /etc/{folder} was given {what} by hand");
+        lines.push(text);
+    }
+    for drift in &status.tmpfiles_drift {
+        lines.push(format!("drift: {drift}"));
     }
     for (target, drift) in &status.block_drift {
         let what = drift.word();

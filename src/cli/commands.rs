@@ -204,6 +204,7 @@ pub fn activate(
         plan: &prepared.plan,
         systemd: prepared.systemd.as_ref(),
         before: &prepared.before,
+        ground: &prepared.ground,
         new_units: Layers {
             ours: &prepared.new_units,
             beneath: &prepared.beneath,
@@ -272,7 +273,13 @@ pub(crate) fn dry_activate(root: &Root, prepared: &Prepared, args: &ApplyArgs) -
     }
     let mut units = prepared.plan.units.clone();
     let requests = scripts::apply::read_requests(root, Action::DryActivate)?;
-    units::requests::add(&mut units, &requests, prepared.layers(), &prepared.before);
+    units::requests::add(
+        &mut units,
+        &requests,
+        prepared.layers(),
+        &prepared.before,
+        &prepared.ground,
+    );
     scripts::apply::drop_requests(root, Action::DryActivate)?;
     Ok(units)
 }

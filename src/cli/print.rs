@@ -150,7 +150,10 @@ fn remedy(error: &anyhow::Error) -> Option<&'static str> {
     })?;
     match errno {
         Errno::EROFS => Some("hint: remount that file system read-write"),
-        Errno::ENOSPC | Errno::EDQUOT => Some("hint: free some space on that file system"),
+        Errno::ENOSPC => Some("hint: free some space on that file system"),
+        Errno::EDQUOT => {
+            Some("hint: free some space there, or raise the quota of that file system")
+        }
         Errno::EACCES | Errno::EPERM => Some("hint: this must run as root, for example with sudo"),
         _ => None,
     }

@@ -275,6 +275,7 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::Restore(change) => ("put back", file(&change.target)),
         Step::Accounts => ("change accounts", None),
         Step::MakeFolder(folder) => ("make", file(folder)),
+        Step::MendFolder(mend) => ("give its mode to", file(&mend.target)),
         Step::Write(change) => ("write", file(&change.target)),
         Step::Block(change) => ("change lines in", file(&change.target)),
         Step::Script(script) => ("run script", Some(script.name.clone())),

@@ -16,6 +16,7 @@ use super::info::StorePath;
 use super::receive::remove_tree;
 use super::{Holding, folder, hold, is_of_nix};
 use crate::host::fs::Root;
+use crate::host::fs::writable::lift_read_only;
 use crate::model::names::AbsolutePath;
 use crate::store;
 use crate::store::generations;
@@ -72,6 +73,9 @@ pub(crate) fn collect(
     }
     let foreign = foreign(root, &database)?;
     if !dry_run && !dead.is_empty() {
+        if root.is_live() {
+            lift_read_only(&folder(root))?;
+        }
         // First they are not vouched for any more: what a kill leaves half removed is not taken for whole.
         for path in &dead {
             database.paths.remove(path);

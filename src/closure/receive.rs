@@ -16,6 +16,7 @@ use super::database::{Database, register, unknown_to_nix};
 use super::info::{PathInfo, StorePath};
 use super::{Hold, Holding, RECEIVING, STORE, folder, hold, is_of_nix, lock};
 use crate::host::fs::Root;
+use crate::host::fs::writable::lift_read_only;
 use crate::nar;
 
 /// What a path that has not arrived is called in the store; no store path begins so.
@@ -44,6 +45,9 @@ impl<'a> Receiver<'a> {
     /// When it can't be made, or somebody is removing paths from it.
     pub(crate) fn open(root: &'a Root) -> Result<Self> {
         root.make_folders(Path::new(STORE))?;
+        if root.is_live() {
+            lift_read_only(&folder(root))?;
+        }
         let nix = root.is_live() && is_of_nix(root)?;
         let held = [
             hold(root, Holding::Shared)?,

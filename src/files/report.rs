@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::files::built::Damage;
-use crate::files::decide::{Beside, FileChange, FilesPlan, KeepReason, Means, Mend, Verb};
+use crate::files::consumers;
+use crate::files::decide::{
+    Beside, FileChange, FilesPlan, FolderMend, KeepReason, Means, Mend, Verb,
+};
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::model::style::{Color, Style, heading, line, natural, render_diff};
@@ -23,12 +26,24 @@ pub(crate) fn render_files(
         .collect();
     changes.sort_by(|a, b| natural(a.target.as_str(), b.target.as_str()));
     let forgotten: Vec<&FileChange> = plan.changes().filter(|c| c.verb == Verb::Forget).collect();
-    if changes.is_empty() && forgotten.is_empty() && plan.mends.is_empty() {
+    let folders = &plan.folder_mends;
+    if changes.is_empty() && forgotten.is_empty() && plan.mends.is_empty() && folders.is_empty() {
         return;
     }
     heading(out, "Files", style);
     for mend in &plan.mends {
         render_mend(out, mend, style);
+    }
+    for FolderMend {
+        target,
+        before,
+        after,
+    } in folders
+    {
+        let text = format!("  ~ /etc/{target}/ ({})", after.text());
+        line(out, &style.paint(Color::Yellow, &text));
+        let note = format!("      it was given {} by hand", before.text());
+        line(out, &style.paint(Color::Dim, &note));
     }
     let mut alike: BTreeMap<String, usize> = BTreeMap::new();
     let mut folded = 0;
@@ -167,6 +182,10 @@ fn notes(change: &FileChange) -> Vec<String> {
             ));
         }
         None => {}
+    }
+    let comes = matches!(change.verb, Verb::Add | Verb::Change);
+    if let (true, Some(who)) = (comes, consumers::find_blind(&change.target)) {
+        notes.push(format!("{who} passes over this name, for its dot"));
     }
     if let Some(why) = &change.why_copy {
         notes.push(format!("a copy, since {why}"));

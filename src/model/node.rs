@@ -40,6 +40,17 @@ pub enum Node {
     },
 }
 
+impl Node {
+    /// Whether both are files with the same content, whatever their modes and owners.
+    #[must_use]
+    pub(crate) fn has_same_content(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File { sha256: one, .. }, Self::File { sha256: two, .. }) => one == two,
+            _ => false,
+        }
+    }
+}
+
 /// What stands at a path, as far as rules are about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -52,6 +63,21 @@ pub struct Object {
     pub user: Id,
     /// Group.
     pub group: Id,
+}
+
+impl Object {
+    /// Returns it for people.
+    #[must_use]
+    pub(crate) fn text(&self) -> String {
+        let name = self.kind.name();
+        match &self.kind {
+            Kind::Link { to } => format!("{name} to {to}"),
+            _ => format!(
+                "{name} with mode {:04o}, owner {}:{}",
+                self.mode, self.user, self.group
+            ),
+        }
+    }
 }
 
 /// What an object is.

@@ -15,8 +15,11 @@ use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::{EMPTY, Kind, Node, Object};
-use crate::tmpfiles::decide::{RulesFile, TmpfilesPlan, Undo, verify};
-use crate::tmpfiles::record::Applied;
+use crate::model::owners::Owners;
+use crate::tmpfiles::decide::{
+    Facts, RulesFile, Source, TmpfilesPlan, Undo, plan_tmpfiles, verify,
+};
+use crate::tmpfiles::record::{Applied, TmpfilesRecord};
 use crate::tmpfiles::tree::Host;
 use crate::tmpfiles::words::Specifiers;
 
@@ -53,6 +56,60 @@ pub(crate) fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
             })
         })
         .collect()
+}
+
+/// Reads the files of rules that are in place, by the record.
+///
+/// # Errors
+/// When one can't be read.
+pub(crate) fn read_placed(record: &FilesRecord) -> Result<Vec<RulesFile>> {
+    let placed = record.entries.iter().filter(|(target, _)| is_rules(target));
+    placed
+        .filter_map(|(target, file)| Some((target, file.source()?)))
+        .map(|(target, source)| {
+            let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
+            Ok(RulesFile {
+                name: target.file_name().to_owned(),
+                path: source.parse().context("reading the tmpfiles rules")?,
+                content,
+            })
+        })
+        .collect()
+}
+
+/// Finds what stands no more as rules of ours have made it, in sentences.
+///
+/// # Errors
+/// When a rule or what it is about can't be read.
+pub(crate) fn read_drift(
+    root: &Root,
+    record: &FilesRecord,
+    recorded: &TmpfilesRecord,
+    owners: &Owners,
+) -> Result<Vec<String>> {
+    let ours = read_placed(record)?;
+    if ours.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (plan, _) = plan_tmpfiles(&Facts {
+        ours: &ours,
+        foreign: &read_foreign(root, &Desired::new(), record)?,
+        recorded,
+        specifiers: &read_specifiers(root)?,
+        owners,
+        host: root,
+    })?;
+    let drift = plan.changes.iter().filter_map(|change| {
+        let (rule, after) = (change.rule.as_ref()?, change.after.as_ref()?);
+        let now = change.before.as_ref().map_or("is gone".to_owned(), |o| format!("is {}", o.text()));
+        let Source { file, line, .. } = rule;
+        let after = after.text();
+        Some(format!(
+            "{} {now}, where {file}:{line} asks for {after}; `systemd-tmpfiles --create /etc/{FOLDER}/{file}` puts it right",
+            change.path
+        ))
+    });
+    Ok(drift.collect())
 }
 
 /// Reads the files of rules that are not ours: of one name, that in /etc counts before /run, and /run before /usr.

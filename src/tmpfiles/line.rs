@@ -3,6 +3,7 @@
 //! Older releases of systemd can't show what their systemd-tmpfiles would do; this reading of the format is what
 //! plans are made from. What it can't know for sure stays opaque and is named as such.
 
+use crate::tmpfiles::glob;
 use crate::tmpfiles::words::{
     Specifiers, Unread, decode_base64, expand, invalid, take_word, trim, unescape,
 };
@@ -62,6 +63,23 @@ pub(crate) enum Parsed {
 }
 
 impl Rule {
+    /// Whether the rule may set mode or owner of what stands at a path. Pure.
+    #[must_use]
+    pub(crate) fn is_about(&self, path: &str) -> bool {
+        let is_within = path
+            .strip_prefix(&self.path)
+            .is_some_and(|r| r.starts_with('/'));
+        let by_pattern = || {
+            let patterns = glob::expand_braces(&self.path);
+            patterns.iter().any(|pattern| glob::matches(pattern, path))
+        };
+        match self.letter {
+            'Z' | 'A' | 'T' | 'H' => self.path == path || is_within || by_pattern(),
+            'L' | 'x' | 'X' | 'r' | 'R' => false,
+            _ => self.path == path || by_pattern(),
+        }
+    }
+
     /// Says whether the type is one that a path can only have once.
     #[must_use]
     pub(crate) fn takes_ownership(&self) -> bool {

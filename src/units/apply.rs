@@ -10,7 +10,7 @@ use crate::host::process::Command;
 use crate::host::systemd::{Event, Systemd};
 use crate::model::job::Verb;
 use crate::units;
-use crate::units::decide::{UnitAction, UnitPlan, settle_reloads};
+use crate::units::decide::{Ground, LOGINS, UnitAction, UnitPlan, settle_reloads};
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome, judge};
 use crate::units::requests::Requests;
@@ -33,6 +33,8 @@ pub(crate) struct UnitSwitch<'a> {
     pub new_units: Layers<'a>,
     /// The units before.
     pub before: &'a Live,
+    /// What this process stands on.
+    pub ground: &'a Ground,
     /// The folder that generations write to.
     pub managed: &'static str,
     /// How long to wait for a job.
@@ -55,7 +57,8 @@ impl UnitSwitch<'_> {
 
     /// Adds the units that activation scripts want restarted or reloaded.
     pub(crate) fn add_requests(&mut self, requests: &Requests) {
-        units::requests::add(&mut self.plan, requests, self.new_units, self.before);
+        let (new, before) = (self.new_units, self.before);
+        units::requests::add(&mut self.plan, requests, new, before, self.ground);
     }
 
     /// Reloads, restarts and starts under the new definitions.
@@ -96,8 +99,12 @@ impl UnitSwitch<'_> {
         };
         start.extend(plan.start.iter().cloned());
         self.run(Verb::Reload, &reload, tell)?;
-        self.run(Verb::Restart, &plan.restart, tell)?;
-        self.run(Verb::Start, &start, tell)
+        // The sessions of those who watch this run hang on it.
+        let (logins, restart): (Vec<_>, Vec<_>) =
+            plan.restart.into_iter().partition(|a| a.unit == LOGINS);
+        self.run(Verb::Restart, &restart, tell)?;
+        self.run(Verb::Start, &start, tell)?;
+        self.run(Verb::Restart, &logins, tell)
     }
 
     /// What was stopped and is up again has been started by somebody else: a start would leave it with what it has.

@@ -4,6 +4,8 @@
 //! | --- | --- |
 //! | is stopped, started or restarted anyway | nothing more |
 //! | is not active | start |
+//! | is the bus | reload; all of it takes effect at the next boot |
+//! | is what this process runs in, or takes that along | restart by a run of its own, when this one has ended |
 //! | is a `.path`, `.slice` or `.socket` | nothing, with a note, as for a change of it |
 //! | has `X-ReloadIfChanged=true` | reload |
 //! | has `X-RestartIfChanged=false`, `RefuseManualStop=true` or the like | skip, and say so |
@@ -14,7 +16,7 @@
 use std::collections::BTreeSet;
 
 use crate::model::job::Verb;
-use crate::units::decide::{UnitAction, UnitNote, UnitPlan};
+use crate::units::decide::{Ground, UnitAction, UnitNote, UnitPlan, holds_sessions, is_bus};
 use crate::units::file::{SwitchMethod, UnitFile};
 use crate::units::layers::{Definition, Layers};
 use crate::units::set::{Live, suffix_of};
@@ -39,10 +41,35 @@ impl Requests {
 const WHY: &str = "an activation script asks for it";
 
 /// Adds what scripts ask for to what a switch does. Pure.
-pub(crate) fn add(plan: &mut UnitPlan, requests: &Requests, new: Layers<'_>, live: &Live) {
+pub(crate) fn add(
+    plan: &mut UnitPlan,
+    requests: &Requests,
+    new: Layers<'_>,
+    live: &Live,
+    ground: &Ground,
+) {
+    let stood_on = ground.stood_on(live, |_, unit| unit.stops_with.clone());
     for unit in &requests.restart {
-        let sets = [&plan.stop, &plan.restart, &plan.start];
+        let sets = [&plan.stop, &plan.restart, &plan.start, &plan.after];
         if sets.into_iter().flatten().any(|a| a.unit == *unit) {
+            continue;
+        }
+        if is_bus(unit) && live.is_active(unit) {
+            reload(plan, unit);
+            let reason =
+                format!("{WHY}; the bus is reloaded, the rest takes effect at the next boot");
+            plan.notes.push(UnitNote {
+                unit: unit.clone(),
+                reason,
+            });
+            continue;
+        }
+        if let (Some(why), true) = (holds_sessions(unit), live.is_active(unit)) {
+            let reason = format!("{WHY}; {why}");
+            plan.skipped.push(UnitNote {
+                unit: unit.clone(),
+                reason,
+            });
             continue;
         }
         let definition = new.definition(unit);
@@ -50,6 +77,13 @@ pub(crate) fn add(plan: &mut UnitPlan, requests: &Requests, new: Layers<'_>, liv
         let known = live.find(unit).is_some() || definition != Definition::Absent;
         match verb_for(unit, &file, known, live) {
             Ok(Verb::Reload) => reload(plan, unit),
+            Ok(Verb::Restart)
+                if live
+                    .find(unit)
+                    .is_some_and(|(name, _)| stood_on.contains(name)) =>
+            {
+                plan.after.push(action(unit, Verb::Restart));
+            }
             Ok(verb) => {
                 plan.reload.retain(|a| a.unit != *unit);
                 let set = if verb == Verb::Start {
@@ -204,8 +238,28 @@ mod tests {
             let set = |name: &str| (!name.is_empty()).then(|| name.to_owned()).into_iter().collect();
             let requests = Requests { restart: set(restart), reload: set(reload) };
             let mut plan = UnitPlan::default();
-            add(&mut plan, &requests, Layers::alone(&new), live);
+            add(&mut plan, &requests, Layers::alone(&new), live, &Ground::default());
             assert_eq!(shown(&plan), *expected, "restart {restart:?}, reload {reload:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_program_stands_on_is_not_taken_away_by_a_request() {
+        let mut live = live(&["dbus.service", "own.service", "holder.service", "systemd-logind.service"]);
+        live.units.get_mut("own.service").unwrap().stops_with = ["holder.service".to_owned()].into();
+        let ground = Ground { part_of: ["own.service".to_owned()].into() };
+        for (unit, expected, after) in [
+            ("dbus.service", "reload dbus.service, note dbus.service", ""),
+            ("systemd-logind.service", "restart systemd-logind.service", ""),
+            ("own.service", "", "own.service"),
+            ("holder.service", "", "holder.service"),
+        ] {
+            let requests = Requests { restart: [unit.to_owned()].into(), ..Requests::default() };
+            let mut plan = UnitPlan::default();
+            add(&mut plan, &requests, Layers::alone(&UnitSet::default()), &live, &ground);
+            assert_eq!(shown(&plan), expected, "{unit}");
+            let later: Vec<_> = plan.after.iter().map(|a| a.unit.as_str()).collect();
+            assert_eq!(later.join(" "), after, "{unit}");
         }
     }
 
@@ -223,7 +277,7 @@ mod tests {
             ..UnitPlan::default()
         };
         let live = live(&["a.service", "b.service", "c.service"]);
-        add(&mut plan, &requests, Layers::alone(&UnitSet::default()), &live);
+        add(&mut plan, &requests, Layers::alone(&UnitSet::default()), &live, &Ground::default());
         assert_eq!(shown(&plan), "stop a.service, restart c.service, restart b.service, start a.service");
     }
 }

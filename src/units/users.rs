@@ -221,6 +221,7 @@ pub(crate) fn serve() -> Result<()> {
     let due = request.failed.keys();
     let sight = Sight::new(&request.old, &request.new, &beneath, due);
     let before = units::observe::read_live(&systemd, MANAGED, Some(&sight))?;
+    let ground = units::observe::read_ground(&systemd)?;
     let mut plan = units::decide::decide(&Facts {
         old: &request.old,
         new: &request.new,
@@ -229,7 +230,7 @@ pub(crate) fn serve() -> Result<()> {
         seeds: &seeds,
         failed: &request.failed,
         ran: &BTreeSet::new(),
-        ground: &units::observe::read_ground(&systemd)?,
+        ground: &ground,
         options: units::decide::Options::default(),
     });
     run_scripts(&mut plan, &request.new);
@@ -241,6 +242,7 @@ pub(crate) fn serve() -> Result<()> {
             beneath: &beneath,
         },
         before: &before,
+        ground: &ground,
         managed: MANAGED,
         timeout: Duration::from_secs(request.unit_timeout),
         jobs: Vec::new(),

@@ -148,3 +148,94 @@ def test_nothing_starts_a_stopped_unit_before_its_new_definition_is_read(host: H
     machine.succeed("systemctl start sm-job.service")
     assert machine.succeed("find /run/systemd/system.control -name '*hold*' 2>/dev/null || true") == ""
     assert "No changes" in host.run("activate", second)
+
+
+ASKS = """
+{
+  systemd.services.sm-upgrade = {
+    serviceConfig.Type = "simple";
+    script = ''
+      read toplevel </run/sm-next
+      system-manager activate $toplevel >/run/sm-said 2>&1; echo $? >/run/sm-code
+      exec sleep infinity
+    '';
+  };
+  environment.etc."sm-version".text = "VERSION";
+  system.activationScripts.ask.text = ''
+    mkdir -p /run/nixos
+    printf '%s\\n' dbus.service systemd-logind.service sm-upgrade.service >>/run/nixos/activation-restart-list
+  '';
+}
+"""
+
+
+def test_what_scripts_ask_for_takes_nothing_away_from_the_program(host: Host) -> None:
+    machine = host.machine
+    machine.succeed("mkfifo /run/sm-next")
+    host.run("activate", host.bring(ASKS.replace("VERSION", "1")))
+    bus, logind, own = (host.pid(f"{unit}.service") for unit in ("dbus", "systemd-logind", "sm-upgrade"))
+    machine.succeed(f"echo {host.bring(ASKS.replace('VERSION', '2'))} >/run/sm-next")
+    machine.wait_until_succeeds("test -e /run/sm-code", timeout=60)
+    assert machine.succeed("cat /run/sm-code") == "0\n", machine.succeed("cat /run/sm-said")
+    said = machine.succeed("cat /run/sm-said")
+    assert "dealt with when it has ended: sm-upgrade.service" in said, said
+    # The bus was asked to reload, the logins came last.
+    assert host.pid("dbus.service") == bus
+    assert host.pid("systemd-logind.service") not in (0, logind)
+    machine.wait_until_succeeds(f"test ! -e /proc/{own}", timeout=60)
+    machine.wait_until_succeeds(
+        "test $(systemctl show -P ActiveState system-manager-finish.service) = inactive", timeout=60
+    )
+    machine.require_unit_state("sm-upgrade.service")
+    assert "left for the next run" not in host.run("status")
+
+
+USERS = """
+{
+  systemd.user.services.sm-timed = { environment.V = "VERSION"; serviceConfig.ExecStart = "/bin/sleep infinity"; };
+  systemd.user.timers.sm-timed = { wantedBy = [ "timers.target" ]; timerConfig.OnCalendar = "*:*:*";
+    timerConfig.AccuracySec = "1ms"; };
+  systemd.user.services.sm-upheld = { environment.V = "VERSION"; serviceConfig.ExecStart = "/bin/sleep infinity"; };
+  systemd.user.services.sm-holder = { wantedBy = [ "default.target" ]; upholds = [ "sm-upheld.service" ];
+    serviceConfig.ExecStart = "/bin/sleep infinity"; };
+  systemd.user.services.sm-asserts = { wantedBy = [ "default.target" ]; environment.V = "VERSION";
+    unitConfig.AssertPathExists = "/tmp/sm-there"; serviceConfig.ExecStart = "/bin/sleep infinity"; };
+}
+"""
+
+
+def test_units_of_users_run_their_new_definition_and_failures_are_remembered(host: Host) -> None:
+    machine = host.machine
+    machine.succeed("useradd --create-home sm-user", "loginctl enable-linger sm-user", "touch /tmp/sm-there")
+    uid = machine.succeed("id -u sm-user").strip()
+    machine.wait_for_file(f"/run/user/{uid}/bus")
+    ask = f"runuser -u sm-user -- env XDG_RUNTIME_DIR=/run/user/{uid} systemctl --user"
+
+    def version(unit: str) -> str:
+        pid = machine.succeed(f"{ask} show -P MainPID {unit}").strip()
+        environment = machine.succeed(f"tr '\\0' '\\n' </proc/{pid}/environ")
+        return dict(line.split("=", 1) for line in environment.splitlines() if "=" in line)["V"]
+
+    host.run("activate", host.bring(USERS.replace("VERSION", "1")))
+    units = ("sm-timed.service", "sm-upheld.service", "sm-asserts.service")
+    for number in ("2", "3", "4"):
+        for unit in units[:2]:
+            machine.wait_until_succeeds(f"{ask} is-active {unit}")
+        host.run("activate", host.bring(USERS.replace("VERSION", number)))
+        for unit in units[:2]:
+            machine.wait_until_succeeds(f"{ask} is-active {unit}")
+        assert [version(unit) for unit in units] == [number] * 3
+
+    machine.succeed("rm /tmp/sm-there")
+    last = host.bring(USERS.replace("VERSION", "5"))
+    for _ in range(2):
+        host.run("activate", last, expect=4)
+        assert "failed: sm-asserts.service of sm-user: its start job failed" in host.run("status")
+    assert "start   sm-asserts.service  (as the last run could not" in host.run("plan", last)
+    machine.succeed("touch /tmp/sm-there")
+    host.run("activate", last)
+    assert version("sm-asserts.service") == "5"
+    assert "failed" not in host.run("status")
+    assert "No changes" in host.run("activate", last)
+    host.run("deactivate")
+    machine.succeed("loginctl disable-linger sm-user")

@@ -68,6 +68,14 @@ def walk(machine: SystemdMachine, block: Block) -> None:
         assert code == wanted, f"exit code {code}, not {wanted}:\n{block.text}\n{output}"
 
 
+def test_a_user_who_may_not_build_is_told_what_to_set_up(machine: SystemdMachine) -> None:
+    push_binary(machine, PROGRAM)
+    machine.succeed("cd /tmp && system-manager init && system-manager build")
+    code, said = machine.execute("cd /tmp && HOME=/tmp/user runuser -u nobody -- system-manager plan 2>&1")
+    assert code == 1 and "hint: run this as root" in said and "nix-setup-systemd" in said, said
+    assert "per-user" not in said, "Nix's own words are of no help here"
+
+
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda guide: guide.stem)
 def test_the_commands_of_a_guide_do_what_it_says(machine: SystemdMachine, guide: Path) -> None:
     push_binary(machine, PROGRAM)

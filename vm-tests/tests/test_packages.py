@@ -143,3 +143,35 @@ def test_a_file_that_ucf_watches_over_is_a_copy_and_nobody_is_asked(host: Host) 
     host.run("activate", entry)
     host.run("deactivate")
     assert machine.succeed(f"cat {conf}") == "shipped\n"
+
+
+READ_ONLY = """
+{
+  environment.etc."sm-file".text = "VERSION\\n";
+  systemd.mounts = [ {
+    what = "/nix/store"; where = "/nix/store"; type = "none"; options = "bind,ro"; mountConfig.LazyUnmount = true;
+    wantedBy = [ "local-fs.target" ];
+  } ];
+}
+"""
+
+
+def test_a_store_that_is_mounted_read_only_is_written_to_by_nobody_else(host: Host) -> None:
+    machine = host.machine
+    before = take_snapshot(machine)
+    first = host.bring(READ_ONLY.replace("VERSION", "1"))
+    second = host.bring(READ_ONLY.replace("VERSION", "2"))
+    host.run("activate", first)
+    machine.fail("echo edited >>/etc/sm-file")
+    assert "Read-only file system" in machine.execute("sh -c 'echo edited >>/etc/sm-file' 2>&1")[1]
+    host.run("activate", second)
+    # What was damaged before, or by who lifted it, is mended through it; and it stays as it is for all others.
+    machine.succeed("mount -o remount,bind,rw /nix/store", "rm $(readlink /etc/sm-file)")
+    machine.succeed("mount -o remount,bind,ro /nix/store")
+    assert "removed in the store" in host.run("status")
+    host.run("activate", second)
+    assert machine.succeed("cat /etc/sm-file") == "2\n"
+    machine.fail("touch /nix/store/.sm-probe")
+    host.run("deactivate")
+    machine.succeed("touch /nix/store/.sm-probe && rm /nix/store/.sm-probe")
+    assert_same(before, take_snapshot(machine))

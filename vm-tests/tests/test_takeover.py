@@ -10,6 +10,7 @@ from judges.snapshot import assert_same, take_snapshot
 from program.host import Host
 
 STATE = "/var/lib/system-manager/state"
+WANTS = "/etc/systemd/system/multi-user.target.wants"
 SHOW = "systemctl show --property UnitFileState,ActiveState,LoadState nginx.service"
 SERVICE = """
     systemd.services.app = {
@@ -33,22 +34,21 @@ def manage_as_upstream(host: Host, toplevel: str) -> None:
         "mv /etc/motd /etc/motd.system-manager-backup",
         "ln -s /nix/store/aaa-units/motd /etc/motd",
         "ln -s /nix/store/aaa-units/app.service /nix/store/aaa-units/old.service /etc/systemd/system/",
-        "mkdir -p /etc/systemd/system/multi-user.target.wants",
-        "cd /nix/store/aaa-units && ln -s $PWD/app.service $PWD/old.service /etc/systemd/system/multi-user.target.wants/",
+        f"mkdir -p {WANTS}",
+        f"cd /nix/store/aaa-units && ln -s $PWD/app.service $PWD/old.service {WANTS}/",
         "ln -s /nix/store/aaa-top /nix/var/nix/gcroots/system-manager-current",
         "systemctl mask --now nginx.service",
         "systemctl daemon-reload",
         "systemctl start app.service old.service",
         f"mkdir -p {STATE}",
     )
-    wants = "/etc/systemd/system/multi-user.target.wants"
     record = {
         "fileTree": {
             "files": [
                 "/etc/systemd/system/app.service",
                 "/etc/systemd/system/old.service",
-                f"{wants}/app.service",
-                f"{wants}/old.service",
+                f"{WANTS}/app.service",
+                f"{WANTS}/old.service",
             ],
             "backedUpFiles": ["/etc/motd"],
         },
@@ -87,7 +87,7 @@ def test_a_host_of_upstream_is_taken_over_and_its_services_run_on(machine: Syste
     host.run("deactivate")
     machine.fail("systemctl is-active app.service")
     # Its record has no folders, so those that it has made stay.
-    machine.succeed("rmdir /etc/systemd/system/multi-user.target.wants")
+    machine.succeed(f"rmdir {WANTS}")
     assert_same(before, take_snapshot(machine))
 
 

@@ -153,7 +153,7 @@ impl Run<'_> {
     /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
     pub(super) fn pending(&self) -> Seeds {
         let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
-        outcome::pending(jobs.unwrap_or_default(), &self.a.plan.units.after)
+        outcome::pending(jobs.unwrap_or_default(), self.after())
     }
 
     /// Says whether a user manager could not be switched, or not in time.

@@ -3,6 +3,7 @@
 //! Pure. Own twice or don't touch: a file is replaced or removed only when the state says that it is ours; when the
 //! disk shows something else than what we put there, that is kept first.
 
+mod folders;
 mod mends;
 mod removals;
 mod writes;
@@ -18,6 +19,7 @@ use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath, folders_above};
 use crate::model::node::Node;
 
+pub(crate) use folders::{Access, FOLDER_MODE, FolderMend};
 pub(crate) use mends::{Damaged, Means, Mend};
 
 /// A wanted file with its owner resolved and its content hashed: comparable with what is observed.
@@ -46,6 +48,8 @@ pub struct Seen {
     pub backups: BTreeMap<FileName, Node>,
     /// Half-written files that an interrupted activation has left beside its targets.
     pub leftovers: BTreeMap<TargetPath, String>,
+    /// Folders of ours that have not the mode or owner with which they were made: as they are, and as they were.
+    pub changed_folders: BTreeMap<TargetPath, (Access, Access)>,
     /// Packages of the distribution to which targets belong.
     pub vendors: BTreeMap<TargetPath, SeenVendor>,
 }
@@ -196,6 +200,9 @@ pub struct FilesPlan {
     pub conflicts: Vec<Conflict>,
     /// Folders that are not ours any more, and not removed: someone else's files are in them, or they are gone.
     pub released_folders: Vec<TargetPath>,
+    /// Folders of ours that get back their mode and owner.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folder_mends: Vec<FolderMend>,
     /// Files of the store that were changed through a link of ours, or are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mends: Vec<Mend>,
@@ -247,6 +254,7 @@ pub(crate) fn plan_files(
     };
     planner.plan_removals();
     planner.plan_folders();
+    planner.plan_folder_mends();
     planner.plan_mends(damaged);
     let going: BTreeSet<_> = planner.plan.remove_folders.iter().cloned().collect();
     for (target, wanted) in desired {

@@ -24,6 +24,7 @@ use crate::model::node::{EMPTY, Id, Kind, Object};
 pub(crate) mod at;
 mod obstacle;
 mod resolve;
+pub(crate) mod writable;
 mod write;
 
 use at::kind;

@@ -9,8 +9,8 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::sys::stat::{self, SFlag};
+use nix::fcntl::{AtFlags, FallocateFlags, OFlag, fallocate, openat};
+use nix::sys::stat::{self, Mode, SFlag};
 use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC, fstatfs};
 use nix::unistd::{AccessFlags, faccessat};
 
@@ -157,6 +157,36 @@ impl Root {
                 self.show(relative).display()
             )
         })
+    }
+
+    /// Has the file system set aside this many bytes where `relative` is, or will be, and gives them back. Nobody sees the
+    /// file that has them; a file system that can't do it is taken at its word.
+    ///
+    /// # Errors
+    /// When there is not as much, also because of a quota.
+    pub(crate) fn try_room(&self, relative: &Path, bytes: u64) -> Result<()> {
+        let inner = || -> Result<(), Errno> {
+            let (folder, _) = self
+                .deepest_folder(relative)
+                .map_err(|_| Errno::EOPNOTSUPP)?;
+            let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+            let file = openat(&*folder, ".", flags, Mode::S_IRUSR)?;
+            let length = i64::try_from(bytes).unwrap_or(i64::MAX);
+            fallocate(file, FallocateFlags::empty(), 0, length)
+        };
+        match inner() {
+            Err(e @ (Errno::ENOSPC | Errno::EDQUOT)) => {
+                let at = relative.parent().unwrap_or(relative);
+                Err(e).with_context(|| {
+                    format!(
+                        "setting aside {bytes} bytes below {}\nhint: free some space there, or raise the quota of that file system (`quota`, `btrfs qgroup show`)",
+                        self.show(at).display()
+                    )
+                })
+            }
+            // What else is wrong is told where it is needed.
+            _ => Ok(()),
+        }
     }
 
     /// Opens the folder above `relative` that is there, the nearest one, and returns its path.

@@ -67,7 +67,11 @@ impl Root {
                 Ok(stat::mkdirat(&*folder, temporary.as_str(), Mode::S_IRWXU)?)
             })?;
             let placed = openat(&*folder, temporary.as_str(), FOLDER_FLAGS, Mode::empty())
-                .and_then(|made| stat::fchmod(made, Mode::from_bits_truncate(mode)))
+                .and_then(|made| {
+                    // The folder above may give its own group to what is made in it.
+                    nix::unistd::fchown(&made, None, Some(nix::unistd::getegid()))?;
+                    stat::fchmod(made, Mode::from_bits_truncate(mode))
+                })
                 .and_then(|()| place_folder(&folder, &temporary, name));
             if placed.is_err() {
                 // The first error is the one to report.
@@ -81,6 +85,26 @@ impl Root {
             }
         };
         inner().with_context(|| format!("creating the folder {}", self.show(relative).display()))
+    }
+
+    /// Gives a folder this mode and owner.
+    ///
+    /// # Errors
+    /// When it is not there, or that can't be done.
+    pub fn set_access(&self, relative: &Path, mode: u32, uid: u32, gid: u32) -> Result<()> {
+        let inner = || -> Result<()> {
+            let Folder::Open(folder) = self.folder(relative)? else {
+                bail!("it is not a folder any more");
+            };
+            nix::unistd::fchown(&*folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+            // After the owner, since chown clears setuid and setgid.
+            stat::fchmod(&*folder, Mode::from_bits_truncate(mode))?;
+            self.changed(&folder)
+        };
+        inner().with_context(|| {
+            let shown = self.show(relative);
+            format!("giving the folder {} its mode and owner", shown.display())
+        })
     }
 
     /// Makes a folder and those above it, each 0755.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::job::Verb;
 use crate::units::decide::{Decision, UnitAction};
 use crate::units::file::UnitFile;
+use crate::units::set::{Live, LiveUnit};
 
 /// The units of the bus, by which systemd is asked for all that is done.
 const BUS: [&str; 3] = ["dbus.service", "dbus-broker.service", "dbus.socket"];
@@ -107,15 +108,32 @@ impl Decision<'_> {
 
     /// Returns the units that this process is a part of, and all whose stop would stop these.
     fn stood_on(&self) -> BTreeSet<String> {
+        let stops_with = |name: &str, unit: &LiveUnit| self.stops_with(name, unit);
+        self.ground.stood_on(self.live, stops_with)
+    }
+}
+
+impl Ground {
+    /// Returns the units that this process is a part of, and all whose stop would stop these. Pure.
+    pub(crate) fn stood_on(
+        &self,
+        live: &Live,
+        stops_with: impl Fn(&str, &LiveUnit) -> BTreeSet<String>,
+    ) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
-        let mut next: Vec<String> = self.ground.part_of.iter().cloned().collect();
+        let mut next: Vec<String> = self.part_of.iter().cloned().collect();
         while let Some(unit) = next.pop() {
-            if let Some((name, live)) = self.live.find(&unit)
+            if let Some((name, live)) = live.find(&unit)
                 && found.insert(name.clone())
             {
-                next.extend(self.stops_with(name, live));
+                next.extend(stops_with(name, live));
             }
         }
         found
     }
+}
+
+/// Whether a unit is the bus, by which systemd is asked for all that is done.
+pub(crate) fn is_bus(unit: &str) -> bool {
+    BUS.contains(&unit)
 }

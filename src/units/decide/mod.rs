@@ -58,7 +58,9 @@ mod sight;
 mod theirs;
 
 pub use ground::Ground;
+pub(crate) use ground::{LOGINS, is_bus};
 pub use sight::{Sight, complete};
+pub(crate) use theirs::holds_sessions;
 
 #[cfg(test)]
 #[rustfmt::skip] // a row of a table is one line

@@ -73,7 +73,7 @@ fn a_generation_without_lines_takes_them_out() {
     t.activate(&hosts("10.0.0.1 one\n"));
     t.activate(&Config::new());
     assert_eq!(t.read("etc/hosts"), THEIRS);
-    t.run(&["status"]).exits(0).never_says("hosts");
+    t.run(&["status"]).exits(0).never_says("/etc/hosts");
 }
 
 #[test]

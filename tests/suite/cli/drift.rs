@@ -31,7 +31,7 @@ fn an_edit_is_shown_kept_and_put_right() {
     t.run(&["status"])
         .exits(0)
         .says("drift: /etc/edited was changed by hand")
-        .says("drift: /etc/chmodded was changed by hand")
+        .says("drift: /etc/chmodded was given another mode or owner by hand")
         .says("drift: /etc/gone was removed by hand");
     t.run(&[
         "plan".as_ref(),
@@ -135,4 +135,47 @@ fn what_lost_its_folder_is_put_back_all_the_same() {
     assert_eq!(t.read("etc/some/folder/file"), "theirs\n");
     t.run(&["plan", "--deactivate", "--detailed-exitcode"])
         .exits(0);
+}
+
+#[test]
+fn the_mode_and_owner_of_a_folder_of_ours_are_shown_and_put_right() {
+    let Some(t) = Test::begin() else { return };
+    let config = Config::new()
+        .copy("app/conf.d/a", "0644", "ours\n")
+        .link("app/b", "x\n");
+    let toplevel = t.build(&config);
+    let activate = || t.run(&["activate".as_ref(), toplevel.as_os_str()]);
+    activate().exits(0);
+    t.give("etc/app", 0o700, 0, 34)
+        .give("etc/app/conf.d", 0o1777, 0, 0);
+    t.run(&["status"])
+        .exits(0)
+        .says("drift: the folder /etc/app was given mode 0700, owner 0:34 by hand")
+        .says("drift: the folder /etc/app/conf.d was given mode 1777, owner 0:0 by hand");
+    t.run(&["plan".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .says("~ /etc/app/ (mode 0755, owner 0:0)")
+        .says("it was given mode 0700, owner 0:34 by hand")
+        .says("2 to change");
+    activate().exits(0);
+    for folder in ["etc/app", "etc/app/conf.d"] {
+        let found = fs::metadata(t.path(folder)).unwrap();
+        assert_eq!((found.mode() & 0o7777, found.gid()), (0o755, 0), "{folder}");
+    }
+    t.run(&["status"]).exits(0).never_says("drift");
+    activate().exits(0).says("No changes");
+
+    // What a rule or the package manager says of a folder is theirs to say.
+    t.give("etc/app", 0o700, 0, 0)
+        .give("etc/app/conf.d", 0o750, 0, 0);
+    t.write("usr/lib/tmpfiles.d/x.conf", "z /etc/a?p 0700 - - -\n");
+    t.write(
+        "var/lib/dpkg/statoverride",
+        "root root 0750 /etc/app/conf.d\n",
+    );
+    t.run(&["status"]).exits(0).never_says("drift");
+    activate().exits(0).says("No changes");
+    fs::remove_file(t.path("etc/app/b")).unwrap();
+    t.run(&["deactivate"]).exits(0);
+    assert!(!t.path("etc/app").exists());
 }

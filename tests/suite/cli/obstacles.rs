@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use crate::cli::story::{Config, Test, assert_same};
+use crate::cli::strace::{Whose, has_strace, with_fault};
 
 /// Runs a script on a mount that the host does not see otherwise; it must be refused, and change nothing.
 fn refuses_isolated(t: &Test, toplevel: &Path, script: &str, names: &[&str]) {
@@ -71,6 +72,42 @@ fn a_full_disk_is_seen_before_anything_is_changed() {
         );
         refuses_isolated(&t, &toplevel, &script, &["has not enough room"]);
     }
+}
+
+#[test]
+fn a_quota_is_seen_before_anything_is_changed() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let ran = with_fault(&t, "fallocate:error=EDQUOT", Whose::Its)
+        .arg("activate")
+        .arg(&toplevel)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+    assert_eq!(ran.status.code(), Some(1), "{said}");
+    assert!(said.contains("setting aside"), "{said}");
+    assert!(said.contains("raise the quota"), "{said}");
+    assert!(!t.path("etc/a").exists());
+    t.run(&["status"])
+        .exits(0)
+        .says("nothing is active")
+        .never_says("interrupted");
+    // A file system that can't set anything aside is taken at its word.
+    let ran = with_fault(&t, "fallocate:error=EOPNOTSUPP", Whose::Its)
+        .arg("activate")
+        .arg(&toplevel)
+        .output()
+        .unwrap();
+    assert_eq!(
+        ran.status.code(),
+        Some(0),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert_eq!(t.read("etc/a"), "1\n");
 }
 
 #[test]

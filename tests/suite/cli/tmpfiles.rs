@@ -94,3 +94,20 @@ fn a_machine_id_that_is_a_link_is_no_obstacle() {
     ran.says("what it does is not predicted").says("+ /srv/app");
     t.run(&["status"]).exits(0);
 }
+
+#[test]
+fn what_stands_no_more_as_a_rule_made_it_is_drift() {
+    let Some(t) = Test::begin() else { return };
+    let config = Config::new().field("tmpfiles", rules(&t, "one", "d /srv/app 0750 - - -\n"));
+    t.activate(&config).exits(0);
+    t.run(&["status"]).exits(0).never_says("drift");
+    t.give("srv/app", 0o700, 0, 0);
+    t.run(&["status"])
+        .exits(0)
+        .says("drift: /srv/app is a folder with mode 0700, owner 0:0, where app.conf:1 asks for a folder with mode 0750, owner 0:0")
+        .says("`systemd-tmpfiles --create /etc/tmpfiles.d/app.conf`");
+    std::fs::remove_dir(t.path("srv/app")).unwrap();
+    t.run(&["status"])
+        .exits(0)
+        .says("drift: /srv/app is gone, where app.conf:1 asks for");
+}
