@@ -4,6 +4,7 @@
   ./activation/user.nix
   ./assertions.nix
   ./auto-upgrade.nix
+  ./basics.nix
   ./checks.nix
   ./environment.nix
   ./etc.nix

@@ -7,7 +7,7 @@
 }:
 let
   inherit (config.system) build;
-  inherit (config.system-manager) blocks replaceExisting;
+  inherit (config.system-manager) basics blocks replaceExisting;
 
   manifest = {
     version = 1;
@@ -37,6 +37,7 @@ let
     };
     noEffect = map (e: { inherit (e) option definedIn; }) config.system-manager.noEffect;
   }
+  // lib.optionalAttrs (basics != { }) { inherit basics; }
   // lib.optionalAttrs (replaceExisting != [ ]) { inherit replaceExisting; }
   // lib.optionalAttrs (blocks != { }) {
     blocks = lib.mapAttrs (_target: text: "${lib.removeSuffix "\n" text}\n") blocks;

@@ -188,6 +188,15 @@ let
         rule: ofElement (r: r == rule) options.systemd.tmpfiles.rules
       )
     );
+    basics = merged (
+      lib.mapAttrsToList (name: option: {
+        ${if name == "i18n.extraLocaleSettings" then "i18n.defaultLocale" else name} = map (d: {
+          option = name;
+          priority = option.highestPrio;
+          file = shown d.file;
+        }) option.definitionsWithLocations;
+      }) config.system.build.basicsOptions
+    );
     packages = named (
       lib.listToAttrs (
         map (

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod activation;
+mod basics;
 mod blocks;
 mod cli;
 mod closure;

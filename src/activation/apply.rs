@@ -30,7 +30,7 @@ use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, blocks, scripts, tmpfiles, units};
+use crate::{accounts, basics, blocks, scripts, tmpfiles, units};
 
 mod record;
 
@@ -210,6 +210,7 @@ impl Run<'_> {
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepBasic(change) => basics::apply::keep(root, change),
             Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
             Step::Retire => takeover::retire(root),
@@ -228,13 +229,7 @@ impl Run<'_> {
                     None => bail!("/etc/{} has no backup to be put back", change.target),
                 }
             }
-            Step::Accounts => {
-                root.sync()?;
-                let expected = self.a.accounts_expected;
-                let planned = &self.a.plan.accounts;
-                self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
-                Ok(())
-            }
+            Step::Accounts => self.apply_accounts(),
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::MendFolder(FolderMend { target, after, .. }) => {
                 tracing::info!("giving /etc/{target} its mode and owner again");
@@ -242,6 +237,8 @@ impl Run<'_> {
             }
             Step::Write(change) => self.write(change),
             Step::Block(change) => blocks::apply::apply(root, change),
+            Step::Basic(change) => basics::apply::apply(root, change),
+            Step::Name(change) => basics::apply::set_name(change),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
@@ -356,6 +353,14 @@ impl Run<'_> {
         }
         self.with_units(tell, |units, tell| units.start(tell))?;
         scripts::apply::drop_requests(root, action)
+    }
+
+    fn apply_accounts(&mut self) -> Result<()> {
+        let root = self.a.root;
+        root.sync()?;
+        let (expected, planned) = (self.a.accounts_expected, &self.a.plan.accounts);
+        self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
+        Ok(())
     }
 
     fn apply_tmpfiles(&mut self) -> Result<()> {

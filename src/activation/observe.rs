@@ -14,12 +14,12 @@ use crate::files::decide::{Access, FOLDER_MODE, FileChange, Seen, Verb, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
-use crate::model::manifest::{HostRequirement, Manifest};
+use crate::model::manifest::{Basics, HostRequirement, Manifest};
 use crate::model::names::{TargetPath, folders_above};
 use crate::model::node::{Id, Kind, Node};
 use crate::store::backups;
 use crate::tmpfiles::line::{Parsed, parse_line};
-use crate::{blocks, tmpfiles};
+use crate::{basics, blocks, tmpfiles};
 
 /// The host as it is.
 #[derive(Debug)]
@@ -30,6 +30,8 @@ pub(crate) struct Observed {
     pub seen: Seen,
     /// Files of others that have lines of ours.
     pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
+    /// The host's basics, where any are ours.
+    pub basics: basics::decide::Seen,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
     /// What another program has left that becomes ours.
@@ -69,18 +71,7 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     if !seen.changed_folders.is_empty() {
         leave_to_rules(root, desired, &state, &mut seen)?;
     }
-    let ids = state
-        .files
-        .entries
-        .values()
-        .filter_map(|f| f.backup.as_ref());
-    for id in ids.chain(
-        state
-            .files
-            .folders
-            .values()
-            .filter_map(|f| f.backup.as_ref()),
-    ) {
+    for id in state.files.backups() {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
     for aside in takeover.iter().flat_map(|t| &t.backups) {
@@ -90,7 +81,12 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     seen.leftovers = find_leftovers(root, &state, &seen)?;
     let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
     let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
-    state.settle(&seen, &blocks, &tmpfiles);
+    let basics = if state.basics.is_empty() {
+        basics::decide::Seen::default()
+    } else {
+        basics::observe::observe(root, &Basics::default(), &state.basics, false)?
+    };
+    state.settle(&seen, &blocks, &basics, &tmpfiles);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -100,6 +96,7 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         state,
         seen,
         blocks,
+        basics,
         interrupted,
         takeover,
         family: read_family(root),
@@ -181,10 +178,13 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
     let blocks = state.blocks.0.iter().filter(|(_, b)| b.text.is_begun());
+    let basics = state.basics.places.iter();
+    let basics = basics.filter(|(_, p)| p.node.is_begun());
     let targets = begun
         .map(|(t, _)| t)
         .chain(folders.map(|(t, _)| t))
-        .chain(blocks.map(|(t, _)| t));
+        .chain(blocks.map(|(t, _)| t))
+        .chain(basics.map(|(t, _)| t));
     let mut leftovers = BTreeMap::new();
     for target in targets {
         if let Some(name) = root.find_leftover(&target.in_etc())? {
@@ -339,10 +339,12 @@ fn touched(plan: &Plan) -> BTreeSet<PathBuf> {
         .iter()
         .chain(&plan.files.remove_folders);
     let blocks = plan.blocks.iter().map(|b| &b.target);
+    let basics = plan.basics.changes.iter().map(|c| &c.target);
     files
         .chain(folders)
         .chain(plan.files.folder_mends.iter().map(|f| &f.target))
         .chain(blocks)
+        .chain(basics)
         .map(TargetPath::in_etc)
         .collect()
 }
@@ -374,6 +376,14 @@ fn written(root: &Root, plan: &Plan) -> Result<Vec<(PathBuf, u64)>> {
         }
         let lines = change.text.as_ref().map_or(0, |t| t.len() as u64);
         written.push((path, size + lines));
+    }
+    for change in &plan.basics.changes {
+        let path = change.target.in_etc();
+        if change.keep.is_some() {
+            written.push((Path::new(backups::FOLDER).join("x"), root.size(&path)?));
+        }
+        let text = change.new.as_ref().map_or(0, |t| t.len() as u64);
+        written.push((path, text));
     }
     let folders = plan.files.make_folders.iter();
     written.extend(folders.map(|folder| (folder.in_etc(), 0)));

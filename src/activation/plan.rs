@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
 use crate::activation::takeover::{Aside, Takeover};
+use crate::basics::decide::{BasicsChange, BasicsPlan, NameChange};
 use crate::blocks::decide::{BlockChange, BlockVerb};
 use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
@@ -59,6 +60,9 @@ pub struct Plan {
     pub files: FilesPlan,
     /// Lines in files of others.
     pub blocks: Vec<BlockChange>,
+    /// The host's name, time zone, locale and keyboard.
+    #[serde(default, skip_serializing_if = "BasicsPlan::is_empty")]
+    pub basics: BasicsPlan,
     /// Users and groups.
     pub accounts: AccountsReport,
     /// Differences of the content of changed text files, by target.
@@ -125,6 +129,8 @@ pub enum Step<'a> {
     KeepEdit(&'a Mend),
     /// A file in which our lines were changed by hand is copied to the backups.
     KeepBlock(&'a BlockChange),
+    /// What stands at a place of the host's basics is copied to the backups.
+    KeepBasic(&'a BasicsChange),
     /// What another program has put aside is copied to the backups.
     KeepAside(&'a Aside),
     /// The state and the journal say what is about to happen.
@@ -151,6 +157,10 @@ pub enum Step<'a> {
     Write(&'a FileChange),
     /// Lines in a file of others are added, changed or removed.
     Block(&'a BlockChange),
+    /// A place of the host's basics is written, or given back.
+    Basic(&'a BasicsChange),
+    /// The running host gets its name.
+    Name(&'a NameChange),
     /// An activation script runs.
     Script(&'a ScriptAction),
     /// systemd reads the unit files again.
@@ -182,6 +192,7 @@ impl Step<'_> {
             | Self::Keep(_)
             | Self::KeepEdit(_)
             | Self::KeepBlock(_)
+            | Self::KeepBasic(_)
             | Self::KeepAside(_)
             | Self::Claim
             | Self::Retire
@@ -192,6 +203,8 @@ impl Step<'_> {
             | Self::MendFolder(_)
             | Self::Write(_)
             | Self::Block(_)
+            | Self::Basic(_)
+            | Self::Name(_)
             | Self::Commit => false,
         }
     }
@@ -205,6 +218,7 @@ impl Plan {
             && self.takeover.is_none()
             && self.files.is_empty()
             && self.blocks.is_empty()
+            && self.basics.is_empty()
             && !self.accounts.is_due
             && self.scripts.run.is_empty()
             && !self.tmpfiles.considered
@@ -221,7 +235,7 @@ impl Plan {
     pub fn count_kept(&self) -> u64 {
         let files = self.files.changes().filter(|c| c.keep.is_some()).count();
         let blocks = self.blocks.iter().filter(|c| c.keep.is_some()).count();
-        (files + blocks) as u64
+        (files + blocks + self.basics.kept().count()) as u64
     }
 
     /// Lists the steps in order. Each prefix of them is safe.
@@ -234,6 +248,7 @@ impl Plan {
         steps.extend(kept.map(Step::KeepEdit));
         let kept = self.blocks.iter().filter(|c| c.keep.is_some());
         steps.extend(kept.map(Step::KeepBlock));
+        steps.extend(self.basics.kept().map(Step::KeepBasic));
         let asides = self.takeover.iter().flat_map(|t| &t.backups);
         steps.extend(asides.map(Step::KeepAside));
         steps.push(Step::Claim);
@@ -258,6 +273,8 @@ impl Plan {
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
         steps.extend(self.blocks.iter().map(Step::Block));
+        steps.extend(self.basics.changes.iter().map(Step::Basic));
+        steps.extend(self.basics.name.iter().map(Step::Name));
         steps.extend(late.into_iter().map(Step::Script));
         if self.units.daemon_reload {
             steps.push(Step::DaemonReload);
@@ -309,6 +326,12 @@ impl Plan {
                 _ => {}
             }
         }
+        for change in &self.basics.changes {
+            match &change.after {
+                Node::Link { .. } => paths.links.push(change.target.in_etc()),
+                _ => paths.files.push(change.target.in_etc()),
+            }
+        }
         let blocks = self.blocks.iter().map(|block| block.target.in_etc());
         paths.files.extend(blocks);
         let folders = self.files.make_folders.iter().map(TargetPath::in_etc);
@@ -326,8 +349,10 @@ impl Plan {
             packages: self.packages.count(),
             ..Summary::default()
         };
-        for change in self.files.changes() {
-            match change.verb {
+        let files = self.files.changes().map(|c| c.verb);
+        let basics = self.basics.changes.iter().map(|c| c.verb);
+        for verb in files.chain(basics) {
+            match verb {
                 Verb::Add => summary.add += 1,
                 Verb::Change => summary.change += 1,
                 Verb::Remove => summary.remove += 1,
@@ -336,6 +361,8 @@ impl Plan {
             }
         }
         summary.change += self.files.mends.len() + self.files.folder_mends.len();
+        // The name is one with the file that it stands in, unless that is right already.
+        summary.change += usize::from(self.basics.changes.is_empty() && self.basics.name.is_some());
         let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
         summary.lines = self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();

@@ -13,6 +13,7 @@ use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
+use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
 use crate::files::decide::FilesPlan;
@@ -22,7 +23,7 @@ use crate::files::wanted::{Desired, read_desired};
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
 use crate::model::conflict::Conflict;
-use crate::model::manifest::{Accounts, Manifest};
+use crate::model::manifest::{Accounts, Basics, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
@@ -34,7 +35,7 @@ use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::{Ground, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, blocks, closure, files, scripts, tmpfiles};
+use crate::{accounts, basics, blocks, closure, files, scripts, tmpfiles};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -164,7 +165,9 @@ impl Sources<'_> {
         conflicts.extend(more);
         conflicts.extend(self.refusals(how, &files)?);
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
-        let changes = !files.is_empty() || !blocks.is_empty() || accounts.report.is_due;
+        let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
+        let changes =
+            !files.is_empty() || !blocks.is_empty() || !basics.is_empty() || accounts.report.is_due;
         let occasion = how.occasion(changes);
         let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
         if scripts.run.iter().any(|script| script.before_accounts) {
@@ -188,6 +191,7 @@ impl Sources<'_> {
             tmpfiles,
             files,
             blocks,
+            basics,
             accounts: std::mem::take(&mut accounts.report),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
@@ -257,9 +261,43 @@ impl Sources<'_> {
         Ok(blocks)
     }
 
+    fn plan_basics(
+        &self,
+        files: &FilesPlan,
+        blocks: &[BlockChange],
+        conflicts: &mut Vec<Conflict>,
+    ) -> Result<BasicsPlan> {
+        let (state, nothing) = (&self.observed.state, Basics::default());
+        let wanted = self.manifest.map_or(&nothing, |m| &m.basics);
+        if wanted.is_empty() && state.basics.is_empty() {
+            return Ok(BasicsPlan::default());
+        }
+        let kept = files.kept().count() + blocks.iter().filter(|b| b.keep.is_some()).count();
+        let is_debian = self.observed.family == "debian";
+        let (mut basics, more) = basics::decide::decide(&basics::decide::Facts {
+            wanted,
+            record: &state.basics,
+            seen: &basics::observe::observe(self.root, wanted, &state.basics, is_debian)?,
+            entries: &self
+                .desired
+                .keys()
+                .chain(state.files.entries.keys())
+                .collect(),
+            next_backup: state.backups.next + kept as u64,
+        })?;
+        conflicts.extend(more);
+        if self.root.is_live() && !basics.is_empty() {
+            basics.warnings = basics::observe::warnings(wanted, is_debian);
+        }
+        Ok(basics)
+    }
+
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
     fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
         let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
+        if let Some(line) = self.own_line()? {
+            blocks.entry("hosts".parse()?).or_default().push_str(&line);
+        }
         let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
         let folder = settings.in_etc();
         let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
@@ -270,6 +308,20 @@ impl Sources<'_> {
             blocks.insert(settings, vendor::render_settings(conffiles));
         }
         Ok(blocks)
+    }
+
+    /// The line in `/etc/hosts` by which a host with a new name still finds itself.
+    fn own_line(&self) -> Result<Option<String>> {
+        let name = self.manifest.and_then(|m| m.basics.host_name.as_ref());
+        let Some(name) = name else { return Ok(None) };
+        let hosts: TargetPath = "hosts".parse()?;
+        let seen = blocks::observe::observe(self.root, [&hosts].into_iter())?;
+        let others = seen.get(&hosts).map(blocks::decide::without_ours);
+        let text = others.unwrap_or_default();
+        Ok(basics::places::own_line(
+            name,
+            &String::from_utf8_lossy(&text),
+        ))
     }
 
     /// What of the configuration this host can't have.

@@ -10,7 +10,7 @@ use crate::activation::plan::{Goal, Plan};
 use crate::model::node::{Kind, Object};
 use crate::tmpfiles::decide::{TmpfilesChange, TmpfilesPlan};
 use crate::units::decide::{UnitAction, UnitNote};
-use crate::{blocks, files};
+use crate::{basics, blocks, files};
 
 /// The heading of what forbids a plan.
 pub(crate) const CONFLICTS: &str = "Conflicts";
@@ -46,6 +46,7 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
     blocks::report::render_blocks(&mut out, &plan.blocks, style);
+    basics::report::render_basics(&mut out, &plan.basics, style);
     files::report::render_beside(&mut out, &plan.beside, style);
     render_accounts(&mut out, plan, style);
     render_scripts(&mut out, plan, style);

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::activation::plan::Plan;
 use crate::activation::state_earlier;
+use crate::basics;
+use crate::basics::record::BasicsRecord;
 use crate::blocks;
 use crate::blocks::record::BlocksRecord;
 use crate::files::decide::Seen;
@@ -46,6 +48,9 @@ pub struct State {
     pub files: FilesRecord,
     /// Lines of ours in files of others.
     pub blocks: BlocksRecord,
+    /// The host's name, time zone, locale and keyboard.
+    #[serde(default, skip_serializing_if = "BasicsRecord::is_empty")]
+    pub basics: BasicsRecord,
     /// What tmpfiles rules of ours made, and could not do.
     pub tmpfiles: TmpfilesRecord,
     /// What is kept of files that were replaced.
@@ -113,11 +118,13 @@ impl State {
         &mut self,
         files: &Seen,
         blocks: &BTreeMap<TargetPath, blocks::decide::Seen>,
+        basics: &basics::decide::Seen,
         tmpfiles: &BTreeMap<String, Option<Object>>,
     ) {
         if self.is_begun() {
             self.files.settle(files);
             self.blocks.settle(blocks);
+            self.basics.settle(basics);
             self.tmpfiles.settle(tmpfiles);
             // It is not what was read any more.
             self.checksum.clear();
@@ -128,6 +135,7 @@ impl State {
     fn is_begun(&self) -> bool {
         self.files.entries.values().any(|f| f.placed.is_begun())
             || self.blocks.0.values().any(|b| b.text.is_begun())
+            || self.basics.is_begun()
             || self.tmpfiles.made.values().any(Owned::is_begun)
     }
 
@@ -137,6 +145,7 @@ impl State {
         let claiming = &mut Claiming { backups, now };
         self.files.claim(&plan.files, claiming);
         self.blocks.claim(&plan.blocks, claiming);
+        self.basics.claim(&plan.basics, claiming);
         self.tmpfiles.claim(&plan.tmpfiles, claiming);
     }
 
@@ -144,6 +153,7 @@ impl State {
     pub(crate) fn commit(&mut self, plan: &Plan, tmpfiles: &Applied) {
         self.files.commit(&plan.files, &());
         self.blocks.commit(&plan.blocks, &());
+        self.basics.commit(&plan.basics, &());
         self.tmpfiles.commit(&plan.tmpfiles, tmpfiles);
     }
 
@@ -171,7 +181,8 @@ impl State {
     #[must_use]
     pub fn used_backups(&self) -> BTreeSet<&FileName> {
         let edits = self.backups.saved.iter().map(|s| &s.backup);
-        self.files.backups().chain(edits).collect()
+        let basics = self.basics.backups();
+        self.files.backups().chain(basics).chain(edits).collect()
     }
 
     /// Removes the copies in the backups that nothing belongs to.

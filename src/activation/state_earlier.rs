@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::activation::state::{Active, State, UnitsRecord};
+use crate::basics::record::BasicsRecord;
 use crate::blocks::record::{BlocksRecord, Origin, OwnedBlock};
 use crate::files::built::Built;
 use crate::files::record::{FilesRecord, OwnedFile, OwnedFolder, Placed};
@@ -239,6 +240,7 @@ impl From<StateV2> for State {
                 folders: old.files.folders,
             },
             blocks: BlocksRecord(renew(old.blocks)),
+            basics: BasicsRecord::default(),
             tmpfiles: TmpfilesRecord {
                 made: renew(old.tmpfiles.made),
                 failed: old.tmpfiles.failed,

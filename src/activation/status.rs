@@ -12,6 +12,7 @@ use crate::accounts::decide::Drift as AccountDrift;
 use crate::activation::journal::Interrupted;
 use crate::activation::observe;
 use crate::activation::state::State;
+use crate::basics::decide::NameChange;
 use crate::files::built::Damage;
 use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
@@ -24,7 +25,7 @@ use crate::store::backups::SavedEdit;
 use crate::store::lock;
 use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
-use crate::{accounts, blocks, files, store, tmpfiles, units};
+use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 
 /// The version of the format of `status --json`.
 pub(crate) const VERSION: u32 = 1;
@@ -46,6 +47,14 @@ pub(crate) enum Drift {
 }
 
 impl Drift {
+    fn by_hand(is_gone: bool) -> Self {
+        if is_gone {
+            Self::Removed
+        } else {
+            Self::Changed
+        }
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Removed => "removed by hand",
@@ -87,6 +96,11 @@ pub(crate) struct Status {
     pub folder_drift: BTreeMap<TargetPath, Access>,
     /// Files of others in which our lines were changed or removed by hand.
     pub block_drift: BTreeMap<TargetPath, Drift>,
+    /// Places of the host's name, time zone, locale and keyboard that were changed or removed by hand.
+    pub basics_drift: BTreeMap<TargetPath, Drift>,
+    /// The name that the running host was given by hand, and the one that it is to have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_drift: Option<NameChange>,
     /// How many users and groups are managed.
     pub accounts: usize,
     /// What is not as the configuration says, and why.
@@ -125,6 +139,9 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let drift = find_drift(&observed.seen, &state.files)?;
     let block_drift = find_block_drift(&state, &observed.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
+    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
+    let places = places.into_iter();
+    let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let owners = accounts::apply::read_owners(root)?;
     let tmpfiles_drift = tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)?;
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
@@ -152,6 +169,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         warnings: accounts.warnings,
         account_drift: accounts.drift,
         block_drift,
+        basics_drift: basics_drift.collect(),
+        name_drift,
         drift,
         folder_drift: folder_drift(&observed.seen),
         backups: backups_of(&state.files),
@@ -175,14 +194,7 @@ fn find_block_drift(
 ) -> BTreeMap<TargetPath, Drift> {
     let found = blocks::decide::find_drift(&state.blocks, seen).into_iter();
     found
-        .map(|(target, is_gone)| {
-            let drift = if is_gone {
-                Drift::Removed
-            } else {
-                Drift::Changed
-            };
-            (target, drift)
-        })
+        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
         .collect()
 }
 
@@ -441,6 +453,14 @@ fn what_drifted(status: &Status) -> Vec<String> {
     for (target, drift) in &status.block_drift {
         let what = drift.word();
         lines.push(format!("drift: our lines in /etc/{target} were {what}"));
+    }
+    for (target, drift) in &status.basics_drift {
+        lines.push(format!("drift: /etc/{target} was {}", drift.word()));
+    }
+    if let Some(name) = &status.name_drift {
+        let (from, to) = (&name.from, &name.to);
+        let text = format!("drift: this host is named `{from}` by hand, not `{to}`");
+        lines.push(text);
     }
     for drift in &status.account_drift {
         let what = match (&drift.field, &drift.found) {

@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::activation::state::State;
+use crate::basics::places;
 use crate::host::fs::Root;
 use crate::host::process::Command;
 use crate::model::names::TargetPath;
@@ -43,6 +44,9 @@ pub(crate) struct Provenance {
     variables: Things,
     rules: Things,
     packages: Things,
+    // A toplevel from before there were any has none.
+    #[serde(default)]
+    basics: Things,
 }
 
 /// One definition of an option.
@@ -123,6 +127,7 @@ impl Provenance {
         let unit = target.and_then(unit_of);
         let named = |kind: &str| match (kind, unit) {
             ("file", _) => target,
+            ("host basics", _) => target.and_then(places::option_of),
             ("unit", Some(unit)) if !unit.of_users => Some(unit.name),
             ("user unit", Some(unit)) if unit.of_users => Some(unit.name),
             _ => Some(name),
@@ -142,7 +147,7 @@ impl Provenance {
     }
 
     /// Returns all things, by what they are.
-    fn all(&self) -> [(&'static str, &Things); 8] {
+    fn all(&self) -> [(&'static str, &Things); 9] {
         [
             ("file", &self.files),
             ("unit", &self.units),
@@ -152,6 +157,7 @@ impl Provenance {
             ("variable", &self.variables),
             ("package", &self.packages),
             ("tmpfiles rule", &self.rules),
+            ("host basics", &self.basics),
         ]
     }
 

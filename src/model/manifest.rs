@@ -39,6 +39,9 @@ pub struct Manifest {
     /// Lines that are added to files of the distribution below `/etc`, as a marked block.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub blocks: BTreeMap<TargetPath, String>,
+    /// The host's name, time zone, locale and keyboard, where they are set.
+    #[serde(default, skip_serializing_if = "Basics::is_empty")]
+    pub basics: Basics,
     /// Targets below `/etc`, units and their links among them, at which a foreign file is backed up and replaced.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub replace_existing: BTreeSet<TargetPath>,
@@ -58,6 +61,32 @@ pub struct Manifest {
     pub activation_scripts: Vec<ActivationScript>,
     /// Options that are set but have no effect on a host like this.
     pub no_effect: Vec<NoEffect>,
+}
+
+/// What every host has one of; none of it is touched that is not set.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Basics {
+    /// Its name, without a domain (NixOS `networking.hostName`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_name: Option<String>,
+    /// Its time zone, by a path below `/usr/share/zoneinfo` (NixOS `time.timeZone`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_zone: Option<String>,
+    /// Variables of its locale (NixOS `i18n.defaultLocale`, which is `LANG`, and `i18n.extraLocaleSettings`).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub locale: BTreeMap<String, String>,
+    /// The map of its keyboard, by its name for the console (NixOS `console.keyMap`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_map: Option<String>,
+}
+
+impl Basics {
+    /// Whether none of it is set.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where a manifest comes from.

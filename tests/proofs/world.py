@@ -30,7 +30,7 @@ _UNCOMPARED = tuple(f"{_STATE}/{name}" for name in ("state.json", "ids.json", "l
 _ACCOUNT_BACKUPS = {f"etc/{name}-" for name in ("passwd", "group", "shadow", "gshadow", "subuid", "subgid")}
 """What every change of an account leaves, whoever makes it: the file as it was before."""
 
-FOREIGN = ("replaced", "given-back", "carried", "taken", "theirs/inside", "theirs/deep/down", "tmp-rule")
+FOREIGN = ("replaced", "given-back", "carried", "taken", "theirs/inside", "theirs/deep/down", "tmp-rule", "hostname")
 """Files of the distribution that configurations come near; each has a text of its own, which must never be lost."""
 
 
@@ -81,6 +81,7 @@ def configurations() -> dict[str, Config]:
             {"a.service": unit.format("one"), "gone.service": unit.format("one")},
             "d /var/lib/one 0750 web web\nf+ /etc/tmp-made 0644 root root - one\n",
             ("alice", "daemon-one"),
+            {"basics": {"timeZone": "Etc/UTC", "locale": {"LANG": "C.UTF-8"}}},
         ),
         "two": Config(
             "two",
@@ -89,6 +90,7 @@ def configurations() -> dict[str, Config]:
             {"a.service": unit.format("two"), "b.service": unit.format("two")},
             "d /var/lib/one 0700 web web\nd /var/lib/two 0755 root root\nL /etc/tmp-link - - - - hosts\n",
             ("alice", "daemon-two"),
+            {"basics": {"hostName": "two", "timeZone": "Europe/Rome"}},
         ),
         "three": Config("three", three),
     }
@@ -216,6 +218,7 @@ class World:
             "shells": "/bin/sh\n",
             "hosts": "theirs, without an end",
             "lines-go": "theirs\n",
+            "timezone": "Etc/UTC\n",
             **{name: foreign_text(name) for name in FOREIGN},
         }
         for name, text in files.items():
@@ -225,6 +228,10 @@ class World:
         for name in ("shadow", "gshadow"):
             os.chown(root / "etc" / name, 0, 42)
             (root / "etc" / name).chmod(0o640)
+        for zone in ("Etc/UTC", "Europe/Rome"):
+            path = root / "usr/share/zoneinfo" / zone
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("a zone")
         os.chown(root / "etc/replaced", 33, 34)
         (root / "etc/replaced").chmod(0o640)
         (root / "etc/theirs").chmod(0o750)

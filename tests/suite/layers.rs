@@ -14,7 +14,7 @@ const FLOORS: [&[&str]; 9] = [
     &["remote"],
     &["activation"],
     &[
-        "files", "blocks", "accounts", "tmpfiles", "units", "scripts",
+        "files", "blocks", "basics", "accounts", "tmpfiles", "units", "scripts",
     ],
     &["nix", "compat", "closure", "nar"],
     &["store"],

@@ -128,6 +128,12 @@ fn check_step(host: &Host, aim: &Aim) -> Result<(), TestCaseError> {
                     .is_some_and(|k| k.reason == KeepReason::Foreign);
                 c.target.as_str() == path && (c.verb == Verb::Restore || foreign)
             });
+            let named = named
+                || plan
+                    .basics
+                    .changes
+                    .iter()
+                    .any(|c| c.target.as_str() == path);
             let folder = matches!(entry.node, Stuff::Folder { .. });
             prop_assert!(
                 named || folder || old == entry,
@@ -166,6 +172,12 @@ fn predict(before: &BTreeMap<String, Entry>, plan: &Plan) -> BTreeMap<String, St
         if matches!(change.verb, Verb::Adopt | Verb::Forget) {
             continue;
         }
+        if let Some(stuff) = Stuff::of(&change.after) {
+            tree.insert(change.target.to_string(), stuff);
+        }
+    }
+    for change in &plan.basics.changes {
+        tree.remove(change.target.as_str());
         if let Some(stuff) = Stuff::of(&change.after) {
             tree.insert(change.target.to_string(), stuff);
         }
@@ -256,6 +268,11 @@ fn settled(host: &Host) -> Settled {
             );
             (t.to_string(), f.node().clone(), f.backup.is_some())
         })
+        .chain(state.basics.places.iter().map(|(t, place)| {
+            assert!(!place.node.is_begun(), "/etc/{t} is unsettled");
+            let node = place.node.is.clone().unwrap();
+            (t.to_string(), node, place.backup.is_some())
+        }))
         .collect();
     (
         tree,

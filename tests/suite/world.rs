@@ -18,15 +18,27 @@ use tempfile::TempDir;
 /// The targets that configurations want; some lie below others, so that files become folders and back.
 const TARGETS: [&str; 8] = ["a", "a/b", "a/b/c", "a/d", "e", "e/f", "e/g", "h"];
 /// Where people interfere: at the targets, and beside them.
-const PLACES: [&str; 11] = [
-    "a", "a/b", "a/b/c", "a/d", "e", "e/f", "e/g", "h", "a/x", "e/x", "y",
+const PLACES: [&str; 13] = [
+    "a",
+    "a/b",
+    "a/b/c",
+    "a/d",
+    "e",
+    "e/f",
+    "e/g",
+    "h",
+    "a/x",
+    "e/x",
+    "y",
+    "hostname",
+    "localtime",
 ];
 
 /// What is to be reached.
 #[derive(Debug, Clone)]
 pub enum Aim {
-    /// A configuration: what it wants at each target.
-    Activate(BTreeMap<&'static str, Wish>),
+    /// A configuration: what it wants at each target, and which name and zone the host has.
+    Activate(BTreeMap<&'static str, Wish>, Option<u8>),
     /// Nothing managed.
     Deactivate,
 }
@@ -80,7 +92,7 @@ pub fn aims() -> impl Strategy<Value = Aim> {
             replace,
         });
     let wishes = prop::collection::btree_map(select(TARGETS.to_vec()), wish, 0..5);
-    let activate = wishes.prop_map(|all| {
+    let activate = (wishes, prop::option::of(0..3_u8)).prop_map(|(all, basics)| {
         let mut kept: BTreeMap<&str, Wish> = BTreeMap::new();
         for (target, wish) in all {
             // Targets come sorted, those above first; nothing can lie below a file.
@@ -88,7 +100,7 @@ pub fn aims() -> impl Strategy<Value = Aim> {
                 kept.insert(target, wish);
             }
         }
-        Aim::Activate(kept)
+        Aim::Activate(kept, basics)
     });
     prop_oneof![6 => activate, 1 => Just(Aim::Deactivate)]
 }
@@ -187,6 +199,9 @@ impl Host {
         let folder = scratch();
         fs::create_dir_all(folder.path().join("root/etc")).unwrap();
         fs::create_dir_all(folder.path().join("root/var/lib")).unwrap();
+        let zones = folder.path().join("root/usr/share/zoneinfo");
+        fs::create_dir_all(&zones).unwrap();
+        fs::write(zones.join("Zone"), "a zone").unwrap();
         Self { folder }
     }
 
@@ -256,7 +271,7 @@ impl Host {
 
     /// Gives the goal of an aim, writing its toplevel where the configurations of all hosts are.
     fn goal(aim: &Aim) -> Goal {
-        let Aim::Activate(wishes) = aim else {
+        let Aim::Activate(wishes, basics) = aim else {
             return Goal::Deactivate;
         };
         let shared = shared();
@@ -271,7 +286,11 @@ impl Host {
                 ((*target).to_owned(), entry)
             })
             .collect();
-        let text = manifest(&json!(etc)).to_string();
+        let mut manifest = manifest(&json!(etc));
+        if let Some(n) = basics {
+            manifest["basics"] = json!({ "hostName": format!("host-{n}"), "timeZone": "Zone" });
+        }
+        let text = manifest.to_string();
         let name = system_manager::face::model::sha256_of(text.as_bytes()).unwrap();
         let toplevel = shared.join(&name[..32]);
         let file = toplevel.join("manifest.json");

@@ -265,6 +265,15 @@ fn find(content: &[u8]) -> Result<Option<Range<usize>>, ()> {
     }
 }
 
+/// Returns what is in a file besides our lines; all of it where the marks are not one pair. Pure.
+pub(crate) fn without_ours(seen: &Seen) -> Vec<u8> {
+    let mut content = seen.content.clone().unwrap_or_default();
+    if let Ok(Some(block)) = find(&content) {
+        content.drain(block);
+    }
+    content
+}
+
 /// Returns our lines in a file, or none; an error where the marks are not one pair. Pure.
 pub(crate) fn lines_in(seen: &Seen) -> Result<Option<String>, ()> {
     let content = seen.content.as_deref().unwrap_or_default();

@@ -1,5 +1,5 @@
 # Options of NixOS are there by themselves, and leave no trace on a host that uses nothing of them.
 { options, ... }:
 {
-  environment.etc."layer".text = if options ? networking.hostName then "there" else "not there";
+  environment.etc."layer".text = if options ? networking.resolvers then "there" else "not there";
 }

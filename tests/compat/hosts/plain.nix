@@ -2,5 +2,5 @@
 { options, ... }:
 {
   nixos-compat.enable = false;
-  environment.etc."layer".text = if options ? networking.hostName then "there" else "not there";
+  environment.etc."layer".text = if options ? networking.resolvers then "there" else "not there";
 }

@@ -29,6 +29,12 @@ fn host() -> Option<(Test, Config)> {
     t.write("etc/carried", "carried\n");
     t.write("etc/hosts", "theirs, without an end");
     t.write("etc/lines-go", "theirs\n");
+    t.write("etc/hostname", "theirs\n")
+        .give("etc/hostname", 0o640, 33, 34);
+    t.write("etc/timezone", "Etc/UTC\n");
+    for zone in ["Etc/UTC", "Europe/Rome"] {
+        t.write(&format!("usr/share/zoneinfo/{zone}"), "a zone");
+    }
     let source = t.source("same", "same\n");
     let same = Config::new().source("same", "0644", &source);
     t.activate(
@@ -45,6 +51,10 @@ fn host() -> Option<(Test, Config)> {
             .field(
                 "blocks",
                 json!({ "hosts": "old\n", "lines-go": "old\n", "lines-edited": "old\n" }),
+            )
+            .field(
+                "basics",
+                json!({ "timeZone": "Etc/UTC", "locale": { "LANG": "C.UTF-8" } }),
             ),
     );
     let edited = t.read("etc/lines-edited").replace("old\n", "by hand\n");
@@ -62,6 +72,10 @@ fn host() -> Option<(Test, Config)> {
         .field(
             "blocks",
             json!({ "hosts": "new\n", "lines-edited": "new\n", "lines-new": "new\n" }),
+        )
+        .field(
+            "basics",
+            json!({ "hostName": "new", "timeZone": "Europe/Rome" }),
         );
     Some((t, next))
 }

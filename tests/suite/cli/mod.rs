@@ -1,6 +1,7 @@
 //! The real program on a temporary root, as a stranger meets it.
 mod accounts;
 mod bad_input;
+mod basics;
 mod blocks;
 mod compat;
 mod compat_nixos;
