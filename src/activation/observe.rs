@@ -108,11 +108,8 @@ fn find_changed_folders(
     root: &Root,
     state: &State,
 ) -> Result<BTreeMap<TargetPath, (Access, Access)>> {
-    let as_made = Access {
-        mode: FOLDER_MODE,
-        uid: nix::unistd::geteuid().as_raw(),
-        gid: nix::unistd::getegid().as_raw(),
-    };
+    // On another root, they belong to whoever made them; only root's are known.
+    let is_roots = root.is_live() || nix::unistd::geteuid().is_root();
     let mut changed = BTreeMap::new();
     for folder in state.files.folders.keys() {
         let Some(object) = root.object_at(&folder.in_etc())? else {
@@ -123,6 +120,9 @@ fn find_changed_folders(
         {
             let (mode, uid, gid) = (object.mode, *uid, *gid);
             let now = Access { mode, uid, gid };
+            let (uid, gid) = if is_roots { (0, 0) } else { (uid, gid) };
+            let mode = FOLDER_MODE;
+            let as_made = Access { mode, uid, gid };
             if now != as_made {
                 changed.insert(folder.clone(), (now, as_made));
             }

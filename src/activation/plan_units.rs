@@ -142,6 +142,7 @@ fn plan_system(root: &Root, prepared: &mut Prepared, due: &Due, systemd: &System
     let names = names.chain(record.failed.keys()).chain(due.seeds.units());
     let files = &prepared.state.files;
     prepared.beneath = beneath::read(root, Scope::System, files, names)?;
+    beneath::add_restored(root, &prepared.plan.files, &mut prepared.beneath)?;
     let (new, beneath) = (&prepared.new_units, &prepared.beneath);
     let looked_for = due.seeds.units().chain(record.failed.keys());
     let sight = Sight::new(&old, new, beneath, looked_for);
