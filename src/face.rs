@@ -81,7 +81,9 @@ pub mod tmpfiles {
 
 /// The decision about units.
 pub mod units {
-    pub use crate::units::decide::{Facts, Ground, Options, Seeds, UnitAction, decide};
+    pub use crate::units::decide::{
+        Facts, Ground, Options, Seeds, Sight, UnitAction, complete, decide,
+    };
     pub use crate::units::failures::Failures;
-    pub use crate::units::set::{Live, UnitSet};
+    pub use crate::units::set::{Live, LiveUnit, UnitSet};
 }

@@ -18,6 +18,8 @@ mod files;
 mod host;
 mod model;
 mod nar;
+#[cfg(test)]
+mod needs;
 mod nix;
 mod remote;
 mod scripts;

@@ -72,13 +72,7 @@ pub(crate) fn decide(
         ..AccountsReport::default()
     };
     if idle {
-        return Ok(Decided {
-            report,
-            conflicts: Vec::new(),
-            owners: read_owners(root)?,
-            passwd: None,
-            plan: AccountsPlan::default(),
-        });
+        return Decided::nothing(root, report, Vec::new());
     }
     let observed = accounts::observe::observe_accounts(&path, desired, &record)
         .with_context(|| privilege_hint("reading the account databases"))?;
@@ -100,12 +94,7 @@ pub(crate) fn decide(
     };
     match plan_accounts(&inputs) {
         Ok(plan) => {
-            report.changes.clone_from(&plan.changes);
-            report.homes.clone_from(&plan.homes);
-            report.linger.clone_from(&plan.linger);
-            report.warnings.extend(plan.warnings.iter().cloned());
-            report.late_passwords.clone_from(&plan.late_passwords);
-            report.is_due = !plan.is_empty() || !plan.late_passwords.is_empty();
+            report.take(&plan);
             let content = |file| plan.content(file, &observed).unwrap_or_default();
             let owners = Owners::parse(content(AccountFile::Passwd), content(AccountFile::Group));
             let before = observed.files.get(&AccountFile::Passwd);
@@ -118,13 +107,35 @@ pub(crate) fn decide(
                 plan,
             })
         }
-        Err(refusals) => Ok(Decided {
+        Err(refusals) => {
+            let conflicts = refusals.into_iter().map(conflict).collect();
+            Decided::nothing(root, report, conflicts)
+        }
+    }
+}
+
+impl Decided {
+    /// No change of any account.
+    fn nothing(root: &Root, report: AccountsReport, conflicts: Vec<Conflict>) -> Result<Self> {
+        Ok(Self {
             report,
-            conflicts: refusals.into_iter().map(conflict).collect(),
+            conflicts,
             owners: read_owners(root)?,
             passwd: None,
             plan: AccountsPlan::default(),
-        }),
+        })
+    }
+}
+
+impl AccountsReport {
+    /// Takes over what a plan does.
+    fn take(&mut self, plan: &AccountsPlan) {
+        self.changes.clone_from(&plan.changes);
+        self.homes.clone_from(&plan.homes);
+        self.linger.clone_from(&plan.linger);
+        self.warnings.extend(plan.warnings.iter().cloned());
+        self.late_passwords.clone_from(&plan.late_passwords);
+        self.is_due = !plan.is_empty() || !plan.late_passwords.is_empty();
     }
 }
 

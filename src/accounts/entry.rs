@@ -77,32 +77,7 @@ pub(crate) fn apply_row(
         return (now, change);
     };
     for (&field, cell) in &wanted.cells {
-        match cell {
-            Cell::Set(value) | Cell::Initial(value) => {
-                let current = Bytes::from(table.field(row, field));
-                let before = now
-                    .cells
-                    .get(&field)
-                    .map_or_else(|| current.clone(), |edit| edit.before.clone());
-                if current != *value {
-                    table.set(row, field, &value.0);
-                    change.fields.push((field, current, value.clone()));
-                } else if !now.cells.contains_key(&field) && !now.created {
-                    continue; // It is as wanted without our doing: there is nothing to put back.
-                }
-                let edit = Edit {
-                    before,
-                    after: value.clone(),
-                    free: matches!(cell, Cell::Initial(_)),
-                };
-                now.cells.insert(field, edit);
-            }
-            Cell::Free => {
-                if let Some(edit) = now.cells.get_mut(&field) {
-                    edit.free = true;
-                }
-            }
-        }
+        set_cell(table, row, field, cell, &mut now, &mut change);
     }
     let dropped: Vec<usize> = now
         .cells
@@ -123,6 +98,38 @@ pub(crate) fn apply_row(
         &mut change,
     );
     (now, change)
+}
+
+/// Gives a field what is wanted of it, and remembers what it had.
+fn set_cell(
+    table: &mut Table<'_>,
+    row: usize,
+    field: usize,
+    cell: &Cell,
+    now: &mut OwnedRow,
+    change: &mut RowChange,
+) {
+    let (Cell::Set(value) | Cell::Initial(value)) = cell else {
+        if let Some(edit) = now.cells.get_mut(&field) {
+            edit.free = true;
+        }
+        return;
+    };
+    let current = Bytes::from(table.field(row, field));
+    let known = now.cells.get(&field).map(|edit| edit.before.clone());
+    if current != *value {
+        table.set(row, field, &value.0);
+        let before = current.clone();
+        change.fields.push((field, before, value.clone()));
+    } else if known.is_none() && !now.created {
+        return; // It is as wanted without our doing: there is nothing to put back.
+    }
+    let edit = Edit {
+        before: known.unwrap_or(current),
+        after: value.clone(),
+        free: matches!(cell, Cell::Initial(_)),
+    };
+    now.cells.insert(field, edit);
 }
 
 /// Takes out an entry that was made, or puts an adopted one back.

@@ -1,36 +1,35 @@
 //! The only loop with effects: walks a plan's steps, each of which may be the last one that happens.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
-use crate::activation::journal::{self, Journal, Record};
+use crate::activation::journal::{Journal, Record};
 use crate::activation::mend;
 use crate::activation::observe;
 use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
 use crate::activation::takeover;
-use crate::host::clock::{now, now_in_micros};
+use crate::host::clock::now;
 use crate::host::fs::Root;
 use crate::host::selinux;
-use crate::host::systemd::{Event, Systemd, TIMED_OUT};
+use crate::host::systemd::{Event, Systemd};
 use crate::model::job::Verb;
 use crate::model::manifest::Accounts;
 use crate::model::names::TargetPath;
-use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
-use crate::units::decide::{Ground, Seeds, UnitAction};
-use crate::units::failures;
+use crate::units::decide::{Ground, UnitAction};
 use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, basics, blocks, files, scripts, store, tmpfiles, units};
+use crate::{accounts, basics, blocks, files, scripts, tmpfiles, units};
+
+mod record;
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
@@ -209,13 +208,7 @@ impl Run<'_> {
             Step::Remove(change) => files::apply::remove(root, change),
             Step::RemoveFolder(folder) => files::apply::remove_folder(root, folder),
             Step::Restore(change) => files::apply::restore(root, change),
-            Step::Accounts => {
-                root.sync()?;
-                let expected = self.a.accounts_expected;
-                let planned = &self.a.plan.accounts;
-                self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
-                Ok(())
-            }
+            Step::Accounts => self.apply_accounts(),
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::MendFolder(mend) => files::apply::mend_folder(root, mend),
             Step::Write(change) => files::apply::write(root, change),
@@ -235,60 +228,6 @@ impl Run<'_> {
             Step::StartUnits => self.start_units(tell),
             Step::Commit => self.commit(),
         }
-    }
-
-    fn claim(&mut self) -> Result<()> {
-        let (root, plan) = (self.a.root, self.a.plan);
-        self.a.state.claim(plan, now());
-        self.a.state.scripts.clone_from(&plan.scripts.record);
-        self.a.state.units.pending = Seeds::default();
-        let ran = plan.units.ran.iter().flatten().cloned();
-        self.a.state.units.ran_beneath.extend(ran);
-        root.make_folders(Path::new("etc"))?;
-        store::make_folder(root)?;
-        let purpose = match &plan.goal {
-            Goal::Activate(toplevel) => match self.a.back_to {
-                Some(number) => format!("rolling back to generation {number}, {toplevel}"),
-                None => format!("activating {toplevel}"),
-            },
-            Goal::Deactivate => "deactivating".to_owned(),
-        };
-        let begin = Record::Begin {
-            purpose,
-            goal: Some(plan.goal.clone()),
-            due: plan.due(),
-            tmpfiles: plan.tmpfiles.considered,
-            user_units: self
-                .a
-                .user_units
-                .is_some()
-                .then(|| self.a.user_units_before.clone()),
-            boot: journal::this_boot(),
-            back_to: self.a.back_to,
-        };
-        // The journal first: what it says is due is only ever more than what the state has changed.
-        let journal = Journal::begin(root, &begin, plan.resumes.is_some())?;
-        if let Err(error) = self.a.state.write(root) {
-            let is_new = |now: State| now.identity().ok() == self.a.state.identity().ok();
-            if State::read(root).is_ok_and(is_new) {
-                // It is in place, if perhaps not yet on the disk.
-                self.is_claimed = true;
-            } else if plan.resumes.is_none() {
-                // Nothing has been changed. A journal that resumes an earlier one stays: it owes at least the same.
-                journal.end(root).context("removing the journal again")?;
-            }
-            return Err(error);
-        }
-        self.journal = Some(journal);
-        self.is_claimed = true;
-        if let Goal::Activate(toplevel) = &plan.goal {
-            write_link_if_changed(root, CURRENT, toplevel.as_str())?;
-            if !matches!(root.node(Path::new(GC_ROOTS))?, Node::Absent) {
-                let target = format!("/{CURRENT}");
-                write_link_if_changed(root, &format!("{GC_ROOTS}/system-manager"), &target)?;
-            }
-        }
-        Ok(())
     }
 
     /// Stops units, and holds back those that somebody could start before systemd has read their new definitions.
@@ -352,6 +291,14 @@ impl Run<'_> {
         scripts::apply::drop_requests(root, action)
     }
 
+    fn apply_accounts(&mut self) -> Result<()> {
+        let root = self.a.root;
+        root.sync()?;
+        let (expected, planned) = (self.a.accounts_expected, &self.a.plan.accounts);
+        self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
+        Ok(())
+    }
+
     fn apply_tmpfiles(&mut self) -> Result<()> {
         self.a.root.sync()?;
         self.tmpfiles = tmpfiles::apply::apply(self.a.root, &self.a.plan.tmpfiles)?;
@@ -362,9 +309,10 @@ impl Run<'_> {
         let Some((old, new)) = self.a.user_units else {
             return Ok(());
         };
-        for manager in &self.a.plan.user_managers {
-            tracing::info!("switching the user manager of {}", manager.name);
-            match units::users::switch(manager, old, new, self.a.unit_timeout) {
+        let managers = &self.a.plan.user_managers;
+        let switched = units::users::switch_all(managers, old, new, self.a.unit_timeout);
+        for (manager, switched) in managers.iter().zip(switched) {
+            match switched {
                 Ok(outcome) => {
                     self.users.insert(manager.name.clone(), outcome);
                 }
@@ -392,86 +340,6 @@ impl Run<'_> {
             }
             tell(Progress::Job(verb, event))
         })
-    }
-
-    fn commit(&mut self) -> Result<()> {
-        let (root, plan) = (self.a.root, self.a.plan);
-        self.judge();
-        root.sync()?;
-        self.a.state.commit(plan, &self.tmpfiles);
-        self.a.state.active.clone_from(&plan.becomes);
-        // Also when it was an interrupted run that has given them.
-        self.a.state.accounts |= accounts::apply::is_recorded(root)?;
-        if let Some(ran) = &plan.units.ran {
-            self.a.state.units.ran_beneath.clone_from(ran);
-        }
-        self.a.state.units.pending = self.pending();
-        self.remember_failures();
-        self.a.state.units.pending_users =
-            self.users_left().then(|| self.a.user_units_before.clone());
-        if plan.goal == Goal::Deactivate {
-            root.remove_file(Path::new(CURRENT))?;
-            root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
-        }
-        self.a.state.write(root)?;
-        // A backup that was put back, or whose entry went, is of no use any more; kept edits stay.
-        self.a.state.sweep_backups(root)?;
-        root.sync()?;
-        match self.journal.take() {
-            Some(journal) => journal.end(root),
-            None => Err(anyhow!("the activation was not claimed")),
-        }
-    }
-
-    /// Judges what became of the units, for the state and for the outcome.
-    fn judge(&mut self) {
-        let Some(switch) = &self.units else {
-            return;
-        };
-        self.judged = switch.judge().unwrap_or_else(|error| {
-            self.problems
-                .push(format!("what became of the units can't be told: {error:#}"));
-            let why = || "what became of it could not be told".to_owned();
-            let acted = switch.plan.actions().filter(|a| a.verb != Verb::Stop);
-            UnitOutcome {
-                failed: acted.map(|a| (a.unit.clone(), why())).collect(),
-                ..UnitOutcome::default()
-            }
-        });
-    }
-
-    /// Records what could not be brought up, so that it is seen, and tried again, until it is well.
-    fn remember_failures(&mut self) {
-        let time = now_in_micros();
-        if let Some(switch) = &self.units {
-            let pending = self.pending();
-            let acted: BTreeSet<&String> = switch.plan.actions().map(|a| &a.unit).collect();
-            let known = std::mem::take(&mut self.a.state.units.failed);
-            // What could not be tried again is as it was.
-            let left = known.into_iter().filter(|(unit, _)| {
-                let is_there = switch.new_units.definition(unit).file().is_some();
-                is_there && !acted.contains(unit)
-            });
-            let mut failed = failures::of_outcome(&self.judged, &switch.jobs, &pending, time);
-            failed.extend(left);
-            self.a.state.units.failed = failed;
-        }
-        let record = &mut self.a.state.units.failed_of_users;
-        for (user, outcome) in &self.users {
-            let failed =
-                failures::of_outcome(&outcome.units, &outcome.jobs, &Seeds::default(), time);
-            if failed.is_empty() {
-                record.remove(user);
-            } else {
-                record.insert(user.clone(), failed);
-            }
-        }
-    }
-
-    /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
-    fn pending(&self) -> Seeds {
-        let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
-        outcome::pending(jobs.unwrap_or_default(), self.after())
     }
 
     /// Returns what is left for a run of its own, with what scripts have asked for.
@@ -502,14 +370,6 @@ impl Run<'_> {
             let why = format!("what this run is a part of is left for the next one: {error:#}");
             self.problems.push(why);
         }
-    }
-
-    /// Says whether a user manager could not be switched, or not in time.
-    fn users_left(&self) -> bool {
-        let timed_out = |outcome: &UserOutcome| outcome.jobs.iter().any(|j| j.result == TIMED_OUT);
-        let left = !self.problems.is_empty() || self.users.values().any(timed_out);
-        // A problem may be of something else.
-        left && self.a.user_units.is_some()
     }
 
     fn note(&mut self, record: &Record) -> Result<()> {
@@ -555,11 +415,3 @@ pub(crate) const FINISH: &str = "finish-switch";
 
 /// The unit in which that runs.
 const FINISHER: &str = "system-manager-finish.service";
-
-fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
-    let path = Path::new(path);
-    if root.node(path)? == (Node::Link { to: to.to_owned() }) {
-        return Ok(());
-    }
-    root.write_link(path, to)
-}

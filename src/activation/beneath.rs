@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads unit files")]
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
@@ -33,10 +33,14 @@ pub(crate) fn read<'a>(
     record: &FilesRecord,
     names: impl Iterator<Item = &'a String>,
 ) -> Result<UnitSet> {
-    let base = root.show(Path::new(""));
-    let is_ours = |name: &str| is_placed(&base, record, name);
-    let listing = Listing::read(&base, scope, &is_ours)?;
+    let is_ours = ours_by(record);
+    let listing = Listing::read(&root.show(Path::new("")), scope, &is_ours)?;
     Ok(listing.read_units(&names.cloned().collect(), &is_ours))
+}
+
+/// Tells what is ours of `/etc`: what the record has, and links into the store, should it be lost.
+fn ours_by(record: &FilesRecord) -> impl Fn(&str, &dyn Fn() -> Option<PathBuf>) -> bool {
+    |name, link| record.entries.contains_key(name) || is_in_store(link())
 }
 
 /// Adds what is put back where ours goes: it is what the host has of these units then, be it a mask.
@@ -71,13 +75,6 @@ pub(crate) fn add_restored(root: &Root, files: &FilesPlan, beneath: &mut UnitSet
     Ok(())
 }
 
-/// Whether what stands at a path below `/etc` is ours: recorded, or a link that only we make.
-fn is_placed(base: &Path, record: &FilesRecord, name: &str) -> bool {
-    let target = name.parse::<TargetPath>();
-    target.is_ok_and(|target| record.entries.contains_key(&target))
-        || is_in_store(&base.join("etc").join(name))
-}
-
 /// Returns what tells whether a definition is an addition to a unit of the host: what could not stand alone where there is
 /// one of its name. A source that can't be read is told where it is placed.
 ///
@@ -89,11 +86,12 @@ pub(crate) fn additions(
     record: &FilesRecord,
 ) -> Result<Box<IsAddition>> {
     let base = root.show(Path::new(""));
+    let is_ours = ours_by(record);
     let list = |scope: Scope, units: &BTreeMap<UnitName, Unit>| -> Result<Listing> {
         if units.values().all(|unit| unit.source.is_none()) {
             return Ok(Listing::default());
         }
-        Listing::read(&base, scope, &|name| is_placed(&base, record, name))
+        Listing::read(&base, scope, &is_ours)
     };
     let system = list(Scope::System, &manifest.units)?;
     let user = list(Scope::User, &manifest.user_units)?;
@@ -148,7 +146,7 @@ pub(crate) fn wanted_by_nobody(
         if edges.is_empty() {
             continue;
         }
-        let listing = Listing::read(&root.show(Path::new("")), scope, &|_| false)?;
+        let listing = Listing::read(&root.show(Path::new("")), scope, &|_, _| false)?;
         // A root without any unit has no systemd yet.
         if listing.is_empty() {
             continue;

@@ -226,22 +226,28 @@ impl Journal {
         ))
     }
 
-    /// Adds a line and brings it to the disk.
+    /// Adds a line and brings it to the disk. That a unit's job has ended is only handed to the kernel, which keeps it when
+    /// this program is killed: after a power cut the boot starts all units anew, and each job would wait for the disk.
     ///
     /// # Errors
     /// When it can't be written.
     pub(crate) fn add(&mut self, record: &Record) -> Result<()> {
         let line = checked::render(VERSION, record)?;
-        self.0
-            .write_all(&line)
-            .and_then(|()| self.0.sync_data())
-            .with_context(|| format!("writing the journal, /{FILE}"))
+        let written = self.0.write_all(&line).and_then(|()| {
+            if matches!(record, Record::Done { .. }) {
+                Ok(())
+            } else {
+                self.0.sync_data()
+            }
+        });
+        written.with_context(|| format!("writing the journal, /{FILE}"))
     }
 
     /// Removes the journal: the activation has ended.
     ///
     /// # Errors
     /// When it can't be removed.
+    #[expect(clippy::unused_self, reason = "nothing is added to it any more")]
     pub(crate) fn end(self, root: &Root) -> Result<()> {
         root.remove_file(Path::new(FILE))?;
         root.sync()

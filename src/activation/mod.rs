@@ -12,6 +12,7 @@ pub(crate) mod outcome_report;
 pub(crate) mod packages_report;
 pub(crate) mod pages;
 pub(crate) mod plan;
+mod plan_units;
 pub(crate) mod prepare;
 pub(crate) mod report;
 pub(crate) mod state;

@@ -15,7 +15,7 @@ use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
 use crate::model::manifest::{Basics, HostRequirement, Manifest};
-use crate::model::names::TargetPath;
+use crate::model::names::{TargetPath, folders_above};
 use crate::model::node::{Id, Kind, Node};
 use crate::store::backups;
 use crate::store::owned::{Owns, Size};
@@ -41,11 +41,11 @@ pub(crate) struct Observed {
     pub family: String,
 }
 
-/// Reads what is there for everything that is wanted, or owned by a state.
+/// Reads what is there for everything that is wanted, or owned by this state, which it settles.
 ///
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
-pub(crate) fn read_host(root: &Root, desired: &Desired, mut state: State) -> Result<Observed> {
+pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Result<Observed> {
     let takeover = takeover::find(root, &mut state)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
@@ -54,19 +54,16 @@ pub(crate) fn read_host(root: &Root, desired: &Desired, mut state: State) -> Res
         .chain(state.files.entries.keys())
         .chain(state.files.folders.keys())
         .collect();
-    for target in targets {
-        for parent in target.parents() {
-            if !seen.nodes.contains_key(&parent) {
-                seen.nodes
-                    .insert(parent.clone(), root.node(&parent.in_etc())?);
-            }
-        }
-        if !seen.nodes.contains_key(target) {
-            seen.nodes
-                .insert(target.clone(), root.node(&target.in_etc())?);
-        }
-    }
-    let needed: BTreeSet<TargetPath> = desired.keys().flat_map(TargetPath::parents).collect();
+    let folders = folders_above(targets.iter().copied());
+    // In order, so that the map is built at once.
+    let read = |target: &TargetPath| Ok((target.clone(), root.node(&target.in_etc())?));
+    let targets = targets
+        .into_iter()
+        .filter(|target| !folders.contains(*target));
+    let nodes: Vec<(TargetPath, Node)> = targets.map(read).collect::<Result<_>>()?;
+    let above = folders.iter().map(read).collect::<Result<Vec<_>>>()?;
+    seen.nodes = nodes.into_iter().chain(above).collect();
+    let needed = folders_above(desired.keys());
     for folder in state.files.folders.keys().filter(|f| !needed.contains(*f)) {
         seen.listings
             .insert(folder.clone(), root.list(&folder.in_etc())?);
@@ -75,18 +72,7 @@ pub(crate) fn read_host(root: &Root, desired: &Desired, mut state: State) -> Res
     if !seen.changed_folders.is_empty() {
         leave_to_rules(root, desired, &state, &mut seen)?;
     }
-    let ids = state
-        .files
-        .entries
-        .values()
-        .filter_map(|f| f.backup.as_ref());
-    for id in ids.chain(
-        state
-            .files
-            .folders
-            .values()
-            .filter_map(|f| f.backup.as_ref()),
-    ) {
+    for id in state.files.backups() {
         seen.backups.insert(id.clone(), backups::node(root, id)?);
     }
     for aside in takeover.iter().flat_map(|t| &t.backups) {

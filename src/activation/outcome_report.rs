@@ -1,6 +1,6 @@
 //! Outcomes as text for people, in the words that NixOS's users know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use crate::activation::outcome::Outcome;
@@ -14,66 +14,32 @@ pub(crate) fn render_outcome(outcome: &Outcome, style: Style) -> String {
     let mut out = String::new();
     let units = &outcome.units;
     let skipped = outcome.not_restarted.iter().map(|n| &n.unit);
-    list(
-        &mut out,
-        "NOT restarting the following changed units",
-        skipped,
-    );
-    list(
-        &mut out,
-        "the following new units were started",
-        &units.newly_active,
-    );
-    list(
-        &mut out,
-        "failing before already, and not touched",
-        &units.failing_before,
-    );
-    list(
-        &mut out,
-        "failing now, but not touched",
-        &units.failing_elsewhere,
-    );
+    let label = "NOT restarting the following changed units";
+    list(&mut out, label, skipped);
+    for (label, units) in [
+        ("the following new units were started", &units.newly_active),
+        (
+            "failing before already, and not touched",
+            &units.failing_before,
+        ),
+        ("failing now, but not touched", &units.failing_elsewhere),
+    ] {
+        list(&mut out, label, units);
+    }
     render_failed_scripts(&mut out, outcome, style);
-    render_failures(
-        &mut out,
-        "the following units failed",
-        &units.failed,
-        &outcome.logs,
-        style,
-    );
+    let label = "the following units failed";
+    render_failures(&mut out, label, &units.failed, &outcome.logs, style);
     for (user, result) in &outcome.users {
         let label = format!("the following units of {user} failed");
         render_failures(&mut out, &label, &result.units.failed, &result.logs, style);
     }
-    let tmpfiles = outcome
-        .tmpfiles
-        .iter()
-        .map(|t| format!("tmpfiles rules could not be applied: {t}"));
+    let tmpfiles = outcome.tmpfiles.iter();
+    let tmpfiles = tmpfiles.map(|t| format!("tmpfiles rules could not be applied: {t}"));
     for problem in outcome.problems.iter().cloned().chain(tmpfiles) {
-        line(
-            &mut out,
-            &style.paint(Color::Red, &format!("warning: {problem}")),
-        );
+        let text = format!("warning: {problem}");
+        line(&mut out, &style.paint(Color::Red, &text));
     }
-    let pending = &outcome.pending;
-    let later: Vec<&String> = outcome.after.iter().map(|a| &a.unit).collect();
-    list(
-        &mut out,
-        "this run is a part of the following units, which are dealt with when it has ended",
-        later.iter().copied(),
-    );
-    let left = [
-        &pending.stop,
-        &pending.start,
-        &pending.restart,
-        &pending.reload,
-    ];
-    list(
-        &mut out,
-        "left for the next run",
-        left.into_iter().flatten().filter(|u| !later.contains(u)),
-    );
+    render_left(&mut out, outcome);
     if outcome.is_untouched {
         line(&mut out, no_changes(&outcome.warnings));
         render_warnings(&mut out, &outcome.warnings, style);
@@ -82,6 +48,16 @@ pub(crate) fn render_outcome(outcome: &Outcome, style: Style) -> String {
     render_warnings(&mut out, &outcome.warnings, style);
     line(&mut out, &style.paint(Color::Bold, &summary_line(outcome)));
     out
+}
+
+/// What comes after this run, of itself or with the next one.
+fn render_left(out: &mut String, outcome: &Outcome) {
+    let later: Vec<&String> = outcome.after.iter().map(|a| &a.unit).collect();
+    let label = "this run is a part of the following units, which are dealt with when it has ended";
+    list(out, label, later.iter().copied());
+    let left = outcome.pending.units();
+    let left: BTreeSet<&String> = left.filter(|u| !later.contains(u)).collect();
+    list(out, "left for the next run", left);
 }
 
 fn summary_line(outcome: &Outcome) -> String {

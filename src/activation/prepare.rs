@@ -8,17 +8,16 @@ use anyhow::Result;
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::Scripts;
 use crate::activation::beneath;
-use crate::activation::journal::Interrupted;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
+use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
 use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
 use crate::files::decide::FilesPlan;
 use crate::files::observe::Known;
-use crate::files::record::FilesRecord;
 use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, read_desired};
 use crate::host::fs::Root;
@@ -33,12 +32,10 @@ use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
 use crate::tmpfiles::record::TmpfilesRecord;
-use crate::units::beneath::Scope;
-use crate::units::decide::{Ground, Seeds, UnitPlan};
+use crate::units::decide::{Ground, UnitPlan};
 use crate::units::layers::Layers;
-use crate::units::read::read_units;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, basics, blocks, closure, files, scripts, tmpfiles, units};
+use crate::{accounts, basics, blocks, closure, files, scripts, tmpfiles};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -102,12 +99,12 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let state = State::read(root)?;
     let desired = match &manifest {
         Some(manifest) => {
-            let is_addition = beneath::additions(root, manifest, &state.files)?;
-            read_desired(manifest, &*is_addition)?
+            let additions = beneath::additions(root, manifest, &state.files)?;
+            read_desired(manifest, &*additions)?
         }
         None => Desired::default(),
     };
-    let mut observed = observe::read_host(root, &desired, state)?;
+    let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
     files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
@@ -135,7 +132,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         user_units_before: BTreeMap::new(),
     };
     if root.is_live() {
-        plan_units(root, &mut prepared, observed.interrupted)?;
+        plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
     if !prepared.plan.is_empty() {
         if let Some(manifest) = &manifest {
@@ -426,132 +423,6 @@ fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
         }),
         _ => None,
     }
-}
-
-/// Decides about units; asks systemd only when unit files change or an earlier run left something to do.
-fn plan_units(
-    root: &Root,
-    prepared: &mut Prepared,
-    interrupted: Option<Interrupted>,
-) -> Result<()> {
-    let changes = |folder| {
-        prepared
-            .plan
-            .files
-            .changes()
-            .any(|c| units::read::is_below(folder, &c.target))
-    };
-    let (system_changes, user_changes) = (changes(units::read::SYSTEM), changes(units::read::USER));
-    let interrupted = interrupted.unwrap_or_default();
-    let pending = &prepared.state.units.pending;
-    let mut seeds = interrupted.due;
-    seeds.start.extend(pending.start.iter().cloned());
-    seeds.stop.extend(pending.stop.iter().cloned());
-    seeds.restart.extend(pending.restart.iter().cloned());
-    seeds.reload.extend(pending.reload.iter().cloned());
-    // What scripts ask for is known only once they have run.
-    let may_be_asked = !prepared.plan.scripts.run.is_empty() || prepared.plan.resumes.is_some();
-    let is_failed = !prepared.state.units.failed.is_empty();
-    let units_due = system_changes || seeds != Seeds::default();
-    let system_due = units_due || may_be_asked || is_failed;
-    let user_units_left = interrupted
-        .user_units
-        .or_else(|| prepared.state.units.pending_users.clone());
-    let all_users = user_changes || user_units_left.is_some();
-    let user_due = all_users || !prepared.state.units.failed_of_users.is_empty();
-    if !system_due && !user_due {
-        return Ok(());
-    }
-    let after = prepared.state.files.after(&prepared.plan.files);
-    let mut managers = if user_due {
-        units::users::running()?
-    } else {
-        Vec::new()
-    };
-    for manager in &mut managers {
-        let failed = prepared.state.units.failed_of_users.get(&manager.name);
-        manager.failed = failed.cloned().unwrap_or_default();
-    }
-    managers.retain(|manager| all_users || !manager.failed.is_empty());
-    if all_users || !managers.is_empty() {
-        let before = user_units_left
-            .unwrap_or_else(|| unit_sources(units::read::USER, &prepared.state.files));
-        let new = read_units(units::read::USER, &unit_sources(units::read::USER, &after));
-        prepared.user_units = Some((read_units(units::read::USER, &before), new));
-        prepared.user_units_before = before;
-        prepared.plan.user_managers = managers;
-    }
-    if !system_due {
-        return Ok(());
-    }
-    let mut sources = unit_sources(units::read::SYSTEM, &prepared.state.files);
-    sources.extend(edited_units(root, &prepared.plan.files));
-    let old = read_units(units::read::SYSTEM, &sources);
-    prepared.new_units = read_units(
-        units::read::SYSTEM,
-        &unit_sources(units::read::SYSTEM, &after),
-    );
-    let Some(systemd) = Systemd::connect()? else {
-        if !units_due {
-            return Ok(());
-        }
-        prepared.plan.conflicts.push(Conflict {
-            subject: "systemd".to_owned(),
-            cause: "is not running here, but units are to be switched".to_owned(),
-            remedy: "boot this host with systemd, or place the files only, with `--root /`"
-                .to_owned(),
-        });
-        return Ok(());
-    };
-    let failed = &mut prepared.state.units.failed;
-    units::observe::keep_failing(&systemd, failed)?;
-    prepared.before = units::observe::read_live(&systemd, units::observe::MANAGED)?;
-    let names = old.units.keys().chain(prepared.new_units.units.keys());
-    let due = [&seeds.start, &seeds.restart, &seeds.reload, &seeds.stop];
-    let names = names.chain(failed.keys()).chain(due.into_iter().flatten());
-    prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
-    beneath::add_restored(root, &prepared.plan.files, &mut prepared.beneath)?;
-    prepared.ground = units::observe::read_ground(&systemd)?;
-    prepared.plan.units = units::decide::decide(&units::decide::Facts {
-        old: &old,
-        new: &prepared.new_units,
-        beneath: &prepared.beneath,
-        live: &prepared.before,
-        seeds: &seeds,
-        failed: &prepared.state.units.failed,
-        ran: &prepared.state.units.ran_beneath,
-        ground: &prepared.ground,
-        options: units::decide::Options::default(),
-    });
-    prepared.plan.units.daemon_reload |= system_changes;
-    beneath::add_differences(&mut prepared.plan, &prepared.new_units, &prepared.beneath);
-    prepared.systemd = Some(systemd);
-    Ok(())
-}
-
-/// Returns the unit files that were changed by hand, as they are now: what runs may have been started from them.
-fn edited_units(root: &Root, files: &files::decide::FilesPlan) -> BTreeMap<TargetPath, String> {
-    let edited = files
-        .changes()
-        .filter(|c| c.drifted && units::read::is_below(units::read::SYSTEM, &c.target));
-    edited
-        .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }))
-        .map(|c| {
-            let path = root.show(&Path::new("etc").join(&c.target));
-            (c.target.clone(), path.to_string_lossy().into_owned())
-        })
-        .collect()
-}
-
-/// Gives the sources of a folder's unit files, as a state has them.
-fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, String> {
-    let units = record
-        .entries
-        .iter()
-        .filter(|(target, _)| units::read::is_below(folder, target));
-    units
-        .filter_map(|(target, file)| Some((target.clone(), file.source()?.clone())))
-        .collect()
 }
 
 /// The rules are looked at when one of their files changes, and again after an interruption, or when something failed.

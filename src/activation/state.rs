@@ -79,12 +79,15 @@ impl State {
     /// # Errors
     /// When it is empty, cut, altered, or of another version.
     pub fn parse(bytes: &[u8]) -> Result<Self> {
-        match checked::version(bytes)? {
-            1 => return state_earlier::parse_v1(bytes),
-            2 => return state_earlier::parse_v2(bytes),
-            _ => {}
-        }
-        let text = checked::parse(VERSION, bytes)?;
+        let text = match checked::parse(VERSION, bytes) {
+            Ok(text) => text,
+            // What follows is for what is not of this version; what is, is read once.
+            Err(error) => match checked::version(bytes)? {
+                1 => return state_earlier::parse_v1(bytes),
+                2 => return state_earlier::parse_v2(bytes),
+                _ => return Err(error),
+            },
+        };
         Ok(Self {
             checksum: text.sha256.clone(),
             ..text.record()?

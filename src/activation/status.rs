@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
+use crate::activation::journal::Interrupted;
 use crate::activation::observe;
 use crate::activation::state::State;
 use crate::basics::decide::NameChange;
@@ -24,6 +25,7 @@ use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::history::History;
 use crate::store::lock;
+use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
 use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 
@@ -174,24 +176,16 @@ impl Status {
 /// When the state or a managed file can't be read.
 pub(crate) fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
-    let observed = observe::read_host(root, &Desired::new(), State::read(root)?)?;
+    let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen, &state.files)?;
+    let block_drift = find_block_drift(&state, &observed.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let block_drift = blocks::decide::find_drift(&state.blocks, &observed.blocks)
-        .into_iter()
-        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
-        .collect();
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
     let places = places.into_iter();
     let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
-    let tmpfiles_drift = accounts::apply::read_owners(root)
-        .and_then(|owners| {
-            tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)
-        })
-        // The rest of the status is worth having without it.
-        .unwrap_or_else(|error| vec![format!("what tmpfiles rules made is not known: {error:#}")]);
+    let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
@@ -199,26 +193,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let history = History::read(root);
     let activated = active.as_ref().and_then(|active| history.last(active));
     let activated = activated.map(|past| past.time);
-    let generation = store::generations::read(root)?
-        .into_iter()
-        .filter(|g| Some(&g.toplevel) == active.as_ref())
-        .max_by_key(|g| (g.current, g.number))
-        .map(|g| g.number);
-    let due = observed
-        .interrupted
-        .as_ref()
-        .map(|i| i.due.clone())
-        .unwrap_or_default();
-    let pending: BTreeSet<String> = [due, state.units.pending]
-        .into_iter()
-        .flat_map(|s| {
-            s.start
-                .into_iter()
-                .chain(s.stop)
-                .chain(s.restart)
-                .chain(s.reload)
-        })
-        .collect();
+    let generation = generation_of(root, active.as_ref())?;
+    let pending = pending(observed.interrupted.as_ref(), &state.units.pending);
     Ok(Status {
         version: VERSION,
         active,
@@ -241,18 +217,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         basics_drift: basics_drift.collect(),
         name_drift,
         drift,
-        folder_drift: observed
-            .seen
-            .changed_folders
-            .iter()
-            .map(|(folder, (now, _))| (folder.clone(), *now))
-            .collect(),
-        backups: state
-            .files
-            .entries
-            .iter()
-            .filter_map(|(t, f)| Some((t.clone(), f.backup.as_ref()?.to_string())))
-            .collect(),
+        folder_drift: folder_drift(&observed.seen),
+        backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,
         interrupted: observed
@@ -260,11 +226,61 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
             .map(|i| i.purpose)
             .filter(|_| running.is_none()),
         running,
-        pending: pending.into_iter().collect(),
+        pending,
         tmpfiles: state.tmpfiles.failed,
         tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+/// Finds the number of the active toplevel.
+fn generation_of(root: &Root, active: Option<&AbsolutePath>) -> Result<Option<u64>> {
+    let all = store::generations::read(root)?.into_iter();
+    let same = all.filter(|g| Some(&g.toplevel) == active);
+    Ok(same.max_by_key(|g| (g.current, g.number)).map(|g| g.number))
+}
+
+fn find_tmpfiles_drift(root: &Root, state: &State) -> Vec<String> {
+    accounts::apply::read_owners(root)
+        .and_then(|owners| {
+            tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)
+        })
+        // The rest of the status is worth having without it.
+        .unwrap_or_else(|error| vec![format!("what tmpfiles rules made is not known: {error:#}")])
+}
+
+fn find_block_drift(
+    state: &State,
+    seen: &BTreeMap<TargetPath, blocks::decide::Seen>,
+) -> BTreeMap<TargetPath, Drift> {
+    let found = blocks::decide::find_drift(&state.blocks, seen).into_iter();
+    found
+        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
+        .collect()
+}
+
+fn folder_drift(seen: &Seen) -> BTreeMap<TargetPath, Access> {
+    let changed = seen.changed_folders.iter();
+    changed
+        .map(|(folder, (now, _))| (folder.clone(), *now))
+        .collect()
+}
+
+fn backups_of(record: &FilesRecord) -> BTreeMap<TargetPath, String> {
+    let kept = record.entries.iter();
+    kept.filter_map(|(target, file)| Some((target.clone(), file.backup.as_ref()?.to_string())))
+        .collect()
+}
+
+/// Returns the units of which something is left to be done.
+fn pending(interrupted: Option<&Interrupted>, pending: &Seeds) -> Vec<String> {
+    let due = interrupted.map(|interrupted| &interrupted.due);
+    let units: BTreeSet<&String> = due
+        .into_iter()
+        .chain([pending])
+        .flat_map(Seeds::units)
+        .collect();
+    units.into_iter().cloned().collect()
 }
 
 /// What the active configuration wants is read again, so that what is told is what holds now.

@@ -45,7 +45,9 @@ pub(crate) fn sweep(root: &Root) -> Result<()> {
     }
     accounts::apply::sweep(root)?;
     // A state that can't be trusted says nothing of what is needed; the command that comes now refuses it.
-    if let Ok(state) = State::read(root) {
+    if !root.list(Path::new(backups::FOLDER))?.is_empty()
+        && let Ok(state) = State::read(root)
+    {
         state.sweep_backups(root)?;
     }
     root.sync()

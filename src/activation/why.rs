@@ -28,22 +28,25 @@ const FILE: &str = "provenance.json";
 /// How much of a foreign file is read for the mark of the tool that wrote it, in bytes.
 const MARK_BYTES: usize = 4096;
 
+/// Things of one kind, with the definitions behind each.
+type Things = BTreeMap<String, Vec<Setting>>;
+
 /// The definitions behind each thing that a configuration manages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Provenance {
     version: u32,
-    files: BTreeMap<String, Vec<Setting>>,
-    units: BTreeMap<String, Vec<Setting>>,
-    user_units: BTreeMap<String, Vec<Setting>>,
-    users: BTreeMap<String, Vec<Setting>>,
-    groups: BTreeMap<String, Vec<Setting>>,
-    variables: BTreeMap<String, Vec<Setting>>,
-    rules: BTreeMap<String, Vec<Setting>>,
-    packages: BTreeMap<String, Vec<Setting>>,
+    files: Things,
+    units: Things,
+    user_units: Things,
+    users: Things,
+    groups: Things,
+    variables: Things,
+    rules: Things,
+    packages: Things,
     // A toplevel from before there were any has none.
     #[serde(default)]
-    basics: BTreeMap<String, Vec<Setting>>,
+    basics: Things,
 }
 
 /// One definition of an option.
@@ -122,28 +125,17 @@ impl Provenance {
     pub(crate) fn explain(&self, name: &str) -> Vec<Answer> {
         let target = name.strip_prefix("/etc/");
         let unit = target.and_then(unit_of);
-        let scopes = [
-            ("unit", &self.units, unit.filter(|u| !u.of_users)),
-            ("user unit", &self.user_units, unit.filter(|u| u.of_users)),
-        ];
-        let mut answers = Vec::new();
-        if let Some(target) = target {
-            answers.extend(find("file", &self.files, target));
-            let basics = places::option_of(target).into_iter();
-            answers.extend(basics.filter_map(|option| find("host basics", &self.basics, option)));
-        }
-        for (kind, units, of_path) in scopes {
-            answers.extend(find(kind, units, of_path.map_or(name, |u| u.name)));
-        }
-        for (kind, things) in [
-            ("user", &self.users),
-            ("group", &self.groups),
-            ("variable", &self.variables),
-            ("package", &self.packages),
-            ("tmpfiles rule", &self.rules),
-        ] {
-            answers.extend(find(kind, things, name));
-        }
+        let named = |kind: &str| match (kind, unit) {
+            ("file", _) => target,
+            ("host basics", _) => target.and_then(places::option_of),
+            ("unit", Some(unit)) if !unit.of_users => Some(unit.name),
+            ("user unit", Some(unit)) if unit.of_users => Some(unit.name),
+            _ => Some(name),
+        };
+        let all = self.all().into_iter();
+        let mut answers: Vec<Answer> = all
+            .filter_map(|(kind, things)| find(kind, things, named(kind)?))
+            .collect();
         answers.extend(
             self.rules
                 .iter()
@@ -154,32 +146,39 @@ impl Provenance {
         answers
     }
 
+    /// Returns all things, by what they are.
+    fn all(&self) -> [(&'static str, &Things); 9] {
+        [
+            ("file", &self.files),
+            ("unit", &self.units),
+            ("user unit", &self.user_units),
+            ("user", &self.users),
+            ("group", &self.groups),
+            ("variable", &self.variables),
+            ("package", &self.packages),
+            ("tmpfiles rule", &self.rules),
+            ("host basics", &self.basics),
+        ]
+    }
+
     /// The definitions of an option, and of those below it.
     fn of_option(&self, name: &str) -> Option<Answer> {
         let inside = format!("{name}.");
-        let mut settings: Vec<Setting> = [
-            &self.files,
-            &self.units,
-            &self.user_units,
-            &self.users,
-            &self.groups,
-            &self.variables,
-            &self.rules,
-            &self.packages,
-            &self.basics,
-        ]
-        .into_iter()
-        .flat_map(BTreeMap::values)
-        .flatten()
-        .filter(|s| s.option == name || s.option.starts_with(&inside))
-        .cloned()
-        .collect();
+        let all = self
+            .all()
+            .into_iter()
+            .flat_map(|(_, things)| things.values());
+        let mut settings: Vec<Setting> = all
+            .flatten()
+            .filter(|s| s.option == name || s.option.starts_with(&inside))
+            .cloned()
+            .collect();
         settings.dedup();
         (!settings.is_empty()).then(|| Answer::ours("option", name, &settings))
     }
 }
 
-fn find(kind: &'static str, things: &BTreeMap<String, Vec<Setting>>, name: &str) -> Option<Answer> {
+fn find(kind: &'static str, things: &Things, name: &str) -> Option<Answer> {
     let settings = things.get(name)?;
     Some(Answer::ours(kind, name, settings))
 }

@@ -6,6 +6,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::activation::prepare::How;
+use crate::cli::args_compat::CompatArgs;
+use crate::cli::args_hidden::Hidden;
 use crate::cli::args_look::{LookArgs, OptionArgs};
 use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, OriginArgs};
 use crate::cli::remote_args::RemoteArgs;
@@ -127,73 +129,6 @@ pub struct SourceArgs {
     /// When the configuration does not evaluate, show where Nix was
     #[arg(long)]
     pub show_trace: bool,
-}
-
-/// Which modules are looked at, and how.
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub struct CompatArgs {
-    /// Modules by their path below nixos/modules; they are shown in detail
-    #[arg(value_name = "MODULE")]
-    pub modules: Vec<String>,
-
-    /// Look at all modules of which the path begins so
-    #[arg(
-        long,
-        value_name = "PREFIX",
-        default_value = "services/",
-        conflicts_with = "modules"
-    )]
-    pub under: String,
-
-    /// The nixpkgs [default: `<nixpkgs>` of `NIX_PATH`]
-    #[arg(long, value_name = "PATH")]
-    pub nixpkgs: Option<String>,
-
-    /// Compare the units with those of NixOS's own evaluation, which takes three times as long
-    #[arg(long)]
-    pub compare: bool,
-
-    /// Print Markdown
-    #[arg(long, conflicts_with = "json")]
-    pub markdown: bool,
-
-    /// Compare a configuration here with the same on NixOS
-    #[arg(long, conflicts_with_all = ["modules", "under", "compare", "markdown", "min_enabled", "jobs", "timeout", "no_cache"])]
-    pub nixos: bool,
-
-    /// The configuration for --nixos, a file [default: as for `build`]
-    #[arg(
-        long,
-        value_name = "PATH",
-        conflicts_with = "flake",
-        requires = "nixos"
-    )]
-    pub file: Option<PathBuf>,
-
-    /// The configuration for --nixos, a flake
-    #[arg(long, value_name = "URI", requires = "nixos")]
-    pub flake: Option<String>,
-
-    /// Fail when fewer of the modules evaluate when they are enabled, in percent
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
-    pub min_enabled: Option<u8>,
-
-    /// How many processes of Nix run at the same time, each with up to 600 MB [default: one for each core]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-
-    /// How long one may take, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
-    pub timeout: u64,
-
-    /// Look at each module anew
-    #[arg(long)]
-    pub no_cache: bool,
-
-    /// A setting for Nix, as in nix.conf(5); may be repeated
-    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
-    pub nix_option: Vec<String>,
 }
 
 /// The plan as a page.
@@ -585,43 +520,7 @@ Examples:
         #[arg(value_name = "COMMAND")]
         command: Option<String>,
     },
-    /// Run the activation scripts of what is active, as the boot does
-    #[command(hide = true, name = "run-activation-scripts")]
-    RunActivationScripts {
-        /// How long they may take.
-        #[command(flatten)]
-        apply: ApplyArgs,
-    },
-    /// Run a program that ends with whoever holds the other end of standard input
-    #[command(hide = true, name = crate::host::tether::COMMAND)]
-    RunOnLeash {
-        /// The root that it runs in
-        root: PathBuf,
-        /// The program
-        program: PathBuf,
-    },
-    /// Do what a run that has ended could not do to the units that it was a part of
-    #[command(hide = true, name = crate::activation::apply::FINISH)]
-    FinishSwitch {
-        /// The toplevel that it activated; none when it deactivated
-        toplevel: Option<PathBuf>,
-        /// How it is applied
-        #[command(flatten)]
-        apply: ApplyArgs,
-    },
-    /// Answer another machine on standard input and output
-    #[command(hide = true, name = crate::remote::agent::COMMAND)]
-    Agent,
-    /// Carry out what another machine asked for
-    #[command(hide = true, name = crate::remote::runs::COMMAND)]
-    CarryOutRun {
-        /// The run
-        run: String,
-    },
-    /// Return to what the host was, unless another machine confirms its run in time
-    #[command(hide = true, name = crate::remote::confirm::COMMAND)]
-    AwaitConfirmation,
-    /// Switch the manager of the user who runs this, as the activation asks on standard input
-    #[command(hide = true, name = crate::units::users::COMMAND)]
-    SwitchUserManager,
+    /// What people do not call.
+    #[command(flatten)]
+    Hidden(Hidden),
 }

@@ -123,7 +123,7 @@ mod tests {
         let hidden: Vec<&str> = hidden
             .get_subcommands()
             .filter(|c| c.is_hide_set())
-            .map(|c| c.get_name())
+            .map(clap::Command::get_name)
             .collect();
         assert!(hidden.len() > 3, "{hidden:?}");
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {

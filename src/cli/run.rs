@@ -10,12 +10,14 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::activation::plan::{Goal, Plan};
-use crate::activation::{mend, prepare};
+use crate::activation::plan::Goal;
+use crate::activation::prepare;
 use crate::cli::args::{
-    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SourceArgs, SwitchArgs,
+    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SwitchArgs,
 };
+use crate::cli::args_hidden::Hidden;
 use crate::cli::args_past::GenerationsAction;
+use crate::cli::build::{build, switch_goal};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
@@ -25,11 +27,9 @@ use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
-use crate::nix::watch::Work;
-use crate::nix::{BuildOptions, Source};
 use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
 
@@ -72,6 +72,9 @@ pub(crate) fn main() -> ExitCode {
     let ended = run(cli);
     let code = exit_code(&ended);
     match ended {
+        Ok(End::RolledBack) => print_error(&anyhow!(
+            "the switch failed, and what was active before is active again\nhint: put right what failed, as is told above, and switch again"
+        )),
         Ok(_) => {}
         Err(Failure::Before(error)) => print_error(&error),
         Err(Failure::PartWay(error)) => {
@@ -253,18 +256,8 @@ fn run(cli: Cli) -> Result<End, Failure> {
 
 fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
     match command {
-        Command::Agent | Command::CarryOutRun { .. } | Command::AwaitConfirmation => {
-            serve_remote(&session.root, &command)?;
-            Ok(End::Done)
-        }
         Command::Build { given, source } => {
-            let toplevel = build(session, given.as_deref(), &source)?;
-            if session.json {
-                print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
-            } else {
-                print(toplevel.as_str())?;
-            }
-            Ok(End::Done)
+            print_toplevel(session, &build(session, given.as_deref(), &source)?)
         }
         Command::Plan(args) => plan(session, &args),
         Command::Switch(args) => switch(session, &args),
@@ -311,20 +304,21 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             print_completions(shell);
             Ok(End::Done)
         }
-        Command::FinishSwitch { toplevel, apply } => finish(session, toplevel.as_deref(), apply),
-        Command::SwitchUserManager => {
-            units::users::serve()?;
-            Ok(End::Done)
-        }
-        Command::RunActivationScripts { apply } => {
-            commands::run_scripts_of_boot(&session.root, &apply)
-        }
-        Command::RunOnLeash { root, program } => std::process::exit(tether::hold(&root, &program)?),
+        Command::Hidden(hidden) => run_hidden(session, hidden),
         Command::Man { command } => {
             print_manual(command.as_deref())?;
             Ok(End::Done)
         }
     }
+}
+
+fn print_toplevel(session: &Session, toplevel: &AbsolutePath) -> Result<End, Failure> {
+    if session.json {
+        print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
+    } else {
+        print(toplevel.as_str())?;
+    }
+    Ok(End::Done)
 }
 
 /// Goes on with what a run could not do to the unit that it was a part of; that run is about to end.
@@ -339,13 +333,22 @@ fn finish(
     session.switch(goal, None, &apply, &How::default())
 }
 
-/// Does what this host's part is when another machine works on it.
-fn serve_remote(root: &Root, command: &Command) -> Result<()> {
+fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
+    let root = &session.root;
     match command {
-        Command::CarryOutRun { run } => remote::agent::carry_out(root, run),
-        Command::AwaitConfirmation => remote::confirm::await_confirmation(root),
-        _ => remote::agent::serve(root),
+        Hidden::FinishSwitch { toplevel, apply } => {
+            return finish(session, toplevel.as_deref(), apply);
+        }
+        Hidden::RunActivationScripts { apply } => {
+            return commands::run_scripts_of_boot(root, &apply);
+        }
+        Hidden::RunTethered { root, program } => std::process::exit(tether::hold(&root, &program)?),
+        Hidden::SwitchUserManager => units::users::serve()?,
+        Hidden::Agent => remote::agent::serve(root)?,
+        Hidden::CarryOutRun { run } => remote::agent::carry_out(root, &run)?,
+        Hidden::AwaitConfirmation => remote::confirm::await_confirmation(root)?,
     }
+    Ok(End::Done)
 }
 
 fn init(session: &Session, folder: &Path, flake: bool) -> Result<End, Failure> {
@@ -390,110 +393,4 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
     session.switch(goal, saved.as_ref(), &args.apply, &how)
-}
-
-/// Returns what a switch goes to, with the saved plan that it is given.
-fn switch_goal(
-    session: &Session,
-    given: Option<&Path>,
-    args: &SourceArgs,
-) -> Result<(Goal, Option<Plan>)> {
-    if let Some(Given::Built(path)) = given.map(read_given)
-        && !path.is_dir()
-    {
-        let saved = read_plan(&path)?;
-        return Ok((saved.goal.clone(), Some(saved)));
-    }
-    Ok((Goal::Activate(build(session, given, args)?), None))
-}
-
-/// Returns the toplevel that is given, or builds the configuration that is given or named by the flags.
-fn build(session: &Session, given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
-    match given.map(read_given) {
-        Some(Given::Built(path)) => {
-            if args.nixpkgs.is_some() {
-                bail!(
-                    "{} is built already, and `--nixpkgs` would have no effect\nhint: leave it out, or name the configuration's file",
-                    path.display()
-                );
-            }
-            commands::toplevel_path(&path)
-        }
-        Some(Given::Source(source)) => {
-            build_source(session, &source, &commands::build_options_of(args)?)
-        }
-        None => {
-            let (source, options) = commands::source(args)?;
-            build_source(session, &source, &options)
-        }
-    }
-}
-
-fn build_source(
-    session: &Session,
-    source: &Source,
-    options: &BuildOptions,
-) -> Result<AbsolutePath> {
-    session.progress.begin("evaluation");
-    let build = || {
-        let mut watch = |work: &Work, said: Option<&str>| {
-            if let Some(said) = said {
-                tell(&format!("{}\n", for_stderr(said)));
-            }
-            session.progress.work(work);
-        };
-        let watch: Option<&mut nix::Watch<'_>> = if session.progress.watches_nix() {
-            Some(&mut watch)
-        } else {
-            None
-        };
-        nix::build_watched(source, options, watch)
-    };
-    build().or_else(|error| {
-        // What was deleted from the store through a link of ours is still there for Nix, and fails what needs it.
-        let mended =
-            Root::open(Path::new("/"), false).and_then(|root| mend::put_back_missing(&root));
-        match mended {
-            Ok(count) if count > 0 => {
-                tracing::warn!(
-                    "{count} files were missing in the store and are put back; building again"
-                );
-                build()
-            }
-            _ => Err(error),
-        }
-    })
-}
-
-/// What Nix says has colours, wherever it goes.
-fn for_stderr(text: &str) -> String {
-    if std::io::stderr().is_terminal() {
-        return text.to_owned();
-    }
-    let mut parts = text.split("\x1b[");
-    let first = parts.next().unwrap_or_default().to_owned();
-    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest));
-    rest.fold(first, |text, part| text + part)
-}
-
-fn read_plan(path: &Path) -> Result<Plan> {
-    let inner = || -> Result<Plan> {
-        let text = std::fs::read(path)?;
-        let mut saved: serde_json::Value = serde_json::from_slice(&text)?;
-        // `plan --json` has it for people; it follows from the rest.
-        saved
-            .as_object_mut()
-            .and_then(|plan| plan.remove("summary"));
-        let plan: Plan = serde_json::from_value(saved)?;
-        if plan.version != crate::activation::plan::VERSION {
-            bail!("it has version {}", plan.version);
-        }
-        Ok(plan)
-    };
-    inner().with_context(|| {
-        format!(
-            "reading the plan {}\nhint: make one with `system-manager plan --out FILE`",
-            path.display()
-        )
-    })
 }

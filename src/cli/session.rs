@@ -19,7 +19,8 @@ use crate::activation::report;
 use crate::activation::state::State;
 use crate::activation::status::{self, Status};
 use crate::activation::{compare, outcome_report, status_report, why};
-use crate::cli::args::{ApplyArgs, CompatArgs, PlanPages, StatusArgs};
+use crate::cli::args::{ApplyArgs, PlanPages, StatusArgs};
+use crate::cli::args_compat::CompatArgs;
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
@@ -270,6 +271,24 @@ impl Session {
         Ok(End::Done)
     }
 
+    /// A generation of a run that has changed nothing goes again; of another one it is noted where it came from.
+    fn settle_generation(
+        &self,
+        registered: &generations::Registered,
+        toplevel: Option<&AbsolutePath>,
+        ended: &Result<Outcome, Failure>,
+        origin: &Origin,
+    ) -> Result<()> {
+        match (ended, toplevel) {
+            (Err(Failure::Before(_)), _) => generations::withdraw(&self.root, registered)?,
+            (_, Some(toplevel)) if registered.is_new || origin.message.is_some() => {
+                history::note_generation(&self.root, registered.number, toplevel, origin);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     pub(crate) fn switch(
         &self,
         goal: Goal,
@@ -311,16 +330,8 @@ impl Session {
         let goal = prepared.plan.becomes.as_ref().map(|a| a.toplevel.clone());
         let plan = prepared.plan.clone();
         let ended = self.apply(prepared, args, &signals);
-        match (&ended, &registered, &goal) {
-            (Err(Failure::Before(_)), Some(registered), _) => {
-                generations::withdraw(&self.root, registered)?;
-            }
-            (_, Some(registered), Some(toplevel))
-                if registered.is_new || how.origin.message.is_some() =>
-            {
-                history::note_generation(&self.root, registered.number, toplevel, &how.origin);
-            }
-            _ => {}
+        if let Some(registered) = &registered {
+            self.settle_generation(registered, goal.as_ref(), &ended, &how.origin)?;
         }
         let failed = match &ended {
             Ok(outcome) => !outcome.is_success(),

@@ -189,7 +189,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let root = Root::open(temp.path(), false).unwrap();
         assert_eq!(Database::read(&root).unwrap(), Database::default());
-        if !nix::unistd::geteuid().is_root() {
+        if !crate::needs::is_root() {
             return;
         }
         database().write(&root).unwrap();

@@ -103,35 +103,14 @@ pub(crate) fn survey(request: &Request, tell: &mut dyn FnMut(&Progress<'_>)) -> 
         None
     };
 
-    let runs = runs::parse_runs()?;
-    let look = |name: &str| -> Result<Option<Module>> {
-        let Some(mut findings) = find_out(&cache, &probe, name)? else {
-            return Ok(None);
-        };
-        let compared = match &base {
-            Some(base) if !findings.errors.contains_key(&Step::Enabled) => {
-                let key = format!("compared {name}");
-                match known(&cache, &key, || probe.compare(name, base))? {
-                    Ok(compared) => Some(compared),
-                    Err(Failure::Says(error) | Failure::Broke(error)) => {
-                        findings.errors.insert(Step::Compared, error);
-                        None
-                    }
-                }
-            }
-            _ => None,
-        };
-        if stop.is_stopped() {
-            return Ok(None);
-        }
-        let runs: Vec<Run> = runs.iter().filter(|r| r.module == name).cloned().collect();
-        Ok(Some(Module::judge(
-            name.to_owned(),
-            findings,
-            compared,
-            runs,
-        )))
+    let looking = Looking {
+        cache: &cache,
+        probe: &probe,
+        base: base.as_deref(),
+        runs: runs::parse_runs()?,
+        stop: &stop,
     };
+    let look = |name: &str| looking.at(name);
     let of = modules.len();
     let together = |names: &[String]| look_together(&cache, &probe, names, base.as_deref());
     let mut found = in_parallel(
@@ -159,6 +138,54 @@ pub(crate) fn survey(request: &Request, tell: &mut dyn FnMut(&Progress<'_>)) -> 
         summary: verdict::summarise(&found),
         modules: found,
     })))
+}
+
+/// What it takes to look at a module.
+struct Looking<'a> {
+    cache: &'a Mutex<Cache>,
+    probe: &'a Probe,
+    /// The units of a NixOS without any module, where units are compared.
+    base: Option<&'a [String]>,
+    runs: Vec<Run>,
+    stop: &'a Stop,
+}
+
+impl Looking<'_> {
+    /// Looks at one; none when that was stopped.
+    fn at(&self, name: &str) -> Result<Option<Module>> {
+        let Some(mut findings) = find_out(self.cache, self.probe, name)? else {
+            return Ok(None);
+        };
+        let compared = self.compare(name, &mut findings)?;
+        if self.stop.is_stopped() {
+            return Ok(None);
+        }
+        let runs = self.runs.iter().filter(|r| r.module == name);
+        let runs = runs.cloned().collect();
+        Ok(Some(Module::judge(
+            name.to_owned(),
+            findings,
+            compared,
+            runs,
+        )))
+    }
+
+    fn compare(&self, name: &str, findings: &mut Findings) -> Result<Option<Compared>> {
+        let Some(base) = self.base else {
+            return Ok(None);
+        };
+        if findings.errors.contains_key(&Step::Enabled) {
+            return Ok(None);
+        }
+        let ask = || self.probe.compare(name, base);
+        match known(self.cache, &format!("compared {name}"), ask)? {
+            Ok(compared) => Ok(Some(compared)),
+            Err(Failure::Says(error) | Failure::Broke(error)) => {
+                findings.errors.insert(Step::Compared, error);
+                Ok(None)
+            }
+        }
+    }
 }
 
 /// Another Nix may say something else.

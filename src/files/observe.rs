@@ -49,17 +49,16 @@ pub(crate) fn resolve_wanted(
     desired: &Desired,
     known: &Known<'_>,
 ) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
-    let mut wanted = BTreeMap::new();
+    let mut wanted = Vec::with_capacity(desired.len());
     let mut conflicts = Vec::new();
     for (target, want) in desired {
         match known.resolve(target, want)? {
-            Ok(found) => {
-                wanted.insert(target.clone(), found);
-            }
+            Ok(found) => wanted.push((target.clone(), found)),
             Err(conflict) => conflicts.push(conflict),
         }
     }
-    Ok((wanted, conflicts))
+    // In order, so that the map is built at once.
+    Ok((wanted.into_iter().collect(), conflicts))
 }
 
 impl Known<'_> {

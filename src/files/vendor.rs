@@ -247,21 +247,13 @@ pub(crate) fn find_beside<'a>(
     root: &Root,
     targets: impl IntoIterator<Item = &'a TargetPath>,
 ) -> Result<BTreeMap<TargetPath, Vec<TargetPath>>> {
-    let mut folders: BTreeMap<Option<TargetPath>, Vec<&TargetPath>> = BTreeMap::new();
+    let mut folders: BTreeMap<&str, Vec<&TargetPath>> = BTreeMap::new();
     for target in targets {
-        folders
-            .entry(target.parents().last())
-            .or_default()
-            .push(target);
+        folders.entry(target.folder()).or_default().push(target);
     }
     let mut found = BTreeMap::new();
     for (folder, targets) in folders {
-        let etc = Path::new("etc");
-        let listed = root.list(
-            &folder
-                .as_ref()
-                .map_or_else(|| etc.to_owned(), |f| etc.join(f)),
-        )?;
+        let listed = root.list(&Path::new("etc").join(folder))?;
         let has_ending = |name: &String| BESIDE.iter().any(|ending| name.ends_with(ending));
         let names: BTreeSet<String> = listed.into_iter().filter(has_ending).collect();
         if names.is_empty() {

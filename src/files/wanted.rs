@@ -3,6 +3,7 @@
 //! Packages and globs are listed here, on the target, so that the manifest stays data that Nix knows at evaluation.
 #![expect(clippy::disallowed_methods, reason = "lists packages and globs")]
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -84,17 +85,19 @@ pub(crate) fn read_desired(manifest: &Manifest, is_addition: &IsAddition) -> Res
 }
 
 fn add(desired: &mut Desired, target: TargetPath, want: Want) -> Result<()> {
-    if let Some(other) = desired.get(&target)
-        && *other != want
-    {
-        bail!(
+    match desired.entry(target) {
+        Entry::Vacant(place) => {
+            place.insert(want);
+        }
+        Entry::Occupied(other) if *other.get() == want => {}
+        Entry::Occupied(other) => bail!(
             "/etc/{target} is wanted twice, from {} and from {}\nhint: disable one of them, for example with `environment.etc.{:?}.enable = false`",
-            other.source,
+            other.get().source,
             want.source,
-            target.as_str()
-        );
+            other.key().as_str(),
+            target = other.key(),
+        ),
     }
-    desired.insert(target, want);
     Ok(())
 }
 

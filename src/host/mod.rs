@@ -1,9 +1,11 @@
 //! The machine: its file system, its service manager, its processes. The only rooms with effects of their own.
 
+pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod fs;
 pub(crate) mod getent;
 pub(crate) mod held;
+mod living;
 mod pipes;
 pub(crate) mod process;
 pub(crate) mod selinux;

@@ -6,12 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::process::{Child, ChildStdin};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// How much is written at once: a pipe that takes anything takes this much without waiting.
 const PIECE: usize = 4096;
+
+/// How much of what a program prints is held in memory, of each stream.
+const MOST: usize = 256 << 20;
 
 /// What a program printed.
 #[derive(Debug, Default)]
@@ -131,6 +134,7 @@ impl<P: Read + AsFd> Taking<P> {
         };
         match pipe.read(&mut piece) {
             Ok(0) => self.pipe = None,
+            Ok(count) if self.bytes.len() + count > MOST => bail!("it prints without end"),
             Ok(count) => self.bytes.extend_from_slice(&piece[..count]),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(e).context("reading what a program prints"),

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::host::living::Living;
 
 use super::{pipes, threads};
 
@@ -89,7 +90,7 @@ impl Command {
 
     /// Runs the program as this user and group, with no other groups and none of our environment.
     #[must_use]
-    pub(crate) fn as_user(mut self, uid: u32, gid: u32) -> Self {
+    pub(crate) fn by_user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
         self
     }
@@ -221,21 +222,20 @@ impl Command {
                 ),
                 None => format!("running `{}`", self.name()),
             })?;
-        let pid = i32::try_from(child.id())
-            .map(Pid::from_raw)
-            .context("reading a process id")?;
-        let running = self.stop.as_ref().map(|stop| stop.watch(pid)).transpose()?;
-        let output = self.attend(child);
+        let living = Living::of(&child).context("reading a process id")?;
+        let running = self.stop.as_ref().map(|stop| stop.watch(&living));
+        let running = running.transpose()?;
+        let output = self.attend(child, &living);
         if output.is_err() {
-            // It has not been waited for, so the number is still its own. The first error is the one to report.
-            let _ = kill(pid, Signal::SIGKILL);
+            // The first error is the one to report.
+            let _ = living.end();
         }
         drop(running);
         output
     }
 
     /// Gives a program its input, and returns what it printed and how it ended.
-    fn attend(&self, mut child: Child) -> Result<Output> {
+    fn attend(&self, mut child: Child, living: &Living) -> Result<Output> {
         let begun = Instant::now();
         let waiting = || format!("waiting for `{}`", self.name());
         let input = self.input.as_deref().unwrap_or_default();
@@ -244,7 +244,7 @@ impl Command {
             .limit
             .map(|limit| limit.saturating_sub(begun.elapsed()));
         let status = match &printed {
-            Some(_) => wait(child, left).with_context(waiting)?,
+            Some(_) => wait(child, living, left).with_context(waiting)?,
             None => None,
         };
         let (Some(printed), Some(status)) = (printed, status) else {
@@ -267,17 +267,18 @@ impl Command {
 }
 
 /// Waits until a program ends, or the time is over: then there is no status.
-fn wait(mut child: Child, limit: Option<Duration>) -> Result<Option<ExitStatus>> {
+fn wait(mut child: Child, living: &Living, limit: Option<Duration>) -> Result<Option<ExitStatus>> {
     let Some(limit) = limit else {
-        return Ok(Some(child.wait()?));
+        return Ok(Some(living.wait(&mut child, |_, _| ())?));
     };
     // Mostly it ends as it closes its streams.
-    if let Some(status) = child.try_wait()? {
+    if let Some(status) = living.try_wait(&mut child)? {
         return Ok(Some(status));
     }
+    let theirs = living.clone();
     let (sender, ended) = mpsc::channel();
     threads::begin("that waits for it", move || {
-        sender.send(child.wait()).is_ok()
+        sender.send(theirs.wait(&mut child, |_, _| ())).is_ok()
     })?;
     match ended.recv_timeout(limit) {
         Ok(status) => Ok(Some(status?)),
@@ -312,13 +313,13 @@ pub(crate) struct Stop(Arc<Mutex<Running>>);
 #[derive(Default)]
 struct Running {
     stopped: bool,
-    programs: Vec<Pid>,
+    programs: Vec<Living>,
 }
 
 /// A program among those that a `Stop` ends, until it has ended by itself.
 struct Watched<'a> {
     stop: &'a Stop,
-    pid: Pid,
+    program: Living,
 }
 
 impl Stop {
@@ -345,9 +346,9 @@ impl Stop {
     pub(crate) fn stop(&self) {
         let mut running = self.running();
         running.stopped = true;
-        for pid in &running.programs {
-            // One that has just ended by itself is what was wanted.
-            let _ = kill(*pid, Signal::SIGKILL);
+        for program in &running.programs {
+            // One that can't be ended may go on; there is nobody to tell.
+            let _ = program.end();
         }
     }
 
@@ -357,13 +358,16 @@ impl Stop {
         self.running().stopped
     }
 
-    fn watch(&self, pid: Pid) -> Result<Watched<'_>> {
+    fn watch(&self, program: &Living) -> Result<Watched<'_>> {
         let mut running = self.running();
-        running.programs.push(pid);
+        running.programs.push(program.clone());
         if running.stopped {
-            kill(pid, Signal::SIGKILL).context("ending a program")?;
+            program.end().context("ending a program")?;
         }
-        Ok(Watched { stop: self, pid })
+        Ok(Watched {
+            stop: self,
+            program: program.clone(),
+        })
     }
 
     /// A thread that panicked has left nothing half done here.
@@ -374,7 +378,10 @@ impl Stop {
 
 impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        self.stop.running().programs.retain(|pid| *pid != self.pid);
+        let mut running = self.stop.running();
+        running
+            .programs
+            .retain(|program| !program.is(&self.program));
     }
 }
 

@@ -126,7 +126,6 @@ pub(crate) const TIMED_OUT: &str = "timeout";
 pub(crate) struct Systemd {
     connection: Connection,
     removed: mpsc::Receiver<(String, String, String)>,
-    changed: mpsc::Receiver<()>,
 }
 
 impl Systemd {
@@ -165,7 +164,8 @@ impl Systemd {
 
     fn open(builder: Builder<'static>) -> Result<Self> {
         let connection = builder.build()?;
-        connection.call_method(Some(SERVICE), PATH, Some(MANAGER), "Subscribe", &())?;
+        // Without a subscription: the end of a job is told to who asked for it, and systemd need not tell all else, which
+        // costs it more than the jobs themselves.
         let rule = MatchRule::builder()
             .msg_type(message::Type::Signal)
             .interface(MANAGER)?
@@ -188,33 +188,49 @@ impl Systemd {
                 }
             }
         })?;
-        let rule = MatchRule::builder()
-            .msg_type(message::Type::Signal)
-            .interface("org.freedesktop.DBus.Properties")?
-            .path_namespace("/org/freedesktop/systemd1/unit")?
-            .build();
-        let signals = MessageIterator::for_match_rule(rule, &connection, Some(65536))?;
-        let (sender, changed) = mpsc::channel();
-        threads::begin("that listens to systemd", move || {
-            for _ in signals.flatten() {
-                if sender.send(()).is_err() {
-                    return;
-                }
-            }
-        })?;
         Ok(Self {
             connection,
             removed,
-            changed,
         })
     }
 
-    /// Waits until no unit has changed its state for a quarter of a second, `limit` at most: a service of type `simple`
-    /// counts as started before it can fail.
-    pub(crate) fn settle(&self, limit: Duration) {
-        const QUIET: Duration = Duration::from_millis(250);
-        let begun = Instant::now();
-        while begun.elapsed() < limit && self.changed.recv_timeout(QUIET).is_ok() {}
+    /// Returns the control group that systemd itself is in, and all its units with it.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub(crate) fn own_group(&self) -> Result<String> {
+        let path = OwnedObjectPath::try_from(PATH)?;
+        self.get(&path, MANAGER, "ControlGroup")
+            .context("asking for the control group of systemd")
+    }
+
+    /// Returns the control group of a service; empty when nothing of it runs.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub(crate) fn group_of(&self, service: &str) -> Result<String> {
+        let asking = || format!("asking for the control group of {service}");
+        let path: OwnedObjectPath = match self.call("GetUnit", &(service)) {
+            Ok(reply) => reply.body().deserialize()?,
+            Err(zbus::Error::MethodError(..)) => return Ok(String::new()),
+            Err(e) => return Err(anyhow!(e).context(asking())),
+        };
+        let interface = "org.freedesktop.systemd1.Service";
+        self.get(&path, interface, "ControlGroup")
+            .with_context(asking)
+    }
+
+    /// Reads one property that is a text.
+    fn get(&self, path: &OwnedObjectPath, interface: &str, name: &str) -> Result<String> {
+        let reply = self.connection.call_method(
+            Some(SERVICE),
+            path,
+            Some("org.freedesktop.DBus.Properties"),
+            "Get",
+            &(interface, name),
+        )?;
+        let value: OwnedValue = reply.body().deserialize()?;
+        Ok(String::try_from(value)?)
     }
 
     /// Lists the units that are loaded.
@@ -252,6 +268,23 @@ impl Systemd {
                 },
             )
             .collect())
+    }
+
+    /// Finds the unit that has a name among those loaded, by any of its names.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub(crate) fn find<'a>(
+        &self,
+        name: &str,
+        mut loaded: impl Iterator<Item = &'a Loaded>,
+    ) -> Result<Option<&'a Loaded>> {
+        let path: OwnedObjectPath = match self.call("GetUnit", &(name)) {
+            Ok(reply) => reply.body().deserialize()?,
+            Err(zbus::Error::MethodError(..)) => return Ok(None),
+            Err(e) => return Err(anyhow!(e).context(format!("asking whether {name} is loaded"))),
+        };
+        Ok(loaded.find(|unit| unit.path == path))
     }
 
     /// Gives a unit's general properties; none when it is not loaded any more.
@@ -305,18 +338,9 @@ impl Systemd {
             Err(zbus::Error::MethodError(..)) => return Ok(None),
             Err(e) => return Err(anyhow!(e).context("asking which unit this runs in")),
         };
-        let reply = self
-            .connection
-            .call_method(
-                Some(SERVICE),
-                &path,
-                Some("org.freedesktop.DBus.Properties"),
-                "Get",
-                &("org.freedesktop.systemd1.Unit", "Id"),
-            )
-            .context("asking which unit this runs in")?;
-        let id: OwnedValue = reply.body().deserialize()?;
-        Ok(Some(String::try_from(id)?))
+        self.get(&path, "org.freedesktop.systemd1.Unit", "Id")
+            .context("asking which unit this runs in")
+            .map(Some)
     }
 
     /// Calls a method of the manager.
@@ -386,34 +410,7 @@ impl Systemd {
         timeout: Duration,
         tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<()> {
-        // A unit and its alias, or one that another has pulled in, share a job.
-        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for unit in units {
-            let queued = self
-                .call(method(verb), &(unit, "replace"))
-                .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
-            match queued {
-                Ok(job) => {
-                    let units = waiting.entry(job.to_string()).or_default();
-                    units.push(unit.clone());
-                }
-                Err(zbus::Error::MethodError(name, text, _)) => {
-                    let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
-                    if !gone {
-                        tracing::warn!(
-                            "{} {unit}: {}",
-                            verb.progressive(),
-                            text.as_deref().unwrap_or(&name)
-                        );
-                    }
-                    tell(Event::Ended {
-                        unit,
-                        result: if gone { "done" } else { "failed" },
-                    })?;
-                }
-                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", verb.progressive()))),
-            }
-        }
+        let mut waiting = self.queue(verb, units, tell)?;
         let begun = Instant::now();
         while !waiting.is_empty() {
             let left = timeout.saturating_sub(begun.elapsed());
@@ -450,5 +447,38 @@ impl Systemd {
             }
         }
         Ok(())
+    }
+
+    /// Queues one job a unit, and tells at once of those that have ended with that. Returns the units by their jobs: a unit
+    /// and its alias, or one that another has pulled in, share one.
+    fn queue(
+        &self,
+        verb: Verb,
+        units: &[String],
+        tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
+    ) -> Result<BTreeMap<String, Vec<String>>> {
+        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for unit in units {
+            let queued = self
+                .call(method(verb), &(unit, "replace"))
+                .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
+            let (name, text) = match queued {
+                Ok(job) => {
+                    let units = waiting.entry(job.to_string()).or_default();
+                    units.push(unit.clone());
+                    continue;
+                }
+                Err(zbus::Error::MethodError(name, text, _)) => (name, text),
+                Err(e) => return Err(anyhow!(e).context(format!("{} {unit}", verb.progressive()))),
+            };
+            let gone = verb == Verb::Stop && name.ends_with("NoSuchUnit");
+            if !gone {
+                let why = text.as_deref().unwrap_or(&name);
+                tracing::warn!("{} {unit}: {why}", verb.progressive());
+            }
+            let result = if gone { "done" } else { "failed" };
+            tell(Event::Ended { unit, result })?;
+        }
+        Ok(waiting)
     }
 }

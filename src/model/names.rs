@@ -3,6 +3,7 @@
 //! Each type parses from a string (`FromStr`, serde) and refuses what could escape its place.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
@@ -117,11 +118,33 @@ impl TargetPath {
             .map(|(at, _)| Self(self.0[..at].to_owned()))
     }
 
+    /// Returns the folder that it is in; empty for `/etc` itself.
+    #[must_use]
+    pub(crate) fn folder(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+
     /// Gives the last component.
     #[must_use]
     pub fn file_name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }
+}
+
+/// Returns all folders above these targets, each once.
+pub(crate) fn folders_above<'a>(
+    targets: impl Iterator<Item = &'a TargetPath>,
+) -> BTreeSet<TargetPath> {
+    let mut folders = BTreeSet::new();
+    // Targets come in order, so most are in the folder of the one before.
+    let mut last = "";
+    for target in targets {
+        if target.folder() != last {
+            last = target.folder();
+            folders.extend(target.parents());
+        }
+    }
+    folders
 }
 
 impl FileName {

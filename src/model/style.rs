@@ -39,6 +39,20 @@ impl Style {
     }
 }
 
+/// Returns a text of others as it may be shown: characters that a terminal obeys are written out. Pure.
+#[must_use]
+pub(crate) fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\t' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 /// Writes a number of bytes with a unit that leaves it short.
 #[must_use]
 pub(crate) fn show_bytes(bytes: u64) -> String {

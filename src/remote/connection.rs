@@ -13,6 +13,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::frame::escape;
 use super::probe::{Facts, Means, SCRIPT, parse};
+use super::ssh_errors;
 use super::target::Target;
 use crate::host::process::{Command, Piped};
 use crate::host::threads;
@@ -301,7 +302,7 @@ impl Connection {
             }
         }
         let errors = String::from_utf8_lossy(&self.errors).into_owned();
-        match why(&errors) {
+        match ssh_errors::why(&errors) {
             Some((what, hint)) => {
                 let said = self.said();
                 anyhow!("{}: {what}{said}\nhint: {hint}", self.target)
@@ -413,49 +414,6 @@ fn command(target: &Target, ways: &Ways) -> Command {
     command.arg("--").arg(&target.host).arg("/bin/sh")
 }
 
-/// Reads from what ssh says why there is no connection, and what helps. Pure.
-fn why(errors: &str) -> Option<(&'static str, String)> {
-    let has = |text: &str| errors.contains(text);
-    let offending = || {
-        let line = errors.lines().find(|l| l.contains("Offending"));
-        line.and_then(|l| l.rsplit_once(" in ")).map_or_else(
-            || "known_hosts".to_owned(),
-            |(_, place)| escape(place.trim()),
-        )
-    };
-    if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
-        return Some((
-            "its host key has changed",
-            format!("if that is as it should be, remove {}", offending()),
-        ));
-    }
-    if has("Host key verification failed") || has("host key is known for") {
-        let hint = "connect once by hand with ssh and compare the key, or add it to known_hosts";
-        return Some(("its host key is not known", hint.to_owned()));
-    }
-    if has("Permission denied") || has("Too many authentication failures") {
-        let hint = "ssh must be able to log in without asking: use a key, and ssh-agent";
-        return Some(("it refuses the login", hint.to_owned()));
-    }
-    if has("Connection refused") {
-        let hint = "it is up, but no sshd listens there: look at the port";
-        return Some(("the connection is refused", hint.to_owned()));
-    }
-    let unreachable = [
-        "timed out",
-        "No route to host",
-        "Network is unreachable",
-        "Could not resolve hostname",
-        "Name or service not known",
-        "not responding",
-    ];
-    if unreachable.iter().any(|text| has(text)) {
-        let hint = "look at the name, at the network, and whether it is up";
-        return Some(("it can't be reached", hint.to_owned()));
-    }
-    None
-}
-
 /// Returns a word that nobody guesses.
 ///
 /// # Errors
@@ -509,45 +467,4 @@ fn read_line(from: &mut impl Read, line: &mut Vec<u8>) -> io::Result<()> {
         line.push(byte[0]);
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_ssh_says_is_told_apart() {
-        let changed = "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nOffending ED25519 key in \
-                       /root/.ssh/known_hosts:3\nHost key verification failed.";
-        let (what, hint) = why(changed).unwrap();
-        assert_eq!(what, "its host key has changed");
-        assert!(hint.contains("/root/.ssh/known_hosts:3"), "{hint}");
-        for (errors, expected) in [
-            (
-                "No ED25519 host key is known for web and you have requested strict checking.",
-                "not known",
-            ),
-            (
-                "root@web: Permission denied (publickey).",
-                "refuses the login",
-            ),
-            (
-                "ssh: connect to host web port 22: Connection refused",
-                "is refused",
-            ),
-            (
-                "ssh: connect to host web port 22: Connection timed out",
-                "can't be reached",
-            ),
-            (
-                "ssh: Could not resolve hostname web: Name or service not known",
-                "can't be reached",
-            ),
-            ("Timeout, server web not responding.", "can't be reached"),
-        ] {
-            let (what, _) = why(errors).unwrap();
-            assert!(what.contains(expected), "{errors}: {what}");
-        }
-        assert_eq!(why("something else"), None);
-    }
 }

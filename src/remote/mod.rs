@@ -16,4 +16,5 @@ pub(crate) mod link;
 pub(crate) mod message;
 pub(crate) mod probe;
 pub(crate) mod runs;
+mod ssh_errors;
 pub(crate) mod target;

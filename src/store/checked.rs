@@ -27,6 +27,7 @@ struct Written<'a> {
 
 #[derive(Deserialize)]
 struct Read<'a> {
+    version: u32,
     sha256: String,
     #[serde(borrow)]
     record: &'a RawValue,
@@ -96,16 +97,25 @@ pub(crate) fn version(text: &[u8]) -> Result<u32> {
 /// # Errors
 /// When it is not whole, or of another version.
 pub(crate) fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
-    let found = self::version(text)?;
-    if found > version {
-        return Err(Newer {
-            found,
-            known: version,
+    let newer = |found| Newer {
+        found,
+        known: version,
+    };
+    let read: Read<'_> = match serde_json::from_slice(text) {
+        Ok(read) => read,
+        // What follows only says what is wrong with it; what is whole is read once.
+        Err(error) => {
+            let found = self::version(text)?;
+            if found > version {
+                return Err(newer(found).into());
+            }
+            return Err(error).context("it is malformed");
         }
-        .into());
+    };
+    if read.version > version {
+        return Err(newer(read.version).into());
     }
-    let read: Read<'_> = serde_json::from_slice(text).context("it is malformed")?;
-    if found != version || sha256_of(read.record.get().as_bytes())? != read.sha256 {
+    if read.version != version || sha256_of(read.record.get().as_bytes())? != read.sha256 {
         bail!("its checksum is wrong: it was cut or altered");
     }
     Ok(Checked {

@@ -20,9 +20,6 @@ use crate::units::verify::why_not_new;
 /// NixOS's target for what must happen again at each activation, before units start.
 const SYSINIT_REACTIVATION: &str = "sysinit-reactivation.target";
 
-/// On a host that is never quiet, judging begins after this time.
-const SETTLE_LIMIT: Duration = Duration::from_secs(10);
-
 /// Is told what happens to jobs. An error ends the switch, as a kill would.
 pub(crate) type Tell<'a> = dyn FnMut(Verb, Event<'_>) -> Result<()> + 'a;
 
@@ -147,9 +144,7 @@ impl UnitSwitch<'_> {
             .filter(|a| a.verb != Verb::Stop)
             .map(|a| a.unit.clone())
             .collect();
-        if !touched.is_empty() {
-            self.systemd.settle(SETTLE_LIMIT);
-        }
+        units::settle::wait(self.systemd, touched.iter())?;
         let after = units::observe::read_states(self.systemd, self.before)?;
         let mut outcome = judge(self.before, &after, &touched, &self.jobs);
         for (unit, why) in outcome.take_gone(&self.gone(&touched)) {

@@ -76,12 +76,15 @@ struct Folder {
     in_etc: Option<String>,
 }
 
+/// Tells what is ours of `/etc`, by the path below it, or by where a link leads, which is read only when it is asked for.
+pub(crate) type IsOurs<'a> = dyn Fn(&str, &dyn Fn() -> Option<PathBuf>) -> bool + 'a;
+
 impl Listing {
-    /// Lists the units of a host below `root`; what is ours of `/etc` is told by the path below it.
+    /// Lists the units of a host below `root`, without what is ours.
     ///
     /// # Errors
     /// When a folder is there and can't be listed.
-    pub(crate) fn read(root: &Path, scope: Scope, is_ours: &dyn Fn(&str) -> bool) -> Result<Self> {
+    pub(crate) fn read(root: &Path, scope: Scope, is_ours: &IsOurs<'_>) -> Result<Self> {
         let mut listing = Self {
             root: root.to_owned(),
             ..Self::default()
@@ -104,7 +107,7 @@ impl Listing {
         Ok(listing)
     }
 
-    fn add_folder(&mut self, folder: &str, is_ours: &dyn Fn(&str) -> bool) -> Result<()> {
+    fn add_folder(&mut self, folder: &str, is_ours: &IsOurs<'_>) -> Result<()> {
         let below_etc = folder.strip_prefix("etc/");
         for entry in entries(&self.root.join(folder))? {
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -115,8 +118,11 @@ impl Listing {
                 .with_context(|| format!("reading {}", path.display()))?;
             if kind.is_dir() {
                 self.folders.push(Folder { name, path, in_etc });
-            } else if in_etc.is_some_and(|target| is_ours(&target)) || self.has_own(&name) {
-            } else if let Some(unit) = alias_of(&path, &name) {
+                continue;
+            }
+            let to = || link_of(&entry);
+            if in_etc.is_some_and(|target| is_ours(&target, &to)) || self.has_own(&name) {
+            } else if let Some(unit) = to().and_then(|to| alias_of(&to, &name)) {
                 self.aliases.insert(name, unit);
             } else {
                 self.files.insert(name, path);
@@ -144,11 +150,7 @@ impl Listing {
 
     /// Reads the units that `names` says anything of, their templates and their instances.
     #[must_use]
-    pub(crate) fn read_units(
-        &self,
-        names: &BTreeSet<String>,
-        is_ours: &dyn Fn(&str) -> bool,
-    ) -> UnitSet {
+    pub(crate) fn read_units(&self, names: &BTreeSet<String>, is_ours: &IsOurs<'_>) -> UnitSet {
         let templates: BTreeSet<String> = names.iter().filter_map(|n| template_of(n)).collect();
         let is_meant = |name: &str| {
             names.contains(name)
@@ -179,7 +181,9 @@ impl Listing {
             for entry in entries(&folder.path).unwrap_or_default() {
                 let name = entry.file_name().to_string_lossy().into_owned();
                 let in_etc = folder.in_etc.as_ref();
-                if in_etc.is_some_and(|below| is_ours(&format!("{below}/{name}"))) {
+                let is_ours =
+                    |below: &String| is_ours(&format!("{below}/{name}"), &|| link_of(&entry));
+                if in_etc.is_some_and(is_ours) {
                     continue;
                 }
                 let source = entry.path().to_string_lossy().into_owned();
@@ -219,15 +223,20 @@ impl Listing {
     }
 }
 
-/// Whether a link points into the store, which only we do.
+/// Whether a link leads into the store, where only we let links lead.
 #[must_use]
-pub(crate) fn is_in_store(path: &Path) -> bool {
-    fs::read_link(path).is_ok_and(|to| to.starts_with("/nix/store"))
+pub(crate) fn is_in_store(link: Option<PathBuf>) -> bool {
+    link.is_some_and(|to| to.starts_with("/nix/store"))
 }
 
-/// Returns the unit that a link gives a further name to; none where it is the unit's own file, or a mask.
-fn alias_of(path: &Path, name: &str) -> Option<String> {
-    let to = fs::read_link(path).ok()?;
+/// Returns where a link leads; none for what is none. Asks for links only: most of what a folder has are files.
+fn link_of(entry: &fs::DirEntry) -> Option<PathBuf> {
+    let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
+    is_link.then(|| fs::read_link(entry.path()).ok()).flatten()
+}
+
+/// Returns the unit that a link of this name gives a further name to; none where it is the unit's own file, or a mask.
+fn alias_of(to: &Path, name: &str) -> Option<String> {
     let unit = to.file_name()?.to_str()?;
     let suffix = |name: &str| name.rsplit_once('.').map(|(_, s)| s.to_owned());
     (unit != name && suffix(unit) == suffix(name)).then(|| unit.to_owned())
@@ -306,8 +315,9 @@ mod tests {
     #[test]
     fn reads_what_stands_beneath_and_leaves_out_what_is_ours() {
         let root = host();
-        let ours =
-            |name: &str| name.starts_with("systemd/system/") && name.ends_with("/ours.service");
+        let ours = |name: &str, _: &dyn Fn() -> Option<PathBuf>| {
+            name.starts_with("systemd/system/") && name.ends_with("/ours.service")
+        };
         let listing = Listing::read(root.path(), Scope::System, &ours).unwrap();
         for (name, expected) in [
             ("ssh.service", true),

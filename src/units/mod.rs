@@ -1,5 +1,6 @@
 //! Units of systemd: what a change asks of each, and carrying it out.
 
+mod answer;
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod decide;
@@ -14,5 +15,6 @@ pub(crate) mod record;
 pub(crate) mod report;
 pub(crate) mod requests;
 pub(crate) mod set;
+pub(crate) mod settle;
 pub(crate) mod users;
 pub(crate) mod verify;

@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::host::systemd::{Loaded, Systemd};
-use crate::units::decide::Ground;
+use crate::units::decide::{Ground, Sight, complete};
 use crate::units::failures::{Failures, Now};
 use crate::units::set::{Live, LiveUnit, Origin};
 use crate::units::verify::Started;
@@ -26,43 +26,93 @@ const BUS_SERVICES: [&str; 4] = [
 /// Where the units of the system that are ours lie.
 pub(crate) const MANAGED: &str = "/etc/systemd/system";
 
-/// Reads the loaded units; details only of those that are up or failed, since no other is ever touched for what it is.
+/// Reads the loaded units; the details of those that `sight` may look at, or, without one, of all that are up or failed.
 ///
 /// # Errors
 /// When systemd does not answer.
-pub(crate) fn read_live(systemd: &Systemd, managed: &str) -> Result<Live> {
-    let mut live = Live::default();
+pub(crate) fn read_live(
+    systemd: &Systemd,
+    managed: &str,
+    sight: Option<&Sight<'_>>,
+) -> Result<Live> {
     let on_bus = read_bus_services();
-    for unit in systemd.list()? {
-        // A device follows the hardware; there are many, and no unit file of one is ours.
-        let details = unit.active_state != "inactive" && !unit.name.ends_with(".device");
-        let read = if details {
-            read_details(systemd, &unit, managed)?
-        } else {
-            LiveUnit::default()
+    let loaded: BTreeMap<String, Loaded> = systemd
+        .list()?
+        .into_iter()
+        .map(|unit| (unit.name.clone(), unit))
+        .collect();
+    let mut live = Live::default();
+    for (name, unit) in &loaded {
+        let bus_activated = on_bus.contains(name);
+        let state = LiveUnit {
+            bus_activated,
+            ..state_of(unit)
         };
-        // While the system boots, what a target wants now was not there when its start was queued.
-        let is_coming_up = unit.active_state == "inactive"
-            && unit.job == "start"
-            && unit.name.ends_with(".target");
-        live.units.insert(
-            unit.name.clone(),
-            LiveUnit {
-                active_state: if is_coming_up {
-                    "activating".to_owned()
-                } else {
-                    unit.active_state
-                },
-                sub_state: unit.sub_state,
-                following: unit.following,
-                has_job: !unit.job.is_empty(),
-                bus_activated: on_bus.contains(&unit.name)
-                    || read.names.iter().any(|name| on_bus.contains(name)),
-                ..read
-            },
-        );
+        live.units.insert(name.clone(), state);
+    }
+    let mut details = |name: &str, unit: &mut LiveUnit| -> Result<()> {
+        // A device follows the hardware; there are many, and no unit file of one is ours.
+        if name.ends_with(".device") {
+            return Ok(());
+        }
+        let read = read_details(systemd, &loaded[name], managed)?;
+        let bus_activated = unit.bus_activated || read.names.iter().any(|n| on_bus.contains(n));
+        let names = &unit.names | &read.names;
+        *unit = LiveUnit {
+            names,
+            bus_activated,
+            ..read
+        };
+        Ok(())
+    };
+    match sight {
+        Some(sight) => {
+            add_names(systemd, &loaded, &sight.names(), &mut live)?;
+            complete(&mut live, sight, &mut details)?;
+        }
+        None => {
+            let up = live.units.iter_mut();
+            for (name, unit) in up.filter(|(_, unit)| unit.active_state != "inactive") {
+                details(name, unit)?;
+            }
+        }
     }
     Ok(live)
+}
+
+/// Adds those of `names` that loaded units have beside the one under which they are listed.
+fn add_names(
+    systemd: &Systemd,
+    loaded: &BTreeMap<String, Loaded>,
+    names: &BTreeSet<String>,
+    live: &mut Live,
+) -> Result<()> {
+    for name in names.iter().filter(|name| !loaded.contains_key(*name)) {
+        if let Some(unit) = systemd.find(name, loaded.values())?
+            && let Some(unit) = live.units.get_mut(&unit.name)
+        {
+            unit.names.insert(name.clone());
+        }
+    }
+    Ok(())
+}
+
+/// Returns what the list says of a unit.
+fn state_of(unit: &Loaded) -> LiveUnit {
+    // While the system boots, what a target wants now was not there when its start was queued.
+    let is_coming_up =
+        unit.active_state == "inactive" && unit.job == "start" && unit.name.ends_with(".target");
+    LiveUnit {
+        active_state: if is_coming_up {
+            "activating".to_owned()
+        } else {
+            unit.active_state.clone()
+        },
+        sub_state: unit.sub_state.clone(),
+        following: unit.following.clone(),
+        has_job: !unit.job.is_empty(),
+        ..LiveUnit::default()
+    }
 }
 
 /// Lists the units that the use of a name on the bus starts. A file that can't be read starts none.
@@ -210,31 +260,31 @@ fn read_failure(systemd: &Systemd, unit: &Loaded) -> Result<(String, i32)> {
 }
 
 fn read_details(systemd: &Systemd, unit: &Loaded, managed: &str) -> Result<LiveUnit> {
+    let state = state_of(unit);
     let Some(properties) = systemd.properties(unit)? else {
         // It went away between the list and now.
-        return Ok(LiveUnit::default());
+        return Ok(state);
     };
-    let mut stops_with = BTreeSet::new();
-    for name in ["Requires", "Requisite", "BindsTo", "PartOf"] {
-        stops_with.extend(properties.list(name));
-    }
+    let all = |names: [&str; 4]| -> BTreeSet<String> {
+        names
+            .into_iter()
+            .flat_map(|name| properties.list(name))
+            .collect()
+    };
     let (result, exec_main_status) = read_failure(systemd, unit)?;
-    let mut pulled_in_by = BTreeSet::new();
-    for name in ["WantedBy", "RequiredBy", "BoundBy", "UpheldBy"] {
-        pulled_in_by.extend(properties.list(name));
-    }
     Ok(LiveUnit {
-        pulled_in_by,
+        pulled_in_by: all(["WantedBy", "RequiredBy", "BoundBy", "UpheldBy"]),
         upheld: properties.list("UpheldBy").next().is_some(),
         triggered_by: properties.list("TriggeredBy").collect(),
         perpetual: properties.flag("Perpetual"),
         origin: Origin::of(&real_folder(&properties.text("FragmentPath")), managed),
         names: properties.list("Names").collect(),
         refuses_manual_start: properties.flag("RefuseManualStart"),
-        stops_with,
+        stops_with: all(["Requires", "Requisite", "BindsTo", "PartOf"]),
+        takes_along: all(["RequiredBy", "RequisiteOf", "BoundBy", "ConsistsOf"]),
         result,
         exec_main_status,
-        ..LiveUnit::default()
+        ..state
     })
 }
 

@@ -230,79 +230,31 @@ mod tests {
         assert_eq!(outcome.newly_active, newly.into());
     }
 
+    /// Verb, result, whether it is active afterwards, why it is a failure.
+    #[rustfmt::skip] // a row of a table is one line
+    const RESULTS: [(Verb, &str, bool, Option<&str>); 17] = [
+        (Verb::Start, "done", true, None),
+        (Verb::Start, "done", false, None), // a oneshot that has run, or a condition that does not hold
+        (Verb::Reload, "skipped", false, None),
+        (Verb::Start, "canceled", true, None),
+        (Verb::Start, "canceled", false, Some("start job was canceled by another one")),
+        (Verb::Stop, "canceled", false, None),
+        (Verb::Stop, "canceled", true, Some("stop job was canceled by another one")),
+        (Verb::Restart, "collected", false, Some("restart job was dropped together with its unit")),
+        (Verb::Stop, "timeout", true, Some("stop job timed out")),
+        (Verb::Start, "failed", false, Some("start job failed")),
+        (Verb::Start, "dependency", false, Some("start job failed because of a dependency")),
+        (Verb::Reload, "invalid", false, Some("reload job does not apply to the unit's state")),
+        (Verb::Start, "assert", false, Some("start job failed because an assertion of the unit does not hold")),
+        (Verb::Start, "unsupported", false, Some("start job is of a kind that this system does not support")),
+        (Verb::Start, "once", false, Some("start job was refused, the unit can be started only once")),
+        (Verb::Start, "frozen", true, Some("start job was refused, the unit is frozen")),
+        (Verb::Start, "brand-new", true, Some("start job ended with the result `brand-new`")),
+    ];
+
     #[test]
     fn each_result_of_a_job_is_told_truthfully() {
-        // (verb, result, active afterwards, why it is a failure)
-        let table = [
-            (Verb::Start, "done", true, None),
-            (Verb::Start, "done", false, None), // a oneshot that has run, or a condition that does not hold
-            (Verb::Reload, "skipped", false, None),
-            (Verb::Start, "canceled", true, None),
-            (
-                Verb::Start,
-                "canceled",
-                false,
-                Some("start job was canceled by another one"),
-            ),
-            (Verb::Stop, "canceled", false, None),
-            (
-                Verb::Stop,
-                "canceled",
-                true,
-                Some("stop job was canceled by another one"),
-            ),
-            (
-                Verb::Restart,
-                "collected",
-                false,
-                Some("restart job was dropped together with its unit"),
-            ),
-            (Verb::Stop, "timeout", true, Some("stop job timed out")),
-            (Verb::Start, "failed", false, Some("start job failed")),
-            (
-                Verb::Start,
-                "dependency",
-                false,
-                Some("start job failed because of a dependency"),
-            ),
-            (
-                Verb::Reload,
-                "invalid",
-                false,
-                Some("reload job does not apply to the unit's state"),
-            ),
-            (
-                Verb::Start,
-                "assert",
-                false,
-                Some("start job failed because an assertion of the unit does not hold"),
-            ),
-            (
-                Verb::Start,
-                "unsupported",
-                false,
-                Some("start job is of a kind that this system does not support"),
-            ),
-            (
-                Verb::Start,
-                "once",
-                false,
-                Some("start job was refused, the unit can be started only once"),
-            ),
-            (
-                Verb::Start,
-                "frozen",
-                true,
-                Some("start job was refused, the unit is frozen"),
-            ),
-            (
-                Verb::Start,
-                "brand-new",
-                true,
-                Some("start job ended with the result `brand-new`"),
-            ),
-        ];
-        for (verb, result, active, expected) in table {
+        for (verb, result, active, expected) in RESULTS {
             let state = if active { "active" } else { "inactive" };
             let after = live(&[("a.service", state, "", 0)]);
             let job = JobResult {

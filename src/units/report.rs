@@ -35,6 +35,35 @@ pub(crate) fn render_units(
         return;
     }
     heading(out, "Units", style);
+    render_managers(out, managers);
+    if units.daemon_reload {
+        line(
+            out,
+            "    systemd reads the unit files again (daemon-reload)",
+        );
+    }
+    for UnitNote { unit, reason } in &units.layers {
+        line(out, &format!("    {unit}: {reason}"));
+    }
+    for (verb, color, actions) in groups {
+        for action in actions {
+            let text = format!("    {verb:<8}{}", action.unit);
+            render_action(out, &style.paint(color, &text), &action, style);
+        }
+    }
+    for action in &units.after {
+        let text = format!("    {} {} after this run", action.verb.word(), action.unit);
+        render_action(out, &style.paint(Color::Yellow, &text), action, style);
+    }
+    let skipped = units.skipped.iter().map(|n| ("NOT restarting ", n));
+    let notes = units.notes.iter().map(|n| ("", n));
+    for (prefix, UnitNote { unit, reason }) in skipped.chain(notes) {
+        let text = format!("    {prefix}{unit}  ({reason})");
+        line(out, &style.paint(Color::Dim, &text));
+    }
+}
+
+fn render_managers(out: &mut String, managers: &[UserManager]) {
     for manager in managers {
         line(
             out,
@@ -50,45 +79,9 @@ pub(crate) fn render_units(
             );
         }
     }
-    if units.daemon_reload {
-        line(
-            out,
-            "    systemd reads the unit files again (daemon-reload)",
-        );
-    }
-    for UnitNote { unit, reason } in &units.layers {
-        line(out, &format!("    {unit}: {reason}"));
-    }
-    for (verb, color, actions) in groups {
-        for action in actions {
-            let text = format!("    {verb:<8}{}", action.unit);
-            line(
-                out,
-                &format!(
-                    "{}  {}",
-                    style.paint(color, &text),
-                    style.paint(Color::Dim, &format!("({})", action.reason))
-                ),
-            );
-        }
-    }
-    for action in &units.after {
-        let text = format!("    {} {} after this run", action.verb.word(), action.unit);
-        let why = style.paint(Color::Dim, &format!("({})", action.reason));
-        line(
-            out,
-            &format!("{}  {why}", style.paint(Color::Yellow, &text)),
-        );
-    }
-    let remarks = units
-        .skipped
-        .iter()
-        .map(|n| ("NOT restarting ", n))
-        .chain(units.notes.iter().map(|n| ("", n)));
-    for (prefix, UnitNote { unit, reason }) in remarks {
-        line(
-            out,
-            &style.paint(Color::Dim, &format!("    {prefix}{unit}  ({reason})")),
-        );
-    }
+}
+
+fn render_action(out: &mut String, text: &str, action: &UnitAction, style: Style) {
+    let why = style.paint(Color::Dim, &format!("({})", action.reason));
+    line(out, &format!("{text}  {why}"));
 }

@@ -54,57 +54,7 @@ pub(crate) fn add(
         if sets.into_iter().flatten().any(|a| a.unit == *unit) {
             continue;
         }
-        if is_bus(unit) && live.is_active(unit) {
-            reload(plan, unit);
-            let reason =
-                format!("{WHY}; the bus is reloaded, the rest takes effect at the next boot");
-            plan.notes.push(UnitNote {
-                unit: unit.clone(),
-                reason,
-            });
-            continue;
-        }
-        if let (Some(why), true) = (holds_sessions(unit), live.is_active(unit)) {
-            let reason = format!("{WHY}; {why}");
-            plan.skipped.push(UnitNote {
-                unit: unit.clone(),
-                reason,
-            });
-            continue;
-        }
-        let definition = new.definition(unit);
-        let file = definition.file().cloned().unwrap_or_default();
-        let known = live.find(unit).is_some() || definition != Definition::Absent;
-        match verb_for(unit, &file, known, live) {
-            Ok(Verb::Reload) => reload(plan, unit),
-            Ok(Verb::Restart)
-                if live
-                    .find(unit)
-                    .is_some_and(|(name, _)| stood_on.contains(name)) =>
-            {
-                plan.after.push(action(unit, Verb::Restart));
-            }
-            Ok(verb) => {
-                plan.reload.retain(|a| a.unit != *unit);
-                let set = if verb == Verb::Start {
-                    &mut plan.start
-                } else {
-                    &mut plan.restart
-                };
-                set.push(action(unit, verb));
-            }
-            Err((reason, changed)) => {
-                let note = UnitNote {
-                    unit: unit.clone(),
-                    reason: format!("{WHY}; {reason}"),
-                };
-                if changed {
-                    plan.skipped.push(note);
-                } else {
-                    plan.notes.push(note);
-                }
-            }
-        }
+        restart(plan, unit, new, live, &stood_on);
     }
     for unit in &requests.reload {
         let sets = [&plan.stop, &plan.restart, &plan.start];
@@ -112,6 +62,52 @@ pub(crate) fn add(
         if !taken && live.is_active(unit) {
             reload(plan, unit);
         }
+    }
+}
+
+fn note(unit: &str, reason: &str) -> UnitNote {
+    UnitNote {
+        unit: unit.to_owned(),
+        reason: format!("{WHY}; {reason}"),
+    }
+}
+
+/// Adds one unit that is to be restarted and that nothing is done with yet.
+fn restart(
+    plan: &mut UnitPlan,
+    unit: &str,
+    new: Layers<'_>,
+    live: &Live,
+    stood_on: &BTreeSet<String>,
+) {
+    if is_bus(unit) && live.is_active(unit) {
+        reload(plan, unit);
+        let why = "the bus is reloaded, the rest takes effect at the next boot";
+        return plan.notes.push(note(unit, why));
+    }
+    if let (Some(why), true) = (holds_sessions(unit), live.is_active(unit)) {
+        return plan.skipped.push(note(unit, why));
+    }
+    let definition = new.definition(unit);
+    let file = definition.file().cloned().unwrap_or_default();
+    let found = live.find(unit);
+    let known = found.is_some() || definition != Definition::Absent;
+    match verb_for(unit, &file, known, live) {
+        Ok(Verb::Reload) => reload(plan, unit),
+        Ok(Verb::Restart) if found.is_some_and(|(name, _)| stood_on.contains(name)) => {
+            plan.after.push(action(unit, Verb::Restart));
+        }
+        Ok(verb) => {
+            plan.reload.retain(|a| a.unit != *unit);
+            let set = if verb == Verb::Start {
+                &mut plan.start
+            } else {
+                &mut plan.restart
+            };
+            set.push(action(unit, verb));
+        }
+        Err((reason, true)) => plan.skipped.push(note(unit, reason)),
+        Err((reason, false)) => plan.notes.push(note(unit, reason)),
     }
 }
 

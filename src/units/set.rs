@@ -97,6 +97,8 @@ pub struct LiveUnit {
     pub refuses_manual_start: bool,
     /// Units whose stop stops this one: `Requires`, `Requisite`, `BindsTo`, `PartOf`, as systemd has them loaded.
     pub stops_with: BTreeSet<String>,
+    /// Units that stop when this one stops, the other way round: `RequiredBy`, `RequisiteOf`, `BoundBy`, `ConsistsOf`.
+    pub takes_along: BTreeSet<String>,
     /// Units that start this one whenever they start: `WantedBy`, `RequiredBy`, `BoundBy`, `UpheldBy`.
     pub pulled_in_by: BTreeSet<String>,
     /// Whether `UpheldBy` names a unit: one that starts this one again whenever it is down.

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -15,10 +16,12 @@ use crate::host::getent;
 use crate::host::process::Command;
 use crate::host::systemd::Systemd;
 use crate::model::job::Verb;
+use crate::model::style::printable;
 use crate::units;
+use crate::units::answer;
 use crate::units::apply::UnitSwitch;
-use crate::units::beneath::{Listing, Scope};
-use crate::units::decide::{Facts, Seeds, UnitAction, UnitNote, UnitPlan};
+use crate::units::beneath::{Listing, Scope, is_in_store};
+use crate::units::decide::{Facts, Seeds, Sight, UnitAction, UnitNote, UnitPlan};
 use crate::units::failures::Failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
@@ -26,6 +29,9 @@ use crate::units::set::UnitSet;
 
 const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
+
+/// How many managers are switched at a time.
+const AT_ONCE: usize = 8;
 
 /// The hidden command by which this program runs as a user.
 pub(crate) const COMMAND: &str = "user-manager";
@@ -107,11 +113,47 @@ fn is_socket(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.file_type().is_socket())
 }
 
+/// Switches the managers from the old units to the new ones, some at a time, each within a time of its own. Returns what came
+/// of each, in their order.
+pub(crate) fn switch_all(
+    managers: &[UserManager],
+    old: &UnitSet,
+    new: &UnitSet,
+    timeout: Duration,
+) -> Vec<Result<UserOutcome>> {
+    at_once(managers, AT_ONCE, |manager| {
+        tracing::info!("switching the user manager of {}", manager.name);
+        switch(manager, old, new, timeout)
+    })
+}
+
+/// Does the same with each item, so many at a time; what came of them is in their order.
+fn at_once<T: Sync, R: Send>(items: &[T], most: usize, act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(number) else {
+                return done;
+            };
+            done.push((number, act(item)));
+        }
+    };
+    let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {
+        let workers = most.min(items.len());
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let ended = workers.into_iter().map(std::thread::ScopedJoinHandle::join);
+        ended
+            .flat_map(|done| done.unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    done.sort_by_key(|(number, _)| *number);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
 /// Switches a user's manager from the old units to the new ones.
-///
-/// # Errors
-/// When the child can't be run or fails.
-pub(crate) fn switch(
+fn switch(
     manager: &UserManager,
     old: &UnitSet,
     new: &UnitSet,
@@ -127,16 +169,18 @@ pub(crate) fn switch(
         // The program's own file may be in a folder that the user can't enter; the kernel's link to it is enough.
         let output = Command::new("/proc/self/exe")
             .arg(COMMAND)
-            .as_user(manager.uid, manager.gid)
+            .by_user(manager.uid, manager.gid)
             .env("XDG_RUNTIME_DIR", format!("{RUNTIME}/{}", manager.uid))
             // Stops, reloads, restarts and starts may each take the time of one job; a user must not hold up the host.
             .limit(timeout * 4 + Duration::from_secs(30))
             .input(serde_json::to_vec(&request)?)
             .output()?;
         if output.code != Some(0) {
-            bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+            let said = String::from_utf8_lossy(&output.stderr);
+            let lines: Vec<String> = said.trim().lines().map(printable).collect();
+            bail!("{}", lines.join("\n"));
         }
-        serde_json::from_slice(&output.stdout).context("reading its answer")
+        answer::parse(&output.stdout)
     };
     inner().with_context(|| format!("switching the user manager of {}", manager.name))
 }
@@ -168,20 +212,23 @@ pub(crate) fn serve() -> Result<()> {
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;
     let begun = crate::host::clock::now();
     units::observe::keep_failing(&systemd, &mut request.failed)?;
-    let before = units::observe::read_live(&systemd, MANAGED)?;
     // What is ours of `/etc` has changed already; the rest of it is beneath.
-    let is_ours = |name: &str| units::beneath::is_in_store(&Path::new("/etc").join(name));
+    let is_ours = |_: &str, link: &dyn Fn() -> Option<PathBuf>| is_in_store(link());
     let listing = Listing::read(Path::new("/"), Scope::User, &is_ours)?;
     let names = request.old.units.keys().chain(request.new.units.keys());
     let names = names.chain(request.failed.keys());
     let beneath = listing.read_units(&names.cloned().collect(), &is_ours);
+    let seeds = Seeds::default();
+    let due = request.failed.keys();
+    let sight = Sight::new(&request.old, &request.new, &beneath, due);
+    let before = units::observe::read_live(&systemd, MANAGED, Some(&sight))?;
     let ground = units::observe::read_ground(&systemd)?;
     let mut plan = units::decide::decide(&Facts {
         old: &request.old,
         new: &request.new,
         beneath: &beneath,
         live: &before,
-        seeds: &Seeds::default(),
+        seeds: &seeds,
         failed: &request.failed,
         ran: &BTreeSet::new(),
         ground: &ground,
@@ -215,4 +262,39 @@ pub(crate) fn serve() -> Result<()> {
         logs,
     };
     serde_json::to_writer(std::io::stdout(), &outcome).context("answering")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    #[test]
+    fn nobody_waits_for_another_one_to_end() {
+        // Each tells the next one, and ends when the one before has told it: the first waits for the last.
+        let (to, from): (Vec<Sender<()>>, Vec<Receiver<()>>) = (0..3).map(|_| channel()).unzip();
+        let ends: Vec<(Sender<()>, Mutex<Receiver<()>>)> = from
+            .into_iter()
+            .enumerate()
+            .map(|(n, from)| (to[(n + 1) % 3].clone(), Mutex::new(from)))
+            .collect();
+        let met = at_once(&ends, 3, |(to, from)| {
+            to.send(()).unwrap();
+            let from = from.lock().unwrap();
+            from.recv_timeout(Duration::from_secs(20)).is_ok()
+        });
+        assert_eq!(met, [true; 3]);
+    }
+
+    #[test]
+    fn results_are_in_the_order_of_the_items_however_many_are_done_at_a_time() {
+        let items: Vec<usize> = (0..20).collect();
+        for most in [1, 3, 50] {
+            assert_eq!(
+                at_once(&items, most, |n| n * 2),
+                (0..40).step_by(2).collect::<Vec<_>>()
+            );
+        }
+    }
 }

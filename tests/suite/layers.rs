@@ -23,7 +23,7 @@ const FLOORS: [&[&str]; 9] = [
 ];
 
 /// Files of a kind's room that have effects, or are about reading what the host shows: no other kind knows them.
-const EFFECTS: [&str; 5] = ["apply", "observe", "io", "lock", "users"];
+const EFFECTS: [&str; 6] = ["apply", "observe", "io", "lock", "users", "settle"];
 
 /// One use of a file by another.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -270,6 +270,36 @@ fn no_kind_knows_the_effects_of_another() {
         })
         .collect();
     assert_none(&wrong, "a kind may use another's data, not its effects");
+}
+
+/// How long a file may be.
+const LINES: usize = 500;
+
+#[test]
+fn no_file_is_too_long() {
+    let folders = ["src", "tests", "benches"];
+    let files = folders.iter().flat_map(|folder| {
+        walkdir::WalkDir::new(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder))
+            .sort_by_file_name()
+    });
+    let mut count = 0;
+    let mut long = Vec::new();
+    for file in files.map(Result::unwrap) {
+        if file.path().extension().is_none_or(|e| e != "rs") {
+            continue;
+        }
+        count += 1;
+        let lines = fs::read_to_string(file.path()).unwrap().lines().count();
+        if lines > LINES {
+            long.push(format!("  {} has {lines} lines", file.path().display()));
+        }
+    }
+    assert!(count > 100, "only {count} were found");
+    assert!(
+        long.is_empty(),
+        "more than {LINES} lines:\n{}",
+        long.join("\n")
+    );
 }
 
 /// The verbs of a kind, each in a file of its name, with what that file must have; and the kinds that need none, with why.

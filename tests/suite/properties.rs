@@ -218,11 +218,8 @@ fn check_prefixes(start: &Host, begun: &Aim, then: &Aim) -> Result<(), TestCaseE
         if !next.conflicts.is_empty() {
             // What was put back already is foreign again, and may be in the way of something else.
             let plan = start.plan(begun);
-            let put_back = plan
-                .steps()
-                .iter()
-                .take(stop)
-                .any(|s| matches!(s, PlanStep::Restore(_)));
+            let mut done = plan.steps().into_iter().take(stop);
+            let put_back = done.any(|s| matches!(s, PlanStep::Restore(_)));
             prop_assert!(put_back, "{}\n{:#?}", at, next.conflicts);
             prop_assert_eq!(
                 host.switch(begun).map_err(|e| describe(&e)),

@@ -15,7 +15,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use system_manager::face::units::{
-    Facts, Failures, Ground, Live, Options, Seeds, UnitAction, UnitSet, decide,
+    Facts, Failures, Ground, Live, LiveUnit, Options, Seeds, Sight, UnitAction, UnitSet, complete,
+    decide,
 };
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,12 +51,16 @@ struct Line {
 
 impl Case {
     fn decide(&self) -> Answer {
+        self.decide_on(&self.live)
+    }
+
+    fn decide_on(&self, live: &Live) -> Answer {
         // What a host has beneath is not in the model: it has tables of its own.
         let plan = decide(&Facts {
             old: &self.old,
             new: &self.new,
             beneath: &UnitSet::default(),
-            live: &self.live,
+            live,
             seeds: &self.seeds,
             failed: &Failures::new(),
             ran: &BTreeSet::new(),
@@ -82,6 +87,50 @@ impl Case {
             daemon_reload: plan.daemon_reload,
         }
     }
+}
+
+/// What systemd says of each unit in its list, and of all names.
+fn states(live: &Live, names: &BTreeSet<String>) -> Live {
+    let state = |unit: &LiveUnit| LiveUnit {
+        active_state: unit.active_state.clone(),
+        sub_state: unit.sub_state.clone(),
+        following: unit.following.clone(),
+        has_job: unit.has_job,
+        ..LiveUnit::default()
+    };
+    let mut states = Live::default();
+    for (name, unit) in &live.units {
+        let mut state = state(unit);
+        let known = unit
+            .names
+            .iter()
+            .filter(|n| names.contains(*n) && *n != name);
+        state.names.extend(known.cloned());
+        states.units.insert(name.clone(), state);
+    }
+    states
+}
+
+/// The live units as they are read: the details of what a decision looks at, and of nothing that is down.
+fn read(case: &Case, reads: &mut usize) -> Live {
+    let nothing = UnitSet::default();
+    let sight = Sight::new(&case.old, &case.new, &nothing, case.seeds.units());
+    let mut live = states(&case.live, &sight.names());
+    let mut told = |name: &str, unit: &mut LiveUnit| -> Result<(), ()> {
+        *reads += 1;
+        let is_bound = |other: &LiveUnit| {
+            let mut with = other.stops_with.iter().filter_map(|w| case.live.find(w));
+            with.any(|(found, _)| found == name)
+        };
+        let bound = case.live.units.iter().filter(|(_, other)| is_bound(other));
+        *unit = LiveUnit {
+            takes_along: bound.map(|(name, _)| name.clone()).collect(),
+            ..case.live.units[name].clone()
+        };
+        Ok(())
+    };
+    complete(&mut live, &sight, &mut told).unwrap();
+    live
 }
 
 fn model(arguments: &[&str]) -> Child {
@@ -199,6 +248,49 @@ fn shrink(mut case: Case) -> String {
 
 fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |value| value.parse().unwrap())
+}
+
+#[test]
+fn what_is_not_read_changes_no_decision() {
+    let (count, seed) = (number("UNIT_CASES", 5000), number("UNIT_SEED", 0));
+    let mut child = model(&["generate", &count.to_string(), &seed.to_string()]);
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let (mut reads, mut units) = (0, 0);
+    for line in output.lines() {
+        let Line { seed, mut case, .. } = serde_json::from_str(&line.unwrap()).unwrap();
+        // Of what is down systemd is not asked more than its state.
+        let down = case
+            .live
+            .units
+            .values_mut()
+            .filter(|u| u.active_state == "inactive");
+        for unit in down {
+            *unit = LiveUnit {
+                active_state: std::mem::take(&mut unit.active_state),
+                sub_state: std::mem::take(&mut unit.sub_state),
+                names: std::mem::take(&mut unit.names),
+                following: std::mem::take(&mut unit.following),
+                has_job: unit.has_job,
+                ..LiveUnit::default()
+            };
+        }
+        let narrow = read(&case, &mut reads);
+        units += case
+            .live
+            .units
+            .values()
+            .filter(|u| u.active_state != "inactive")
+            .count();
+        assert_eq!(
+            case.decide_on(&narrow),
+            case.decide(),
+            "seed {seed}: {}",
+            serde_json::to_string_pretty(&case).unwrap()
+        );
+    }
+    assert!(child.wait().unwrap().success(), "the model failed");
+    println!("{reads} of {units} units were looked at");
+    assert!(reads < units, "nothing was spared");
 }
 
 #[test]

@@ -34,8 +34,8 @@ pub(crate) fn read_built(
 ) -> Result<Side> {
     let manifest = read_manifest(Path::new(toplevel.as_str()))?;
     let record = State::read(root)?.files;
-    let is_addition = beneath::additions(root, &manifest, &record)?;
-    let desired = read_desired(&manifest, &*is_addition)?;
+    let additions = beneath::additions(root, &manifest, &record)?;
+    let desired = read_desired(&manifest, &*additions)?;
     Ok(Side {
         toplevel: Some(toplevel.clone()),
         files: desired.into_iter().map(|(t, w)| (t, entry(w))).collect(),
@@ -115,7 +115,7 @@ fn fields(value: &Value) -> BTreeMap<String, String> {
 /// # Errors
 /// When the state, or a file, can't be read.
 pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
-    let observed = observe::read_host(root, &Desired::new(), State::read(root)?)?;
+    let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
     let state: State = observed.state;
     let mut side = match &state.active {
         Some(active) => read_built(root, &active.toplevel, inside)?,

@@ -208,19 +208,8 @@ fn plan_block(
     })?;
     let now = block.as_ref().map(|b| lines_of(content, b));
     let is_ours = owned.is_some_and(|o| o.text.is == now);
-    let verb = match (wanted, &now) {
-        (Some(text), Some(now)) if text == now => {
-            if is_ours {
-                return Ok(None);
-            }
-            BlockVerb::Adopt
-        }
-        (Some(_), Some(_)) => BlockVerb::Change,
-        (Some(_), None) => BlockVerb::Add,
-        // It looks like ours, but nobody knows of it.
-        (None, _) if owned.is_none() => return Ok(None),
-        (None, Some(_)) => BlockVerb::Remove,
-        (None, None) => BlockVerb::Forget,
+    let Some(verb) = verb_for(wanted, owned, now.as_ref()) else {
+        return Ok(None);
     };
     let origin = match (owned, &now) {
         (Some(owned), Some(_)) => owned.origin,
@@ -244,6 +233,28 @@ fn plan_block(
         drifted: loses || verb == BlockVerb::Add && owned.is_some() && !is_ours,
         diff: None,
     }))
+}
+
+/// What is done to the lines; none when they are as wanted, or nobody's business of ours. Pure.
+fn verb_for(
+    wanted: Option<&String>,
+    owned: Option<&OwnedBlock>,
+    now: Option<&String>,
+) -> Option<BlockVerb> {
+    Some(match (wanted, now) {
+        (Some(text), Some(now)) if text == now => {
+            if owned.is_some_and(|o| o.text.is.as_ref() == Some(now)) {
+                return None;
+            }
+            BlockVerb::Adopt
+        }
+        (Some(_), Some(_)) => BlockVerb::Change,
+        (Some(_), None) => BlockVerb::Add,
+        // It looks like ours, but nobody knows of it.
+        (None, _) if owned.is_none() => return None,
+        (None, Some(_)) => BlockVerb::Remove,
+        (None, None) => BlockVerb::Forget,
+    })
 }
 
 /// Finds the block, marks included. Pure.

@@ -20,7 +20,7 @@ struct World {
 impl World {
     /// Makes one, unless this is not run by root, to whom all files have to be given.
     fn new() -> Option<Self> {
-        nix::unistd::geteuid().is_root().then(|| {
+        crate::needs::is_root().then(|| {
             let temp = TempDir::new().unwrap();
             fs::create_dir(temp.path().join("root")).unwrap();
             Self { temp }
@@ -161,6 +161,21 @@ fn leftovers_of_a_kill_go_and_two_do_not_unpack_at_once() {
     }
 }
 
+impl World {
+    /// Has paths of `path` arrive.
+    fn receive<'a>(&self, all: impl IntoIterator<Item = &'a PathInfo>) {
+        let root = self.root();
+        let mut receiver = Receiver::open(&root).unwrap();
+        for info in all {
+            let letter = info.path.name().chars().next().unwrap();
+            let tree = self.temp.path().join(format!("tree-{letter}"));
+            let mut archive = Vec::new();
+            nar::write(&tree, &mut archive).unwrap();
+            receiver.receive(info, &mut &*archive).unwrap();
+        }
+    }
+}
+
 #[test]
 fn garbage_is_what_nothing_leads_to() {
     let Some(world) = World::new() else { return };
@@ -171,19 +186,7 @@ fn garbage_is_what_nothing_leads_to() {
     let (linked, _) = world.path('d', "kept by a link", &[]);
     let (garbage, _) = world.path('e', "garbage", &[&library]);
     let all = [&library, &toplevel, &waiting, &linked, &garbage];
-    {
-        let mut receiver = Receiver::open(&root).unwrap();
-        for info in all {
-            let letter = info.path.name().chars().next().unwrap();
-            let mut archive = Vec::new();
-            nar::write(
-                &world.temp.path().join(format!("tree-{letter}")),
-                &mut archive,
-            )
-            .unwrap();
-            receiver.receive(info, &mut &*archive).unwrap();
-        }
-    }
+    world.receive(all);
     let at = |relative: &str| world.temp.path().join("root").join(relative);
     fs::write(world.store().join("foreign"), "by other means").unwrap();
     crate::store::generations::register(&root, &toplevel.path.as_str().parse().unwrap()).unwrap();

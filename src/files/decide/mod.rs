@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::built::Built;
 use crate::files::record::FilesRecord;
 use crate::model::conflict::Conflict;
-use crate::model::names::{FileName, TargetPath};
+use crate::model::names::{FileName, TargetPath, folders_above};
 use crate::model::node::Node;
 use crate::store::owned::{Makes, Size, Touch, Touches};
 
@@ -272,7 +272,7 @@ pub(crate) fn plan_files(
         desired,
         record,
         seen,
-        needed: desired.keys().flat_map(TargetPath::parents).collect(),
+        needed: folders_above(desired.keys()),
         next_backup,
         removed: BTreeSet::new(),
         half_written: half_written(seen),

@@ -95,10 +95,21 @@ impl World {
     }
 }
 
+/// What is wanted, what is ours, what stands there, what happens, and why.
+type Case<'a> = (Option<&'a Node>, Option<&'a Node>, Node, &'a str, &'a str);
+
+fn check(cases: &[Case<'_>]) {
+    for (wants, owns, stands, expected, why) in cases {
+        let (wants, owns) = (wants.cloned().map(wanted), owns.cloned().map(owned));
+        let world = World::new(wants, owns, stands.clone());
+        assert_eq!(world.told(), *expected, "{why}");
+    }
+}
+
 #[test]
 fn what_is_wanted_meets_what_is_ours_and_what_stands_there() {
     let (ours, new, other) = (file("ours"), file("new"), file("other"));
-    let cases = [
+    check(&[
         (Some(&new), None, Node::Absent, "Add", "nothing is there"),
         (
             Some(&new),
@@ -151,6 +162,13 @@ fn what_is_wanted_meets_what_is_ours_and_what_stands_there() {
             "Adopt",
             "someone put right what is wanted",
         ),
+    ]);
+}
+
+#[test]
+fn what_goes_is_removed_when_it_is_still_ours() {
+    let (ours, other) = (file("ours"), file("other"));
+    check(&[
         (None, Some(&ours), ours.clone(), "Remove", "it goes"),
         (
             None,
@@ -174,11 +192,7 @@ fn what_is_wanted_meets_what_is_ours_and_what_stands_there() {
             "it is someone else's folder now",
         ),
         (None, None, other.clone(), "", "it is nobody's business"),
-    ];
-    for (wants, owns, stands, expected, why) in cases {
-        let world = World::new(wants.cloned().map(wanted), owns.cloned().map(owned), stands);
-        assert_eq!(world.told(), expected, "{why}");
-    }
+    ]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::{FileChange, KeepReason, Planner, Verb, Wanted, node};
 use crate::files::built::STORE;
+use crate::files::record::OwnedFile;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 
@@ -16,6 +17,15 @@ impl Planner<'_> {
             Node::Blocked { at } if self.goes(at) => &Node::Absent,
             other => other,
         };
+        // Nearly always: everything is as it was left, and is wanted so.
+        let is_as_wanted = |owned: &OwnedFile| {
+            *before == wanted.node
+                && *owned.node() == wanted.node
+                && owned.source() == Some(&wanted.source)
+        };
+        if owned.is_some_and(is_as_wanted) {
+            return;
+        }
         let mut change = self.change_to(target, wanted, before);
         match (before, owned) {
             // Reported for the folder that is in the way.
@@ -25,10 +35,7 @@ impl Planner<'_> {
                 let cause = "is a device, socket or pipe where a file must go";
                 return self.refuse(target, cause);
             }
-            (seen, Some(owned)) if *seen == wanted.node => {
-                if *owned.node() == wanted.node && owned.source() == Some(&wanted.source) {
-                    return;
-                }
+            (seen, Some(_)) if *seen == wanted.node => {
                 // Only the record changes: same content from another source, or put right by hand.
                 change.verb = Verb::Adopt;
             }

@@ -64,33 +64,31 @@ fn owned<'a>(
         .collect()
 }
 
+type Copies = BTreeMap<FileName, Node>;
+
+/// Adds the copies that a plan makes.
+fn copy(kept: &mut Copies, plan: &FilesPlan) {
+    for change in plan.changes() {
+        let copy = change.keep.as_ref();
+        kept.extend(copy.map(|k| (k.backup.clone(), change.before.clone())));
+    }
+}
+
 /// Goes to what is wanted, is stopped after each number of changes, and goes there or back.
 fn walk(
     record: &FilesRecord,
     disk: &Disk,
-    kept: &BTreeMap<FileName, Node>,
+    kept: &Copies,
     goal: &[(&str, &str)],
     back: &[(&str, &str)],
 ) {
-    let plan = plan_files(
-        &wanted(goal),
-        record,
-        10,
-        &seen(disk, kept),
-        &BTreeMap::new(),
-    );
+    let none = BTreeMap::new();
+    let plan = plan_files(&wanted(goal), record, 10, &seen(disk, kept), &none);
     assert_eq!(plan.conflicts, [], "{goal:?}");
     let mut claimed = record.clone();
     claim(&mut claimed, &plan);
     let mut kept = kept.clone();
-    for change in plan.changes() {
-        kept.extend(
-            change
-                .keep
-                .as_ref()
-                .map(|k| (k.backup.clone(), change.before.clone())),
-        );
-    }
+    copy(&mut kept, &plan);
     let changes: Vec<&FileChange> = plan.changes().collect();
     let mut whole = claimed.clone();
     whole.commit(&plan, &());
@@ -101,53 +99,40 @@ fn walk(
         }
         let mut settled = claimed.clone();
         settled.settle(&seen(&now, &kept));
-        for (way, expected) in [(goal, Some(&whole)), (back, None)] {
-            let next = plan_files(
-                &wanted(way),
-                &settled,
-                20,
-                &seen(&now, &kept),
-                &BTreeMap::new(),
-            );
-            assert_eq!(next.conflicts, [], "{done} of {goal:?}, then {way:?}");
-            let (mut end, mut there) = (settled.clone(), now.clone());
-            claim(&mut end, &next);
-            end.commit(&next, &());
-            for change in next.changes() {
-                there.insert(change.target.clone(), change.after.clone());
-            }
-            if let Some(expected) = expected {
-                let mut copies = kept.clone();
-                for change in next.changes() {
-                    copies.extend(
-                        change
-                            .keep
-                            .as_ref()
-                            .map(|k| (k.backup.clone(), change.before.clone())),
-                    );
-                }
-                assert_eq!(
-                    owned(&end, &copies),
-                    owned(expected, &kept),
-                    "{done} of {goal:?}"
-                );
-            }
-            for (t, content) in way {
-                assert_eq!(
-                    there[&target(t)],
-                    file(content),
-                    "{done} of {goal:?}, then {way:?}"
-                );
-            }
-            let foreign = there
-                .get(&target("theirs"))
-                .filter(|_| !way.iter().any(|(t, _)| *t == "theirs"));
-            assert!(
-                foreign.is_none_or(|n| *n == file("foreign")),
-                "{done} of {goal:?}, then {way:?}"
-            );
-        }
+        let at = format!("{done} of {goal:?}");
+        let (end, copies) = go_on(&settled, &now, &kept, goal, &at);
+        assert_eq!(owned(&end, &copies), owned(&whole, &kept), "{at}");
+        go_on(&settled, &now, &kept, back, &at);
     }
+}
+
+/// Goes to what is wanted from where a run was stopped; returns what is recorded then, and the copies.
+fn go_on(
+    settled: &FilesRecord,
+    now: &Disk,
+    kept: &Copies,
+    way: &[(&str, &str)],
+    at: &str,
+) -> (FilesRecord, Copies) {
+    let none = BTreeMap::new();
+    let next = plan_files(&wanted(way), settled, 20, &seen(now, kept), &none);
+    assert_eq!(next.conflicts, [], "{at}, then {way:?}");
+    let (mut end, mut there, mut copies) = (settled.clone(), now.clone(), kept.clone());
+    claim(&mut end, &next);
+    end.commit(&next, &());
+    copy(&mut copies, &next);
+    for change in next.changes() {
+        there.insert(change.target.clone(), change.after.clone());
+    }
+    for (t, content) in way {
+        let stands = &there[&target(t)];
+        assert_eq!(*stands, file(content), "{at}, then {way:?}");
+    }
+    let foreign = there.get(&target("theirs"));
+    let foreign = foreign.filter(|_| !way.iter().any(|(t, _)| *t == "theirs"));
+    let is_whole = foreign.is_none_or(|n| *n == file("foreign"));
+    assert!(is_whole, "{at}, then {way:?}");
+    (end, copies)
 }
 
 #[test]
@@ -175,13 +160,8 @@ fn whatever_was_done_of_a_claim_is_settled_to_what_is_there() {
     let mut kept = BTreeMap::new();
     for change in plan.changes() {
         after.insert(change.target.clone(), change.after.clone());
-        kept.extend(
-            change
-                .keep
-                .as_ref()
-                .map(|k| (k.backup.clone(), change.before.clone())),
-        );
     }
+    copy(&mut kept, &plan);
     assert_eq!(kept.len(), 1, "what is foreign is copied first");
     walk(&record, &after, &kept, &[("a", "2"), ("c", "1")], &first);
     walk(&record, &after, &kept, &[], &first);

@@ -22,6 +22,7 @@ use crate::host::selinux::Labels;
 use crate::model::node::{EMPTY, Id, Kind, Object};
 
 pub(crate) mod at;
+mod content;
 mod obstacle;
 mod resolve;
 pub(crate) mod writable;
@@ -29,8 +30,9 @@ mod write;
 
 use at::kind;
 
+pub(crate) use content::{Content, open_source};
 pub(crate) use obstacle::Room;
-pub(crate) use write::{Content, NewFile, open_source};
+pub(crate) use write::NewFile;
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
 pub struct Root {
@@ -303,7 +305,8 @@ impl Root {
             return Ok(Folder::Open(self.fd.clone()));
         }
         if let Some((path, fd)) = &*self.last.borrow()
-            && path == relative
+            // As texts: paths are compared by their components.
+            && path.as_os_str() == relative.as_os_str()
         {
             return Ok(Folder::Open(fd.clone()));
         }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -16,26 +16,13 @@ use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use sha2::{Digest, Sha256};
 
+use super::content::{Content, fill};
 use super::{FOLDER_FLAGS, Folder, READ_FLAGS, Root, kind, lstat};
 use crate::host::selinux;
-use crate::model::node::{hex, sha256_of};
+use crate::model::node::hex;
 
 /// How many folders wait for `sync` at most; each holds a file descriptor.
 const MOST_UNSYNCED: usize = 64;
-
-/// Where the content of a file comes from.
-#[derive(Clone, Copy)]
-pub enum Content<'a> {
-    /// These bytes.
-    Bytes(&'a [u8]),
-    /// A file of any place, which is copied piece by piece.
-    Source {
-        /// Its path; links are followed.
-        path: &'a str,
-        /// The SHA-256 that it must have, in hexadecimal.
-        sha256: &'a str,
-    },
-}
 
 /// A regular file that is to be written.
 pub struct NewFile<'a> {
@@ -399,60 +386,6 @@ const TEMPORARY: &str = ".system-manager-";
 pub(super) fn temporary_name(name: &OsStr) -> String {
     let digest = hex(&Sha256::digest(name.as_bytes()));
     format!("{TEMPORARY}{}", &digest[..16])
-}
-
-/// Opens a file that is a source; links are followed, and what would block or never end is refused.
-///
-/// # Errors
-/// When it can't be opened, or is not a regular file.
-pub(crate) fn open_source(path: &str) -> Result<File> {
-    let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
-    let file = File::from(openat(AT_FDCWD, path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
-        bail!("it is not a regular file");
-    }
-    Ok(file)
-}
-
-fn fill(file: &mut File, content: Content<'_>) -> Result<()> {
-    match content {
-        Content::Bytes(bytes) => Ok(file.write_all(bytes)?),
-        Content::Source { path, sha256 } => {
-            let source = open_source(path).with_context(|| format!("reading {path}"))?;
-            let mut copied = Copied {
-                source,
-                file,
-                error: None,
-            };
-            let found = sha256_of(&mut copied);
-            if let Some(error) = copied.error {
-                return Err(error.into());
-            }
-            if found.with_context(|| format!("reading {path}"))? != sha256 {
-                bail!("{path} has changed since the plan was made");
-            }
-            Ok(())
-        }
-    }
-}
-
-/// A reader that writes what is read through it.
-struct Copied<'a> {
-    source: File,
-    file: &'a mut File,
-    error: Option<io::Error>,
-}
-
-impl Read for Copied<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.source.read(buffer)?;
-        if let Err(error) = self.file.write_all(&buffer[..n]) {
-            // Told apart from an error of the source.
-            self.error = Some(error);
-            return Ok(0);
-        }
-        Ok(n)
-    }
 }
 
 /// Puts a folder into its place where nothing is.

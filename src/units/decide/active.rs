@@ -396,7 +396,7 @@ fn compare_foreign(old: &UnitFile, new: &UnitFile) -> Comparison {
 }
 
 /// Gives the sockets that start a service: those that it names, else the one of the same name.
-fn sockets_of(name: &str, file: &UnitFile) -> Vec<String> {
+pub(super) fn sockets_of(name: &str, file: &UnitFile) -> Vec<String> {
     let named = file.sockets();
     if !named.is_empty() {
         return named.into_iter().collect();
@@ -407,7 +407,7 @@ fn sockets_of(name: &str, file: &UnitFile) -> Vec<String> {
 }
 
 /// Gives the service that a socket starts.
-fn service_of(name: &str, file: &UnitFile) -> String {
+pub(super) fn service_of(name: &str, file: &UnitFile) -> String {
     let stem = name.strip_suffix(".socket").unwrap_or(name);
     file.last("Socket", "Service")
         .unwrap_or_else(|| format!("{stem}.service"))

@@ -55,10 +55,12 @@ mod active;
 mod ground;
 mod hold;
 mod inactive;
+mod sight;
 mod theirs;
 
 pub use ground::Ground;
 pub(crate) use ground::{LOGINS, is_bus};
+pub use sight::{Sight, complete};
 pub(crate) use theirs::holds_sessions;
 
 #[cfg(test)]
@@ -144,6 +146,14 @@ pub struct Seeds {
     pub stop: BTreeSet<String>,
     /// Whether the daemon-reload was still due.
     pub daemon_reload: bool,
+}
+
+impl Seeds {
+    /// Returns the units that anything is to be done with.
+    pub fn units(&self) -> impl Iterator<Item = &String> {
+        let sets = [&self.start, &self.restart, &self.reload, &self.stop];
+        sets.into_iter().flatten()
+    }
 }
 
 /// Choices that change the decision.

@@ -228,30 +228,32 @@ fn hash_of(t: &Test, user: &str) -> String {
     line.split(':').nth(1).unwrap().to_owned()
 }
 
+/// A script that makes the file of a password, and one that runs after the accounts.
+fn secrets(t: &Test, hash: &str) -> Value {
+    let early = crate::cli::scripts::script(
+        t,
+        "secrets",
+        &format!(
+            "[ -e /etc/late ] || echo early >>/order; echo '{hash}' >/run/ann; id=$(cat /etc/passwd); case $id in *ann:*) echo again >>/order;; esac"
+        ),
+    );
+    let late = crate::cli::scripts::script(
+        t,
+        "chown",
+        "case $(cat /etc/passwd) in *ann:*) cat /etc/late >>/order;; esac",
+    );
+    let mut early = early;
+    early["beforeAccounts"] = json!(true);
+    // The manifest may name them in any order.
+    json!([late, early])
+}
+
 #[test]
 fn passwords_come_from_what_the_scripts_before_accounts_have_made() {
     let (Some(t), true) = (begin(), crate::cli::scripts::has_shell()) else {
         return;
     };
     crate::cli::scripts::give_shell(&t);
-    let secrets = |hash: &str| {
-        let early = crate::cli::scripts::script(
-            &t,
-            "secrets",
-            &format!(
-                "[ -e /etc/late ] || echo early >>/order; echo '{hash}' >/run/ann; id=$(cat /etc/passwd); case $id in *ann:*) echo again >>/order;; esac"
-            ),
-        );
-        let late = crate::cli::scripts::script(
-            &t,
-            "chown",
-            "case $(cat /etc/passwd) in *ann:*) cat /etc/late >>/order;; esac",
-        );
-        let mut early = early;
-        early["beforeAccounts"] = json!(true);
-        // The manifest may name them in any order.
-        json!([late, early])
-    };
     t.write("run/keep", "");
     let wants = |hash: &str, mutable: bool| {
         let fields = json!({ "hashedPasswordFile": "/run/ann", "shell": "/bin/sh" });
@@ -259,7 +261,7 @@ fn passwords_come_from_what_the_scripts_before_accounts_have_made() {
             Config::new().copy("late", "0644", "late\n"),
             &[("ann", fields)],
         );
-        let mut manifest = t.manifest(&config.field("activationScripts", secrets(hash)));
+        let mut manifest = t.manifest(&config.field("activationScripts", secrets(&t, hash)));
         manifest["accounts"]["mutableUsers"] = json!(mutable);
         t.build_text(&manifest.to_string())
     };

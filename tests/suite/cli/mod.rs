@@ -20,6 +20,7 @@ mod pages;
 mod past;
 mod progress;
 mod scripts;
+mod scripts_live;
 mod status;
 mod still;
 mod store;

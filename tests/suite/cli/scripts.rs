@@ -12,7 +12,7 @@ use crate::cli::strace::{Whose, has_strace, killed_at};
 use crate::needs::skip;
 
 /// Begins with a shell on the host; none when this is not run as root, or without a static busybox.
-fn begin() -> Option<Test> {
+pub(super) fn begin() -> Option<Test> {
     let t = Test::begin()?;
     if !has_shell() {
         return None;
@@ -68,28 +68,28 @@ fn install(from: &Path, to: &Path) {
     assert!(status.success(), "{}", to.display());
 }
 
-fn install_text(to: &Path, text: &str) {
+pub(super) fn install_text(to: &Path, text: &str) {
     let mut from = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut from, text.as_bytes()).unwrap();
     install(from.path(), to);
 }
 
 /// A configuration with scripts that write their names to `/order`.
-fn naming(t: &Test, names: &[&str]) -> Vec<Value> {
+pub(super) fn naming(t: &Test, names: &[&str]) -> Vec<Value> {
     let one = |name: &&str| script(t, name, &format!("echo {name} >>/order"));
     names.iter().map(one).collect()
 }
 
-fn with(config: Config, scripts: &[Value]) -> Config {
+pub(super) fn with(config: Config, scripts: &[Value]) -> Config {
     config.field("activationScripts", json!(scripts))
 }
 
-fn order(t: &Test) -> Vec<String> {
+pub(super) fn order(t: &Test) -> Vec<String> {
     let text = fs::read_to_string(t.path("order")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }
 
-fn activate(t: &Test, toplevel: &Path) -> Ran {
+pub(super) fn activate(t: &Test, toplevel: &Path) -> Ran {
     t.run(&["activate".as_ref(), toplevel.as_os_str()])
 }
 
@@ -300,6 +300,49 @@ fn time_is_limited_and_what_a_script_leaves_running_is_not_waited_for() {
 }
 
 #[test]
+fn what_leaves_the_session_of_a_script_is_ended_with_it() {
+    let Some(t) = begin() else { return };
+    let fifo = t.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The other end of the pipe is closed when nothing of the script runs any more; the one that holds it has neither the
+    // group nor the session nor the parent that it began with.
+    let leaves = script(
+        &t,
+        "leaves",
+        "exec 3>/fifo; (setsid sleep 60 3>&3 &); exec 3>&-; sleep 60 & wait",
+    );
+    let toplevel = t.build(&with(Config::new(), &[leaves]));
+    let reader = std::thread::spawn(move || fs::read(fifo).unwrap());
+    let begun = std::time::Instant::now();
+    t.run(&[
+        "activate".as_ref(),
+        toplevel.as_os_str(),
+        "--unit-timeout".as_ref(),
+        "1".as_ref(),
+    ])
+    .exits(4)
+    .says("leaves: it took longer than 1 s and was ended");
+    reader.join().unwrap();
+    assert!(begun.elapsed().as_secs() < 30, "it went on");
+}
+
+#[test]
+fn a_switch_that_goes_back_ends_with_an_error() {
+    let Some(t) = begin() else { return };
+    let good = t.build(&Config::new().copy("a", "0644", "a\n"));
+    activate(&t, &good).exits(0);
+    let bad = t.build(&with(Config::new(), &[script(&t, "bad", "exit 3")]));
+    t.run(&[
+        "switch".as_ref(),
+        bad.as_os_str(),
+        "--rollback-on-failure".as_ref(),
+    ])
+    .exits(5)
+    .says("error: the switch failed, and what was active before is active again");
+    assert_eq!(t.read("etc/a"), "a\n");
+}
+
+#[test]
 fn a_script_does_not_outlive_the_run() {
     let Some(t) = begin() else { return };
     let fifo = t.path("fifo");
@@ -402,72 +445,4 @@ fn killed_among_scripts_the_next_run_runs_them_all() {
     }
     assert_eq!(begun, [0, 1, 2, 3].into());
     assert!(ended > 0, "no kill came after the scripts");
-}
-
-/// Runs a shell script in which the host is the running system, as far as this can be had without harm.
-fn run_live(t: &Test, toplevel: &Path, text: &str) -> Option<Ran> {
-    let script = format!(
-        "mkdir -p $root/var/lib; mount --bind $root/etc /etc; mount --bind $root/var/lib /var/lib
-         mount -t tmpfs none /run; test ! -e /nix || mount -t tmpfs none /nix
-         program=${{run%% --root*}}
-         {text}"
-    );
-    t.run_isolated(toplevel, &script)
-}
-
-#[test]
-fn what_an_interrupted_run_was_asked_for_is_not_done_when_all_goes() {
-    let Some(t) = Test::begin() else { return };
-    let toplevel = t.build(&Config::new().copy("f", "0644", "1\n"));
-    let left = "mkdir /run/nixos; echo cron.service >/run/nixos/activation-restart-list
-                echo '{\"begin\":{\"purpose\":\"test\",\"due\":{},\"tmpfiles\":false}}' >/var/lib/system-manager/journal
-                $program deactivate; test ! -e /run/nixos";
-    let text = format!("$program activate $toplevel; {left}");
-    let Some(ran) = run_live(&t, &toplevel, &text) else {
-        return;
-    };
-    ran.exits(0).never_says("cron.service");
-    assert!(!t.path("etc/f").exists());
-}
-
-#[test]
-fn a_request_that_no_systemd_can_serve_is_told_and_is_no_failure() {
-    let Some(t) = Test::begin() else { return };
-    let text = "#!/bin/sh\necho cron.service >/run/nixos/activation-restart-list\n";
-    let path = t.source("scripts/asks", "");
-    install_text(&path, text);
-    let asks = json!({ "name": "asks", "script": path, "supportsDryActivation": false });
-    let toplevel = t.build(&with(Config::new(), &[asks]));
-    let Some(ran) = run_live(&t, &toplevel, "$program activate $toplevel") else {
-        return;
-    };
-    // Its boot starts what is new.
-    ran.exits(0).says("but systemd is not running here");
-    let state = t.read("var/lib/system-manager/state.json");
-    assert!(!state.contains("pendingUserUnits"), "{state}");
-}
-
-#[test]
-fn the_boot_runs_all_of_what_is_active_and_writes_no_state() {
-    let Some(t) = begin() else { return };
-    let scripts = [
-        script(
-            &t,
-            "first",
-            "echo \"boot ${NIXOS_ACTION-none}\" >>/order; test ! -e /etc/bad",
-        ),
-        naming(&t, &["second"]).remove(0),
-    ];
-    t.run(&["run-activation-scripts"]).exits(0);
-    let toplevel = t.build(&with(Config::new(), &scripts));
-    activate(&t, &toplevel).exits(0);
-    let state = t.read("var/lib/system-manager/state.json");
-    t.run(&["run-activation-scripts"]).exits(0);
-    assert_eq!(order(&t)[2..], ["boot none", "second"]);
-    t.write("etc/bad", "");
-    t.run(&["run-activation-scripts"])
-        .exits(4)
-        .says("the activation script first failed: exit status 1");
-    assert_eq!(order(&t)[4..], ["boot none", "second"]);
-    assert_eq!(t.read("var/lib/system-manager/state.json"), state);
 }

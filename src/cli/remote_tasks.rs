@@ -1,0 +1,264 @@
+//! What a command comes to on other hosts: its arguments there, what it needs, how it runs.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door looks at what is named on the command line"
+)]
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::cli::args::{
+    ApplyArgs, ColorChoice, Command, Global, PlanArgs, SourceArgs, StatusArgs, SwitchArgs,
+};
+use crate::cli::args_past::{BackArgs, GenerationsArgs};
+use crate::cli::commands;
+use crate::cli::given::{Given, origin_of, read_given};
+use crate::nix::{BuildOptions, Source};
+use crate::store::history::Origin;
+
+/// What a command does on a host.
+pub(super) struct Task {
+    /// The arguments there; the toplevel comes after the first one.
+    pub(super) arguments: Vec<String>,
+    /// What it needs there.
+    pub(super) wants: Wants,
+    /// How it runs.
+    pub(super) how: How,
+}
+
+/// What has to be brought to the host for it.
+pub(super) enum Wants {
+    Nothing,
+    Built(PathBuf),
+    Source(Source, BuildOptions),
+}
+
+/// How it runs there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// As long as the connection lives.
+    Attended,
+    /// Whatever becomes of the connection.
+    Apart {
+        /// Whether it is confirmed unless somebody says otherwise.
+        confirmed: bool,
+    },
+    /// It runs already, or has ended.
+    Attach,
+}
+
+/// Returns what a command comes to on other hosts.
+///
+/// # Errors
+/// When it is for this machine only.
+pub(super) fn task(command: Command, global: &Global) -> Result<Task> {
+    if global.root.is_some() {
+        bail!("--root is of this machine, and can't be used with another host");
+    }
+    if global.remote.attach {
+        return Ok(Task {
+            arguments: Vec::new(),
+            wants: Wants::Nothing,
+            how: How::Attach,
+        });
+    }
+    let mut task = task_of(command)?;
+    task.arguments.extend(global_words(global));
+    Ok(task)
+}
+
+/// Returns the flags that are set.
+fn flags(given: &[(bool, &str)]) -> Vec<String> {
+    let set = given.iter().filter(|(is_set, _)| *is_set);
+    set.map(|(_, flag)| (*flag).to_owned()).collect()
+}
+
+fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
+    if args.out.is_some() {
+        bail!("a plan can only be saved on the host that it is for");
+    }
+    let mut words = vec!["plan".to_owned()];
+    words.extend(flags(&[
+        (args.deactivate, "--deactivate"),
+        (args.detailed_exitcode, "--detailed-exitcode"),
+        (args.pages.markdown, "--markdown"),
+        (args.pages.html, "--html"),
+        (args.pages.summary, "--summary"),
+        (args.strict, "--strict"),
+        (args.all_scripts, "--all-scripts"),
+    ]));
+    Ok(words)
+}
+
+/// The arguments there, what they need, and how they run.
+type Parts = (Vec<String>, Wants, How);
+
+fn task_of(command: Command) -> Result<Task> {
+    let attended = |words: Vec<String>| (words, Wants::Nothing, How::Attended);
+    let apart = |words: Vec<String>, wants| (words, wants, How::Apart { confirmed: false });
+    let (arguments, wants, how) = match command {
+        Command::Plan(args) => plan_task(&args)?,
+        Command::Switch(args) => switch_task(&args)?,
+        Command::Register {
+            given,
+            store_path,
+            source,
+            origin,
+        } => {
+            let given = store_path.or(given);
+            let mut arguments = words(&["register"]);
+            arguments.extend(origin_words(origin_of(given.as_deref(), &source, &origin)));
+            (arguments, wants(given.as_deref(), &source)?, How::Attended)
+        }
+        Command::Activate {
+            toplevel,
+            store_path,
+            apply,
+        } => {
+            let wants = toplevel.or(store_path).map_or(Wants::Nothing, Wants::Built);
+            apart([words(&["activate"]), apply_words(&apply)].concat(), wants)
+        }
+        Command::Deactivate(args) => {
+            let arguments = [words(&["deactivate"]), apply_words(&args.apply())].concat();
+            apart(arguments, Wants::Nothing)
+        }
+        Command::Rollback { to, back } => {
+            let to = to.map(|to| ["--to".to_owned(), to.to_string()]);
+            let to = to.into_iter().flatten();
+            back_task(words(&["rollback"]).into_iter().chain(to).collect(), &back)?
+        }
+        Command::Undo(back) => back_task(words(&["undo"]), &back)?,
+        Command::Gc { dry_run, keep } => {
+            let mut arguments = words(&["gc"]);
+            arguments.extend(flags(&[(dry_run, "--dry-run")]));
+            let keep = keep.map(|keep| ["--keep".to_owned(), keep.to_string()]);
+            arguments.extend(keep.into_iter().flatten());
+            attended(arguments)
+        }
+        Command::Status(args) => attended(status_words(&args)?),
+        Command::Generations(GenerationsArgs { action: None }) => attended(words(&["generations"])),
+        _ => {
+            return Err(anyhow!(
+                "this command works on this machine only\nhint: leave out --target-host and --hosts"
+            ));
+        }
+    };
+    Ok(Task {
+        arguments,
+        wants,
+        how,
+    })
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| (*w).to_owned()).collect()
+}
+
+fn plan_task(args: &PlanArgs) -> Result<Parts> {
+    let words = plan_words(args)?;
+    let wants = if args.deactivate {
+        Wants::Nothing
+    } else {
+        wants(args.given.as_deref(), &args.source)?
+    };
+    Ok((words, wants, How::Attended))
+}
+
+fn switch_task(args: &SwitchArgs) -> Result<Parts> {
+    let wants = wants(args.given.as_deref(), &args.source)?;
+    if args.ask {
+        bail!(
+            "`--ask` is for this machine\nhint: look at `plan --target-host` first; a switch of another host returns unless it is confirmed"
+        );
+    }
+    if args.dry_run {
+        return Ok((words(&["plan"]), wants, How::Attended));
+    }
+    let mut arguments = words(&["switch"]);
+    let rollback = args.rollback_on_failure;
+    arguments.extend(flags(&[(rollback, "--rollback-on-failure")]));
+    arguments.extend(apply_words(&args.apply));
+    let origin = origin_of(args.given.as_deref(), &args.source, &args.origin);
+    arguments.extend(origin_words(origin));
+    Ok((arguments, wants, How::Apart { confirmed: true }))
+}
+
+fn status_words(args: &StatusArgs) -> Result<Vec<String>> {
+    if args.watch.is_some() {
+        bail!("`--watch` is for this machine\nhint: leave it out");
+    }
+    let mut words = vec!["status".to_owned()];
+    words.extend(flags(&[
+        (args.diff, "--diff"),
+        (args.detailed_exitcode, "--detailed-exitcode"),
+    ]));
+    Ok(words)
+}
+
+fn back_task(mut arguments: Vec<String>, back: &BackArgs) -> Result<Parts> {
+    if back.ask {
+        bail!("`--ask` is for this machine\nhint: look at it with `--dry-run` first");
+    }
+    arguments.extend(flags(&[(back.dry_run, "--dry-run")]));
+    arguments.extend(apply_words(&back.apply));
+    let how = if back.dry_run {
+        How::Attended
+    } else {
+        How::Apart { confirmed: false }
+    };
+    Ok((arguments, Wants::Nothing, how))
+}
+
+/// What the host is told of where its configuration comes from.
+fn origin_words(origin: Origin) -> Vec<String> {
+    let said = [
+        ("--message", origin.message),
+        ("--made-from", origin.source),
+        ("--made-at", origin.revision),
+    ];
+    // In one word, whatever the text begins with.
+    let said = said
+        .into_iter()
+        .filter_map(|(flag, text)| Some(format!("{flag}={}", text?)));
+    said.collect()
+}
+
+fn wants(given: Option<&Path>, args: &SourceArgs) -> Result<Wants> {
+    let (source, options) = match given.map(read_given) {
+        Some(Given::Built(path)) if path.is_dir() => return Ok(Wants::Built(path)),
+        Some(Given::Built(path)) => bail!(
+            "{} is a plan, which can only be applied on the host that it is of",
+            path.display()
+        ),
+        Some(Given::Source(source)) => (source, commands::build_options_of(args)?),
+        None => commands::source(args)?,
+    };
+    Ok(Wants::Source(source, options))
+}
+
+fn apply_words(apply: &ApplyArgs) -> Vec<String> {
+    let mut words = vec!["--unit-timeout".to_owned(), apply.unit_timeout.to_string()];
+    words.extend(apply.strict.then(|| "--strict".to_owned()));
+    words.extend(apply.all_scripts.then(|| "--all-scripts".to_owned()));
+    words.extend(apply.wait.then(|| "--wait".to_owned()));
+    words
+}
+
+fn global_words(global: &Global) -> Vec<String> {
+    let terminal = std::io::stdout().is_terminal();
+    let color = match global.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+    };
+    let mut words = vec![
+        "--color".to_owned(),
+        if color { "always" } else { "never" }.to_owned(),
+    ];
+    words.extend(global.json.then(|| "--json".to_owned()));
+    words.extend(global.quiet.then(|| "-q".to_owned()));
+    words.extend((0..global.verbose).map(|_| "-v".to_owned()));
+    words
+}

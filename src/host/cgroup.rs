@@ -1,0 +1,107 @@
+//! Control groups: the processes that systemd keeps together as one unit.
+#![expect(clippy::disallowed_methods, reason = "reads what the kernel shows")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Where groups are shown: systemd's own hierarchy beside those of controllers, or the only one.
+const HIERARCHIES: [&str; 3] = [
+    "/sys/fs/cgroup/systemd",
+    "/sys/fs/cgroup/unified",
+    "/sys/fs/cgroup",
+];
+
+/// A process, as far as it shows whether it has come to rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Process {
+    /// Its number.
+    pub pid: u32,
+    /// Whether it waits for something that is not the disk.
+    pub waits: bool,
+    /// Whether it is still systemd's, before the program of the unit begins.
+    pub is_unborn: bool,
+    /// Processor time that it has taken, in ticks.
+    pub spent: u64,
+}
+
+/// Returns the folder that shows a group; none where the kernel shows none.
+#[must_use]
+pub(crate) fn folder_of(group: &str) -> Option<PathBuf> {
+    let group = group.trim_start_matches('/');
+    let folders = HIERARCHIES.iter().map(|h| Path::new(h).join(group));
+    folders
+        .into_iter()
+        .find(|folder| folder.join("cgroup.procs").exists())
+}
+
+/// Lists the processes of a group and of those below it, by number; none when it is gone.
+#[must_use]
+pub(crate) fn processes(folder: &Path) -> Option<Vec<Process>> {
+    let mut found = Vec::new();
+    collect(folder, &mut found)?;
+    found.sort_by_key(|process| process.pid);
+    Some(found)
+}
+
+fn collect(folder: &Path, found: &mut Vec<Process>) -> Option<()> {
+    // A process or a group below that can't be read is gone by now.
+    let listed = fs::read_to_string(folder.join("cgroup.procs")).ok()?;
+    let pids = listed.lines().filter_map(|line| line.parse().ok());
+    found.extend(pids.filter_map(look_at));
+    for entry in fs::read_dir(folder).ok()?.flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect(&entry.path(), found);
+        }
+    }
+    Some(())
+}
+
+fn look_at(pid: u32) -> Option<Process> {
+    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// Reads `/proc/PID/stat` (proc(5)). Pure.
+fn parse_stat(pid: u32, text: &str) -> Option<Process> {
+    // The name may have anything in it, parentheses among others.
+    let (start, rest) = text.rsplit_once(')')?;
+    let (_, name) = start.split_once('(')?;
+    let mut fields = rest.split_ascii_whitespace();
+    let state = fields.next()?;
+    let mut times = fields
+        .skip(10)
+        .map(|field| field.parse::<u64>().unwrap_or(0));
+    Some(Process {
+        pid,
+        waits: state == "S",
+        // systemd names a process so until it becomes the program: `(nginx)`.
+        is_unborn: name.starts_with('('),
+        spent: times.next()? + times.next()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_kernel_says_of_a_process() {
+        let tail = "1 7 7 0 -1 4194560 1 0 0 0 12 3 0 0 20 0 1 0 55 1 1";
+        for (text, waits, is_unborn) in [
+            (format!("7 (nginx) S {tail}"), true, false),
+            (format!("7 (a) b) R {tail}"), false, false),
+            (format!("7 ((nginx)) S {tail}"), true, true),
+            (format!("7 (x) D {tail}"), false, false),
+        ] {
+            let expected = Process {
+                pid: 7,
+                waits,
+                is_unborn,
+                spent: 15,
+            };
+            assert_eq!(parse_stat(7, &text), Some(expected), "{text}");
+        }
+        assert_eq!(parse_stat(7, "7 (x"), None);
+        let own = look_at(std::process::id()).unwrap();
+        assert!(!own.is_unborn);
+    }
+}

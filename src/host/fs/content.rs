@@ -1,0 +1,79 @@
+//! What a file gets: bytes, or the content of another file, which must be what it was.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+
+use anyhow::{Context, Result, bail};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::READ_FLAGS;
+use crate::model::node::sha256_of;
+
+/// Where the content of a file comes from.
+#[derive(Clone, Copy)]
+pub enum Content<'a> {
+    /// These bytes.
+    Bytes(&'a [u8]),
+    /// A file of any place, which is copied piece by piece.
+    Source {
+        /// Its path; links are followed.
+        path: &'a str,
+        /// The SHA-256 that it must have, in hexadecimal.
+        sha256: &'a str,
+    },
+}
+
+/// Opens a file that is a source; links are followed, and what would block or never end is refused.
+///
+/// # Errors
+/// When it can't be opened, or is not a regular file.
+pub(crate) fn open_source(path: &str) -> Result<File> {
+    let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
+    let file = File::from(openat(AT_FDCWD, path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        bail!("it is not a regular file");
+    }
+    Ok(file)
+}
+
+pub(super) fn fill(file: &mut File, content: Content<'_>) -> Result<()> {
+    match content {
+        Content::Bytes(bytes) => Ok(file.write_all(bytes)?),
+        Content::Source { path, sha256 } => {
+            let source = open_source(path).with_context(|| format!("reading {path}"))?;
+            let mut copied = Copied {
+                source,
+                file,
+                error: None,
+            };
+            let found = sha256_of(&mut copied);
+            if let Some(error) = copied.error {
+                return Err(error.into());
+            }
+            if found.with_context(|| format!("reading {path}"))? != sha256 {
+                bail!("{path} has changed since the plan was made");
+            }
+            Ok(())
+        }
+    }
+}
+
+/// A reader that writes what is read through it.
+struct Copied<'a> {
+    source: File,
+    file: &'a mut File,
+    error: Option<io::Error>,
+}
+
+impl Read for Copied<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.source.read(buffer)?;
+        if let Err(error) = self.file.write_all(&buffer[..n]) {
+            // Told apart from an error of the source.
+            self.error = Some(error);
+            return Ok(0);
+        }
+        Ok(n)
+    }
+}

@@ -1,0 +1,87 @@
+//! Why ssh could not connect, told from its messages. Pure.
+
+use super::frame::escape;
+
+/// Reads from what ssh says why there is no connection, and what helps. Pure.
+pub(super) fn why(errors: &str) -> Option<(&'static str, String)> {
+    let has = |text: &str| errors.contains(text);
+    let offending = || {
+        let line = errors.lines().find(|l| l.contains("Offending"));
+        line.and_then(|l| l.rsplit_once(" in ")).map_or_else(
+            || "known_hosts".to_owned(),
+            |(_, place)| escape(place.trim()),
+        )
+    };
+    if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
+        return Some((
+            "its host key has changed",
+            format!("if that is as it should be, remove {}", offending()),
+        ));
+    }
+    if has("Host key verification failed") || has("host key is known for") {
+        let hint = "connect once by hand with ssh and compare the key, or add it to known_hosts";
+        return Some(("its host key is not known", hint.to_owned()));
+    }
+    if has("Permission denied") || has("Too many authentication failures") {
+        let hint = "ssh must be able to log in without asking: use a key, and ssh-agent";
+        return Some(("it refuses the login", hint.to_owned()));
+    }
+    if has("Connection refused") {
+        let hint = "it is up, but no sshd listens there: look at the port";
+        return Some(("the connection is refused", hint.to_owned()));
+    }
+    let unreachable = [
+        "timed out",
+        "No route to host",
+        "Network is unreachable",
+        "Could not resolve hostname",
+        "Name or service not known",
+        "not responding",
+    ];
+    if unreachable.iter().any(|text| has(text)) {
+        let hint = "look at the name, at the network, and whether it is up";
+        return Some(("it can't be reached", hint.to_owned()));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ssh_says_is_told_apart() {
+        let changed = "@@@\n@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nOffending ED25519 key in \
+                       /root/.ssh/known_hosts:3\nHost key verification failed.";
+        let (what, hint) = why(changed).unwrap();
+        assert_eq!(what, "its host key has changed");
+        assert!(hint.contains("/root/.ssh/known_hosts:3"), "{hint}");
+        for (errors, expected) in [
+            (
+                "No ED25519 host key is known for web and you have requested strict checking.",
+                "not known",
+            ),
+            (
+                "root@web: Permission denied (publickey).",
+                "refuses the login",
+            ),
+            (
+                "ssh: connect to host web port 22: Connection refused",
+                "is refused",
+            ),
+            (
+                "ssh: connect to host web port 22: Connection timed out",
+                "can't be reached",
+            ),
+            (
+                "ssh: Could not resolve hostname web: Name or service not known",
+                "can't be reached",
+            ),
+            ("Timeout, server web not responding.", "can't be reached"),
+        ] {
+            let (what, _) = why(errors).unwrap();
+            assert!(what.contains(expected), "{errors}: {what}");
+        }
+        assert_eq!(why("something else"), None);
+    }
+}
