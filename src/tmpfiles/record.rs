@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::node::{Kind, Object};
-use crate::store::owned::{Claiming, Owned, Record};
+use crate::store::owned::{Claiming, Owned, Owns, Record};
 use crate::tmpfiles::decide::TmpfilesPlan;
 
 /// What is remembered of rules.
@@ -65,6 +65,12 @@ pub(crate) fn settle(owned: &mut Owned<Option<Made>>, now: Option<&Object>) {
         Some(_) => !is_as_before,
         None => now.is_none(),
     });
+}
+
+impl Owns for TmpfilesRecord {
+    fn is_begun(&self) -> bool {
+        self.made.values().any(Owned::is_begun)
+    }
 }
 
 impl Record for TmpfilesRecord {
