@@ -315,7 +315,7 @@ fn decide_place(
         },
         (None, None) => Node::Absent,
     };
-    let Some(verb) = verb_for(wanted.is_some(), ours, now, &after, backup.is_some()) else {
+    let Some(verb) = verb_of(wanted.is_some(), ours, now, &after, backup.is_some()) else {
         return Ok(Ok(None));
     };
     let reason = match (verb, ours) {
@@ -326,10 +326,6 @@ fn decide_place(
     };
     let place = facts.seen.places.get(target);
     let before = place.and_then(|p| p.before.as_deref()).unwrap_or_default();
-    let shown = |text: &str, node: &Node| match node {
-        Node::Link { to } => places::show(&Form::Link(to.clone())),
-        _ => places::show(&Form::Text(text.to_owned())),
-    };
     Ok(Ok(Some(BasicsChange {
         option: places::option_of(target.as_str())
             .unwrap_or_default()
@@ -354,8 +350,16 @@ fn decide_place(
     })))
 }
 
-/// What is done to a place; none for nothing. Pure.
-fn verb_for(
+/// Returns what stands somewhere, for people.
+fn shown(text: &str, node: &Node) -> String {
+    match node {
+        Node::Link { to } => places::show(&Form::Link(to.clone())),
+        _ => places::show(&Form::Text(text.to_owned())),
+    }
+}
+
+/// What happens to a place that comes from `now` to `after`; none where nothing does.
+fn verb_of(
     is_wanted: bool,
     ours: Option<&Node>,
     now: &Node,
