@@ -196,13 +196,9 @@ fn check_prefixes(start: &Host, begun: &Aim, then: &Aim) -> Result<(), TestCaseE
     if !straight.plan(&Aim::Deactivate).conflicts.is_empty() {
         return Ok(());
     }
-    let removed = {
-        prop_assert_eq!(
-            straight.switch(&Aim::Deactivate).map_err(|e| describe(&e)),
-            Ok(())
-        );
-        lasting(&straight.tree())
-    };
+    let away = straight.switch(&Aim::Deactivate);
+    prop_assert_eq!(away.map_err(|e| describe(&e)), Ok(()));
+    let removed = lasting(&straight.tree());
     for stop in 0..start.plan(begun).steps().len() {
         let host = start.copy();
         let before = host.tree();

@@ -47,14 +47,15 @@ fn group() -> impl Strategy<Value = Value> {
         .prop_map(|(gid, members)| json!({ "gid": gid, "members": members }))
 }
 
+fn ranges() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        6 => Just(json!([])),
+        2 => Just(json!([{ "start": 300_000, "count": 65536 }])),
+        1 => Just(json!([{ "start": 500_000, "count": 1 }, { "start": 600_000, "count": 10 }])),
+    ]
+}
+
 fn user() -> impl Strategy<Value = Value> {
-    let ranges = || {
-        prop_oneof![
-            6 => Just(json!([])),
-            2 => Just(json!([{ "start": 300_000, "count": 65536 }])),
-            1 => Just(json!([{ "start": 500_000, "count": 1 }, { "start": 600_000, "count": 10 }])),
-        ]
-    };
     let hash = || maybe(vec!["$6$a$b", "!", "*", "$y$j9T$x$y"]);
     let identity = (
         maybe(vec![0_u32, 33, 998, 1000, 1005]),
