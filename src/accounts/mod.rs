@@ -14,5 +14,6 @@ pub(crate) mod password;
 pub(crate) mod record;
 pub(crate) mod record_file;
 mod record_v1;
+pub(crate) mod report;
 pub(crate) mod shells;
 pub(crate) mod sub_ids;

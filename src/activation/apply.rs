@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use crate::activation::journal::{self, Journal, Record};
 use crate::activation::mend;
@@ -13,9 +13,8 @@ use crate::activation::outcome::{self, Outcome};
 use crate::activation::plan::{Goal, Plan, Step};
 use crate::activation::state::State;
 use crate::activation::takeover;
-use crate::files::decide::{FileChange, FolderMend};
 use crate::host::clock::{now, now_in_micros};
-use crate::host::fs::{Content, NewFile, Root};
+use crate::host::fs::Root;
 use crate::host::selinux;
 use crate::host::systemd::{Event, Systemd, TIMED_OUT};
 use crate::model::job::Verb;
@@ -23,7 +22,6 @@ use crate::model::manifest::Accounts;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
-use crate::store::backups;
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::{Ground, Seeds, UnitAction};
 use crate::units::failures;
@@ -32,7 +30,7 @@ use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, basics, blocks, scripts, store, tmpfiles, units};
+use crate::{accounts, basics, blocks, files, scripts, store, tmpfiles, units};
 
 /// The link to the active toplevel, which keeps it alive and shows tools what is active.
 pub(crate) const CURRENT: &str = "var/lib/system-manager/current";
@@ -200,35 +198,17 @@ impl Run<'_> {
         let root = self.a.root;
         match step {
             Step::RemoveLeftover(target) => root.remove_leftover(&target.in_etc()),
-            Step::Keep(change) => {
-                check_unchanged(root, change)?;
-                match &change.keep {
-                    Some(keep) => backups::keep(root, &change.target, &keep.backup),
-                    None => Ok(()),
-                }
-            }
+            Step::Keep(change) => files::apply::keep(root, change),
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
             Step::KeepBlock(change) => blocks::apply::keep(root, change),
-            Step::KeepBasic(change) => basics::apply::keep(root, change),
             Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
             Step::Retire => takeover::retire(root),
             Step::StopUnits => self.stop_units(tell),
-            Step::Remove(change) => {
-                check_unchanged(root, change)?;
-                tracing::debug!("removing /etc/{}", change.target);
-                root.remove_file(&change.target.in_etc())
-            }
-            Step::RemoveFolder(folder) => self.remove_folder(folder),
-            Step::Restore(change) => {
-                check_unchanged(root, change)?;
-                tracing::debug!("putting back /etc/{}", change.target);
-                match &change.backup {
-                    Some(id) => backups::restore(root, &change.target, id),
-                    None => bail!("/etc/{} has no backup to be put back", change.target),
-                }
-            }
+            Step::Remove(change) => files::apply::remove(root, change),
+            Step::RemoveFolder(folder) => files::apply::remove_folder(root, folder),
+            Step::Restore(change) => files::apply::restore(root, change),
             Step::Accounts => {
                 root.sync()?;
                 let expected = self.a.accounts_expected;
@@ -237,14 +217,10 @@ impl Run<'_> {
                 Ok(())
             }
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
-            Step::MendFolder(FolderMend { target, after, .. }) => {
-                tracing::info!("giving /etc/{target} its mode and owner again");
-                root.set_access(&target.in_etc(), after.mode, after.uid, after.gid)
-            }
-            Step::Write(change) => self.write(change),
+            Step::MendFolder(mend) => files::apply::mend_folder(root, mend),
+            Step::Write(change) => files::apply::write(root, change),
             Step::Block(change) => blocks::apply::apply(root, change),
-            Step::Basic(change) => basics::apply::apply(root, change),
-            Step::Name(change) => basics::apply::set_name(change),
+            Step::Basics(step) => basics::apply::apply(root, step),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
@@ -323,45 +299,6 @@ impl Run<'_> {
             systemd.reload()?;
         }
         self.with_units(tell, |units, tell| units.stop(tell))
-    }
-
-    fn remove_folder(&self, folder: &TargetPath) -> Result<()> {
-        if !self.a.root.remove_folder(&folder.in_etc())? {
-            bail!(
-                "/etc/{folder} is not empty any more\nhint: run this again; what came into it meanwhile will be respected"
-            );
-        }
-        Ok(())
-    }
-
-    fn write(&self, change: &FileChange) -> Result<()> {
-        check_unchanged(self.a.root, change)?;
-        tracing::debug!("writing /etc/{}", change.target);
-        let path = change.target.in_etc();
-        match (&change.after, &change.source) {
-            (Node::Link { to }, _) => self.a.root.write_link(&path, to),
-            (
-                Node::File {
-                    sha256,
-                    mode,
-                    uid,
-                    gid,
-                },
-                Some(source),
-            ) => self.a.root.write_file(
-                &path,
-                &NewFile {
-                    content: Content::Source {
-                        path: source,
-                        sha256,
-                    },
-                    mode: *mode,
-                    uid: *uid,
-                    gid: *gid,
-                },
-            ),
-            _ => bail!("/etc/{} has nothing to be written", change.target),
-        }
     }
 
     /// A script that fails is no reason to leave the host half-way, as on NixOS; it runs again next time.
@@ -618,23 +555,6 @@ pub(crate) const FINISH: &str = "finish-switch";
 
 /// The unit in which that runs.
 const FINISHER: &str = "system-manager-finish.service";
-
-/// Own twice: what is replaced or removed must still be what the plan was made from.
-fn check_unchanged(root: &Root, change: &FileChange) -> Result<()> {
-    let now = root.node(&change.target.in_etc())?;
-    let expected = match &change.before {
-        // What stood there or in the way is gone by now.
-        Node::Folder | Node::Blocked { .. } => &Node::Absent,
-        other => other,
-    };
-    if now != *expected {
-        bail!(
-            "/etc/{} has changed since the plan was made\nhint: run this again",
-            change.target
-        );
-    }
-    root.remove_leftover(&change.target.in_etc())
-}
 
 fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
     let path = Path::new(path);

@@ -7,19 +7,21 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::activation::plan::Plan;
-use crate::files::decide::{FileChange, Verb};
+use crate::files::decide::{FileChange, FilesPlan, Verb};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::{Desired, IsAddition};
 use crate::host::fs::Root;
 use crate::model::conflict::Conflict;
 use crate::model::manifest::{Manifest, Unit};
 use crate::model::names::{AbsolutePath, TargetPath, UnitName};
+use crate::model::node::Node;
 use crate::model::text_diff;
+use crate::store::backups;
 use crate::units::beneath::{Listing, Scope, is_in_store};
 use crate::units::decide::UnitNote;
 use crate::units::file::UnitFile;
 use crate::units::layers::{is_addition, lacks};
-use crate::units::set::{UnitSet, template_of};
+use crate::units::set::{UnitBody, UnitSet, UnitText, template_of};
 
 /// Reads what the host has of units beneath those of a state.
 ///
@@ -42,6 +44,38 @@ fn is_placed(base: &Path, record: &FilesRecord, name: &str) -> bool {
     let target = name.parse::<TargetPath>();
     target.is_ok_and(|target| record.entries.contains_key(&target))
         || is_in_store(&base.join("etc").join(name))
+}
+
+/// Adds what is put back where ours goes: it is what the host has of these units then, be it a mask.
+///
+/// # Errors
+/// When a backup can't be read.
+pub(crate) fn add_restored(root: &Root, files: &FilesPlan, beneath: &mut UnitSet) -> Result<()> {
+    let restored = files.removals.iter().filter(|c| c.verb == Verb::Restore);
+    for change in restored {
+        let name = change.target.as_str().strip_prefix(Scope::System.managed());
+        let (Some(name), Some(backup)) = (name.and_then(|n| n.strip_prefix('/')), &change.backup)
+        else {
+            continue;
+        };
+        let text = match &change.after {
+            Node::Link { to } if to == "/dev/null" => None,
+            // What a link leads to nowhere says nothing.
+            Node::Link { to } => Some(root.read_in_root(Path::new(to))?.unwrap_or_default()),
+            _ => root.read(&Path::new(backups::FOLDER).join(backup.as_str()))?,
+        };
+        let body = text.map_or(UnitBody::Masked, |text| UnitBody::Text(UnitText(text)));
+        match name.split_once('/') {
+            None => beneath.units.entry(name.to_owned()).or_default().main = Some(body),
+            Some((folder, file)) => {
+                if let Some(unit) = folder.strip_suffix(".d") {
+                    let unit = beneath.units.entry(unit.to_owned()).or_default();
+                    unit.dropins.insert(file.to_owned(), body);
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Returns what tells whether a definition is an addition to a unit of the host: what could not stand alone where there is

@@ -10,7 +10,7 @@ use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::activation::takeover::{self, Takeover};
-use crate::files::decide::{Access, FOLDER_MODE, FileChange, Seen, Verb, node};
+use crate::files::decide::{Access, FOLDER_MODE, Seen, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
@@ -18,6 +18,7 @@ use crate::model::manifest::{Basics, HostRequirement, Manifest};
 use crate::model::names::TargetPath;
 use crate::model::node::{Id, Kind, Node};
 use crate::store::backups;
+use crate::store::owned::{Owns, Size};
 use crate::tmpfiles::line::{Parsed, parse_line};
 use crate::{basics, blocks, tmpfiles};
 
@@ -122,11 +123,8 @@ fn find_changed_folders(
     root: &Root,
     state: &State,
 ) -> Result<BTreeMap<TargetPath, (Access, Access)>> {
-    let as_made = Access {
-        mode: FOLDER_MODE,
-        uid: nix::unistd::geteuid().as_raw(),
-        gid: nix::unistd::getegid().as_raw(),
-    };
+    // On another root, they belong to whoever made them; only root's are known.
+    let is_roots = root.is_live() || nix::unistd::geteuid().is_root();
     let mut changed = BTreeMap::new();
     for folder in state.files.folders.keys() {
         let Some(object) = root.object_at(&folder.in_etc())? else {
@@ -137,6 +135,9 @@ fn find_changed_folders(
         {
             let (mode, uid, gid) = (object.mode, *uid, *gid);
             let now = Access { mode, uid, gid };
+            let (uid, gid) = if is_roots { (0, 0) } else { (uid, gid) };
+            let mode = FOLDER_MODE;
+            let as_made = Access { mode, uid, gid };
             if now != as_made {
                 changed.insert(folder.clone(), (now, as_made));
             }
@@ -180,25 +181,14 @@ fn leave_to_rules(root: &Root, desired: &Desired, state: &State, seen: &mut Seen
 
 /// Finds what an interrupted activation has left beside what it was making.
 fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<TargetPath, String>> {
-    let begun = state
-        .files
-        .entries
-        .iter()
-        .filter(|(_, f)| f.placed.is_begun());
     let unmade = |folder: &TargetPath| node(seen, folder) == &Node::Absent;
     let folders = state
         .files
         .folders
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
-    let blocks = state.blocks.0.iter().filter(|(_, b)| b.text.is_begun());
-    let basics = state.basics.places.iter();
-    let basics = basics.filter(|(_, p)| p.node.is_begun());
-    let targets = begun
-        .map(|(t, _)| t)
-        .chain(folders.map(|(t, _)| t))
-        .chain(blocks.map(|(t, _)| t))
-        .chain(basics.map(|(t, _)| t));
+    let begun = state.kinds().into_iter().flat_map(Owns::begun);
+    let targets = begun.chain(folders.map(|(target, _)| target));
     let mut leftovers = BTreeMap::new();
     for target in targets {
         if let Some(name) = root.find_leftover(&target.in_etc())? {
@@ -265,7 +255,7 @@ fn read_family(root: &Root) -> String {
 pub(crate) fn obstacles(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> {
     let places = PLACES.map(Path::new);
     let mounts = root.read_mounts()?;
-    let paths = touched(plan);
+    let paths: BTreeSet<PathBuf> = plan.touches().map(|t| t.target.in_etc()).collect();
     let mut found = BTreeSet::new();
     for path in places.into_iter().chain(paths.iter().map(PathBuf::as_path)) {
         if let Some(obstacle) = root.find_obstacle(path, &mounts)? {
@@ -343,63 +333,26 @@ impl Needed {
     }
 }
 
-/// The paths that a plan makes, replaces or removes.
-fn touched(plan: &Plan) -> BTreeSet<PathBuf> {
-    let is_done = |c: &&FileChange| !matches!(c.verb, Verb::Adopt | Verb::Forget);
-    let files = plan.files.changes().filter(is_done).map(|c| &c.target);
-    let folders = plan
-        .files
-        .make_folders
-        .iter()
-        .chain(&plan.files.remove_folders);
-    let blocks = plan.blocks.iter().map(|b| &b.target);
-    let basics = plan.basics.changes.iter().map(|c| &c.target);
-    files
-        .chain(folders)
-        .chain(plan.files.folder_mends.iter().map(|f| &f.target))
-        .chain(blocks)
-        .chain(basics)
-        .map(TargetPath::in_etc)
-        .collect()
-}
-
 /// The files that a plan writes, with their sizes.
 fn written(root: &Root, plan: &Plan) -> Result<Vec<(PathBuf, u64)>> {
     let mut written = Vec::new();
-    for change in plan.files.changes() {
-        let path = change.target.in_etc();
-        let size = match (&change.after, &change.source) {
-            (Node::File { .. }, Some(source)) => std::fs::metadata(source)
+    for touch in plan.touches() {
+        let path = touch.target.in_etc();
+        let now = || match root.node(&path)? {
+            Node::Absent | Node::Blocked { .. } => Ok(0),
+            _ => root.size(&path),
+        };
+        if touch.is_kept {
+            written.push((Path::new(backups::FOLDER).join("x"), now()?));
+        }
+        let size = match touch.size {
+            Size::Bytes(bytes) => bytes,
+            Size::More(bytes) => now()? + bytes,
+            Size::Of(source) => std::fs::metadata(source)
                 .with_context(|| format!("reading {source}"))?
                 .len(),
-            _ => 0,
         };
-        if change.keep.is_some() {
-            written.push((Path::new(backups::FOLDER).join("x"), root.size(&path)?));
-        }
         written.push((path, size));
     }
-    for change in &plan.blocks {
-        let path = change.target.in_etc();
-        let size = match change.before {
-            Node::Absent => 0,
-            _ => root.size(&path)?,
-        };
-        if change.keep.is_some() {
-            written.push((Path::new(backups::FOLDER).join("x"), size));
-        }
-        let lines = change.text.as_ref().map_or(0, |t| t.len() as u64);
-        written.push((path, size + lines));
-    }
-    for change in &plan.basics.changes {
-        let path = change.target.in_etc();
-        if change.keep.is_some() {
-            written.push((Path::new(backups::FOLDER).join("x"), root.size(&path)?));
-        }
-        let text = change.new.as_ref().map_or(0, |t| t.len() as u64);
-        written.push((path, text));
-    }
-    let folders = plan.files.make_folders.iter();
-    written.extend(folders.map(|folder| (folder.in_etc(), 0)));
     Ok(written)
 }

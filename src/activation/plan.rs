@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::accounts::decide::AccountsReport;
 use crate::activation::state::Active;
 use crate::activation::takeover::{Aside, Takeover};
-use crate::basics::decide::{BasicsChange, BasicsPlan, NameChange};
+use crate::basics;
+use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::{BlockChange, BlockVerb};
 use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
@@ -15,9 +16,9 @@ use crate::model::conflict::Conflict;
 use crate::model::job::Verb as Job;
 use crate::model::manifest::{NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
-use crate::model::node::Node;
 use crate::model::packages::PackagesChange;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
+use crate::store::owned::{Makes, Touch, Touches};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
 use crate::units::users::UserManager;
@@ -129,8 +130,6 @@ pub enum Step<'a> {
     KeepEdit(&'a Mend),
     /// A file in which our lines were changed by hand is copied to the backups.
     KeepBlock(&'a BlockChange),
-    /// What stands at a place of the host's basics is copied to the backups.
-    KeepBasic(&'a BasicsChange),
     /// What another program has put aside is copied to the backups.
     KeepAside(&'a Aside),
     /// The state and the journal say what is about to happen.
@@ -157,10 +156,8 @@ pub enum Step<'a> {
     Write(&'a FileChange),
     /// Lines in a file of others are added, changed or removed.
     Block(&'a BlockChange),
-    /// A place of the host's basics is written, or given back.
-    Basic(&'a BasicsChange),
-    /// The running host gets its name.
-    Name(&'a NameChange),
+    /// A step about the host's basics.
+    Basics(basics::decide::Step<'a>),
     /// An activation script runs.
     Script(&'a ScriptAction),
     /// systemd reads the unit files again.
@@ -192,7 +189,6 @@ impl Step<'_> {
             | Self::Keep(_)
             | Self::KeepEdit(_)
             | Self::KeepBlock(_)
-            | Self::KeepBasic(_)
             | Self::KeepAside(_)
             | Self::Claim
             | Self::Retire
@@ -203,8 +199,7 @@ impl Step<'_> {
             | Self::MendFolder(_)
             | Self::Write(_)
             | Self::Block(_)
-            | Self::Basic(_)
-            | Self::Name(_)
+            | Self::Basics(_)
             | Self::Commit => false,
         }
     }
@@ -233,9 +228,19 @@ impl Plan {
     /// Returns how many files are copied to the backups.
     #[must_use]
     pub fn count_kept(&self) -> u64 {
-        let files = self.files.changes().filter(|c| c.keep.is_some()).count();
-        let blocks = self.blocks.iter().filter(|c| c.keep.is_some()).count();
-        (files + blocks + self.basics.kept().count()) as u64
+        let kept = self.touches().filter(|t| t.is_kept).count();
+        let edits = self.files.mends.iter().filter(|m| m.keep.is_some());
+        (kept + edits.count()) as u64
+    }
+
+    /// The plans of the kinds that change files below `/etc`: one row for each.
+    fn kinds(&self) -> [&dyn Touches; 3] {
+        [&self.files, &self.blocks, &self.basics]
+    }
+
+    /// Returns what is made, replaced or removed below `/etc`.
+    pub(crate) fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
+        self.kinds().into_iter().flat_map(Touches::touches)
     }
 
     /// Lists the steps in order. Each prefix of them is safe.
@@ -248,7 +253,7 @@ impl Plan {
         steps.extend(kept.map(Step::KeepEdit));
         let kept = self.blocks.iter().filter(|c| c.keep.is_some());
         steps.extend(kept.map(Step::KeepBlock));
-        steps.extend(self.basics.kept().map(Step::KeepBasic));
+        steps.extend(self.basics.keeps().map(Step::Basics));
         let asides = self.takeover.iter().flat_map(|t| &t.backups);
         steps.extend(asides.map(Step::KeepAside));
         steps.push(Step::Claim);
@@ -273,8 +278,7 @@ impl Plan {
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
         steps.extend(self.blocks.iter().map(Step::Block));
-        steps.extend(self.basics.changes.iter().map(Step::Basic));
-        steps.extend(self.basics.name.iter().map(Step::Name));
+        steps.extend(self.basics.sets().map(Step::Basics));
         steps.extend(late.into_iter().map(Step::Script));
         if self.units.daemon_reload {
             steps.push(Step::DaemonReload);
@@ -319,23 +323,15 @@ impl Plan {
     #[must_use]
     pub fn made(&self) -> Paths {
         let mut paths = Paths::default();
-        for change in self.files.changes() {
-            match &change.after {
-                Node::File { .. } => paths.files.push(change.target.in_etc()),
-                Node::Link { .. } => paths.links.push(change.target.in_etc()),
-                _ => {}
-            }
+        for touch in self.touches() {
+            let list = match touch.makes {
+                Some(Makes::File) => &mut paths.files,
+                Some(Makes::Link) => &mut paths.links,
+                Some(Makes::Folder) => &mut paths.folders,
+                None => continue,
+            };
+            list.push(touch.target.in_etc());
         }
-        for change in &self.basics.changes {
-            match &change.after {
-                Node::Link { .. } => paths.links.push(change.target.in_etc()),
-                _ => paths.files.push(change.target.in_etc()),
-            }
-        }
-        let blocks = self.blocks.iter().map(|block| block.target.in_etc());
-        paths.files.extend(blocks);
-        let folders = self.files.make_folders.iter().map(TargetPath::in_etc);
-        paths.folders.extend(folders);
         paths
     }
 

@@ -510,6 +510,7 @@ fn plan_units(
     let due = [&seeds.start, &seeds.restart, &seeds.reload, &seeds.stop];
     let names = names.chain(failed.keys()).chain(due.into_iter().flatten());
     prepared.beneath = beneath::read(root, Scope::System, &prepared.state.files, names)?;
+    beneath::add_restored(root, &prepared.plan.files, &mut prepared.beneath)?;
     prepared.ground = units::observe::read_ground(&systemd)?;
     prepared.plan.units = units::decide::decide(&units::decide::Facts {
         old: &old,

@@ -20,14 +20,13 @@ use crate::files::record::FilesRecord;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::model::node::{Node, Object};
-use crate::scripts::decide::ScriptRecord;
+use crate::scripts::record::ScriptRecord;
 use crate::store;
 use crate::store::backups::{self, Backups};
 use crate::store::checked;
-use crate::store::owned::{Claiming, Owned, Record as _};
+use crate::store::owned::{Claiming, Owns, Record as _};
 use crate::tmpfiles::record::{Applied, TmpfilesRecord};
-use crate::units::decide::Seeds;
-use crate::units::failures::Failures;
+use crate::units::record::UnitsRecord;
 
 /// The version of the format that this program reads and writes.
 pub(crate) const VERSION: u32 = 3;
@@ -61,25 +60,6 @@ pub struct State {
     pub scripts: ScriptRecord,
     /// What of units a run could not finish.
     pub units: UnitsRecord,
-}
-
-/// What of units a run could not finish, for the next run.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct UnitsRecord {
-    /// Unit actions.
-    pub pending: Seeds,
-    /// Units of the host that ran when ours took their place.
-    #[serde(default)]
-    pub ran_beneath: BTreeSet<String>,
-    /// The sources of the user managers' units before a switch of those that has to be done again.
-    pub pending_users: Option<BTreeMap<TargetPath, String>>,
-    /// Units that the last run could not bring up.
-    #[serde(default, skip_serializing_if = "Failures::is_empty")]
-    pub failed: Failures,
-    /// The same of user managers, by user.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub failed_of_users: BTreeMap<String, Failures>,
 }
 
 /// The generation that is in force.
@@ -130,10 +110,12 @@ impl State {
 
     /// Whether an activation has begun to change what is ours, and has not ended.
     fn is_begun(&self) -> bool {
-        self.files.entries.values().any(|f| f.placed.is_begun())
-            || self.blocks.0.values().any(|b| b.text.is_begun())
-            || self.basics.is_begun()
-            || self.tmpfiles.made.values().any(Owned::is_begun)
+        self.kinds().into_iter().any(Owns::is_begun)
+    }
+
+    /// The records of the kinds that own something: one row for each.
+    pub(crate) fn kinds(&self) -> [&dyn Owns; 4] {
+        [&self.files, &self.blocks, &self.basics, &self.tmpfiles]
     }
 
     /// Writes down what an activation is about to do with what is ours. Pure.
@@ -178,8 +160,8 @@ impl State {
     #[must_use]
     pub fn used_backups(&self) -> BTreeSet<&FileName> {
         let edits = self.backups.saved.iter().map(|s| &s.backup);
-        let basics = self.basics.backups();
-        self.files.backups().chain(basics).chain(edits).collect()
+        let owned = self.kinds().into_iter().flat_map(Owns::backups);
+        owned.chain(edits).collect()
     }
 
     /// Removes the copies in the backups that nothing belongs to.

@@ -6,20 +6,21 @@ use std::io::Read;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
-use crate::activation::state::{Active, State, UnitsRecord};
+use crate::activation::state::{Active, State};
 use crate::basics::record::BasicsRecord;
 use crate::blocks::record::{BlocksRecord, Origin, OwnedBlock};
 use crate::files::built::Built;
 use crate::files::record::{FilesRecord, OwnedFile, OwnedFolder, Placed};
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::{Kind, Node, sha256_of};
-use crate::scripts::decide::ScriptRecord;
+use crate::scripts::record::ScriptRecord;
 use crate::store::backups::{Backups, SavedEdit};
 use crate::store::checked;
 use crate::store::owned::Owned;
 use crate::tmpfiles::record::{Made, TmpfilesRecord};
 use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
+use crate::units::record::UnitsRecord;
 
 /// Parses and checks the text of a state of version 2. Pure.
 ///

@@ -144,8 +144,12 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
     let places = places.into_iter();
     let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
-    let owners = accounts::apply::read_owners(root)?;
-    let tmpfiles_drift = tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)?;
+    let tmpfiles_drift = accounts::apply::read_owners(root)
+        .and_then(|owners| {
+            tmpfiles::apply::read_drift(root, &state.files, &state.tmpfiles, &owners)
+        })
+        // The rest of the status is worth having without it.
+        .unwrap_or_else(|error| vec![format!("what tmpfiles rules made is not known: {error:#}")]);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();

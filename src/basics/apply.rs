@@ -2,18 +2,26 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::basics::decide::{BasicsChange, NameChange};
+use crate::basics::decide::{BasicsChange, NameChange, Step};
 use crate::basics::observe;
 use crate::basics::places::Form;
 use crate::files::decide::Verb;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::store::backups;
 
-/// Copies what stands at a place to the backups.
+/// Carries out one step.
 ///
 /// # Errors
-/// When it has changed since the plan was made, or can't be copied.
-pub(crate) fn keep(root: &Root, change: &BasicsChange) -> Result<()> {
+/// When what it changes has changed since the plan was made, or can't be changed.
+pub(crate) fn apply(root: &Root, step: Step<'_>) -> Result<()> {
+    match step {
+        Step::Keep(change) => keep(root, change),
+        Step::Set(change) => set(root, change),
+        Step::Name(change) => set_name(change),
+    }
+}
+
+fn keep(root: &Root, change: &BasicsChange) -> Result<()> {
     check_unchanged(root, change)?;
     match &change.keep {
         Some(keep) => backups::keep(root, &change.target, &keep.backup),
@@ -21,11 +29,7 @@ pub(crate) fn keep(root: &Root, change: &BasicsChange) -> Result<()> {
     }
 }
 
-/// Writes a place, or gives it back.
-///
-/// # Errors
-/// When it has changed since the plan was made, or can't be written.
-pub(crate) fn apply(root: &Root, change: &BasicsChange) -> Result<()> {
+fn set(root: &Root, change: &BasicsChange) -> Result<()> {
     if matches!(change.verb, Verb::Adopt | Verb::Forget) {
         return Ok(());
     }
@@ -49,11 +53,7 @@ pub(crate) fn apply(root: &Root, change: &BasicsChange) -> Result<()> {
     }
 }
 
-/// Gives the running host its name.
-///
-/// # Errors
-/// When it has another one since the plan was made, or the kernel refuses.
-pub(crate) fn set_name(change: &NameChange) -> Result<()> {
+fn set_name(change: &NameChange) -> Result<()> {
     if change.from == change.to {
         return Ok(());
     }

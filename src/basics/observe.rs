@@ -15,6 +15,7 @@ use crate::model::manifest::Basics;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups;
+use crate::store::owned::Owns as _;
 
 /// How long `locale -a` may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -36,7 +37,7 @@ pub(crate) fn observe(
         let place = look_at(root, &target, backup)?;
         found.insert(target, place);
     }
-    let copies = record.backups();
+    let copies = record.backups().into_iter();
     let backups = copies.map(|id| Ok((id.clone(), backups::node(root, id)?)));
     let has_zone = match &wanted.time_zone {
         None => true,

@@ -9,7 +9,7 @@ use crate::files::decide::{KeepReason, Verb};
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
-use crate::store::owned::{Claiming, Owned, Record};
+use crate::store::owned::{Claiming, Owned, Owns, Record};
 
 /// What is ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,16 +48,22 @@ impl BasicsRecord {
     pub(crate) fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
 
-    /// Whether an activation has begun to change something, and has not ended.
-    pub(crate) fn is_begun(&self) -> bool {
-        self.places.values().any(|p| p.node.is_begun())
-            || self.name.as_ref().is_some_and(|n| n.name.is_begun())
+impl Owns for BasicsRecord {
+    fn is_begun(&self) -> bool {
+        let is_begun = |name: &OwnedName| name.name.is_begun();
+        !self.begun().is_empty() || self.name.as_ref().is_some_and(is_begun)
     }
 
-    /// Returns the backups that are needed.
-    pub(crate) fn backups(&self) -> impl Iterator<Item = &FileName> {
-        self.places.values().filter_map(|p| p.backup.as_ref())
+    fn begun(&self) -> Vec<&TargetPath> {
+        let begun = self.places.iter().filter(|(_, p)| p.node.is_begun());
+        begun.map(|(target, _)| target).collect()
+    }
+
+    fn backups(&self) -> Vec<&FileName> {
+        let places = self.places.values();
+        places.filter_map(|p| p.backup.as_ref()).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::blocks::decide::{BlockChange, Seen, lines_in};
 use crate::model::names::TargetPath;
 use crate::store::backups::SavedEdit;
-use crate::store::owned::{Claiming, Owned, Record};
+use crate::store::owned::{Claiming, Owned, Owns, Record};
 
 /// Lines of ours in files of others, by file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,17 @@ pub struct Origin {
     pub made: bool,
     /// Its last line had no end.
     pub joined: bool,
+}
+
+impl Owns for BlocksRecord {
+    fn is_begun(&self) -> bool {
+        self.0.values().any(|block| block.text.is_begun())
+    }
+
+    fn begun(&self) -> Vec<&TargetPath> {
+        let begun = self.0.iter().filter(|(_, block)| block.text.is_begun());
+        begun.map(|(target, _)| target).collect()
+    }
 }
 
 impl Record for BlocksRecord {

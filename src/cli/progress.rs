@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::activation::apply::Progress as Activation;
 use crate::activation::plan::Step;
+use crate::basics;
 use crate::cli::print::{end_live, tell, tell_live};
 use crate::host::systemd::Event;
 use crate::model::job::Verb;
@@ -265,7 +266,6 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::Keep(change) => ("back up", file(&change.target)),
         Step::KeepEdit(edit) => ("back up", Some(edit.path.clone())),
         Step::KeepBlock(change) => ("back up", file(&change.target)),
-        Step::KeepBasic(change) => ("back up", file(&change.target)),
         Step::KeepAside(aside) => ("back up", file(&aside.from)),
         Step::Claim => ("note what is to happen", None),
         Step::Retire => ("set the other record aside", None),
@@ -279,8 +279,11 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::MendFolder(mend) => ("give its mode to", file(&mend.target)),
         Step::Write(change) => ("write", file(&change.target)),
         Step::Block(change) => ("change lines in", file(&change.target)),
-        Step::Basic(change) => ("set", file(&change.target)),
-        Step::Name(change) => ("name this host", Some(change.to.clone())),
+        Step::Basics(basics::decide::Step::Keep(change)) => ("back up", file(&change.target)),
+        Step::Basics(basics::decide::Step::Set(change)) => ("set", file(&change.target)),
+        Step::Basics(basics::decide::Step::Name(change)) => {
+            ("name this host", Some(change.to.clone()))
+        }
         Step::Script(script) => ("run script", Some(script.name.clone())),
         Step::DaemonReload => ("reload systemd", None),
         Step::Tmpfiles => ("apply tmpfiles rules", None),

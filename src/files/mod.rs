@@ -1,5 +1,6 @@
 //! Files below `/etc`.
 
+pub(crate) mod apply;
 pub(crate) mod built;
 pub(crate) mod consumers;
 pub(crate) mod decide;

@@ -11,7 +11,7 @@ use crate::files::decide::{FileChange, FilesPlan, KeepReason, Seen, Verb, node};
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::{Backups, SavedEdit};
-use crate::store::owned::{Claiming, Owned, Record};
+use crate::store::owned::{Claiming, Owned, Owns, Record};
 
 #[cfg(test)]
 mod tests;
@@ -79,12 +79,20 @@ pub struct OwnedFolder {
     pub backup: Option<FileName>,
 }
 
-impl FilesRecord {
-    /// Returns the backups that belong to files and folders that are owned.
-    pub fn backups(&self) -> impl Iterator<Item = &FileName> {
+impl Owns for FilesRecord {
+    fn is_begun(&self) -> bool {
+        self.entries.values().any(|f| f.placed.is_begun())
+    }
+
+    fn begun(&self) -> Vec<&TargetPath> {
+        let begun = self.entries.iter().filter(|(_, f)| f.placed.is_begun());
+        begun.map(|(target, _)| target).collect()
+    }
+
+    fn backups(&self) -> Vec<&FileName> {
         let files = self.entries.values().filter_map(|f| f.backup.as_ref());
         let folders = self.folders.values().filter_map(|f| f.backup.as_ref());
-        files.chain(folders)
+        files.chain(folders).collect()
     }
 }
 

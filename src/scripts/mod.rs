@@ -2,3 +2,5 @@
 
 pub(crate) mod apply;
 pub(crate) mod decide;
+pub(crate) mod record;
+pub(crate) mod report;

@@ -62,23 +62,25 @@ pub(crate) fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
         .collect()
 }
 
-/// Reads the files of rules that are in place, by the record.
+/// Reads the files of rules that are in place, by the record; what is gone from the store has no rules.
 ///
 /// # Errors
 /// When one can't be read.
 pub(crate) fn read_placed(record: &FilesRecord) -> Result<Vec<RulesFile>> {
     let placed = record.entries.iter().filter(|(target, _)| is_rules(target));
-    placed
-        .filter_map(|(target, file)| Some((target, file.source()?)))
-        .map(|(target, source)| {
-            let content = std::fs::read(source).with_context(|| format!("reading {source}"))?;
-            Ok(RulesFile {
-                name: target.file_name().to_owned(),
-                path: source.parse().context("reading the tmpfiles rules")?,
-                content,
-            })
-        })
-        .collect()
+    let mut files = Vec::new();
+    for (target, source) in placed.filter_map(|(target, file)| Some((target, file.source()?))) {
+        let content = match std::fs::read(source) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+            other => other.with_context(|| format!("reading {source}"))?,
+        };
+        files.push(RulesFile {
+            name: target.file_name().to_owned(),
+            path: source.parse().context("reading the tmpfiles rules")?,
+            content,
+        });
+    }
+    Ok(files)
 }
 
 /// Finds what stands no more as rules of ours have made it, in sentences.

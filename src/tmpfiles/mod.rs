@@ -8,6 +8,7 @@ pub(crate) mod line;
 pub(crate) mod observe;
 mod order;
 pub(crate) mod record;
+pub(crate) mod report;
 mod rules;
 pub(crate) mod tree;
 pub(crate) mod words;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::node::{Kind, Object};
-use crate::store::owned::{Claiming, Owned, Record};
+use crate::store::owned::{Claiming, Owned, Owns, Record};
 use crate::tmpfiles::decide::TmpfilesPlan;
 
 /// What is remembered of rules.
@@ -64,6 +64,12 @@ pub(crate) fn settle(owned: &mut Owned<Option<Made>>, now: Option<&Object>) {
         Some(_) => !is_as_before,
         None => now.is_none(),
     });
+}
+
+impl Owns for TmpfilesRecord {
+    fn is_begun(&self) -> bool {
+        self.made.values().any(Owned::is_begun)
+    }
 }
 
 impl Record for TmpfilesRecord {

@@ -10,6 +10,8 @@ pub(crate) mod layers;
 pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod read;
+pub(crate) mod record;
+pub(crate) mod report;
 pub(crate) mod requests;
 pub(crate) mod set;
 pub(crate) mod users;

@@ -272,6 +272,55 @@ fn no_kind_knows_the_effects_of_another() {
     assert_none(&wrong, "a kind may use another's data, not its effects");
 }
 
+/// The verbs of a kind, each in a file of its name, with what that file must have; and the kinds that need none, with why.
+const VERBS: [(&str, &str, &[(&str, &str)]); 5] = [
+    (
+        "observe",
+        "pub(crate) fn ",
+        &[("scripts", "a script is there or not, which the caller sees")],
+    ),
+    ("decide", "pub(crate) fn ", &[]),
+    (
+        "record",
+        "impl Record for ",
+        &[
+            ("units", "they are started and stopped, not owned"),
+            ("scripts", "what they do is their own, and not undone"),
+        ],
+    ),
+    ("apply", "pub(crate) fn ", &[]),
+    ("report", "pub(crate) fn render_", &[]),
+];
+
+#[test]
+fn each_kind_has_the_same_verbs_in_the_same_files() {
+    let modules = read_modules();
+    let mut missing = Vec::new();
+    for kind in FLOORS[floor_of("files")] {
+        for (file, has, exempt) in VERBS {
+            let source = modules.get(&format!("{kind}::{file}"));
+            let is_exempt = exempt.iter().any(|(exempt, _)| exempt == kind);
+            // What is exempt from a form may have the file all the same.
+            let is_there = source.is_some_and(|source| {
+                source.contains(has) || source.contains(&has.replace("pub(crate)", "pub"))
+            });
+            if is_there == is_exempt {
+                let not = if is_exempt {
+                    " and is said to have none"
+                } else {
+                    ""
+                };
+                missing.push(format!("  src/{kind}/{file}: `{has}`{not}"));
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "each kind has its verbs:\n{}",
+        missing.join("\n")
+    );
+}
+
 #[test]
 fn arrows_are_found_however_they_are_written() {
     let source =

@@ -1,4 +1,4 @@
-"""Packages of rpm that have files of ours as their configuration: real ones, made with rpmbuild, in a database of their own."""
+"""Packages of rpm that have files of ours as their configuration: real ones, made with rpmbuild."""
 
 from __future__ import annotations
 

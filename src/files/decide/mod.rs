@@ -18,6 +18,7 @@ use crate::files::record::FilesRecord;
 use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
+use crate::store::owned::{Makes, Size, Touch, Touches};
 
 pub(crate) use folders::{Access, FOLDER_MODE, FolderMend};
 pub(crate) use mends::{Damaged, Means, Mend};
@@ -224,6 +225,33 @@ impl FilesPlan {
     /// All changes of files, in order.
     pub fn changes(&self) -> impl Iterator<Item = &FileChange> {
         self.removals.iter().chain(&self.writes)
+    }
+}
+
+impl Touches for FilesPlan {
+    fn touches(&self) -> Vec<Touch<'_>> {
+        let is_done = |c: &&FileChange| !matches!(c.verb, Verb::Adopt | Verb::Forget);
+        let files = self.changes().filter(is_done).map(|change| Touch {
+            target: &change.target,
+            makes: Makes::of(&change.after),
+            size: match (&change.after, &change.source) {
+                (Node::File { .. }, Some(source)) => Size::Of(source),
+                _ => Size::Bytes(0),
+            },
+            is_kept: change.keep.is_some(),
+        });
+        let folder = |makes| {
+            move |target| Touch {
+                target,
+                makes,
+                size: Size::Bytes(0),
+                is_kept: false,
+            }
+        };
+        let mended = self.folder_mends.iter().map(|mend| &mend.target);
+        let others = self.remove_folders.iter().chain(mended).map(folder(None));
+        let made = self.make_folders.iter().map(folder(Some(Makes::Folder)));
+        files.chain(others).chain(made).collect()
     }
 }
 

@@ -205,6 +205,11 @@ impl Decision<'_> {
             self.skipped.insert(unit, format!("{why}; {why_not}"));
             return;
         }
+        if self.is_theirs(name) && self.is_at_work(name, file) {
+            let why = format!("{why}; it is at work, and its next start takes the new definition");
+            self.skipped.insert(unit, why);
+            return;
+        }
         let taken = self.restart.contains_key(name) || self.stop.contains_key(name);
         match self.step_for(name, file, taken) {
             Step::Reload if self.can_reload(name, file) => {

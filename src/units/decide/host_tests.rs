@@ -53,6 +53,7 @@ fn a_drop_in_changes_the_effective_unit_and_never_stops_it_for_good() {
         ("of an instance of theirs, added", template, &[], &[instance], "pg@15.service:active:below", "restart pg@15.service"),
         ("of their template, dropped", template, &[("pg@.service.d/o.conf", "[Service]\nNice=5")], &[], "pg@15.service:active:below", "restart pg@15.service"),
         ("of another name of it", &[("v.service", THEIRS), ("w.service = v.service", "")], &[], &[("w.service.d/o.conf", "[Service]\nNice=5")], "v.service:active:below", "restart v.service"),
+        ("of a oneshot of theirs that runs", &[("v.service", "[Service]\nType=oneshot\nExecStart=t")], &[], &[NICE], "v.service:activating:below", "skip v.service"),
         ("of a slice", &[("user.slice", "[Slice]\n")], &[("user.slice.d/o.conf", "[Slice]\nMemoryMax=1G")], &[], "user.slice:active:below", "nothing"),
         ("asked to stop first", HOST, &[], &[("v.service.d/o.conf", "[Service]\nNice=5\nX-StopIfChanged=true")], "v.service:active:below", "stop v.service, start v.service"),
     ] {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::units::decide::Decision;
 use crate::units::decide::active::IMMOVABLE_MOUNTS;
+use crate::units::file::UnitFile;
 use crate::units::layers::{Definition, Layers};
 use crate::units::set::{Origin, UnitBody, UnitDef, suffix_of, template_of};
 
@@ -40,6 +41,13 @@ impl Decision<'_> {
     /// Whether a unit's file is the host's, before and after.
     pub(crate) fn is_theirs(&self, name: &str) -> bool {
         self.old.definition(name).is_others() && self.new.definition(name).is_others()
+    }
+
+    /// Whether a unit does its work just now and ends of itself: an upgrade of packages must not be cut short.
+    pub(crate) fn is_at_work(&self, name: &str, file: &UnitFile) -> bool {
+        let live = self.live.find(name);
+        let is_running = live.is_some_and(|(_, unit)| unit.active_state == "activating");
+        is_running && file.is_passing_oneshot()
     }
 
     /// Why a unit is never stopped, if so: what systemd or the distribution made to hold others does not go because
