@@ -2,10 +2,10 @@
 
 use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::accounts::apply::Overview;
@@ -22,6 +22,7 @@ use crate::host::systemd::Systemd;
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
+use crate::store::history::History;
 use crate::store::lock;
 use crate::units::failures::Failures;
 use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
@@ -30,9 +31,9 @@ use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 pub(crate) const VERSION: u32 = 1;
 
 /// How a managed file differs from what was put there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Drift {
+pub enum Drift {
     /// It is gone.
     Removed,
     /// It is something else.
@@ -54,7 +55,7 @@ impl Drift {
         }
     }
 
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Removed => "removed by hand",
             Self::Changed => "changed by hand",
@@ -65,22 +66,40 @@ impl Drift {
     }
 }
 
-/// The status of a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A timer of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Status {
+pub struct Timer {
+    /// Its unit.
+    pub unit: String,
+    /// When it starts its unit next, in seconds since 1970; none where that is not known.
+    pub next: Option<u64>,
+}
+
+/// The status of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
     /// Format version.
     pub version: u32,
     /// The active toplevel.
     pub active: Option<AbsolutePath>,
     /// Its generation, when it is registered.
     pub generation: Option<u64>,
+    /// When it was activated, in seconds since 1970; none where that is not known.
+    pub activated: Option<u64>,
     /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
     pub taken_over_next: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
     pub units: usize,
+    /// In how many files of others there are lines of ours.
+    pub lines: usize,
+    /// Timers of ours, by name.
+    pub timers: Vec<Timer>,
+    /// How many bytes are free where the store is; none where there is none.
+    pub store_free: Option<u64>,
     /// Units of ours that are in the failed state now.
     pub failed: BTreeSet<String>,
     /// Units that the last run could not bring up and nobody has since, with why; the next run tries again.
@@ -126,6 +145,29 @@ pub(crate) struct Status {
     pub unfinished_scripts: Vec<String>,
 }
 
+impl Status {
+    /// Whether somebody should look: something failed, was changed by hand, or is not finished.
+    #[must_use]
+    pub(crate) fn needs_attention(&self) -> bool {
+        !(self.failed.is_empty()
+            && self.not_brought_up.is_empty()
+            && self.not_brought_up_for_users.is_empty()
+            && !self.user_managers_left
+            && self.drift.is_empty()
+            && self.folder_drift.is_empty()
+            && self.tmpfiles_drift.is_empty()
+            && self.block_drift.is_empty()
+            && self.basics_drift.is_empty()
+            && self.name_drift.is_none()
+            && self.account_drift.is_empty()
+            && self.warnings.is_empty()
+            && self.interrupted.is_none()
+            && self.pending.is_empty()
+            && self.tmpfiles.is_empty()
+            && self.unfinished_scripts.is_empty())
+    }
+}
+
 /// Reads the status of a host.
 ///
 /// # Errors
@@ -154,6 +196,9 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
     let active = state.active.map(|a| a.toplevel);
+    let history = History::read(root);
+    let activated = active.as_ref().and_then(|active| history.last(active));
+    let activated = activated.map(|past| past.time);
     let generation = store::generations::read(root)?
         .into_iter()
         .filter(|g| Some(&g.toplevel) == active.as_ref())
@@ -178,6 +223,10 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
+        activated,
+        timers: read_timers(root, &units),
+        store_free: store_free(root)?,
+        lines: state.blocks.0.len(),
         taken_over_next: observed.takeover.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
@@ -313,6 +362,50 @@ fn running_only(
     Ok(left.map(|(user, failures)| (user, why(failures))).collect())
 }
 
+/// How much is free where the store is.
+fn store_free(root: &Root) -> Result<Option<u64>> {
+    let store = Path::new(crate::closure::STORE);
+    if root.node(store)? != Node::Folder {
+        return Ok(None);
+    }
+    let vfs = nix::sys::statvfs::statvfs(&root.show(store));
+    // The rest of the status is worth having without it.
+    Ok(vfs
+        .ok()
+        .map(|vfs| vfs.blocks_available() * vfs.fragment_size()))
+}
+
+/// Asks systemd when those of the units that are timers elapse next.
+fn read_timers(root: &Root, units: &BTreeSet<&str>) -> Vec<Timer> {
+    let is_timer = |name: &str| {
+        let kind = name.rsplit_once('.').map(|(_, kind)| kind);
+        kind == Some("timer") && units.contains(name)
+    };
+    if !root.is_live() || !units.iter().any(|unit| is_timer(unit)) {
+        return Vec::new();
+    }
+    let inner = || -> Result<Vec<Timer>> {
+        let Some(systemd) = Systemd::connect()? else {
+            return Ok(Vec::new());
+        };
+        let loaded = systemd.list()?;
+        let ours = loaded.iter().filter(|unit| is_timer(&unit.name));
+        ours.map(|unit| {
+            let found = systemd.timer_properties(unit)?;
+            let next = found.map_or(0, |p| p.time("NextElapseUSecRealtime"));
+            Ok(Timer {
+                unit: unit.name.clone(),
+                next: (next > 0 && next < u64::MAX).then_some(next / 1_000_000),
+            })
+        })
+        .collect()
+    };
+    inner().unwrap_or_else(|error| {
+        tracing::warn!("when timers elapse is not known: {error:#}");
+        Vec::new()
+    })
+}
+
 /// Asks systemd which of these units, or of the instances of these templates, have failed.
 fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
     if !root.is_live() || units.is_empty() {
@@ -338,161 +431,5 @@ fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
             tracing::warn!("which units have failed is not known: {error:#}");
             BTreeSet::new()
         }
-    }
-}
-
-fn render_failures(out: &mut String, status: &Status) {
-    for (unit, why) in &status.not_brought_up {
-        let _ = writeln!(
-            out,
-            "failed: {unit}: {why}; the next run tries it again; see `systemctl status {unit}`"
-        );
-    }
-    let others = status.failed.iter();
-    for unit in others.filter(|unit| !status.not_brought_up.contains_key(*unit)) {
-        let _ = writeln!(out, "failed: {unit}; see `systemctl status {unit}`");
-    }
-    for (user, failures) in &status.not_brought_up_for_users {
-        for (unit, why) in failures {
-            let _ = writeln!(
-                out,
-                "failed: {unit} of {user}: {why}; the next run tries it again; see `systemctl --user --machine={user}@ status {unit}`"
-            );
-        }
-    }
-    if status.user_managers_left {
-        let _ = writeln!(
-            out,
-            "user managers that could not be switched: the next run tries again"
-        );
-    }
-}
-
-/// Renders a status. Pure.
-#[must_use]
-pub(crate) fn render(status: &Status) -> String {
-    let mut out = String::new();
-    // Writing to a String can't fail, here and below.
-    let _ = match (&status.active, status.generation) {
-        (Some(toplevel), Some(n)) => writeln!(out, "active: generation {n}, {toplevel}"),
-        (Some(toplevel), None) => {
-            writeln!(out, "active: {toplevel} (not registered as a generation)")
-        }
-        (None, _) => writeln!(out, "nothing is active"),
-    };
-    if status.taken_over_next {
-        let _ = writeln!(
-            out,
-            "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows"
-        );
-    }
-    if status.active.is_some() || status.files > 0 {
-        let _ = writeln!(
-            out,
-            "managed: {} files below /etc, {} of them units{}",
-            status.files,
-            status.units,
-            match status.accounts {
-                0 => String::new(),
-                1 => ", and 1 account".to_owned(),
-                n => format!(", and {n} accounts"),
-            }
-        );
-    }
-    if let Some(holder) = &status.running {
-        let _ = writeln!(out, "running: {holder}");
-    }
-    if let Some(purpose) = &status.interrupted {
-        let _ = writeln!(out, "interrupted: {purpose}; run it again to finish it");
-    }
-    if !status.pending.is_empty() {
-        let _ = writeln!(out, "left for the next run: {}", status.pending.join(", "));
-    }
-    if !status.unfinished_scripts.is_empty() {
-        let _ = writeln!(
-            out,
-            "activation scripts that have not ended well, and run again next time: {}",
-            status.unfinished_scripts.join(", ")
-        );
-    }
-    for problem in &status.tmpfiles {
-        let _ = writeln!(
-            out,
-            "tmpfiles rules, which the next run tries again: {problem}"
-        );
-    }
-    for warning in &status.warnings {
-        let _ = writeln!(out, "warning: {warning}");
-    }
-    render_failures(&mut out, status);
-    render_drift(&mut out, status);
-    for (target, backup) in &status.backups {
-        let _ = writeln!(
-            out,
-            "backup: /etc/{target} as it was before: /{}/{backup}",
-            crate::store::backups::FOLDER
-        );
-    }
-    for found in &status.beside {
-        let _ = writeln!(out, "beside: {}", found.text());
-    }
-    for edit in &status.saved {
-        let _ = writeln!(
-            out,
-            "kept edit: of /etc/{}: /{}/{}",
-            edit.target,
-            crate::store::backups::FOLDER,
-            edit.backup
-        );
-    }
-    out
-}
-
-/// What was changed by hand, of each kind.
-fn render_drift(out: &mut String, status: &Status) {
-    // Writing to a String can't fail.
-    for (target, drift) in &status.drift {
-        let what = drift.word();
-        let _ = writeln!(out, "drift: /etc/{target} was {what}");
-    }
-    for (folder, now) in &status.folder_drift {
-        let what = now.text();
-        let _ = writeln!(
-            out,
-            "drift: the folder /etc/{folder} was given {what} by hand"
-        );
-    }
-    for drift in &status.tmpfiles_drift {
-        let _ = writeln!(out, "drift: {drift}");
-    }
-    for (target, drift) in &status.block_drift {
-        let what = drift.word();
-        let _ = writeln!(out, "drift: our lines in /etc/{target} were {what}");
-    }
-    for (target, drift) in &status.basics_drift {
-        let what = drift.word();
-        let _ = writeln!(out, "drift: /etc/{target} was {what}");
-    }
-    if let Some(name) = &status.name_drift {
-        let _ = writeln!(
-            out,
-            "drift: this host is named `{}` by hand, not `{}`",
-            name.from, name.to
-        );
-    }
-    for drift in &status.account_drift {
-        let what = match (&drift.field, &drift.found) {
-            (None, _) => "was removed by hand".to_owned(),
-            (Some(field), Some(found)) => {
-                format!("has the {field} `{}`, set by hand", found.text())
-            }
-            (Some(field), None) => format!("has another {field}, set by hand"),
-        };
-        let _ = writeln!(
-            out,
-            "drift: `{}` in /etc/{} {what}",
-            drift.name,
-            drift.file.name()
-        );
     }
 }

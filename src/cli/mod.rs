@@ -1,9 +1,14 @@
 //! The door: the command line, each command, exit codes, and what is printed.
 
 pub(crate) mod args;
+pub(crate) mod args_look;
 pub(crate) mod args_past;
 pub(crate) mod commands;
+mod defaults;
 mod given;
+mod init;
+mod look;
+mod manual;
 pub(crate) mod nixos;
 mod past;
 pub(crate) mod print;

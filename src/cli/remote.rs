@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use crate::cli::args::{ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, SourceArgs};
+use crate::cli::args::{
+    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, SourceArgs, StatusArgs,
+};
 use crate::cli::args_past::{BackArgs, GenerationsArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, origin_of, read_given};
@@ -405,8 +407,8 @@ fn task_of(command: Command) -> Result<Task> {
                 apart,
             )
         }
-        Command::Deactivate { apply } => (
-            [words(&["deactivate"]), apply_words(&apply)].concat(),
+        Command::Deactivate(args) => (
+            [words(&["deactivate"]), apply_words(&args.apply())].concat(),
             Wants::Nothing,
             apart,
         ),
@@ -426,7 +428,7 @@ fn task_of(command: Command) -> Result<Task> {
             }
             (arguments, Wants::Nothing, How::Attended)
         }
-        Command::Status => (words(&["status"]), Wants::Nothing, How::Attended),
+        Command::Status(args) => (status_words(&args)?, Wants::Nothing, How::Attended),
         Command::Generations(GenerationsArgs { action: None }) => {
             (words(&["generations"]), Wants::Nothing, How::Attended)
         }
@@ -441,6 +443,18 @@ fn task_of(command: Command) -> Result<Task> {
         wants,
         how,
     })
+}
+
+fn status_words(args: &StatusArgs) -> Result<Vec<String>> {
+    if args.watch.is_some() {
+        bail!("`--watch` is for this machine\nhint: leave it out");
+    }
+    let mut words = vec!["status".to_owned()];
+    words.extend(flags(&[
+        (args.diff, "--diff"),
+        (args.detailed_exitcode, "--detailed-exitcode"),
+    ]));
+    Ok(words)
 }
 
 fn back_task(mut arguments: Vec<String>, back: &BackArgs) -> Result<(Vec<String>, Wants, How)> {

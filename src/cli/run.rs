@@ -20,6 +20,7 @@ use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
+use crate::cli::{defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
@@ -29,9 +30,10 @@ use crate::nix::{BuildOptions, Source};
 use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
 use anyhow::{Context, Result, bail};
+use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, Parser};
 
+use crate::cli::manual::{print_completions, print_manual};
 use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::{How, Session};
@@ -49,6 +51,13 @@ pub(crate) fn main() -> ExitCode {
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
     }
+    let arguments = match defaults::add(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            print_error(&error);
+            return ExitCode::from(REFUSED);
+        }
+    };
     let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
@@ -87,12 +96,11 @@ fn exit_code(ended: &Result<End, Failure>) -> u8 {
 
 /// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
 fn refuse(error: &clap::Error) -> ! {
-    const ELSEWHERE: [(&str, &str); 8] = [
+    const ELSEWHERE: [(&str, &str); 7] = [
         ("apply", "switch"),
         ("boot", "register"),
         ("dry-activate", "plan"),
         ("dry-run", "plan"),
-        ("edit", "init"),
         ("list-generations", "generations"),
         ("test", "activate"),
         ("uninstall", "deactivate"),
@@ -281,8 +289,8 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             };
             session.switch(Goal::Activate(toplevel), None, &apply, &How::default())
         }
-        Command::Deactivate { apply } => {
-            session.switch(Goal::Deactivate, None, &apply, &How::default())
+        Command::Deactivate(args) => {
+            session.switch(Goal::Deactivate, None, &args.apply(), &How::default())
         }
         Command::Rollback { to, back } => session.rollback(to, &back),
         Command::Undo(back) => session.undo(&back),
@@ -291,18 +299,16 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Some(GenerationsAction::Delete(args)) => session.delete_generations(&args),
         },
         Command::Diff(args) => session.diff(&args),
-        Command::Status => session.status(),
+        Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
+        Command::Option(args) => session.option(&args),
+        Command::Repl(args) => look::repl(&args),
+        Command::Edit(args) => look::edit(&args),
         Command::Compat(args) => session.compat(&args),
-        Command::Init { folder } => init(&folder),
+        Command::Init { folder, flake } => init(session, &folder, flake),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "system-manager",
-                &mut std::io::stdout(),
-            );
+            print_completions(shell);
             Ok(End::Done)
         }
         Command::FinishSwitch { toplevel, apply } => finish(session, toplevel.as_deref(), apply),
@@ -342,33 +348,19 @@ fn serve_remote(root: &Root, command: &Command) -> Result<()> {
     }
 }
 
-fn init(folder: &Path) -> Result<End, Failure> {
-    let path = commands::init(folder)?;
-    print(&format!(
-        "wrote {0}; see what it does with `system-manager plan --file {0}`",
-        path.display()
-    ))?;
-    Ok(End::Done)
-}
-
-fn print_manual(command: Option<&str>) -> Result<()> {
-    let mut page = Cli::command();
-    // Gives the commands their full names and the options of every command.
-    page.build();
-    if let Some(name) = command {
-        page = page
-            .find_subcommand(name)
-            .filter(|c| !c.is_hide_set())
-            .cloned()
-            .with_context(|| {
-                format!("there is no command `{name}`\nhint: `system-manager --help` lists them")
-            })?;
+fn init(session: &Session, folder: &Path, flake: bool) -> Result<End, Failure> {
+    let written = cli::init::init(&session.root, folder, flake)?;
+    if session.json {
+        print_json(&serde_json::json!({ "version": 1, "files": written }))?;
+        return Ok(End::Done);
     }
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page)
-        .render(&mut text)
-        .context("rendering the manual page")?;
-    print(String::from_utf8_lossy(&text).trim_end())
+    for path in &written {
+        print(&format!("wrote {}", path.display()))?;
+    }
+    let first = written.first().map(|path| path.display().to_string());
+    let first = first.unwrap_or_default();
+    print(&format!("`system-manager plan {first}` shows what it does"))?;
+    Ok(End::Done)
 }
 
 fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {

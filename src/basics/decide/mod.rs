@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::basics::places::{self, Choice, Form};
@@ -62,7 +63,7 @@ impl Seen {
 }
 
 /// What happens at one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BasicsChange {
     /// The option that asks for it.
@@ -90,7 +91,7 @@ pub struct BasicsChange {
 }
 
 /// The running host gets another name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NameChange {
     /// What it is.
@@ -102,7 +103,7 @@ pub struct NameChange {
 }
 
 /// What is done about the host's basics.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BasicsPlan {
     /// What happens at each place.
