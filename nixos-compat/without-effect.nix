@@ -39,7 +39,18 @@ let
     # What it sets instead is judged by itself.
     && !(s.option ? leadsTo)
     && !(lib.any acts (filesOf s))
+    && !(isOfModule s && isOff s.path options)
   ) settings;
+  # What modules set of a service that is off is never looked at on NixOS, and need not have a value.
+  isOfModule = s: lib.hasPrefix "${root}/" s.file;
+  isOff =
+    path: tree:
+    path != [ ]
+    && !(lib.isOption tree)
+    && (
+      lib.isOption (tree.enable or null) && tree.enable.value or null == false
+      || isOff (lib.tail path) (tree.${lib.head path} or { })
+    );
   isHeld = s: lib.any saysSomething (discharge s.value);
   idle = lib.filter isHeld unheard;
 

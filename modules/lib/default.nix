@@ -26,8 +26,6 @@ let
           // part ./module-renames.nix;
         meta = part ./meta.nix;
         customisation = part ./customisation.nix;
-        sources = part ./sources.nix;
-        derivations = part ./derivations.nix;
         cli = part ./cli.nix;
         stringsWithDeps = part ./strings-with-deps.nix;
       };
@@ -39,21 +37,13 @@ let
         versions = part ./versions.nix;
         filesystem = part ./filesystem.nix;
         path = part ./path.nix;
-        fileset = part ./fileset.nix;
-        gvariant = part ./gvariant.nix;
-        kernel = part ./kernel.nix;
-        licenses = part ./licenses.nix;
         systems = part ./systems.nix;
         platforms = lib.systems.doubles;
-        maintainers = { };
-        teams = { };
       };
     in
     # Later names win: the functions on lists are the ones known by a bare name.
     flat.stringsWithDeps
     // flat.strings
-    // flat.derivations
-    // flat.sources
     // flat.customisation
     // flat.meta
     // flat.cli

@@ -224,9 +224,6 @@ rec {
       mkSectionName = sectionName;
     } (lib.foldl' lib.recursiveUpdate { } (flatten [ ] attrs));
 
-  mkDconfKeyValue = mkKeyValueDefault { mkValueString = v: toString (lib.gvariant.mkValue v); } "=";
-  toDconfINI = toINI { mkKeyValue = mkDconfKeyValue; };
-
   toJSON = _options: builtins.toJSON;
   # JSON is a subset of YAML.
   toYAML = toJSON;

@@ -57,12 +57,4 @@ rec {
     platform: pkg:
     (!(pkg ? meta.platforms) || lib.any (platformMatch platform) pkg.meta.platforms)
     && lib.all (elem: !(platformMatch platform elem)) (pkg.meta.badPlatforms or [ ]);
-
-  getLicenseFromSpdxId =
-    id: getLicenseFromSpdxIdOr id (throw "getLicenseFromSpdxId: no license has the SPDX id ${id}");
-  getLicenseFromSpdxIdOr =
-    id: default:
-    lib.findFirst (license: lib.toLower license.spdxId or "" == lib.toLower id) default (
-      lib.attrValues lib.licenses
-    );
 }

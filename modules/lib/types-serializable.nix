@@ -27,16 +27,6 @@ in
     in
     value;
 
-  # Files of the configuration's own directory, by `lib.fileset`.
-  fileset = lib.mkOptionType {
-    name = "fileset";
-    description = "fileset";
-    descriptionClass = "noun";
-    check = lib.fileset.isFileset;
-    merge = _loc: defs: lib.fileset.unions (map (def: def.value) defs);
-    emptyValue.value = lib.fileset.empty;
-  };
-
   # What `lib.mkLuaInline` makes.
   luaInline = lib.mkOptionType {
     name = "luaInline";

@@ -23,22 +23,17 @@ rec {
     description = "systemd unit name";
   };
 
-  # The value of one key of a unit file. Lists make a key that is repeated, and definitions of lists
-  # are joined; anything else may be defined only once, or equally.
+  # The value of one key of a unit file. A list makes a key that is repeated, to which other definitions add; without
+  # a list, it may be defined only once, or equally.
   unitOption = lib.mkOptionType {
     name = "systemd option";
     description = "systemd option";
     merge =
       loc: defs:
-      let
-        isList = def: builtins.isList def.value;
-      in
-      if !lib.any isList defs then
-        lib.mergeEqualOption loc defs
-      else if lib.all isList defs then
-        lib.concatMap (def: def.value) defs
+      if lib.any (def: builtins.isList def.value) defs then
+        lib.concatMap (def: lib.toList def.value) defs
       else
-        throw "The option `${lib.showOption loc}' is defined both as a list (a key that is repeated) and as a single value:${lib.options.showDefs defs}";
+        lib.mergeEqualOption loc defs;
   };
 
   # A section of a unit file.

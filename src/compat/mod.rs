@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 
 use self::cache::Cache;
 use self::probe::{Answer, Failure, Index, Probe};
-use self::verdict::{Findings, Module, Nixpkgs, Run, Step, Survey};
+use self::verdict::{Compared, Findings, Module, Nixpkgs, Run, Step, Survey};
 use crate::host::process::{Command, Stop};
 use crate::host::threads;
 use crate::nix::BuildOptions;
@@ -133,9 +133,16 @@ pub(crate) fn survey(request: &Request, tell: &mut dyn FnMut(&Progress<'_>)) -> 
         )))
     };
     let of = modules.len();
-    let mut found = in_parallel(request.jobs, modules, look, &mut |done, module| {
-        tell(&Progress { done, of, module });
-    })?;
+    let together = |names: &[String]| look_together(&cache, &probe, names, base.as_deref());
+    let mut found = in_parallel(
+        request.jobs,
+        modules,
+        together,
+        look,
+        &mut |done, module| {
+            tell(&Progress { done, of, module });
+        },
+    )?;
     if stop.is_stopped() || found.len() < of {
         let done = found.len();
         return Ok(Ended::Stopped { done, of });
@@ -217,6 +224,43 @@ fn find_out(cache: &Mutex<Cache>, probe: &Probe, name: &str) -> Result<Option<Fi
     Ok(Some(findings))
 }
 
+/// Finds out about several modules at once what is not known yet, and keeps it. What fails is left to `find_out`.
+fn look_together(
+    cache: &Mutex<Cache>,
+    probe: &Probe,
+    names: &[String],
+    base: Option<&[String]>,
+) -> Result<()> {
+    let findings_of = |name: &String| lock(cache).get::<Findings>(&format!("findings {name}"));
+    let unknown: Vec<String> = names
+        .iter()
+        .filter(|name| findings_of(name).is_none())
+        .cloned()
+        .collect();
+    for (name, findings) in probe.try_together(&unknown)? {
+        lock(cache).put(&format!("findings {name}"), &findings)?;
+    }
+    let Some(base) = base else { return Ok(()) };
+    let key = |name: &str| format!("compared {name}");
+    let works = |name: &String| {
+        findings_of(name).is_some_and(|found| !found.errors.contains_key(&Step::Enabled))
+    };
+    let asked = |name: &String| {
+        lock(cache)
+            .get::<Result<Compared, String>>(&key(name))
+            .is_some()
+    };
+    let left: Vec<String> = names
+        .iter()
+        .filter(|name| works(name) && !asked(name))
+        .cloned()
+        .collect();
+    for (name, compared) in probe.compare_together(&left, base)? {
+        lock(cache).put(&key(&name), &Ok::<_, String>(compared))?;
+    }
+    Ok(())
+}
+
 /// Gives an answer from the cache, or asks and keeps the answer.
 fn known<T: Serialize + DeserializeOwned>(
     cache: &Mutex<Cache>,
@@ -249,30 +293,50 @@ fn lock(cache: &Mutex<Cache>) -> std::sync::MutexGuard<'_, Cache> {
     cache.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Does work on several threads, until there is none left, or one fails or gives nothing.
+/// How many modules are looked at in one process, at most: it needs memory for each.
+const TOGETHER: usize = 8;
+
+/// Does work on several threads, until there is none left, or one fails or gives nothing. `prepare` gets several of
+/// the modules before `look` gets each of them.
 fn in_parallel(
     jobs: usize,
     modules: Vec<String>,
+    prepare: impl Fn(&[String]) -> Result<()> + Sync,
     look: impl Fn(&str) -> Result<Option<Module>> + Sync,
     tell: &mut dyn FnMut(usize, &str),
 ) -> Result<Vec<Module>> {
+    let jobs = jobs.max(1);
+    // Few are spread over the threads, each several times.
+    let size = (modules.len() / (4 * jobs)).clamp(1, TOGETHER);
     let left = Mutex::new(VecDeque::from(modules));
     let next = || {
-        left.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        let mut left = left.lock().unwrap_or_else(PoisonError::into_inner);
+        let size = size.min(left.len());
+        let names: Vec<String> = left.drain(..size).collect();
+        (!names.is_empty()).then_some(names)
+    };
+    let look_at = |names: Vec<String>, send: &dyn Fn(Result<Module>) -> bool| {
+        if let Err(error) = prepare(&names) {
+            send(Err(error));
+            return false;
+        }
+        names.iter().all(|name| match look(name).transpose() {
+            Some(result) => {
+                let goes_on = result.is_ok();
+                // The receiver only goes away after an error, when there is no more to do.
+                send(result) && goes_on
+            }
+            None => false,
+        })
     };
     let (sender, results) = mpsc::channel();
     std::thread::scope(|scope| {
         let mut threads = 0;
-        for _ in 0..jobs.max(1) {
-            let (sender, next, look) = (sender.clone(), &next, &look);
+        for _ in 0..jobs {
+            let (sender, next, look_at) = (sender.clone(), &next, &look_at);
             let begun = threads::begin_in(scope, "that asks Nix", move || {
-                while let Some(name) = next() {
-                    let result = look(&name).transpose();
-                    let goes_on = matches!(result, Some(Ok(_)));
-                    // The receiver only goes away after an error, when there is no more to do.
-                    if result.is_some_and(|r| sender.send(r).is_err()) || !goes_on {
+                while let Some(names) = next() {
+                    if !look_at(names, &|result| sender.send(result).is_ok()) {
                         break;
                     }
                 }

@@ -1,5 +1,6 @@
 //! Asks Nix about one module at a time, each question in a process of its own: some errors of Nix can't be caught.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,12 +49,32 @@ struct All {
     enabled: Enabled,
 }
 
+impl From<All> for Findings {
+    fn from(all: All) -> Self {
+        Self {
+            declares: Some(all.declares),
+            defaults: Some(all.defaults),
+            errors: assertions(&all.enabled),
+            enabled: Some(all.enabled),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct BothWays {
     ours: Texts,
     theirs: Texts,
     names: Vec<String>,
 }
+
+impl BothWays {
+    fn compare(&self, base: &[String]) -> Compared {
+        units::compare(&self.ours, &self.theirs, &self.names, base)
+    }
+}
+
+/// NixOS knows no programs of a distribution.
+const WITH_NIXPKGS: [&str; 3] = ["--arg", "hostPackages", "false"];
 
 /// An answer, or why there is none.
 pub(super) type Answer<T> = std::result::Result<T, Failure>;
@@ -159,13 +180,7 @@ impl Probe {
         let arguments = ["--argstr", "module", module];
         // All at once is faster where nothing fails.
         if let Ok(all) = self.ask_module::<All>("all", &arguments)? {
-            let findings = Findings {
-                declares: Some(all.declares),
-                defaults: Some(all.defaults),
-                errors: assertions(&all.enabled),
-                enabled: Some(all.enabled),
-            };
-            return Ok((findings, true));
+            return Ok((all.into(), true));
         }
         let mut failures = Vec::new();
         let mut failed = |step, failure| failures.push((step, failure));
@@ -198,26 +213,67 @@ impl Probe {
         Ok((Findings { errors, ..findings }, lasting))
     }
 
+    /// Looks at several modules at once, which spares to read the tree and the packages for each. Those whose answer
+    /// is an error are left out: they are to be asked about by themselves.
+    ///
+    /// # Errors
+    /// When Nix is not there.
+    pub(super) fn try_together(&self, modules: &[String]) -> Result<BTreeMap<String, Findings>> {
+        let found = self.ask_together::<All>("each.all", modules, &[])?;
+        let findings = found.into_iter().map(|(name, all)| (name, all.into()));
+        Ok(findings.collect())
+    }
+
+    /// Compares several modules at once, likewise.
+    ///
+    /// # Errors
+    /// When Nix is not there.
+    pub(super) fn compare_together(
+        &self,
+        modules: &[String],
+        base: &[String],
+    ) -> Result<BTreeMap<String, Compared>> {
+        let found = self.ask_together::<BothWays>("each.compared", modules, &WITH_NIXPKGS)?;
+        let compared = found
+            .into_iter()
+            .map(|(name, both)| (name, both.compare(base)));
+        Ok(compared.collect())
+    }
+
+    /// Asks about all, and where that fails, about each half.
+    fn ask_together<T: DeserializeOwned>(
+        &self,
+        attribute: &str,
+        modules: &[String],
+        arguments: &[&str],
+    ) -> Result<BTreeMap<String, T>> {
+        if modules.len() < 2 || self.is_stopped() {
+            return Ok(BTreeMap::new());
+        }
+        let together = modules.join(" ");
+        let all = [&["--argstr", "together", &together], arguments].concat();
+        if let Ok(found) = self.ask_module(attribute, &all)? {
+            return Ok(found);
+        }
+        let (first, second) = modules.split_at(modules.len() / 2);
+        let mut found = self.ask_together(attribute, first, arguments)?;
+        found.extend(self.ask_together(attribute, second, arguments)?);
+        Ok(found)
+    }
+
     /// Compares a module's units with those of NixOS's own evaluation.
     ///
     /// # Errors
     /// When Nix is not there.
     pub(super) fn compare(&self, module: &str, base: &[String]) -> Result<Answer<Compared>> {
-        let arguments = [
-            "--argstr",
-            "module",
-            module,
-            "--arg",
-            "hostPackages",
-            "false",
-        ];
+        let arguments = [&["--argstr", "module", module], &WITH_NIXPKGS[..]].concat();
         let answer = self.ask_module::<BothWays>("compared", &arguments)?;
-        Ok(answer.map(|both| units::compare(&both.ours, &both.theirs, &both.names, base)))
+        Ok(answer.map(|both| both.compare(base)))
     }
 }
 
 /// Gives the assertion that does not hold, as an error.
-fn assertions(enabled: &Enabled) -> std::collections::BTreeMap<Step, String> {
+fn assertions(enabled: &Enabled) -> BTreeMap<Step, String> {
     let first = enabled.failed.first();
     first
         .map(|message| (Step::Enabled, format!("assertion: {}", message.trim())))

@@ -70,6 +70,7 @@ pub enum Step {
 /// What is known about a module.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "the names are those of the JSON")]
 pub struct Module {
     /// Its file, below `nixos/modules`.
     pub module: String,

@@ -59,6 +59,19 @@ in
     if ${pkgs.gnugrep}/bin/grep --quiet nothing "$out"; then echo wrong >>"$out"; fi
   '';
 
+  # Modules add to what makes a file of settings.
+  added = ((pkgs.formats.json { }).generate "settings.json" { a = 1; }).overrideAttrs (old: {
+    buildCommand = old.buildCommand + ''
+      [[ $(jq .a "$out") == 1 ]]
+      echo >>"$out"
+      echo "$more $name" >>"$out"
+    '';
+    more = "more";
+  });
+  changed = (pkgs.runCommand "changed" { value = "old"; } ''echo "$value" >"$out"'').overrideAttrs (
+    final: previous: { value = "${previous.value} ${final.name} new"; }
+  );
+
   checked = pkgs.runCommand "file.conf" { nativeBuildInputs = [ pkgs.unbound ]; } ''
     echo made >"$out"
     unbound-checkconf "$out"

@@ -60,7 +60,11 @@
       Type = "simple";
       RemainAfterExit = false;
       RestartSec = 5;
-      ExecStartPre = [ "-/bin/true" ];
+      # NixOS joins a value that is none to a list, too: modules rely on it beside `preStart`.
+      ExecStartPre = lib.mkMerge [
+        [ "-/bin/true" ]
+        "/bin/sleep 1"
+      ];
       ReadWritePaths = [
         "/var/a"
         "/var/b"

@@ -38,6 +38,8 @@ fn scripts_of_modules_run_in_a_real_bash() -> Result<()> {
         ("bash", "3 set 2 unset a b /y\nof us, Y"),
         ("structured", "x y;z;"),
         ("tools", "{\"a\":1}\n1\n"),
+        ("added", "{\"a\":1}\nmore settings.json\n"),
+        ("changed", "old changed new\n"),
     ] {
         let made = build(attribute)?.map_err(anyhow::Error::msg)?;
         let text = fs::read_to_string(&made)?;

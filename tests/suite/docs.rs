@@ -70,7 +70,7 @@ fn the_schema_of_a_survey_is_that_of_the_program() {
 
 #[test]
 fn the_figures_of_the_guide_are_those_of_the_table_of_modules() {
-    let [guide, table] = ["docs/compat.md", "docs/compat-modules.md"]
+    let [guide, table] = ["docs/compat-measurements.md", "docs/compat-modules.md"]
         .map(|f| fs::read_to_string(project(f)).unwrap());
     assert_eq!(marked(&guide, "figures").1, marked(&table, "figures").1);
 }

@@ -11,6 +11,14 @@ in
   "services/hardware/nvidia-container-toolkit/default.nix".services.xserver.videoDrivers = [
     "nvidia"
   ];
+  "services/backup/tsm.nix" = {
+    services.tsmBackup.servername = "backup";
+    programs.tsmClient.servers.backup = {
+      nodename = "sample";
+      tcpserveraddress = "backup.example.org";
+      genPasswd = true;
+    };
+  };
   "services/mail/mailman.nix".services = {
     mailman.siteOwner = "root@example.org";
     mailman.webHosts = [ "lists.example.org" ];

@@ -1,9 +1,11 @@
-# Looks at one NixOS module, for `system-manager compat`, which asks for one attribute at a time.
+# Looks at NixOS modules, for `system-manager compat`, which asks for one attribute at a time.
 {
   # The folder of a nixpkgs.
   nixpkgs,
   # The module's path below `nixos/modules`.
   module ? "services/web-servers/nginx/default.nix",
+  # Several, separated by spaces, of which one attribute is asked: packages and the tree are read once.
+  together ? module,
   # Whether the distribution's programs stand in for packages.
   hostPackages ? true,
   system ? builtins.currentSystem,
@@ -12,76 +14,24 @@ let
   project = import ../../.. { inherit nixpkgs system; };
   lib = import ../../library.nix { inherit nixpkgs; };
   root = toString (nixpkgs + "/nixos/modules");
-  file = "${root}/${module}";
-
-  all = import ../cases;
-  fit = import ./fitting.nix {
-    inherit lib;
-    inherit (plain) options;
-  };
-  cases = lib.optional (all ? ${module}) { imports = [ (fit all.${module}) ]; };
-
   # What a host has, of which services make their own: the age of its data, a name, somebody to write to.
   host = {
     system.stateVersion = lib.mkDefault lib.trivial.release;
-    networking = lib.optionalAttrs (has "tasks/network-interfaces.nix") {
-      hostName = "sample";
-      domain = "example.org";
-    };
-    security = lib.optionalAttrs (has "security/acme/default.nix") {
-      acme.acceptTerms = true;
-      acme.defaults.email = "root@example.org";
-    };
+  }
+  // lib.optionalAttrs (has "tasks/network-interfaces.nix") {
+    networking.hostName = "sample";
+    networking.domain = "example.org";
+  }
+  // lib.optionalAttrs (has "security/acme/default.nix") {
+    security.acme.acceptTerms = true;
+    security.acme.defaults.email = "root@example.org";
   };
   has = name: builtins.pathExists "${root}/${name}";
   settings = {
-    imports = [ host ];
+    # By itself it would come in once it is seen that it is set, by a second evaluation.
+    imports = [ host ] ++ lib.optional (has "security/acme/default.nix") "${root}/security/acme";
     nixos-compat.hostPackages.enable = hostPackages;
   };
-  evaluate = modules: project.evaluate { modules = [ file ] ++ modules; };
-
-  plain = evaluate [ settings ];
-
-  # The paths of the options that the module declares.
-  declared =
-    let
-      value = import file;
-      args = {
-        inherit lib;
-        inherit (plain) config options;
-        modulesPath = root;
-      };
-      missing = removeAttrs (lib.functionArgs value) (builtins.attrNames args);
-      m =
-        if lib.isFunction value then
-          value (args // builtins.mapAttrs (name: _: plain._module.args.${name}) missing)
-        else
-          value;
-      follow =
-        path: tree:
-        if lib.isOption tree then
-          [ path ]
-        else
-          lib.concatLists (lib.mapAttrsToList (name: follow (path ++ [ name ])) tree);
-    in
-    follow [ ] (m.options or { });
-
-  # The options that switch the module on: the shortest of those called `enable`.
-  switches =
-    let
-      all = lib.filter (path: lib.last path == "enable") declared;
-      shortest = lib.foldl' (n: path: lib.min n (lib.length path)) 99 all;
-    in
-    lib.filter (path: lib.length path == shortest) all;
-  switchedOn = map (path: lib.setAttrByPath path true) (lib.take 1 switches);
-  # What has to be set, and has no case. Defaults may follow from what a case sets.
-  withCases = if cases == [ ] then plain else evaluate ([ settings ] ++ cases);
-  sample = import ./samples.nix {
-    inherit lib;
-    package = withCases._module.args.pkgs.hello;
-  };
-  samples = lib.concatMap (path: sample path (lib.getAttrFromPath path withCases.options)) declared;
-  enabled = evaluate ([ settings ] ++ switchedOn ++ samples ++ cases);
 
   # What an activation would be made of.
   force =
@@ -104,37 +54,144 @@ let
     (import (nixpkgs + "/nixos/lib/eval-config.nix") {
       inherit system modules;
     }).config;
-  # The same packages as here, which are then evaluated once.
-  samePackages =
-    let
-      given = enabled.config.nixpkgs;
-    in
-    lib.optional (given.config == { } && given.overlays == [ ]) {
-      nixpkgs.pkgs = enabled._module.args.pkgs;
-    };
 
-  declares = lib.length (
-    map (path: builtins.seq (lib.getAttrFromPath path plain.options).type.name path) declared
-  );
-  defaults = lib.attrNames (force plain).units;
-  switched =
+  modules = lib.splitString " " together;
+  looks = lib.genAttrs modules look;
+  # The packages of the first one serve the others, too, and NixOS.
+  samePackages.nixpkgs.pkgs = looks.${lib.head modules}.ownPackages;
+
+  # What is known of a module.
+  look =
+    module:
     let
-      manifest = force enabled;
+      file = "${root}/${module}";
+
+      all = import ../cases;
+      fit = import ./fitting.nix {
+        inherit lib;
+        inherit (plain) options;
+      };
+      cases = lib.optional (all ? ${module}) { imports = [ (fit all.${module}) ]; };
+
+      evaluate = modules: project.evaluate { modules = [ file ] ++ modules; };
+
+      own = evaluate [ settings ];
+      plain =
+        if module == lib.head modules then
+          own
+        else
+          evaluate [
+            settings
+            samePackages
+          ];
+
+      # The paths of the options that the module declares.
+      declared =
+        let
+          value = import file;
+          args = {
+            inherit lib;
+            inherit (plain) config options;
+            modulesPath = root;
+          };
+          missing = removeAttrs (lib.functionArgs value) (builtins.attrNames args);
+          m =
+            if lib.isFunction value then
+              value (args // builtins.mapAttrs (name: _: plain._module.args.${name}) missing)
+            else
+              value;
+          follow =
+            path: tree:
+            if lib.isOption tree then
+              [ path ]
+            else
+              lib.concatLists (lib.mapAttrsToList (name: follow (path ++ [ name ])) tree);
+        in
+        follow [ ] (m.options or { });
+
+      # The options that switch the module on: the shortest of those called `enable`.
+      switches =
+        let
+          all = lib.filter (path: lib.last path == "enable") declared;
+          shortest = lib.foldl' (n: path: lib.min n (lib.length path)) 99 all;
+        in
+        lib.filter (path: lib.length path == shortest) all;
+      switchedOn = map (path: lib.setAttrByPath path true) (lib.take 1 switches);
+      # What has to be set, and has no case. Defaults may follow from what a case sets.
+      withCases =
+        if cases == [ ] then
+          plain
+        else
+          evaluate (
+            [
+              settings
+              samePackages
+            ]
+            ++ cases
+          );
+      sample = import ./samples.nix {
+        inherit lib;
+        package = withCases._module.args.pkgs.hello;
+      };
+      samples = lib.concatMap (path: sample path (lib.getAttrFromPath path withCases.options)) declared;
+      enabled = evaluate (
+        [
+          settings
+          samePackages
+        ]
+        ++ switchedOn
+        ++ samples
+        ++ cases
+      );
+
+      declares = lib.foldl' (
+        count: path: builtins.seq (lib.getAttrFromPath path plain.options).type.name (count + 1)
+      ) 0 declared;
+      defaults = lib.attrNames (force plain).units;
+      switched =
+        let
+          manifest = force enabled;
+        in
+        {
+          switches = map (lib.concatStringsSep ".") switches;
+          cases = cases != [ ];
+          failed = map (a: a.message) (lib.filter (a: !a.assertion) enabled.config.assertions);
+          # The host's own are not the module's.
+          noEffect = lib.subtractLists (map (e: e.option) plain.config.system-manager.noEffect) (
+            map (e: e.option) manifest.noEffect
+          );
+          units = lib.attrNames manifest.units;
+          etc = lib.attrNames manifest.etc;
+        };
+
+      ours = unitTexts enabled.config.systemd.units;
+      theirs =
+        (nixos (
+          [
+            host
+            samePackages
+          ]
+          ++ switchedOn
+          ++ samples
+          ++ cases
+        )).systemd.units;
     in
     {
-      switches = map (lib.concatStringsSep ".") switches;
-      cases = cases != [ ];
-      failed = map (a: a.message) (lib.filter (a: !a.assertion) enabled.config.assertions);
-      # The host's own are not the module's.
-      noEffect = lib.subtractLists (map (e: e.option) plain.config.system-manager.noEffect) (
-        map (e: e.option) manifest.noEffect
-      );
-      units = lib.attrNames manifest.units;
-      etc = lib.attrNames manifest.etc;
+      inherit declares defaults;
+      enabled = switched;
+      # All at once, which is faster where nothing fails.
+      all = {
+        inherit declares defaults;
+        enabled = switched;
+      };
+      # The units beside those of NixOS's own evaluation.
+      compared = {
+        inherit ours;
+        theirs = unitTexts (builtins.intersectAttrs ours theirs);
+        names = lib.attrNames theirs;
+      };
+      ownPackages = own._module.args.pkgs;
     };
-
-  ours = unitTexts enabled.config.systemd.units;
-  theirs = (nixos ([ host ] ++ samePackages ++ switchedOn ++ samples ++ cases)).systemd.units;
 in
 {
   # Which nixpkgs it is, and every module that can be looked at.
@@ -148,20 +205,18 @@ in
     );
   };
 
-  inherit declares defaults;
-  enabled = switched;
-  # All at once, which is faster where nothing fails.
-  all = {
-    inherit declares defaults;
-    enabled = switched;
-  };
+  inherit (looks.${lib.head modules})
+    declares
+    defaults
+    enabled
+    all
+    compared
+    ;
+  # One attribute of each.
+  each = lib.genAttrs [ "all" "compared" ] (
+    attribute: lib.mapAttrs (_module: found: found.${attribute}) looks
+  );
 
-  # The units beside those of NixOS's own evaluation.
-  compared = {
-    inherit ours;
-    theirs = unitTexts (builtins.intersectAttrs ours theirs);
-    names = lib.attrNames theirs;
-  };
   # The units of a NixOS without the module.
   base = lib.attrNames (nixos [ host ]).systemd.units;
 }

@@ -315,17 +315,8 @@ fn decide_place(
         },
         (None, None) => Node::Absent,
     };
-    let verb = match (wanted, ours) {
-        // By someone else's hand: it stays theirs, with their mode.
-        (Some(_), None) if is_same(now, &after) => return Ok(Ok(None)),
-        (Some(_), Some(is)) if *now == after && *is == after => return Ok(Ok(None)),
-        (Some(_), _) if *now == after => Verb::Adopt,
-        (Some(_), _) if *now == Node::Absent => Verb::Add,
-        (Some(_), _) => Verb::Change,
-        (None, None) => return Ok(Ok(None)),
-        (None, Some(_)) if *now == after => Verb::Forget,
-        (None, Some(_)) if backup.is_some() => Verb::Restore,
-        (None, Some(_)) => Verb::Remove,
+    let Some(verb) = verb_of(wanted.is_some(), ours, now, &after, backup.is_some()) else {
+        return Ok(Ok(None));
     };
     let reason = match (verb, ours) {
         (Verb::Adopt | Verb::Forget, _) => None,
@@ -335,10 +326,6 @@ fn decide_place(
     };
     let place = facts.seen.places.get(target);
     let before = place.and_then(|p| p.before.as_deref()).unwrap_or_default();
-    let shown = |text: &str, node: &Node| match node {
-        Node::Link { to } => places::show(&Form::Link(to.clone())),
-        _ => places::show(&Form::Text(text.to_owned())),
-    };
     Ok(Ok(Some(BasicsChange {
         option: places::option_of(target.as_str())
             .unwrap_or_default()
@@ -361,6 +348,36 @@ fn decide_place(
         backup: backup.cloned(),
         drifted,
     })))
+}
+
+/// Returns what stands somewhere, for people.
+fn shown(text: &str, node: &Node) -> String {
+    match node {
+        Node::Link { to } => places::show(&Form::Link(to.clone())),
+        _ => places::show(&Form::Text(text.to_owned())),
+    }
+}
+
+/// What happens to a place that comes from `now` to `after`; none where nothing does.
+fn verb_of(
+    is_wanted: bool,
+    ours: Option<&Node>,
+    now: &Node,
+    after: &Node,
+    has_backup: bool,
+) -> Option<Verb> {
+    Some(match (is_wanted, ours) {
+        // By someone else's hand: it stays theirs, with their mode.
+        (true, None) if is_same(now, after) => return None,
+        (true, Some(is)) if now == after && is == after => return None,
+        (true, _) if now == after => Verb::Adopt,
+        (true, _) if *now == Node::Absent => Verb::Add,
+        (true, _) => Verb::Change,
+        (false, None) => return None,
+        (false, Some(_)) if now == after => Verb::Forget,
+        (false, Some(_)) if has_backup => Verb::Restore,
+        (false, Some(_)) => Verb::Remove,
+    })
 }
 
 /// Whether what others have is as it is wanted; permission bits and owner are theirs.

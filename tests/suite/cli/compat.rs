@@ -315,6 +315,26 @@ fn what_is_known_is_not_asked_again_until_something_changes() {
 }
 
 #[test]
+fn modules_that_one_process_looks_at_get_the_verdicts_that_each_gets_by_itself() {
+    let Some(desk) = Desk::begin() else { return };
+    let desk = desk.break_some();
+    let survey = |jobs| {
+        let options = ["--json", "--no-cache", "--compare", "--jobs", jobs];
+        let survey = desk.run(&options).exits(0).json();
+        let asked = desk.asked();
+        (
+            survey["modules"].clone(),
+            asked.iter().filter(|a| a.contains("-A each.")).count(),
+        )
+    };
+    let (apart, together) = survey("64");
+    assert_eq!(together, 0);
+    let (modules, together) = survey("1");
+    assert!(together > 4, "{together} questions about several modules");
+    assert_eq!(modules, apart);
+}
+
+#[test]
 fn a_module_that_never_ends_is_ended_and_tried_again() {
     let Some(desk) = Desk::begin() else { return };
     desk.hang_at("services/misc/rotate.nix");

@@ -125,6 +125,10 @@ in
     };
     nixpkgs.overlays = option (types.listOf types.unspecified) [ ];
     nixpkgs.system = option types.str "";
+    nixpkgs.pkgs = lib.mkOption {
+      type = types.unspecified;
+      default = import ../.. { localSystem = { inherit (config.nixpkgs) system; }; };
+    };
     system.stateVersion = option types.str "";
     systemd.services = option (types.attrsOf (types.submodule service)) { };
     systemd.timers = option (types.attrsOf (types.submodule timer)) { };
@@ -156,9 +160,9 @@ in
         message = "the `fileSystems` option does not specify your root file system";
       }
     ];
-    _module.args.pkgs = lib.foldl' (pkgs: overlay: pkgs // overlay pkgs pkgs) (import ../.. {
-      localSystem = { inherit (config.nixpkgs) system; };
-    }) config.nixpkgs.overlays;
+    _module.args.pkgs = lib.foldl' (
+      pkgs: overlay: pkgs // overlay pkgs pkgs
+    ) config.nixpkgs.pkgs config.nixpkgs.overlays;
     environment.etc."nixos-release".text = "NixOS\n";
     systemd.units =
       unitsOf "service" serviceText config.systemd.services

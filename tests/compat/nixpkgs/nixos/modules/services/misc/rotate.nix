@@ -30,6 +30,9 @@
     systemd.services.rotate.after = lib.optional (!(options ? nixos-compat)) "syslog.target" ++ [
       "local-fs.target"
     ];
+    # NixOS never looks at this while the service is off.
+    services.storage.ensure =
+      if config.services.storage.enable then [ ] else throw "the storage is off, and has no databases";
     systemd.timers.rotate = {
       wantedBy = [ "timers.target" ];
       timerConfig.OnCalendar = "daily";

@@ -128,7 +128,12 @@ in
     };
     users.groups.webd = { };
 
-    services.rotate.jobs.webd.keep = "7";
+    # Can be told only once the database's module has done its part.
+    services.rotate.jobs =
+      if cfg.database && config.systemd.services.storage.serviceConfig.TimeoutSec > 60 then
+        { webd.keep = "7"; }
+      else
+        { webd.keep = "3"; };
     services.storage = mkIf cfg.database {
       enable = true;
       ensure = [ "sessions" ];
