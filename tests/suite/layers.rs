@@ -303,7 +303,9 @@ fn no_file_is_too_long() {
 }
 
 /// The verbs of a kind, each in a file of its name, with what that file must have; and the kinds that need none, with why.
-const VERBS: [(&str, &str, &[(&str, &str)]); 5] = [
+type Verb = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const VERBS: [Verb; 5] = [
     (
         "observe",
         "pub(crate) fn ",
