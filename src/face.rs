@@ -21,9 +21,13 @@ pub mod accounts {
 /// An activation, from a goal to its steps.
 pub mod activation {
     pub use crate::activation::apply::Progress;
-    pub use crate::activation::plan::{Goal, Plan, Step};
+    pub use crate::activation::compare::Difference;
+    pub use crate::activation::outcome::Outcome;
+    pub use crate::activation::plan::{Goal, Plan, Step, TellingPlan};
     pub use crate::activation::prepare::{How, prepare};
     pub use crate::activation::state::State;
+    pub use crate::activation::status::Status;
+    pub use crate::activation::told::Told;
 }
 
 /// The door.

@@ -8,13 +8,16 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The account databases below `/etc`, in the order in which they are replaced.
 ///
 /// Groups come before the users that point at them, and a user's line before its password, so that a kill in
 /// between leaves an account that can't log in yet, never one with somebody else's group or password.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum AccountFile {
     /// `/etc/group`
@@ -113,10 +116,11 @@ pub(crate) mod shadow {
 }
 
 /// A field's bytes: text in JSON where they are UTF-8, else hexadecimal, so that nothing is lost.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, JsonSchema)]
+#[schemars(with = "BytesForm")]
 pub struct Bytes(pub Vec<u8>);
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum BytesForm {
     Text(String),

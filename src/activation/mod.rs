@@ -18,6 +18,7 @@ pub(crate) mod report;
 pub(crate) mod state;
 mod state_earlier;
 pub(crate) mod status;
+pub(crate) mod status_report;
 pub(crate) mod sweep;
 pub(crate) mod takeover;
 pub(crate) mod told;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::activation::plan::{Goal, Plan, Summary};
@@ -16,7 +17,7 @@ use crate::units::users::UserOutcome;
 pub(crate) const VERSION: u32 = 1;
 
 /// What an activation came to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Outcome {
     /// Format version.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::model::packages::{PackagesChange, Versions};
+use crate::model::packages::{ClosureChange, PackagesChange, Versions};
 use crate::model::style::{Color, Style, heading, line, show_bytes};
 
 /// How many lines of one kind are shown unless all are asked for.
@@ -11,6 +11,9 @@ const SHOWN: usize = 30;
 /// Renders what comes, goes and changes, and how much it is.
 pub(crate) fn render_packages(out: &mut String, change: &PackagesChange, style: Style) {
     if change.is_empty() {
+        return;
+    }
+    if change.count() == 0 && !style.full && change.closure.is_none_or(|c| is_small(&c)) {
         return;
     }
     heading(out, "Packages", style);
@@ -46,6 +49,12 @@ pub(crate) fn render_packages(out: &mut String, change: &PackagesChange, style: 
         );
         line(out, &style.paint(Color::Dim, &text));
     }
+}
+
+/// Whether a change of size is only that of the configuration's own files.
+fn is_small(closure: &ClosureChange) -> bool {
+    const SMALL: u64 = 1_000_000;
+    closure.from.bytes.abs_diff(closure.to.bytes) < SMALL
 }
 
 fn changed(name: &str, versions: &Versions) -> String {
@@ -91,7 +100,7 @@ fn render_needed(out: &mut String, names: &BTreeSet<String>, sign: &str, what: &
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::packages::{ClosureChange, Size};
+    use crate::model::packages::Size;
     use expect_test::expect;
 
     fn set(names: &[&str]) -> BTreeSet<String> {

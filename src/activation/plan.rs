@@ -1,7 +1,9 @@
 //! The decision: everything that an activation will do, as data. Printing it is the dry run; applying it is the switch.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
@@ -27,7 +29,7 @@ use crate::units::users::UserManager;
 pub(crate) const VERSION: u32 = 1;
 
 /// What is to be reached.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum Goal {
     /// This toplevel is active.
@@ -37,7 +39,7 @@ pub enum Goal {
 }
 
 /// Everything that an activation will do, in the order of its fields.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Plan {
     /// Format version.
@@ -87,8 +89,27 @@ pub struct Plan {
     pub no_effect: Vec<NoEffect>,
 }
 
+/// What `plan --json` prints: the plan, and what it comes to.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TellingPlan<'a> {
+    #[serde(flatten)]
+    plan: Cow<'a, Plan>,
+    summary: Summary,
+}
+
+impl<'a> TellingPlan<'a> {
+    /// Adds to a plan what it comes to.
+    #[must_use]
+    pub fn of(plan: &'a Plan) -> Self {
+        Self {
+            summary: plan.summary(),
+            plan: Cow::Borrowed(plan),
+        }
+    }
+}
+
 /// How much a plan does.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// Files that are added.

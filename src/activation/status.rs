@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::accounts::apply::Overview;
@@ -22,6 +23,7 @@ use crate::host::systemd::Systemd;
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
+use crate::store::history::History;
 use crate::store::lock;
 use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
@@ -31,9 +33,9 @@ use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 pub(crate) const VERSION: u32 = 1;
 
 /// How a managed file differs from what was put there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Drift {
+pub enum Drift {
     /// It is gone.
     Removed,
     /// It is something else.
@@ -55,7 +57,7 @@ impl Drift {
         }
     }
 
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Removed => "removed by hand",
             Self::Changed => "changed by hand",
@@ -66,22 +68,40 @@ impl Drift {
     }
 }
 
-/// The status of a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// A timer of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Status {
+pub struct Timer {
+    /// Its unit.
+    pub unit: String,
+    /// When it starts its unit next, in seconds since 1970; none where that is not known.
+    pub next: Option<u64>,
+}
+
+/// The status of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
     /// Format version.
     pub version: u32,
     /// The active toplevel.
     pub active: Option<AbsolutePath>,
     /// Its generation, when it is registered.
     pub generation: Option<u64>,
+    /// When it was activated, in seconds since 1970; none where that is not known.
+    pub activated: Option<u64>,
     /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
     pub taken_over_next: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
     pub units: usize,
+    /// In how many files of others there are lines of ours.
+    pub lines: usize,
+    /// Timers of ours, by name.
+    pub timers: Vec<Timer>,
+    /// How many bytes are free where the store is; none where there is none.
+    pub store_free: Option<u64>,
     /// Units of ours that are in the failed state now.
     pub failed: BTreeSet<String>,
     /// Units that the last run could not bring up and nobody has since, with why; the next run tries again.
@@ -127,6 +147,29 @@ pub(crate) struct Status {
     pub unfinished_scripts: Vec<String>,
 }
 
+impl Status {
+    /// Whether somebody should look: something failed, was changed by hand, or is not finished.
+    #[must_use]
+    pub(crate) fn needs_attention(&self) -> bool {
+        !(self.failed.is_empty()
+            && self.not_brought_up.is_empty()
+            && self.not_brought_up_for_users.is_empty()
+            && !self.user_managers_left
+            && self.drift.is_empty()
+            && self.folder_drift.is_empty()
+            && self.tmpfiles_drift.is_empty()
+            && self.block_drift.is_empty()
+            && self.basics_drift.is_empty()
+            && self.name_drift.is_none()
+            && self.account_drift.is_empty()
+            && self.warnings.is_empty()
+            && self.interrupted.is_none()
+            && self.pending.is_empty()
+            && self.tmpfiles.is_empty()
+            && self.unfinished_scripts.is_empty())
+    }
+}
+
 /// Reads the status of a host.
 ///
 /// # Errors
@@ -152,6 +195,9 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let entries = state.files.entries.keys();
     let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
     let active = state.active.map(|a| a.toplevel);
+    let history = History::read(root);
+    let activated = active.as_ref().and_then(|active| history.last(active));
+    let activated = activated.map(|past| past.time);
     let generation = store::generations::read(root)?
         .into_iter()
         .filter(|g| Some(&g.toplevel) == active.as_ref())
@@ -162,6 +208,10 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
+        activated,
+        timers: read_timers(root, &units),
+        store_free: store_free(root)?,
+        lines: state.blocks.0.len(),
         taken_over_next: observed.takeover.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
@@ -321,6 +371,50 @@ fn running_only(
     Ok(left.map(|(user, failures)| (user, why(failures))).collect())
 }
 
+/// How much is free where the store is.
+fn store_free(root: &Root) -> Result<Option<u64>> {
+    let store = Path::new(crate::closure::STORE);
+    if root.node(store)? != Node::Folder {
+        return Ok(None);
+    }
+    let vfs = nix::sys::statvfs::statvfs(&root.show(store));
+    // The rest of the status is worth having without it.
+    Ok(vfs
+        .ok()
+        .map(|vfs| vfs.blocks_available() * vfs.fragment_size()))
+}
+
+/// Asks systemd when those of the units that are timers elapse next.
+fn read_timers(root: &Root, units: &BTreeSet<&str>) -> Vec<Timer> {
+    let is_timer = |name: &str| {
+        let kind = name.rsplit_once('.').map(|(_, kind)| kind);
+        kind == Some("timer") && units.contains(name)
+    };
+    if !root.is_live() || !units.iter().any(|unit| is_timer(unit)) {
+        return Vec::new();
+    }
+    let inner = || -> Result<Vec<Timer>> {
+        let Some(systemd) = Systemd::connect()? else {
+            return Ok(Vec::new());
+        };
+        let loaded = systemd.list()?;
+        let ours = loaded.iter().filter(|unit| is_timer(&unit.name));
+        ours.map(|unit| {
+            let found = systemd.timer_properties(unit)?;
+            let next = found.map_or(0, |p| p.time("NextElapseUSecRealtime"));
+            Ok(Timer {
+                unit: unit.name.clone(),
+                next: (next > 0 && next < u64::MAX).then_some(next / 1_000_000),
+            })
+        })
+        .collect()
+    };
+    inner().unwrap_or_else(|error| {
+        tracing::warn!("when timers elapse is not known: {error:#}");
+        Vec::new()
+    })
+}
+
 /// Asks systemd which of these units, or of the instances of these templates, have failed.
 fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
     if !root.is_live() || units.is_empty() {
@@ -347,152 +441,4 @@ fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
             BTreeSet::new()
         }
     }
-}
-
-/// Renders a status. Pure.
-#[must_use]
-pub(crate) fn render(status: &Status) -> String {
-    let lines = [
-        what_is_active(status),
-        what_is_unfinished(status),
-        what_drifted(status),
-        what_is_kept(status),
-    ];
-    let lines = lines.into_iter().flatten();
-    lines.map(|line| line + "\n").collect()
-}
-
-fn what_is_active(status: &Status) -> Vec<String> {
-    let mut lines = vec![match (&status.active, status.generation) {
-        (Some(toplevel), Some(n)) => format!("active: generation {n}, {toplevel}"),
-        (Some(toplevel), None) => {
-            format!("active: {toplevel} (not registered as a generation)")
-        }
-        (None, _) => "nothing is active".to_owned(),
-    }];
-    if status.taken_over_next {
-        let text = "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows";
-        lines.push(text.to_owned());
-    }
-    if status.active.is_some() || status.files > 0 {
-        let accounts = match status.accounts {
-            0 => String::new(),
-            1 => ", and 1 account".to_owned(),
-            n => format!(", and {n} accounts"),
-        };
-        let (files, units) = (status.files, status.units);
-        lines.push(format!(
-            "managed: {files} files below /etc, {units} of them units{accounts}"
-        ));
-    }
-    lines
-}
-
-fn what_is_unfinished(status: &Status) -> Vec<String> {
-    let mut lines = Vec::new();
-    let running = status.running.iter();
-    lines.extend(running.map(|holder| format!("running: {holder}")));
-    let interrupted = status.interrupted.iter();
-    lines.extend(
-        interrupted.map(|purpose| format!("interrupted: {purpose}; run it again to finish it")),
-    );
-    for (what, names) in [
-        ("left for the next run", &status.pending),
-        (
-            "activation scripts that have not ended well, and run again next time",
-            &status.unfinished_scripts,
-        ),
-    ] {
-        if !names.is_empty() {
-            lines.push(format!("{what}: {}", names.join(", ")));
-        }
-    }
-    let rules = status.tmpfiles.iter();
-    lines.extend(
-        rules.map(|problem| format!("tmpfiles rules, which the next run tries again: {problem}")),
-    );
-    let warnings = status.warnings.iter();
-    lines.extend(warnings.map(|warning| format!("warning: {warning}")));
-    lines.extend(what_failed(status));
-    lines
-}
-
-fn what_failed(status: &Status) -> Vec<String> {
-    let again = "the next run tries it again";
-    let mut lines = Vec::new();
-    for (unit, why) in &status.not_brought_up {
-        let see = format!("see `systemctl status {unit}`");
-        lines.push(format!("failed: {unit}: {why}; {again}; {see}"));
-    }
-    let others = status.failed.iter();
-    for unit in others.filter(|unit| !status.not_brought_up.contains_key(*unit)) {
-        lines.push(format!("failed: {unit}; see `systemctl status {unit}`"));
-    }
-    for (user, failures) in &status.not_brought_up_for_users {
-        for (unit, why) in failures {
-            let see = format!("see `systemctl --user --machine={user}@ status {unit}`");
-            lines.push(format!("failed: {unit} of {user}: {why}; {again}; {see}"));
-        }
-    }
-    if status.user_managers_left {
-        let text = "user managers that could not be switched: the next run tries again";
-        lines.push(text.to_owned());
-    }
-    lines
-}
-
-fn what_drifted(status: &Status) -> Vec<String> {
-    let mut lines = Vec::new();
-    for (target, drift) in &status.drift {
-        lines.push(format!("drift: /etc/{target} was {}", drift.word()));
-    }
-    for (folder, now) in &status.folder_drift {
-        let what = now.text();
-        let text = format!("drift: the folder /etc/{folder} was given {what} by hand");
-        lines.push(text);
-    }
-    for drift in &status.tmpfiles_drift {
-        lines.push(format!("drift: {drift}"));
-    }
-    for (target, drift) in &status.block_drift {
-        let what = drift.word();
-        lines.push(format!("drift: our lines in /etc/{target} were {what}"));
-    }
-    for (target, drift) in &status.basics_drift {
-        lines.push(format!("drift: /etc/{target} was {}", drift.word()));
-    }
-    if let Some(name) = &status.name_drift {
-        let (from, to) = (&name.from, &name.to);
-        let text = format!("drift: this host is named `{from}` by hand, not `{to}`");
-        lines.push(text);
-    }
-    for drift in &status.account_drift {
-        let what = match (&drift.field, &drift.found) {
-            (None, _) => "was removed by hand".to_owned(),
-            (Some(field), Some(found)) => {
-                format!("has the {field} `{}`, set by hand", found.text())
-            }
-            (Some(field), None) => format!("has another {field}, set by hand"),
-        };
-        let (name, file) = (&drift.name, drift.file.name());
-        lines.push(format!("drift: `{name}` in /etc/{file} {what}"));
-    }
-    lines
-}
-
-fn what_is_kept(status: &Status) -> Vec<String> {
-    let folder = store::backups::FOLDER;
-    let backups = status.backups.iter();
-    let backups = backups.map(|(target, backup)| {
-        format!("backup: /etc/{target} as it was before: /{folder}/{backup}")
-    });
-    let beside = status.beside.iter();
-    let beside = beside.map(|found| format!("beside: {}", found.text()));
-    let saved = status.saved.iter().map(|edit| {
-        format!(
-            "kept edit: of /etc/{}: /{folder}/{}",
-            edit.target, edit.backup
-        )
-    });
-    backups.chain(beside).chain(saved).collect()
 }

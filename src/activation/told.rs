@@ -21,7 +21,7 @@ const REVISION: usize = 12;
 /// What `generations --json` prints.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Told {
+pub struct Told {
     /// Format version.
     pub version: u32,
     /// All generations, oldest first.
@@ -32,7 +32,7 @@ pub(crate) struct Told {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
-pub(crate) struct Generation {
+pub struct Generation {
     /// Its number, from 1.
     pub number: u64,
     /// What it links to.
@@ -169,7 +169,10 @@ fn details(g: &Generation, style: Style) -> Vec<String> {
     let from: Vec<String> = [from, revision].into_iter().flatten().collect();
     details.extend((!from.is_empty()).then(|| from.join(", ")));
     let size = g.packages.zip(g.bytes);
-    let size = size.map(|(n, bytes)| format!("{}, {}", count(n, "package"), show_bytes(bytes)));
+    let size = size.map(|(n, bytes)| match n {
+        0 => show_bytes(bytes),
+        n => format!("{}, {}", count(n, "package"), show_bytes(bytes)),
+    });
     let parts: Vec<String> = [g.changes.map(changed), size]
         .into_iter()
         .flatten()

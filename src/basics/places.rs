@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::manifest::Basics;
@@ -36,7 +37,7 @@ pub(crate) const ALL: [&str; 7] = [
 pub(crate) const ZONES: &str = "/usr/share/zoneinfo/";
 
 /// What is put at a place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub enum Form {
     /// A file with this text.

@@ -6,8 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
 use crate::activation::prepare::How;
-use crate::cli::args_compat::CompatArgs;
-use crate::cli::args_hidden::Hidden;
+use crate::cli::args_look::{LookArgs, OptionArgs};
 use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, OriginArgs};
 use crate::cli::remote_args::RemoteArgs;
 use crate::store::lock::Patience;
@@ -17,7 +16,7 @@ use crate::store::lock::Patience;
 /// A host's configuration is evaluated by Nix to a toplevel. `plan` shows exactly what `switch` will do with it;
 /// `rollback` goes back a generation and `deactivate` takes everything away and puts back what stood there before.
 #[derive(Debug, Parser)]
-#[command(name = "system-manager", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(name = "system-manager", version, max_term_width = 100, after_long_help = AFTER)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -28,15 +27,26 @@ pub struct Cli {
     pub global: Global,
 }
 
-const EXIT_CODES: &str = "\
+const AFTER: &str = "\
+Files:
+  /etc/system-manager.toml, ~/.config/system-manager/config.toml
+      Flags by their long names, for all commands (`nixpkgs = '/home/me/nixpkgs'`), or in a table for one
+      (`[switch]`, `ask = true`). What the command line says stands.
+
+Environment:
+  SYSTEM_MANAGER_<FLAG>  The same, as SYSTEM_MANAGER_UNIT_TIMEOUT=60; stands over the files
+  NIX_PATH               Where <nixpkgs> is, without --nixpkgs
+  NO_COLOR               No colours
+  EDITOR, VISUAL         What `edit` opens
+
 Exit codes:
   0   done, or nothing to do
   1   refused or failed before anything was changed
   2   the command line is wrong
-  3   stopped part-way; run again to resume
+  3   stopped part-way, also by Ctrl-C; run again to resume
   4   activated, but units or scripts of this run have failed
   5   rolled back (switch --rollback-on-failure)
-  10  there are changes (plan --detailed-exitcode)";
+  10  there are changes (plan --detailed-exitcode), or something to look at (status --detailed-exitcode)";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
@@ -117,6 +127,73 @@ pub struct SourceArgs {
     /// When the configuration does not evaluate, show where Nix was
     #[arg(long)]
     pub show_trace: bool,
+}
+
+/// Which modules are looked at, and how.
+#[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub struct CompatArgs {
+    /// Modules by their path below nixos/modules; they are shown in detail
+    #[arg(value_name = "MODULE")]
+    pub modules: Vec<String>,
+
+    /// Look at all modules of which the path begins so
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        default_value = "services/",
+        conflicts_with = "modules"
+    )]
+    pub under: String,
+
+    /// The nixpkgs [default: `<nixpkgs>` of `NIX_PATH`]
+    #[arg(long, value_name = "PATH")]
+    pub nixpkgs: Option<String>,
+
+    /// Compare the units with those of NixOS's own evaluation, which takes three times as long
+    #[arg(long)]
+    pub compare: bool,
+
+    /// Print Markdown
+    #[arg(long, conflicts_with = "json")]
+    pub markdown: bool,
+
+    /// Compare a configuration here with the same on NixOS
+    #[arg(long, conflicts_with_all = ["modules", "under", "compare", "markdown", "min_enabled", "jobs", "timeout", "no_cache"])]
+    pub nixos: bool,
+
+    /// The configuration for --nixos, a file [default: as for `build`]
+    #[arg(
+        long,
+        value_name = "PATH",
+        conflicts_with = "flake",
+        requires = "nixos"
+    )]
+    pub file: Option<PathBuf>,
+
+    /// The configuration for --nixos, a flake
+    #[arg(long, value_name = "URI", requires = "nixos")]
+    pub flake: Option<String>,
+
+    /// Fail when fewer of the modules evaluate when they are enabled, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    pub min_enabled: Option<u8>,
+
+    /// How many processes of Nix run at the same time, each with up to 600 MB [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+
+    /// How long one may take, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+
+    /// Look at each module anew
+    #[arg(long)]
+    pub no_cache: bool,
+
+    /// A setting for Nix, as in nix.conf(5); may be repeated
+    #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub nix_option: Vec<String>,
 }
 
 /// The plan as a page.
@@ -245,6 +322,44 @@ pub struct SwitchArgs {
     pub origin: OriginArgs,
 }
 
+/// What `deactivate` takes.
+#[derive(Debug, Args)]
+pub struct DeactivateArgs {
+    /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
+    pub unit_timeout: u64,
+    /// Wait for another activation to end, instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+impl DeactivateArgs {
+    /// Returns how the activation is done.
+    #[must_use]
+    pub fn apply(&self) -> ApplyArgs {
+        ApplyArgs {
+            unit_timeout: self.unit_timeout,
+            wait: self.wait,
+            ..ApplyArgs::default()
+        }
+    }
+}
+
+/// What `status` takes.
+#[derive(Debug, Default, Args)]
+pub struct StatusArgs {
+    /// Show what was changed by hand, line by line
+    #[arg(long, conflicts_with = "json")]
+    pub diff: bool,
+    /// Exit with 10 when something has failed, was changed by hand, or is not finished
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Show it again every so many seconds, until it is interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+          value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode"])]
+    pub watch: Option<u64>,
+}
+
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -316,11 +431,7 @@ Examples:
     /// Take everything away and put back what stood there before
     ///
     /// The generations stay: `activate` brings the current one back. `plan --deactivate` shows what will happen.
-    Deactivate {
-        /// How the activation is done.
-        #[command(flatten)]
-        apply: ApplyArgs,
-    },
+    Deactivate(DeactivateArgs),
     /// Activate the generation before, or another one
     ///
     /// Goes back from what is active now. The profile then points at that generation; later ones stay.
@@ -362,7 +473,16 @@ Examples:
   system-manager diff 4 system.nix")]
     Diff(DiffArgs),
     /// Show what is managed, what was changed by hand, and what is unfinished
-    Status,
+    ///
+    /// Generation, what is managed, units of ours that have failed, drift, timers, what waits for somebody, and the room that
+    /// the store has. `-v` lists all of what is many.
+    #[command(after_long_help = "\
+Examples:
+  system-manager status
+  system-manager status --diff                # with what was changed by hand
+  system-manager status --detailed-exitcode   # 10 when somebody should look, for monitoring
+  system-manager status --watch")]
+    Status(StatusArgs),
     /// Remove what arrived from other machines and nothing needs any more
     ///
     /// On a host without Nix. What is active, a generation, a run under way, a link in the folders of Nix's roots, or a
@@ -390,6 +510,26 @@ Examples:
         #[arg(value_name = "NAME")]
         name: String,
     },
+    /// Show an option of the configuration: value, default, type, what it is for, where it is declared and set
+    ///
+    /// The configuration is evaluated, and nothing is built. A part of a name lists the options that have it.
+    #[command(after_long_help = "\
+Examples:
+  system-manager option environment.etc
+  system-manager option services.nginx --nixpkgs ~/nixpkgs   # all below it
+  system-manager option virtualHosts --nixpkgs ~/nixpkgs     # all that have it in their names")]
+    Option(OptionArgs),
+    /// Open Nix's read-eval-print loop with the configuration: `config`, `options`, `pkgs`, `lib`
+    #[command(after_long_help = "\
+Examples:
+  system-manager repl system.nix
+  nix-repl> config.systemd.services.hello.wantedBy")]
+    Repl(LookArgs),
+    /// Open the configuration in the editor that EDITOR names
+    #[command(after_long_help = "\
+Examples:
+  EDITOR=nano system-manager edit")]
+    Edit(LookArgs),
     /// Show which modules of NixOS work here, or what a configuration would be on NixOS
     ///
     /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
@@ -413,10 +553,19 @@ Exit codes:
   3   interrupted; the same command goes on")]
     Compat(CompatArgs),
     /// Write a first configuration, system.nix
+    ///
+    /// It names the distribution, and proposes, as comments, NixOS's modules for services that run here.
+    #[command(after_long_help = "\
+Examples:
+  system-manager init ~/host
+  system-manager init ~/host --flake")]
     Init {
         /// The folder to write it to
         #[arg(value_name = "DIR", default_value = ".")]
         folder: PathBuf,
+        /// Write a flake.nix for it, too
+        #[arg(long)]
+        flake: bool,
     },
     /// Print a shell's completion script
     #[command(after_long_help = "\
@@ -436,7 +585,43 @@ Examples:
         #[arg(value_name = "COMMAND")]
         command: Option<String>,
     },
-    /// What people do not call.
-    #[command(flatten)]
-    Hidden(Hidden),
+    /// Run the activation scripts of what is active, as the boot does
+    #[command(hide = true, name = "run-activation-scripts")]
+    RunActivationScripts {
+        /// How long they may take.
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Run a program that ends with whoever holds the other end of standard input
+    #[command(hide = true, name = crate::host::tether::COMMAND)]
+    RunOnLeash {
+        /// The root that it runs in
+        root: PathBuf,
+        /// The program
+        program: PathBuf,
+    },
+    /// Do what a run that has ended could not do to the units that it was a part of
+    #[command(hide = true, name = crate::activation::apply::FINISH)]
+    FinishSwitch {
+        /// The toplevel that it activated; none when it deactivated
+        toplevel: Option<PathBuf>,
+        /// How it is applied
+        #[command(flatten)]
+        apply: ApplyArgs,
+    },
+    /// Answer another machine on standard input and output
+    #[command(hide = true, name = crate::remote::agent::COMMAND)]
+    Agent,
+    /// Carry out what another machine asked for
+    #[command(hide = true, name = crate::remote::runs::COMMAND)]
+    CarryOutRun {
+        /// The run
+        run: String,
+    },
+    /// Return to what the host was, unless another machine confirms its run in time
+    #[command(hide = true, name = crate::remote::confirm::COMMAND)]
+    AwaitConfirmation,
+    /// Switch the manager of the user who runs this, as the activation asks on standard input
+    #[command(hide = true, name = crate::units::users::COMMAND)]
+    SwitchUserManager,
 }

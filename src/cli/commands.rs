@@ -17,8 +17,7 @@ use crate::activation::plan::{Goal, Plan};
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
 use crate::activation::sweep;
-use crate::cli::args::{ApplyArgs, SourceArgs};
-use crate::cli::args_compat::CompatArgs;
+use crate::cli::args::{ApplyArgs, CompatArgs, SourceArgs};
 use crate::compat::both_ways::{self, BothWays};
 use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
@@ -349,30 +348,3 @@ pub(crate) fn lock(root: &Root, purpose: &str, patience: Patience) -> Result<Loc
     sweep::sweep(root)?;
     Ok(lock)
 }
-
-/// Writes a first configuration.
-///
-/// # Errors
-/// When one is there already, or it can't be written.
-pub(crate) fn init(folder: &Path) -> Result<PathBuf> {
-    use std::io::Write;
-    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
-    let path = folder.join("system.nix");
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)
-        .with_context(|| {
-            let hint = if path.exists() {
-                "\nhint: edit it, or name another folder"
-            } else {
-                ""
-            };
-            format!("creating {}{hint}", path.display())
-        })?;
-    file.write_all(TEMPLATE.as_bytes())
-        .with_context(|| format!("writing {}", path.display()))?;
-    Ok(path)
-}
-
-const TEMPLATE: &str = include_str!("../../examples/hello.nix");

@@ -1,19 +1,20 @@
 //! The door: the command line, each command, exit codes, and what is printed.
 
 pub(crate) mod args;
-pub(crate) mod args_compat;
-pub(crate) mod args_hidden;
+pub(crate) mod args_look;
 pub(crate) mod args_past;
-mod build;
 pub(crate) mod commands;
+mod defaults;
 mod given;
+mod init;
+mod look;
+mod manual;
 pub(crate) mod nixos;
 mod past;
 pub(crate) mod print;
 mod progress;
 pub(crate) mod remote;
 pub(crate) mod remote_args;
-mod remote_tasks;
 mod run;
 pub(crate) mod session;
 

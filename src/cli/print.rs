@@ -131,6 +131,13 @@ pub(crate) fn print_failure(outcome: &Outcome) {
     }
 }
 
+/// Prints why a switch that went back is no success.
+pub(crate) fn print_rolled_back() {
+    print_error(&anyhow!(
+        "the switch failed, and what was active before is active again\nhint: put right what failed, as is told above, and switch again"
+    ));
+}
+
 fn and_more(count: usize, what: &str) -> String {
     match count {
         0 => String::new(),

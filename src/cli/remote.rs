@@ -10,22 +10,55 @@ use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
-use crate::cli::args::{Cli, Global};
+use crate::cli::args::{
+    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, SourceArgs, StatusArgs,
+};
+use crate::cli::args_past::{BackArgs, GenerationsArgs};
 use crate::cli::commands::{self, End, Failure};
-use crate::cli::print::{print, print_error, print_json, tell};
+use crate::cli::given::{Given, origin_of, read_given};
+use crate::cli::print::{print, print_error, print_json};
 use crate::cli::remote_args::RemoteArgs;
-use crate::cli::remote_tasks::{How, Task, Wants, task};
 use crate::nix::{self, BuildOptions, Source};
 use crate::remote::connection::{Ways, ask_password};
 use crate::remote::fleet::{self, LastRun, Pace, Recap};
 use crate::remote::frame::escape;
 use crate::remote::host::{Built, Host, Program, Reached, Went};
 use crate::remote::target::{Target, parse_hosts};
+use crate::store::history::Origin;
 
 /// How long a host waits to be confirmed after a `switch`, in seconds.
 const CONFIRM: u64 = 60;
+
+/// What a command does on a host.
+struct Task {
+    /// The arguments there; the toplevel comes after the first one.
+    arguments: Vec<String>,
+    wants: Wants,
+    how: How,
+}
+
+/// What has to be brought to the host for it.
+enum Wants {
+    Nothing,
+    Built(PathBuf),
+    Source(Source, BuildOptions),
+}
+
+/// How it runs there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// As long as the connection lives.
+    Attended,
+    /// Whatever becomes of the connection.
+    Apart {
+        /// Whether it is confirmed unless somebody says otherwise.
+        confirmed: bool,
+    },
+    /// It runs already, or has ended.
+    Attach,
+}
 
 /// Runs a command on other hosts.
 ///
@@ -69,7 +102,7 @@ fn confirm(args: &RemoteArgs, how: How) -> Option<u64> {
 }
 
 fn one(deployer: &Deployer, target: &Target, global: &Global) -> Result<End, Failure> {
-    let went = deployer.work(target, &|line| tell(&format!("{line}\n")));
+    let went = deployer.work(target, &|line| eprintln!("{line}"));
     if global.json {
         print_checked_json(&went.output)?;
     } else if !went.output.is_empty() {
@@ -109,10 +142,12 @@ fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<End,
     };
     let all = pace.run(targets.len(), &|index| {
         let target = &targets[index];
-        let went = deployer.work(target, &|line| tell(&format!("{target}: {line}\n")));
+        let went = deployer.work(target, &|line| eprintln!("{target}: {line}"));
         if let Some(error) = &went.error {
-            let error = fleet::show_error(&target.to_string(), error);
-            tell(&format!("{target}: {error}\n"));
+            eprintln!(
+                "{target}: {}",
+                fleet::show_error(&target.to_string(), error)
+            );
         }
         went
     });
@@ -274,4 +309,216 @@ impl Deployer {
         built.insert(key, new.clone());
         Ok(Some(new))
     }
+}
+
+fn task(command: Command, global: &Global) -> Result<Task> {
+    if global.root.is_some() {
+        bail!("--root is of this machine, and can't be used with another host");
+    }
+    if global.remote.attach {
+        return Ok(Task {
+            arguments: Vec::new(),
+            wants: Wants::Nothing,
+            how: How::Attach,
+        });
+    }
+    let mut task = task_of(command)?;
+    task.arguments.extend(global_words(global));
+    Ok(task)
+}
+
+/// Returns the flags that are set.
+fn flags(given: &[(bool, &str)]) -> Vec<String> {
+    let set = given.iter().filter(|(is_set, _)| *is_set);
+    set.map(|(_, flag)| (*flag).to_owned()).collect()
+}
+
+fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
+    if args.out.is_some() {
+        bail!("a plan can only be saved on the host that it is for");
+    }
+    let mut words = vec!["plan".to_owned()];
+    words.extend(flags(&[
+        (args.deactivate, "--deactivate"),
+        (args.detailed_exitcode, "--detailed-exitcode"),
+        (args.pages.markdown, "--markdown"),
+        (args.pages.html, "--html"),
+        (args.pages.summary, "--summary"),
+        (args.strict, "--strict"),
+        (args.all_scripts, "--all-scripts"),
+    ]));
+    Ok(words)
+}
+
+fn task_of(command: Command) -> Result<Task> {
+    let apart = How::Apart { confirmed: false };
+    let words = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+    let (arguments, wants, how) = match command {
+        Command::Plan(args) => (
+            plan_words(&args)?,
+            if args.deactivate {
+                Wants::Nothing
+            } else {
+                wants(args.given.as_deref(), &args.source)?
+            },
+            How::Attended,
+        ),
+        Command::Switch(args) => {
+            let wants = wants(args.given.as_deref(), &args.source)?;
+            if args.ask {
+                bail!(
+                    "`--ask` is for this machine\nhint: look at `plan --target-host` first; a switch of another host returns unless it is confirmed"
+                );
+            }
+            if args.dry_run {
+                (words(&["plan"]), wants, How::Attended)
+            } else {
+                let mut arguments = words(&["switch"]);
+                arguments.extend(flags(&[(
+                    args.rollback_on_failure,
+                    "--rollback-on-failure",
+                )]));
+                arguments.extend(apply_words(&args.apply));
+                let origin = origin_of(args.given.as_deref(), &args.source, &args.origin);
+                arguments.extend(origin_words(origin));
+                (arguments, wants, How::Apart { confirmed: true })
+            }
+        }
+        Command::Register {
+            given,
+            store_path,
+            source,
+            origin,
+        } => {
+            let given = store_path.or(given);
+            let mut arguments = words(&["register"]);
+            arguments.extend(origin_words(origin_of(given.as_deref(), &source, &origin)));
+            (arguments, wants(given.as_deref(), &source)?, How::Attended)
+        }
+        Command::Activate {
+            toplevel,
+            store_path,
+            apply,
+        } => {
+            let wants = toplevel.or(store_path).map_or(Wants::Nothing, Wants::Built);
+            (
+                [words(&["activate"]), apply_words(&apply)].concat(),
+                wants,
+                apart,
+            )
+        }
+        Command::Deactivate(args) => (
+            [words(&["deactivate"]), apply_words(&args.apply())].concat(),
+            Wants::Nothing,
+            apart,
+        ),
+        Command::Rollback { to, back } => {
+            let mut arguments = words(&["rollback"]);
+            if let Some(to) = to {
+                arguments.extend(["--to".to_owned(), to.to_string()]);
+            }
+            back_task(arguments, &back)?
+        }
+        Command::Undo(back) => back_task(words(&["undo"]), &back)?,
+        Command::Gc { dry_run, keep } => {
+            let mut arguments = words(&["gc"]);
+            arguments.extend(dry_run.then(|| "--dry-run".to_owned()));
+            if let Some(keep) = keep {
+                arguments.extend(["--keep".to_owned(), keep.to_string()]);
+            }
+            (arguments, Wants::Nothing, How::Attended)
+        }
+        Command::Status(args) => (status_words(&args)?, Wants::Nothing, How::Attended),
+        Command::Generations(GenerationsArgs { action: None }) => {
+            (words(&["generations"]), Wants::Nothing, How::Attended)
+        }
+        _ => {
+            return Err(anyhow!(
+                "this command works on this machine only\nhint: leave out --target-host and --hosts"
+            ));
+        }
+    };
+    Ok(Task {
+        arguments,
+        wants,
+        how,
+    })
+}
+
+fn status_words(args: &StatusArgs) -> Result<Vec<String>> {
+    if args.watch.is_some() {
+        bail!("`--watch` is for this machine\nhint: leave it out");
+    }
+    let mut words = vec!["status".to_owned()];
+    words.extend(flags(&[
+        (args.diff, "--diff"),
+        (args.detailed_exitcode, "--detailed-exitcode"),
+    ]));
+    Ok(words)
+}
+
+fn back_task(mut arguments: Vec<String>, back: &BackArgs) -> Result<(Vec<String>, Wants, How)> {
+    if back.ask {
+        bail!("`--ask` is for this machine\nhint: look at it with `--dry-run` first");
+    }
+    arguments.extend(flags(&[(back.dry_run, "--dry-run")]));
+    arguments.extend(apply_words(&back.apply));
+    let how = if back.dry_run {
+        How::Attended
+    } else {
+        How::Apart { confirmed: false }
+    };
+    Ok((arguments, Wants::Nothing, how))
+}
+
+/// What the host is told of where its configuration comes from.
+fn origin_words(origin: Origin) -> Vec<String> {
+    let said = [
+        ("--message", origin.message),
+        ("--made-from", origin.source),
+        ("--made-at", origin.revision),
+    ];
+    // In one word, whatever the text begins with.
+    let said = said
+        .into_iter()
+        .filter_map(|(flag, text)| Some(format!("{flag}={}", text?)));
+    said.collect()
+}
+
+fn wants(given: Option<&Path>, args: &SourceArgs) -> Result<Wants> {
+    let (source, options) = match given.map(read_given) {
+        Some(Given::Built(path)) if path.is_dir() => return Ok(Wants::Built(path)),
+        Some(Given::Built(path)) => bail!(
+            "{} is a plan, which can only be applied on the host that it is of",
+            path.display()
+        ),
+        Some(Given::Source(source)) => (source, commands::build_options_of(args)?),
+        None => commands::source(args)?,
+    };
+    Ok(Wants::Source(source, options))
+}
+
+fn apply_words(apply: &ApplyArgs) -> Vec<String> {
+    let mut words = vec!["--unit-timeout".to_owned(), apply.unit_timeout.to_string()];
+    words.extend(apply.strict.then(|| "--strict".to_owned()));
+    words.extend(apply.all_scripts.then(|| "--all-scripts".to_owned()));
+    words.extend(apply.wait.then(|| "--wait".to_owned()));
+    words
+}
+
+fn global_words(global: &Global) -> Vec<String> {
+    let terminal = std::io::stdout().is_terminal();
+    let color = match global.color {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
+    };
+    let mut words = vec![
+        "--color".to_owned(),
+        if color { "always" } else { "never" }.to_owned(),
+    ];
+    words.extend(global.json.then(|| "--json".to_owned()));
+    words.extend(global.quiet.then(|| "-q".to_owned()));
+    words.extend((0..global.verbose).map(|_| "-v".to_owned()));
+    words
 }

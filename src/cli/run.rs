@@ -10,28 +10,33 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crate::activation::plan::Goal;
-use crate::activation::prepare;
+use crate::activation::plan::{Goal, Plan};
+use crate::activation::{mend, prepare};
 use crate::cli::args::{
-    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SwitchArgs,
+    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SourceArgs, SwitchArgs,
 };
-use crate::cli::args_hidden::Hidden;
 use crate::cli::args_past::GenerationsAction;
-use crate::cli::build::{build, switch_goal};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
+use crate::cli::{defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
+use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
+use crate::nix::watch::Work;
+use crate::nix::{BuildOptions, Source};
 use crate::store::history::Origin;
 use crate::{cli, nix, remote, units};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, bail};
+use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
-use clap::{CommandFactory, Parser};
 
-use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
+use crate::cli::manual::{print_completions, print_manual};
+use crate::cli::print::{
+    Told, print, print_error, print_json, print_refusal, print_rolled_back, tell,
+};
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::{How, Session};
 
@@ -48,6 +53,13 @@ pub(crate) fn main() -> ExitCode {
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
     }
+    let arguments = match defaults::add(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            print_error(&error);
+            return ExitCode::from(REFUSED);
+        }
+    };
     let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
@@ -62,9 +74,7 @@ pub(crate) fn main() -> ExitCode {
     let ended = run(cli);
     let code = exit_code(&ended);
     match ended {
-        Ok(End::RolledBack) => print_error(&anyhow!(
-            "the switch failed, and what was active before is active again\nhint: put right what failed, as is told above, and switch again"
-        )),
+        Ok(End::RolledBack) => print_rolled_back(),
         Ok(_) => {}
         Err(Failure::Before(error)) => print_error(&error),
         Err(Failure::PartWay(error)) => {
@@ -89,12 +99,11 @@ fn exit_code(ended: &Result<End, Failure>) -> u8 {
 
 /// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
 fn refuse(error: &clap::Error) -> ! {
-    const ELSEWHERE: [(&str, &str); 8] = [
+    const ELSEWHERE: [(&str, &str); 7] = [
         ("apply", "switch"),
         ("boot", "register"),
         ("dry-activate", "plan"),
         ("dry-run", "plan"),
-        ("edit", "init"),
         ("list-generations", "generations"),
         ("test", "activate"),
         ("uninstall", "deactivate"),
@@ -247,6 +256,10 @@ fn run(cli: Cli) -> Result<End, Failure> {
 
 fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
     match command {
+        Command::Agent | Command::CarryOutRun { .. } | Command::AwaitConfirmation => {
+            serve_remote(&session.root, &command)?;
+            Ok(End::Done)
+        }
         Command::Build { given, source } => {
             let toplevel = build(session, given.as_deref(), &source)?;
             if session.json {
@@ -279,8 +292,8 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             };
             session.switch(Goal::Activate(toplevel), None, &apply, &How::default())
         }
-        Command::Deactivate { apply } => {
-            session.switch(Goal::Deactivate, None, &apply, &How::default())
+        Command::Deactivate(args) => {
+            session.switch(Goal::Deactivate, None, &args.apply(), &How::default())
         }
         Command::Rollback { to, back } => session.rollback(to, &back),
         Command::Undo(back) => session.undo(&back),
@@ -289,17 +302,27 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             Some(GenerationsAction::Delete(args)) => session.delete_generations(&args),
         },
         Command::Diff(args) => session.diff(&args),
-        Command::Status => session.status(),
+        Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
+        Command::Option(args) => session.option(&args),
+        Command::Repl(args) => look::repl(&args),
+        Command::Edit(args) => look::edit(&args),
         Command::Compat(args) => session.compat(&args),
-        Command::Init { folder } => init(&folder),
+        Command::Init { folder, flake } => init(session, &folder, flake),
         Command::Completions { shell } => {
-            let (mut cli, mut out) = (Cli::command(), std::io::stdout());
-            clap_complete::generate(shell, &mut cli, "system-manager", &mut out);
+            print_completions(shell);
             Ok(End::Done)
         }
-        Command::Hidden(hidden) => run_hidden(session, hidden),
+        Command::FinishSwitch { toplevel, apply } => finish(session, toplevel.as_deref(), apply),
+        Command::SwitchUserManager => {
+            units::users::serve()?;
+            Ok(End::Done)
+        }
+        Command::RunActivationScripts { apply } => {
+            commands::run_scripts_of_boot(&session.root, &apply)
+        }
+        Command::RunOnLeash { root, program } => std::process::exit(tether::hold(&root, &program)?),
         Command::Man { command } => {
             print_manual(command.as_deref())?;
             Ok(End::Done)
@@ -319,51 +342,28 @@ fn finish(
     session.switch(goal, None, &apply, &How::default())
 }
 
-fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
-    let root = &session.root;
+/// Does what this host's part is when another machine works on it.
+fn serve_remote(root: &Root, command: &Command) -> Result<()> {
     match command {
-        Hidden::FinishSwitch { toplevel, apply } => {
-            return finish(session, toplevel.as_deref(), apply);
-        }
-        Hidden::RunActivationScripts { apply } => {
-            return commands::run_scripts_of_boot(root, &apply);
-        }
-        Hidden::RunTethered { root, program } => std::process::exit(tether::hold(&root, &program)?),
-        Hidden::SwitchUserManager => units::users::serve()?,
-        Hidden::Agent => remote::agent::serve(root)?,
-        Hidden::CarryOutRun { run } => remote::agent::carry_out(root, &run)?,
-        Hidden::AwaitConfirmation => remote::confirm::await_confirmation(root)?,
+        Command::CarryOutRun { run } => remote::agent::carry_out(root, run),
+        Command::AwaitConfirmation => remote::confirm::await_confirmation(root),
+        _ => remote::agent::serve(root),
     }
-    Ok(End::Done)
 }
 
-fn init(folder: &Path) -> Result<End, Failure> {
-    let path = commands::init(folder)?;
-    print(&format!(
-        "wrote {0}; see what it does with `system-manager plan --file {0}`",
-        path.display()
-    ))?;
-    Ok(End::Done)
-}
-
-fn print_manual(command: Option<&str>) -> Result<()> {
-    let mut page = Cli::command();
-    // Gives the commands their full names and the options of every command.
-    page.build();
-    if let Some(name) = command {
-        page = page
-            .find_subcommand(name)
-            .filter(|c| !c.is_hide_set())
-            .cloned()
-            .with_context(|| {
-                format!("there is no command `{name}`\nhint: `system-manager --help` lists them")
-            })?;
+fn init(session: &Session, folder: &Path, flake: bool) -> Result<End, Failure> {
+    let written = cli::init::init(&session.root, folder, flake)?;
+    if session.json {
+        print_json(&serde_json::json!({ "version": 1, "files": written }))?;
+        return Ok(End::Done);
     }
-    let mut text = Vec::new();
-    clap_mangen::Man::new(page)
-        .render(&mut text)
-        .context("rendering the manual page")?;
-    print(String::from_utf8_lossy(&text).trim_end())
+    for path in &written {
+        print(&format!("wrote {}", path.display()))?;
+    }
+    let first = written.first().map(|path| path.display().to_string());
+    let first = first.unwrap_or_default();
+    print(&format!("`system-manager plan {first}` shows what it does"))?;
+    Ok(End::Done)
 }
 
 fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
@@ -393,4 +393,110 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
     session.switch(goal, saved.as_ref(), &args.apply, &how)
+}
+
+/// Returns what a switch goes to, with the saved plan that it is given.
+fn switch_goal(
+    session: &Session,
+    given: Option<&Path>,
+    args: &SourceArgs,
+) -> Result<(Goal, Option<Plan>)> {
+    if let Some(Given::Built(path)) = given.map(read_given)
+        && !path.is_dir()
+    {
+        let saved = read_plan(&path)?;
+        return Ok((saved.goal.clone(), Some(saved)));
+    }
+    Ok((Goal::Activate(build(session, given, args)?), None))
+}
+
+/// Returns the toplevel that is given, or builds the configuration that is given or named by the flags.
+fn build(session: &Session, given: Option<&Path>, args: &SourceArgs) -> Result<AbsolutePath> {
+    match given.map(read_given) {
+        Some(Given::Built(path)) => {
+            if args.nixpkgs.is_some() {
+                bail!(
+                    "{} is built already, and `--nixpkgs` would have no effect\nhint: leave it out, or name the configuration's file",
+                    path.display()
+                );
+            }
+            commands::toplevel_path(&path)
+        }
+        Some(Given::Source(source)) => {
+            build_source(session, &source, &commands::build_options_of(args)?)
+        }
+        None => {
+            let (source, options) = commands::source(args)?;
+            build_source(session, &source, &options)
+        }
+    }
+}
+
+fn build_source(
+    session: &Session,
+    source: &Source,
+    options: &BuildOptions,
+) -> Result<AbsolutePath> {
+    session.progress.begin("evaluation");
+    let build = || {
+        let mut watch = |work: &Work, said: Option<&str>| {
+            if let Some(said) = said {
+                tell(&format!("{}\n", for_stderr(said)));
+            }
+            session.progress.work(work);
+        };
+        let watch: Option<&mut nix::Watch<'_>> = if session.progress.watches_nix() {
+            Some(&mut watch)
+        } else {
+            None
+        };
+        nix::build_watched(source, options, watch)
+    };
+    build().or_else(|error| {
+        // What was deleted from the store through a link of ours is still there for Nix, and fails what needs it.
+        let mended =
+            Root::open(Path::new("/"), false).and_then(|root| mend::put_back_missing(&root));
+        match mended {
+            Ok(count) if count > 0 => {
+                tracing::warn!(
+                    "{count} files were missing in the store and are put back; building again"
+                );
+                build()
+            }
+            _ => Err(error),
+        }
+    })
+}
+
+/// What Nix says has colours, wherever it goes.
+fn for_stderr(text: &str) -> String {
+    if std::io::stderr().is_terminal() {
+        return text.to_owned();
+    }
+    let mut parts = text.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once('m').map_or(part, |(_, rest)| rest));
+    rest.fold(first, |text, part| text + part)
+}
+
+fn read_plan(path: &Path) -> Result<Plan> {
+    let inner = || -> Result<Plan> {
+        let text = std::fs::read(path)?;
+        let mut saved: serde_json::Value = serde_json::from_slice(&text)?;
+        // `plan --json` has it for people; it follows from the rest.
+        saved
+            .as_object_mut()
+            .and_then(|plan| plan.remove("summary"));
+        let plan: Plan = serde_json::from_value(saved)?;
+        if plan.version != crate::activation::plan::VERSION {
+            bail!("it has version {}", plan.version);
+        }
+        Ok(plan)
+    };
+    inner().with_context(|| {
+        format!(
+            "reading the plan {}\nhint: make one with `system-manager plan --out FILE`",
+            path.display()
+        )
+    })
 }

@@ -8,17 +8,18 @@ use crate::store::toplevel::read_manifest;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::activation::apply::Progress as Activation;
 use crate::activation::outcome::Outcome;
 use crate::activation::pages::{render_html, render_markdown};
-use crate::activation::plan::{Goal, Plan, Summary};
+use crate::activation::plan::{Goal, Plan, TellingPlan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::{outcome_report, status, why};
-use crate::cli::args::{ApplyArgs, PlanPages};
-use crate::cli::args_compat::CompatArgs;
+use crate::activation::status::{self, Status};
+use crate::activation::{compare, outcome_report, status_report, why};
+use crate::cli::args::{ApplyArgs, CompatArgs, PlanPages, StatusArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
@@ -56,14 +57,6 @@ pub(crate) struct How {
     pub(crate) ask: bool,
     /// Where what is activated comes from.
     pub(crate) origin: Origin,
-}
-
-/// What `plan --json` prints.
-#[derive(Serialize)]
-struct TellingPlan<'a> {
-    #[serde(flatten)]
-    plan: &'a Plan,
-    summary: Summary,
 }
 
 /// What `why --json` prints.
@@ -191,17 +184,43 @@ impl Session {
         }
     }
 
-    pub(crate) fn status(&self) -> Result<End, Failure> {
-        let status = status::read(&self.root)?;
-        if self.json {
-            print_json(&status)?;
-        } else {
-            print(status::render(&status).trim_end())?;
-            if let Some(pending) = Pending::read(&self.root)? {
-                print(&pending.describe())?;
+    pub(crate) fn status(&self, args: &StatusArgs) -> Result<End, Failure> {
+        loop {
+            let status = status::read(&self.root)?;
+            if args.watch.is_some() {
+                // The screen and what was above it are cleared.
+                print("\x1b[H\x1b[2J\x1b[3J")?;
             }
+            self.print_status(&status, args.diff)?;
+            let Some(seconds) = args.watch else {
+                let end = if args.detailed_exitcode && status.needs_attention() {
+                    End::Changes
+                } else {
+                    End::Done
+                };
+                return Ok(end);
+            };
+            std::thread::sleep(Duration::from_secs(seconds));
         }
-        Ok(End::Done)
+    }
+
+    fn print_status(&self, status: &Status, diff: bool) -> Result<()> {
+        if self.json {
+            return print_json(status);
+        }
+        print(status_report::render(status, self.style).trim_end())?;
+        if let Some(pending) = Pending::read(&self.root)? {
+            print(&pending.describe())?;
+        }
+        if let Some(active) = status.active.as_ref().filter(|_| diff) {
+            let built = compare::read_built(&self.root, active, None)?;
+            let live = compare::read_live(&self.root, None)?;
+            let difference = compare::compare(&built, &live, true)?;
+            let names = ["what was built", "what is live"];
+            print("")?;
+            print(compare::render(&difference, names, self.style).trim_end())?;
+        }
+        Ok(())
     }
 
     pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
@@ -251,24 +270,6 @@ impl Session {
         Ok(End::Done)
     }
 
-    /// A generation of a run that has changed nothing goes again; of another one it is noted where it came from.
-    fn settle_generation(
-        &self,
-        registered: &generations::Registered,
-        toplevel: Option<&AbsolutePath>,
-        ended: &Result<Outcome, Failure>,
-        origin: &Origin,
-    ) -> Result<()> {
-        match (ended, toplevel) {
-            (Err(Failure::Before(_)), _) => generations::withdraw(&self.root, registered)?,
-            (_, Some(toplevel)) if registered.is_new || origin.message.is_some() => {
-                history::note_generation(&self.root, registered.number, toplevel, origin);
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
     pub(crate) fn switch(
         &self,
         goal: Goal,
@@ -310,8 +311,16 @@ impl Session {
         let goal = prepared.plan.becomes.as_ref().map(|a| a.toplevel.clone());
         let plan = prepared.plan.clone();
         let ended = self.apply(prepared, args, &signals);
-        if let Some(registered) = &registered {
-            self.settle_generation(registered, goal.as_ref(), &ended, &how.origin)?;
+        match (&ended, &registered, &goal) {
+            (Err(Failure::Before(_)), Some(registered), _) => {
+                generations::withdraw(&self.root, registered)?;
+            }
+            (_, Some(registered), Some(toplevel))
+                if registered.is_new || how.origin.message.is_some() =>
+            {
+                history::note_generation(&self.root, registered.number, toplevel, &how.origin);
+            }
+            _ => {}
         }
         let failed = match &ended {
             Ok(outcome) => !outcome.is_success(),
@@ -416,7 +425,11 @@ impl Session {
                 let place = if self.root.is_live() {
                     String::new()
                 } else {
-                    format!(" below {}", self.root.show(Path::new("")).display())
+                    let path = self.root.show(Path::new(""));
+                    format!(
+                        " below {}",
+                        path.display().to_string().trim_end_matches('/')
+                    )
                 };
                 print(&format!("{last}{place}."))
             }
@@ -437,8 +450,7 @@ impl Session {
 
     pub(crate) fn print_plan(&self, plan: &Plan) -> Result<()> {
         if self.json {
-            let summary = plan.summary();
-            print_json(&TellingPlan { plan, summary })
+            print_json(&TellingPlan::of(plan))
         } else {
             print(report::render_plan(plan, self.style).trim_end())
         }

@@ -16,6 +16,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::fs::open_source;
@@ -32,7 +33,7 @@ pub(crate) const BUILT_TIME: i64 = 1;
 const MOST_LINKS: usize = 40;
 
 /// A file in the store, as it was built.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Built {
     /// SHA-256 of the content, in hexadecimal.
@@ -42,7 +43,7 @@ pub struct Built {
 }
 
 /// What is wrong with a file in the store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Damage {
     /// It is gone.

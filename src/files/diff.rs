@@ -48,7 +48,7 @@ pub(crate) fn read_diff(root: &Root, change: &FileChange) -> Result<Option<Strin
 }
 
 /// Shows how the scripts differ that a changed text leads to: a unit names them by hashes, which say nothing to people.
-fn render_behind(before: &[u8], after: &[u8]) -> String {
+pub(crate) fn render_behind(before: &[u8], after: &[u8]) -> String {
     let (old, new) = (scripts_in(before), scripts_in(after));
     let mut shown = String::new();
     for (name, path) in &new {

@@ -135,6 +135,19 @@ impl Command {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Puts the program in place of this one. Returns only when that can't be done.
+    pub(crate) fn replace(&self) -> anyhow::Error {
+        let error = Process::new(&self.program)
+            .args(&self.arguments)
+            .envs(self.variables.iter().map(|(k, v)| (k, v)))
+            .exec();
+        let hint = self
+            .hint
+            .map(|hint| format!("\nhint: if it is not installed: `{hint}`"));
+        let text = format!("running `{}`{}", self.name(), hint.unwrap_or_default());
+        anyhow::Error::from(error).context(text)
+    }
+
     /// Runs the program and gives its standard output; each line that it says on standard error is heard as it comes, and
     /// nothing, when nothing was said for this long.
     ///

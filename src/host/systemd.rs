@@ -302,6 +302,14 @@ impl Systemd {
         self.all(unit, "org.freedesktop.systemd1.Service")
     }
 
+    /// Reads the properties that timers have.
+    ///
+    /// # Errors
+    /// When systemd can't be asked.
+    pub(crate) fn timer_properties(&self, unit: &Loaded) -> Result<Option<Properties>> {
+        self.all(unit, "org.freedesktop.systemd1.Timer")
+    }
+
     fn all(&self, unit: &Loaded, interface: &str) -> Result<Option<Properties>> {
         let reply = self.connection.call_method(
             Some(SERVICE),

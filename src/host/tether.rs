@@ -28,7 +28,7 @@ use nix::unistd::{Pid, chdir, chroot};
 use crate::host::living::Living;
 
 /// The hidden command by which this program holds the tether.
-pub(crate) const COMMAND: &str = "run-tethered";
+pub(crate) const COMMAND: &str = "run-on-leash";
 
 /// How many bytes of what a program printed are read, at its end.
 const OUTPUT: u64 = 1 << 20;

@@ -20,6 +20,7 @@ use watch::Work;
 
 mod explain;
 pub(crate) mod keep;
+pub(crate) mod option;
 pub(crate) mod revision;
 pub(crate) mod watch;
 

@@ -9,6 +9,7 @@
 //!
 //! What a script does is its own: it can't be predicted, and is not undone.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::manifest::ActivationScript;
@@ -53,7 +54,7 @@ pub(crate) enum Occasion {
 }
 
 /// Why a script runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Why {
     /// It is new.
@@ -86,7 +87,7 @@ impl Why {
 }
 
 /// A script that will run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ScriptAction {
     /// Its name.
@@ -102,7 +103,7 @@ pub struct ScriptAction {
 }
 
 /// What an activation does with scripts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ScriptsPlan {
     /// Those that run, in order.
@@ -178,7 +179,7 @@ pub(crate) fn decide(
 }
 
 /// A script that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailedScript {
     /// Its name.

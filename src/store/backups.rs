@@ -2,6 +2,7 @@
 //!
 //! A backup is the file itself, with mode, owner, extended attributes and times.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::model::node::Node;
 pub(crate) const FOLDER: &str = "var/lib/system-manager/backups";
 
 /// A kept hand-made change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct SavedEdit {
     /// Where it stood.

@@ -22,7 +22,7 @@ const REMEMBERED: usize = 200;
 /// Where a configuration came from, and why.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub(crate) struct Origin {
+pub struct Origin {
     /// The file or flake.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,

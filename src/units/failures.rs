@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::job::Verb;
@@ -15,7 +16,7 @@ use crate::units::outcome::{JobResult, UnitOutcome};
 pub type Failures = BTreeMap<String, Failure>;
 
 /// What a run could not do with a unit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Failure {
     /// What was to be done.

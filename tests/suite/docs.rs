@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
+use system_manager::face::activation::{Difference, Outcome, Status, TellingPlan, Told};
 use system_manager::face::cli::Cli;
 use system_manager::face::compat::Survey;
 use system_manager::face::model::Manifest;
@@ -41,6 +42,23 @@ fn the_schema_is_that_of_the_manifest() {
     let schema = schemars::schema_for!(Manifest);
     let text = serde_json::to_string_pretty(&schema).unwrap();
     check_file("docs/manifest.schema.json", &format!("{text}\n"));
+}
+
+/// The schema of what a command prints with `--json` must be that of its types.
+#[track_caller]
+fn check_schema<T: schemars::JsonSchema>(name: &str) {
+    let schema = schemars::schema_for!(T);
+    let text = serde_json::to_string_pretty(&schema).unwrap();
+    check_file(&format!("docs/{name}.schema.json"), &format!("{text}\n"));
+}
+
+#[test]
+fn the_schemas_of_what_is_printed_are_those_of_the_program() {
+    check_schema::<TellingPlan>("plan");
+    check_schema::<Outcome>("outcome");
+    check_schema::<Status>("status");
+    check_schema::<Told>("generations");
+    check_schema::<Difference>("diff");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::database::{AccountBytes, AccountFile, Bytes};
@@ -26,7 +27,7 @@ mod sub_ids;
 pub(crate) mod users;
 
 /// What happens to accounts, as far as everyone may know it: the part of it that is in a plan.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct AccountsReport {
     /// Accounts that come, change or go.
@@ -88,7 +89,7 @@ pub struct Observed {
 }
 
 /// What stands at a home.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Home {
     /// Nothing.
     Missing,
@@ -156,7 +157,9 @@ impl fmt::Display for Refusal {
 }
 
 /// Whether something comes, changes or goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
     /// `+`
@@ -168,7 +171,9 @@ pub enum Action {
 }
 
 /// What an account change is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Subject {
     /// A group.
@@ -180,7 +185,7 @@ pub enum Subject {
 }
 
 /// One account's changes, for the report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AccountChange {
     /// Whether the account comes, changes or goes.
     pub action: Action,
@@ -193,7 +198,7 @@ pub struct AccountChange {
 }
 
 /// One field's change.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// The field's name.
     pub field: String,
@@ -251,7 +256,7 @@ impl fmt::Debug for FileChange {
 }
 
 /// A home that is created or put right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HomeStep {
     /// Its user.
     pub user: String,
@@ -336,7 +341,7 @@ pub fn no_accounts() -> Accounts {
 }
 
 /// A field that no longer holds what was set.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Drift {
     /// The database.
     pub file: AccountFile,

@@ -52,7 +52,7 @@ enum Found {
 /// How something differs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) enum Change {
+pub enum Change {
     /// Only the second has it.
     Added,
     /// Only the first has it.
@@ -64,7 +64,7 @@ pub(crate) enum Change {
 /// How a text differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct TextChange {
+pub struct TextChange {
     /// What happened to it.
     pub change: Change,
     /// How it is placed otherwise, if it is.
@@ -78,7 +78,7 @@ pub(crate) struct TextChange {
 /// How an account differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct AccountChange {
+pub struct AccountChange {
     /// What happened to it.
     pub change: Change,
     /// Its fields before and after, where they differ; what is secret is not shown.
@@ -89,7 +89,7 @@ pub(crate) struct AccountChange {
 /// How two sides differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Difference {
+pub struct Difference {
     /// Format version.
     pub version: u32,
     /// The first; none when nothing is active.
@@ -115,7 +115,7 @@ pub(crate) struct Difference {
 /// How much differs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Files, lines in files of others, and activation scripts.
     pub files: usize,
     /// Files of units.

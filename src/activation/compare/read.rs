@@ -13,6 +13,7 @@ use crate::activation::state::State;
 use crate::activation::{beneath, observe};
 use crate::blocks;
 use crate::closure::contents::Inside;
+use crate::files::diff::render_behind;
 use crate::files::wanted::{Desired, Want, read_desired};
 use crate::host::fs::Root;
 use crate::model::manifest::{Accounts, EtcMode, Manifest};
@@ -236,7 +237,10 @@ pub(super) fn compare_files(
             _ => String::new(),
         },
         _ if !is_public => HIDDEN.to_owned(),
-        _ => text_diff::render(
+        (Some(before), Some(after)) => {
+            text_diff::render(before, after) + &render_behind(before, after)
+        }
+        (before, after) => text_diff::render(
             before.as_deref().unwrap_or_default(),
             after.as_deref().unwrap_or_default(),
         ),

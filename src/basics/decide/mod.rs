@@ -12,6 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::basics::places::{self, Choice, Form};
@@ -62,7 +63,7 @@ impl Seen {
 }
 
 /// What happens at one place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BasicsChange {
     /// The option that asks for it.
@@ -90,7 +91,7 @@ pub struct BasicsChange {
 }
 
 /// The running host gets another name.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NameChange {
     /// What it is.
@@ -102,7 +103,7 @@ pub struct NameChange {
 }
 
 /// What is done about the host's basics.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BasicsPlan {
     /// What happens at each place.
@@ -314,7 +315,7 @@ fn decide_place(
         },
         (None, None) => Node::Absent,
     };
-    let Some(verb) = verb_for(wanted.is_some(), ours, now, &after, backup.is_some()) else {
+    let Some(verb) = verb_of(wanted.is_some(), ours, now, &after, backup.is_some()) else {
         return Ok(Ok(None));
     };
     let reason = match (verb, ours) {
@@ -325,10 +326,6 @@ fn decide_place(
     };
     let place = facts.seen.places.get(target);
     let before = place.and_then(|p| p.before.as_deref()).unwrap_or_default();
-    let shown = |text: &str, node: &Node| match node {
-        Node::Link { to } => places::show(&Form::Link(to.clone())),
-        _ => places::show(&Form::Text(text.to_owned())),
-    };
     Ok(Ok(Some(BasicsChange {
         option: places::option_of(target.as_str())
             .unwrap_or_default()
@@ -353,8 +350,16 @@ fn decide_place(
     })))
 }
 
-/// What is done to a place; none for nothing. Pure.
-fn verb_for(
+/// Returns what stands somewhere, for people.
+fn shown(text: &str, node: &Node) -> String {
+    match node {
+        Node::Link { to } => places::show(&Form::Link(to.clone())),
+        _ => places::show(&Form::Text(text.to_owned())),
+    }
+}
+
+/// What happens to a place that comes from `now` to `after`; none where nothing does.
+fn verb_of(
     is_wanted: bool,
     ours: Option<&Node>,
     now: &Node,

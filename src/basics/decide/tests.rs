@@ -148,8 +148,9 @@ fn what_happens_to_a_place_by_whose_it_is() {
     seen.backups.clear();
     seen.places
         .insert(target("hostname"), place(file("old\n"), "old\n"));
-    let lost = told(&nothing, &ours, &seen);
-    assert!(lost.contains("`1-hostname` of what stood here before is missing"));
+    assert!(
+        told(&nothing, &ours, &seen).contains("`1-hostname` of what stood here before is missing")
+    );
 }
 
 #[test]

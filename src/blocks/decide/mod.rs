@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::blocks::record::{BlocksRecord, Origin, OwnedBlock};
@@ -26,7 +27,7 @@ pub(crate) const BEGIN: &str =
 pub(crate) const END: &str = "# The lines of system-manager end here.";
 
 /// What happens to a block.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum BlockVerb {
     /// It is added.
@@ -42,7 +43,7 @@ pub enum BlockVerb {
 }
 
 /// One change of a block.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BlockChange {
     /// The file, below `/etc`.

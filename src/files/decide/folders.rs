@@ -1,5 +1,6 @@
 //! Folders of ours whose mode or owner someone has changed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Planner, node};
@@ -10,7 +11,7 @@ use crate::model::node::Node;
 pub(crate) const FOLDER_MODE: u32 = 0o755;
 
 /// Who may do what with a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Access {
     /// Permission bits.
@@ -31,7 +32,7 @@ impl Access {
 }
 
 /// A folder of ours that gets back the mode and the owner with which it was made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FolderMend {
     /// Where, below `/etc`.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Keep, KeepReason, Planner, node};
@@ -23,7 +24,7 @@ pub(crate) struct Damaged {
 }
 
 /// What puts a file of the store right.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Means {
     /// The original that a toplevel has of it once more.
@@ -36,7 +37,7 @@ pub enum Means {
 }
 
 /// A file of the store that was changed through a link of ours, or is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Mend {
     /// The path to which the links lead.

@@ -11,6 +11,7 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::files::built::Built;
@@ -65,7 +66,7 @@ pub struct SeenVendor {
 }
 
 /// What a package manager has left beside a managed file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Beside {
     /// The managed file.
@@ -89,7 +90,7 @@ impl Beside {
 }
 
 /// What happens to a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Verb {
     /// It is created.
@@ -107,7 +108,7 @@ pub enum Verb {
 }
 
 /// Why what stands there is kept before it is replaced or removed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum KeepReason {
     /// It is not ours and comes back when the entry goes.
@@ -117,7 +118,7 @@ pub enum KeepReason {
 }
 
 /// A file that is copied to the backups first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Keep {
     /// Its name in the folder of backups.
@@ -127,7 +128,7 @@ pub struct Keep {
 }
 
 /// One change of a file below `/etc`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FileChange {
     /// Where, below `/etc`.
@@ -184,7 +185,7 @@ impl FileChange {
 }
 
 /// All changes of files, in the order in which they are made.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FilesPlan {
     /// Targets beside which an interrupted activation has left a half-written file; that goes first.

@@ -43,6 +43,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::job::Verb;
@@ -70,7 +71,7 @@ mod tests;
 mod host_tests;
 
 /// One step on one unit, with its reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnitAction {
     /// The unit.
@@ -84,7 +85,7 @@ pub struct UnitAction {
 }
 
 /// A unit to which nothing is done, with the reason.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnitNote {
     /// The unit.
@@ -94,7 +95,7 @@ pub struct UnitNote {
 }
 
 /// What a switch does to the units, in the order of its fields.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UnitPlan {
     /// Stopped under their old definitions, before files change.
@@ -131,7 +132,7 @@ pub struct UnitPlan {
 }
 
 /// What an interrupted run had still to do.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields, rename_all = "camelCase")]
 pub struct Seeds {
     /// To be started.

@@ -140,6 +140,32 @@ fn a_first_configuration_is_written_once() {
 }
 
 #[test]
+fn a_first_configuration_is_about_the_host() {
+    let Some(t) = Test::begin() else { return };
+    t.write(
+        "etc/os-release",
+        "ID=debian\nPRETTY_NAME=\"Debian of this test\"\n",
+    );
+    let wants = "etc/systemd/system/multi-user.target.wants";
+    for unit in ["nginx.service", "ssh.service", "foo.service"] {
+        t.write(&format!("{wants}/{unit}"), "");
+    }
+    let folder = t.beside("new");
+    t.run(&["init".as_ref(), folder.as_os_str(), "--flake".as_ref()])
+        .exits(0)
+        .says("flake.nix\n")
+        .says("system.nix` shows what it does\n");
+    let text = std::fs::read_to_string(folder.join("system.nix")).unwrap();
+    assert!(
+        text.starts_with("# The configuration of a host with Debian of this test.\n"),
+        "{text}"
+    );
+    let proposed = "  # services.nginx.enable = true;\n  # services.openssh.enable = true;\n}\n";
+    assert!(text.ends_with(proposed), "{text}");
+    assert!(folder.join("flake.nix").exists());
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_error() {
     let Some(t) = Test::begin() else { return };
     let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));

@@ -1,0 +1,29 @@
+//! The command line of what looks at a configuration: its options, a loop with it, an editor.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::args::SourceArgs;
+
+/// What `option` takes.
+#[derive(Debug, Args)]
+pub struct OptionArgs {
+    /// An option, the beginning of its name up to a dot, or a part of names [default: what there is at the top]
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// What `repl` and `edit` take.
+#[derive(Debug, Args)]
+pub struct LookArgs {
+    /// The configuration's file, or a flake
+    #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
+    pub given: Option<PathBuf>,
+    /// Where the configuration comes from.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}

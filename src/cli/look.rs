@@ -1,0 +1,159 @@
+//! Commands that look at a configuration: its options, a loop with it, an editor.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the door asks the environment for the editor"
+)]
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, anyhow, bail};
+use serde::Serialize;
+
+use crate::cli::args_look::{LookArgs, OptionArgs};
+use crate::cli::commands::{self, End, Failure};
+use crate::cli::given::{Given, read_given};
+use crate::cli::print::{print, print_json};
+use crate::cli::session::Session;
+use crate::host::process::Command;
+use crate::model::style::{Color, Style, line};
+use crate::nix::option::{self, Answer, Details};
+use crate::nix::{BuildOptions, Source};
+
+/// How many names are listed unless all are asked for.
+const SHOWN: usize = 60;
+
+/// What `option --json` prints.
+#[derive(Serialize)]
+struct Told<'a> {
+    /// Format version.
+    version: u32,
+    #[serde(flatten)]
+    answer: &'a Answer,
+}
+
+impl Session {
+    pub(crate) fn option(&self, args: &OptionArgs) -> Result<End, Failure> {
+        let (source, options) = commands::source(&args.source)?;
+        let name = args.name.as_deref().unwrap_or_default();
+        self.progress.begin("evaluation");
+        let answer = option::ask(&source, &options, name)?;
+        if matches!(&answer, Answer::Matching(names) if names.is_empty()) {
+            return Err(Failure::Before(anyhow!(
+                "no option has `{name}` in its name\nhint: `system-manager option` lists what there is; with `--nixpkgs` there are the options of NixOS, too"
+            )));
+        }
+        if self.json {
+            print_json(&Told {
+                version: 1,
+                answer: &answer,
+            })?;
+        } else {
+            print(render(&answer, name, self.style).trim_end())?;
+        }
+        Ok(End::Done)
+    }
+}
+
+/// Gives the terminal to Nix's loop.
+pub(crate) fn repl(args: &LookArgs) -> Result<End, Failure> {
+    let (source, options) = source_of(args)?;
+    Err(Failure::Before(option::repl(&source, &options)?.replace()))
+}
+
+/// Gives the terminal to the editor.
+pub(crate) fn edit(args: &LookArgs) -> Result<End, Failure> {
+    let file = match source_of(args)?.0 {
+        Source::File(file) => file,
+        Source::Flake(uri) => flake_file(&uri)?,
+    };
+    let editor = ["VISUAL", "EDITOR"]
+        .iter()
+        .find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
+    let editor = editor.ok_or_else(|| {
+        anyhow!("which editor is not known\nhint: set EDITOR, for example `EDITOR=nano system-manager edit`")
+    })?;
+    // An editor may come with arguments, as for Git.
+    let command = Command::new("sh")
+        .args(["-c", &format!("exec {editor} \"$1\""), "sh"])
+        .arg(file);
+    Err(Failure::Before(command.replace()))
+}
+
+fn flake_file(uri: &str) -> Result<PathBuf> {
+    let folder = uri.split(['#', '?']).next().unwrap_or_default();
+    let file = Path::new(folder.strip_prefix("path:").unwrap_or(folder)).join("flake.nix");
+    if !file.exists() {
+        bail!("the flake {uri} is not in a folder here\nhint: fetch it, and edit that");
+    }
+    Ok(file)
+}
+
+fn source_of(args: &LookArgs) -> Result<(Source, BuildOptions)> {
+    match args.given.as_deref().map(read_given) {
+        None => commands::source(&args.source),
+        Some(Given::Source(source)) => Ok((source, commands::build_options_of(&args.source)?)),
+        Some(Given::Built(path)) => bail!(
+            "{} is no configuration\nhint: name a file that ends in .nix, or a folder with a flake.nix",
+            path.display()
+        ),
+    }
+}
+
+fn render(answer: &Answer, name: &str, style: Style) -> String {
+    match answer {
+        Answer::Option(details) => render_option(details, name, style),
+        Answer::Below(names) | Answer::Matching(names) => {
+            let shown = if style.full { names.len() } else { SHOWN };
+            let mut out: String = names.iter().take(shown).map(|n| format!("{n}\n")).collect();
+            if names.len() > shown {
+                line(
+                    &mut out,
+                    &format!("and {} more (-v lists them)", names.len() - shown),
+                );
+            }
+            out
+        }
+    }
+}
+
+fn render_option(details: &Details, name: &str, style: Style) -> String {
+    let mut out = String::new();
+    line(&mut out, &style.paint(Color::Bold, &details.name));
+    if name != details.name {
+        line(&mut out, &format!("  (has `{name}` in its value)"));
+    }
+    for row in details
+        .description
+        .as_deref()
+        .unwrap_or_default()
+        .trim()
+        .lines()
+    {
+        line(&mut out, format!("  {row}").trim_end());
+    }
+    out.push('\n');
+    let mut field = |name: &str, value: &str| line(&mut out, &format!("  {name:<10}{value}"));
+    field("type", details.kind.as_deref().unwrap_or("any"));
+    if let Some(default) = &details.default {
+        field("default", default.trim());
+    }
+    match (&details.value, details.is_defined) {
+        (Some(value), _) => field("value", value),
+        (None, true) => field(
+            "value",
+            "(it can't be evaluated; `system-manager build` says why)",
+        ),
+        (None, false) => field("value", "(none: nothing sets it)"),
+    }
+    for place in &details.declared_in {
+        field("declared", place);
+    }
+    for definition in &details.definitions {
+        field("set", &format!("{}: {}", definition.file, definition.value));
+    }
+    if details.has_no_effect {
+        let text = "  It has no effect on this host: nothing here acts on it.";
+        line(&mut out, &style.paint(Color::Yellow, text));
+    }
+    out
+}
