@@ -9,7 +9,9 @@ use crate::activation::prepare::How;
 use crate::cli::args_compat::CompatArgs;
 use crate::cli::args_hidden::Hidden;
 use crate::cli::args_look::{LookArgs, OptionArgs};
-use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, OriginArgs};
+use crate::cli::args_past::{
+    BackArgs, DeactivateArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs,
+};
 use crate::cli::remote_args::RemoteArgs;
 use crate::store::lock::Patience;
 
@@ -167,7 +169,7 @@ pub struct ApplyArgs {
 }
 
 /// How long to wait for a unit by default, in seconds: long enough for a database.
-const UNIT_TIMEOUT: u64 = 900;
+pub(super) const UNIT_TIMEOUT: u64 = 900;
 
 impl Default for ApplyArgs {
     fn default() -> Self {
@@ -255,44 +257,6 @@ pub struct SwitchArgs {
     /// Where it comes from.
     #[command(flatten)]
     pub origin: OriginArgs,
-}
-
-/// What `deactivate` takes.
-#[derive(Debug, Args)]
-pub struct DeactivateArgs {
-    /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
-    #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
-    pub unit_timeout: u64,
-    /// Wait for another activation to end, instead of refusing
-    #[arg(long)]
-    pub wait: bool,
-}
-
-impl DeactivateArgs {
-    /// Returns how the activation is done.
-    #[must_use]
-    pub fn apply(&self) -> ApplyArgs {
-        ApplyArgs {
-            unit_timeout: self.unit_timeout,
-            wait: self.wait,
-            ..ApplyArgs::default()
-        }
-    }
-}
-
-/// What `status` takes.
-#[derive(Debug, Default, Args)]
-pub struct StatusArgs {
-    /// Show what was changed by hand, line by line
-    #[arg(long, conflicts_with = "json")]
-    pub diff: bool,
-    /// Exit with 10 when something has failed, was changed by hand, or is not finished
-    #[arg(long)]
-    pub detailed_exitcode: bool,
-    /// Show it again every so many seconds, until it is interrupted
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
-          value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode"])]
-    pub watch: Option<u64>,
 }
 
 /// The commands.

@@ -1,8 +1,8 @@
-//! The command line of what is about generations: what they were, how they differ, back to one of them.
+//! The command line of what is about what is there: generations, how they differ, back to one of them or to none, status.
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::ApplyArgs;
+use crate::cli::args::{ApplyArgs, UNIT_TIMEOUT};
 
 /// Where a configuration comes from, for `generations`.
 #[derive(Debug, Clone, Default, Args)]
@@ -109,4 +109,42 @@ mod tests {
             assert!(parse_age(wrong).is_err(), "{wrong}");
         }
     }
+}
+
+/// What `deactivate` takes.
+#[derive(Debug, Args)]
+pub struct DeactivateArgs {
+    /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
+    #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
+    pub unit_timeout: u64,
+    /// Wait for another activation to end, instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+impl DeactivateArgs {
+    /// Returns how the activation is done.
+    #[must_use]
+    pub fn apply(&self) -> ApplyArgs {
+        ApplyArgs {
+            unit_timeout: self.unit_timeout,
+            wait: self.wait,
+            ..ApplyArgs::default()
+        }
+    }
+}
+
+/// What `status` takes.
+#[derive(Debug, Default, Args)]
+pub struct StatusArgs {
+    /// Show what was changed by hand, line by line
+    #[arg(long, conflicts_with = "json")]
+    pub diff: bool,
+    /// Exit with 10 when something has failed, was changed by hand, or is not finished
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// Show it again every so many seconds, until it is interrupted
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
+          value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode"])]
+    pub watch: Option<u64>,
 }

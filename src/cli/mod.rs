@@ -21,6 +21,7 @@ pub(crate) mod remote_args;
 mod remote_tasks;
 mod run;
 pub(crate) mod session;
+mod survey;
 
 use std::process::ExitCode;
 

@@ -9,10 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::cli::args::{
-    ApplyArgs, ColorChoice, Command, Global, PlanArgs, SourceArgs, StatusArgs, SwitchArgs,
-};
-use crate::cli::args_past::{BackArgs, GenerationsArgs};
+use crate::cli::args::{ApplyArgs, ColorChoice, Command, Global, PlanArgs, SourceArgs, SwitchArgs};
+use crate::cli::args_past::{BackArgs, GenerationsArgs, StatusArgs};
 use crate::cli::commands;
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::nix::{BuildOptions, Source};

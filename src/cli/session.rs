@@ -19,8 +19,8 @@ use crate::activation::report;
 use crate::activation::state::State;
 use crate::activation::status::{self, Status};
 use crate::activation::{compare, outcome_report, status_report, why};
-use crate::cli::args::{ApplyArgs, PlanPages, StatusArgs};
-use crate::cli::args_compat::CompatArgs;
+use crate::cli::args::{ApplyArgs, PlanPages};
+use crate::cli::args_past::StatusArgs;
 use crate::cli::commands::{self, End, Failure};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
@@ -31,7 +31,7 @@ use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
 use crate::store::pending::Pending;
-use crate::{closure, compat, scripts};
+use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::OFlag;
 use serde::Serialize;
@@ -139,50 +139,6 @@ impl Session {
             print(&format!("generation {number}: {toplevel}"))?;
         }
         Ok(End::Done)
-    }
-
-    pub(crate) fn compat(&self, args: &CompatArgs) -> Result<End, Failure> {
-        if args.nixos {
-            let both = commands::evaluate_both_ways(args)?;
-            if self.json {
-                print_json(&both)?;
-            } else {
-                print(compat::both_ways::render_text(&both).trim_end())?;
-            }
-            return Ok(End::Done);
-        }
-        let terminal = std::io::stderr().is_terminal();
-        let ended = compat::survey(&commands::survey_request(args), &mut |p| {
-            if terminal {
-                tell(&format!("\r\x1b[K{}/{} {}", p.done, p.of, p.module));
-            }
-        });
-        if terminal {
-            tell("\r\x1b[K");
-        }
-        let survey = match ended? {
-            compat::Ended::Done(survey) => survey,
-            compat::Ended::Stopped { done, of } => {
-                return Err(Failure::PartWay(anyhow::anyhow!(
-                    "interrupted; {done} of {of} modules are in the cache"
-                )));
-            }
-        };
-        if self.json {
-            print_json(&survey)?;
-        } else if args.markdown {
-            print(compat::report::render_markdown(&survey).trim_end())?;
-        } else {
-            let details = !args.modules.is_empty();
-            print(compat::report::render_text(&survey, details, self.style).trim_end())?;
-        }
-        let (enabled, of) = (survey.summary.enabled, survey.summary.switchable);
-        match args.min_enabled.map(usize::from) {
-            Some(least) if enabled * 100 < least * of => Err(Failure::Before(anyhow::anyhow!(
-                "{enabled} of {of} modules evaluate when they are enabled, which is less than {least} %"
-            ))),
-            _ => Ok(End::Done),
-        }
     }
 
     pub(crate) fn status(&self, args: &StatusArgs) -> Result<End, Failure> {

@@ -22,7 +22,13 @@ const STAND_IN: &str = r#"
   outputs =
     { self }:
     let
-      lib = import ./lib;
+      lib = import ./lib // {
+        cleanSourceWith =
+          { src, filter, ... }:
+          {
+            outPath = builtins.filterSource filter src;
+          };
+      };
       packages =
         system:
         let

@@ -23,6 +23,8 @@ program. Where it departs from NixOS on purpose, so does the program; these are 
 | reloads what cannot be reloaded | does nothing, or skips | it could only fail |
 | stops units that refuse to be stopped, ignoring the error | leaves them; restarts a changed one once it may | the same |
 | stops and starts units that refuse to be started | skips them | they would stay down |
+| a changed oneshot of the distro is restarted at its work | it goes on, and its next start takes the change | an
+  upgrade of packages must not be cut short |
 | `-.mount` and `nix.mount` stop when they are gone | they stay | they can't |
 | considers active and activating units | reloading and refreshing ones too | they run |
 | restart list entries of gone units are restarted | dropped | they could only fail |
@@ -262,6 +264,14 @@ class Switch:
         kinds = {generation.meaning(name).kind for generation in (self.old, self.new)}
         return kinds <= {"absent", "foreign"}
 
+    def at_work(self, name: str, text: UnitText) -> bool:
+        """Tells whether it does its work just now, and ends of itself."""
+        found = self.named(name)
+        is_bare = any(section == "Service" for section, _ in text.values) and not text.all("Service", "ExecStart")
+        kind = text.last("Service", "Type") or ("oneshot" if is_bare else "simple")
+        is_passing = name.endswith(".service") and kind == "oneshot" and not text.yes("Service", "RemainAfterExit")
+        return is_passing and found is not None and self.live[found]["activeState"] == "activating"
+
     def holds_others(self, name: str) -> bool:
         """Tells whether it is the distro's and there to hold others."""
         return split(name)[1] in {"slice", "target", "scope"} and self.live[name].get("origin", "below") == "below"
@@ -314,6 +324,9 @@ class Switch:
             return
         if kind == "socket":
             self.changed_socket(name, text)
+            return
+        if self.of_others(name) and self.at_work(name, text):
+            self.skip.add(name)
             return
         way = self.way(name, text, name in self.restart or name in self.stop)
         if way == "stop-start":

@@ -235,7 +235,7 @@ fn a_state_that_cannot_be_trusted() {
             "predecessor",
         ),
         (
-            good.replacen("\"version\":2", "\"version\":3", 1),
+            good.replacen("\"version\":3", "\"version\":4", 1),
             "newer",
             "newest generation",
         ),
