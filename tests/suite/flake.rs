@@ -26,7 +26,11 @@ const STAND_IN: &str = r#"
         cleanSourceWith =
           { src, filter, ... }:
           {
-            outPath = builtins.filterSource filter src;
+            outPath = builtins.path {
+              path = src;
+              name = "source";
+              inherit filter;
+            };
           };
       };
       packages =

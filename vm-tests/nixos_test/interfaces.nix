@@ -51,10 +51,6 @@ let
 in
 {
   options.networking = {
-    hostName = mkOption {
-      type = types.str;
-      description = "What the other machines call it.";
-    };
     interfaces = mkOption {
       type = types.attrsOf (
         types.submodule {
