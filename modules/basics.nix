@@ -53,7 +53,10 @@ let
   };
   entries = config.system.build.etcEntries;
   twice = lib.concatMap (
-    option: map (place: "`${place}` (set only `${option}`)") (lib.filter (place: entries ? ${place}) places.${option})
+    option:
+    map (place: "`${place}` (set only `${option}`)") (
+      lib.filter (place: entries ? ${place}) places.${option}
+    )
   ) (lib.filter isSet (builtins.attrNames places));
 
   keyMap = valueOf "console.keyMap";

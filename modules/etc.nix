@@ -142,8 +142,7 @@ let
   # What the activator refuses as well, with what to do instead.
   reserved = builtins.fromJSON (builtins.readFile ./etc-reserved.json);
   refused =
-    names:
-    map (t: "`${t}` (${reserved.${t}})") (lib.filter (t: reserved ? ${t}) (lib.unique names));
+    names: map (t: "`${t}` (${reserved.${t}})") (lib.filter (t: reserved ? ${t}) (lib.unique names));
 
   say = what: list: {
     assertion = list == [ ];

@@ -11,7 +11,6 @@
 let
   inherit (builtins)
     attrNames
-    attrValues
     isAttrs
     unsafeDiscardStringContext
     unsafeGetAttrPos

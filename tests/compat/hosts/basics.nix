@@ -8,5 +8,6 @@
 {
   imports = [ "${modulesPath}/misc/zone.nix" ];
   networking.hostName = lib.mkDefault "web-1";
-  environment.etc."seen".text = "${config.networking.hostName} ${config.time.timeZone} ${config.i18n.defaultLocale}\n";
+  environment.etc."seen".text =
+    "${config.networking.hostName} ${config.time.timeZone} ${config.i18n.defaultLocale}\n";
 }
