@@ -19,7 +19,7 @@ use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
 use crate::model::names::AbsolutePath;
 use crate::store;
-use crate::store::generations;
+use crate::store::{generations, history};
 
 /// Folders of links that keep what they lead to, with all below them.
 const LINKS: [&str; 3] = [
@@ -108,7 +108,9 @@ fn roots(root: &Root, active: Option<&AbsolutePath>) -> Result<BTreeSet<StorePat
     for file in walk(&root.show(Path::new(store::FOLDER)))? {
         let has_ended = file.with_file_name("ended.json").exists();
         let is_record = file.extension().is_some_and(|e| e == "json") || file.ends_with("journal");
-        if is_record && !has_ended {
+        // What was active once is told, and not kept for it.
+        let is_past = file.ends_with(history::FILE);
+        if is_record && !has_ended && !is_past {
             let text = fs::read(&file).with_context(|| format!("reading {}", file.display()))?;
             // A state that can't be trusted says nothing of what is needed.
             if file.ends_with("state.json") {

@@ -12,7 +12,8 @@ use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::AbsolutePath;
 use crate::store::{self, checked};
 
-const FILE: &str = "var/lib/system-manager/history.json";
+/// Where it is, relative to the root.
+pub(crate) const FILE: &str = "var/lib/system-manager/history.json";
 
 const VERSION: u32 = 1;
 
