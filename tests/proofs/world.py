@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -271,6 +272,12 @@ class World:
     def is_done(self) -> bool:
         """Whether no run was interrupted, as far as the program knows."""
         return not (self.root / _STATE / "journal").exists()
+
+    def is_at(self, end: Mapping[str, Standing]) -> bool:
+        """Whether the host is where a run ends, but for what that one writes once it has ended: its history."""
+        unfinished = re.compile(rf"^{_STATE}/\.system-manager-[0-9a-f]{{16}}$")
+        tree = {path: standing for path, standing in self.tree().items() if not unfinished.match(path)}
+        return self.is_done() and tree == end
 
     def records(self) -> str:
         """Returns what the program remembers, without times and names of backups."""
