@@ -185,7 +185,7 @@ pub(crate) fn decide(facts: &Facts<'_>) -> Result<(BasicsPlan, Vec<Conflict>)> {
     let wanted = wanted_places(facts, &mut conflicts);
     let targets: BTreeSet<&TargetPath> = wanted.keys().chain(facts.record.places.keys()).collect();
     for target in targets {
-        if facts.entries.contains(target) {
+        if is_an_entry(facts.entries, target) {
             conflicts.push(one_of_two(target));
             continue;
         }
@@ -231,6 +231,14 @@ fn check(facts: &Facts<'_>) -> Vec<Conflict> {
         });
     }
     conflicts
+}
+
+/// Whether an entry takes this place: as a file, as a folder with files in it, or by a file above it.
+fn is_an_entry(entries: &BTreeSet<&TargetPath>, target: &TargetPath) -> bool {
+    let is_above = |entry: &&TargetPath| entry.parents().any(|folder| folder == *target);
+    entries.contains(target)
+        || target.parents().any(|folder| entries.contains(&folder))
+        || entries.iter().any(is_above)
 }
 
 fn one_of_two(target: &TargetPath) -> Conflict {

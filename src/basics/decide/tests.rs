@@ -352,20 +352,24 @@ fn what_can_t_be_is_refused() {
     ] {
         assert!(subjects.iter().any(|s| s.contains(option)), "{option}");
     }
-    let entries = [target("hostname")];
-    let (_, conflicts) = decide(&Facts {
-        wanted: &named("new"),
-        record: &BasicsRecord::default(),
-        seen: &host("old"),
-        entries: &entries.iter().collect(),
-        next_backup: 1,
-    })
-    .unwrap();
-    assert!(
-        conflicts[0]
-            .remedy
-            .contains("set only `networking.hostName`")
-    );
+    // As a file, and as a folder with a file in it.
+    for entry in ["hostname", "hostname/inside"] {
+        let entries = [target(entry)];
+        let (_, conflicts) = decide(&Facts {
+            wanted: &named("new"),
+            record: &BasicsRecord::default(),
+            seen: &host("old"),
+            entries: &entries.iter().collect(),
+            next_backup: 1,
+        })
+        .unwrap();
+        let remedy = conflicts.first().map(|c| c.remedy.as_str());
+        let remedy = remedy.unwrap_or_default();
+        assert!(
+            remedy.contains("set only `networking.hostName`"),
+            "{entry}: {remedy}"
+        );
+    }
     let locales = ["C".to_owned(), "de_DE.utf8".to_owned()];
     let mut wanted = Basics::default();
     for (name, value) in [
