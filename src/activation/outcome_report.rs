@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::Goal;
 use crate::activation::report::{no_changes, render_warnings};
-use crate::model::style::{Color, Style, count, line};
+use crate::model::style::{Color, Style, line};
 
 /// Renders what an activation came to. Pure.
 #[must_use]
@@ -70,22 +70,9 @@ fn summary_line(outcome: &Outcome) -> String {
         "{done}: {} added, {} changed, {} removed",
         s.add, s.change, s.remove
     );
-    if s.lines > 0 {
-        // Writing to a String can't fail, here and below.
-        let _ = write!(text, ", lines in {} changed", count(s.lines, "file"));
-    }
-    let more = [
-        (s.put_back, "file", "put back"),
-        (s.accounts, "account", "changed"),
-        (s.scripts, "script", "run"),
-        (s.packages, "package", "changed"),
-        (s.stop, "unit", "stopped"),
-        (s.reload, "unit", "reloaded"),
-        (s.restart, "unit", "restarted"),
-        (s.start, "unit", "started"),
-    ];
-    for (n, what, done) in more.into_iter().filter(|(n, ..)| *n > 0) {
-        let _ = write!(text, ", {} {done}", count(n, what));
+    for (what, _, done) in s.rest() {
+        // Writing to a String can't fail.
+        let _ = write!(text, ", {what} {done}");
     }
     text + "."
 }

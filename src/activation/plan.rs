@@ -19,6 +19,7 @@ use crate::model::job::Verb as Job;
 use crate::model::manifest::{NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::packages::PackagesChange;
+use crate::model::style::count;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
 use crate::store::owned::{Makes, Touch, Touches};
 use crate::tmpfiles::decide::TmpfilesPlan;
@@ -138,6 +139,28 @@ pub struct Summary {
     pub reload: usize,
     /// Units that are started and were not running.
     pub start: usize,
+}
+
+impl Summary {
+    /// Returns what it comes to beside added, changed and removed files, for people: what, the verb, and the same when it
+    /// is done. Nothing is left out but what there is none of.
+    pub(crate) fn rest(&self) -> impl Iterator<Item = (String, &'static str, &'static str)> {
+        let lines = (self.lines > 0).then(|| format!("lines in {}", count(self.lines, "file")));
+        let counted = [
+            (self.put_back, "file", "put back", "put back"),
+            (self.accounts, "account", "change", "changed"),
+            (self.scripts, "script", "run", "run"),
+            (self.packages, "package", "change", "changed"),
+            (self.stop, "unit", "stop", "stopped"),
+            (self.reload, "unit", "reload", "reloaded"),
+            (self.restart, "unit", "restart", "restarted"),
+            (self.start, "unit", "start", "started"),
+        ];
+        let there = counted.into_iter().filter(|(n, ..)| *n > 0);
+        let counted = there.map(|(n, what, verb, done)| (count(n, what), verb, done));
+        let lines = lines.into_iter().map(|what| (what, "change", "changed"));
+        lines.chain(counted)
+    }
 }
 
 /// One step of an activation. After any of them the host may stop; the next run goes on.

@@ -143,22 +143,9 @@ pub(crate) fn summary_line(plan: &Plan) -> String {
         "Plan: {} to add, {} to change, {} to remove",
         s.add, s.change, s.remove
     );
-    if s.lines > 0 {
+    for (what, verb, _) in s.rest() {
         // Writing to a String can't fail, here and below.
-        let _ = write!(text, ", lines in {} to change", count(s.lines, "file"));
-    }
-    let more = [
-        (s.put_back, "file", "put back"),
-        (s.accounts, "account", "change"),
-        (s.scripts, "script", "run"),
-        (s.packages, "package", "change"),
-        (s.stop, "unit", "stop"),
-        (s.reload, "unit", "reload"),
-        (s.restart, "unit", "restart"),
-        (s.start, "unit", "start"),
-    ];
-    for (n, what, verb) in more.into_iter().filter(|(n, ..)| *n > 0) {
-        let _ = write!(text, ", {} to {verb}", count(n, what));
+        let _ = write!(text, ", {what} to {verb}");
     }
     if s.conflicts > 0 {
         let _ = write!(text, "; {}", count(s.conflicts, "conflict"));

@@ -186,21 +186,9 @@ fn details(g: &Generation, style: Style) -> Vec<String> {
 }
 
 fn changed(counts: Counts) -> String {
-    let parts = [
-        (counts.files, "file"),
-        (counts.units, "unit file"),
-        (counts.accounts, "account"),
-        (counts.packages, "package"),
-    ];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, one)| count(n, one))
-        .collect();
-    if parts.is_empty() {
-        "nothing changed".to_owned()
-    } else {
-        format!("changed: {}", parts.join(", "))
+    match counts.text() {
+        text if text.is_empty() => "nothing changed".to_owned(),
+        text => format!("changed: {text}"),
     }
 }
 

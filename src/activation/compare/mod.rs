@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::packages::{self, Contents, PackagesChange};
-use crate::model::text_diff;
+use crate::model::{style, text_diff};
 
 pub(crate) use read::{read_built, read_live};
 pub(crate) use report::render;
@@ -124,6 +124,21 @@ pub struct Counts {
     pub accounts: usize,
     /// Packages.
     pub packages: usize,
+}
+
+impl Counts {
+    /// Returns what there is of it, for people; empty where nothing differs.
+    pub(crate) fn text(&self) -> String {
+        let parts = [
+            (self.files, "file"),
+            (self.units, "unit file"),
+            (self.accounts, "account"),
+            (self.packages, "package"),
+        ];
+        let there = parts.into_iter().filter(|(n, _)| *n > 0);
+        let parts: Vec<String> = there.map(|(n, one)| style::count(n, one)).collect();
+        parts.join(", ")
+    }
 }
 
 /// Which of two maps has what.

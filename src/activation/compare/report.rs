@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{AccountChange, Change, Difference, TextChange};
 use crate::activation::packages_report::render_packages;
 use crate::model::names::{AbsolutePath, TargetPath};
-use crate::model::style::{Color, Style, count, heading, line, render_diff};
+use crate::model::style::{Color, Style, heading, line, render_diff};
 
 /// Renders a difference; `names` are what the two sides are called. Pure.
 #[must_use]
@@ -37,20 +37,9 @@ pub(crate) fn render(difference: &Difference, names: [&str; 2], style: Style) ->
     scripts(&mut out, &difference.scripts, style);
     texts(&mut out, "Units", &difference.units, style);
     render_packages(&mut out, &difference.packages, style);
-    let parts = [
-        (counts.files, "file"),
-        (counts.units, "unit file"),
-        (counts.accounts, "account"),
-        (counts.packages, "package"),
-    ];
-    let parts: Vec<String> = parts
-        .into_iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, one)| count(n, one))
-        .collect();
     out.push('\n');
     let verb = if total == 1 { "differs" } else { "differ" };
-    let text = format!("{} {verb}.", parts.join(", "));
+    let text = format!("{} {verb}.", counts.text());
     line(&mut out, &style.paint(Color::Bold, &text));
     out
 }
