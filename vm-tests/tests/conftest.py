@@ -14,13 +14,16 @@ import kinds
 import runs
 from api.systemd_api import SystemdMachine
 from base.errors import MachineError, MachineUnavailable
+from images.rootimage import lacks_root
 from judges.verdict import Judgement, Watch, pronounce
 from lines.network import Interface, Network
+from program.host import Host
 
 MakeMachine = Callable[..., SystemdMachine]
 
 _REPORT = pytest.StashKey[pytest.TestReport]()
 _JOURNAL_LIMIT = 20.0
+_PRACTICE = "debian-12-hosts"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -188,6 +191,14 @@ def make_network() -> Iterator[Callable[..., Network]]:
 def machine(make_machine: MakeMachine) -> SystemdMachine:
     """Gives a machine, made afresh for this test; it boots on first use."""
     return make_machine()
+
+
+@pytest.fixture
+def practice_host(make_machine: MakeMachine, tmp_path: Path) -> Host:
+    """Gives a Debian with what hosts of practice have: cron, sudo, sshd, logrotate, NetworkManager, rpm."""
+    if lacking := lacks_root(_PRACTICE):
+        pytest.skip(lacking)
+    return Host(make_machine(image=_PRACTICE), tmp_path)
 
 
 def _show_journal(machine: SystemdMachine) -> None:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from api.systemd_api import SystemdMachine
-from images.rootimage import lacks_root
 from judges.snapshot import assert_same, take_snapshot
 from program.host import Host
 
-IMAGE = "debian-12-hosts"
-
 
 @pytest.fixture
-def host(make_machine: Callable[..., SystemdMachine], tmp_path: Path) -> Host:
-    """A Debian with cron, sudo, sshd, logrotate and NetworkManager."""
-    if lacking := lacks_root(IMAGE):
-        pytest.skip(lacking)
-    return Host(make_machine(image=IMAGE), tmp_path)
+def host(practice_host: Host) -> Host:
+    """The host that all of these use."""
+    return practice_host
 
 
 def entry(target: str, text: str, *, link: bool = False) -> str:

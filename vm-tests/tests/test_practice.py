@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
 from api.systemd_api import SystemdMachine
-from images.rootimage import lacks_root
 from judges.snapshot import assert_same, take_snapshot
 from program.host import Host
 
-IMAGE = "debian-12-hosts"
 SLEEP = "/bin/sleep infinity"
 
 
 @pytest.fixture
-def host(make_machine: Callable[..., SystemdMachine], tmp_path: Path) -> Host:
-    """A Debian with what hosts of practice have."""
-    if lacking := lacks_root(IMAGE):
-        pytest.skip(lacking)
-    return Host(make_machine(image=IMAGE), tmp_path)
+def host(practice_host: Host) -> Host:
+    """The host that all of these use."""
+    return practice_host
 
 
 def write(machine: SystemdMachine, path: str, text: str) -> None:
@@ -34,6 +27,16 @@ def service(name: str, extra: str = "", *, start: str = SLEEP) -> str:
     return (
         f'{{ systemd.services.{name} = {{ wantedBy = [ "multi-user.target" ]; '
         f'serviceConfig.ExecStart = "{start}"; {extra} }}; }}'
+    )
+
+
+def let_in(machine: SystemdMachine) -> None:
+    """Gives sshd its keys, and root one that it takes."""
+    machine.succeed(
+        "ls /etc/ssh/ssh_host_ed25519_key >/dev/null || ssh-keygen -A",
+        "rm -f /etc/nologin",
+        "mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519",
+        "cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys",
     )
 
 
@@ -109,13 +112,8 @@ def test_a_unit_of_the_host_that_is_removed_or_edited_beneath_ours(host: Host) -
 
 def test_a_switch_from_an_ssh_session_whose_slice_and_server_change(host: Host) -> None:
     machine = host.machine
-    machine.succeed(
-        "ls /etc/ssh/ssh_host_ed25519_key >/dev/null || ssh-keygen -A",
-        "rm -f /etc/nologin",
-        "mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519",
-        "cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys",
-        "systemctl restart ssh",
-    )
+    let_in(machine)
+    machine.succeed("systemctl restart ssh")
     machine.wait_for_open_port(22)
     configuration = """
     {
@@ -143,14 +141,8 @@ def test_a_switch_from_an_ssh_session_whose_slice_and_server_change(host: Host) 
 
 def test_sockets_that_start_the_server_and_sessions_on_them(host: Host) -> None:
     machine = host.machine
-    machine.succeed(
-        "ls /etc/ssh/ssh_host_ed25519_key >/dev/null || ssh-keygen -A",
-        "rm -f /etc/nologin",
-        "mkdir -p -m 700 /root/.ssh && ssh-keygen -q -t ed25519 -N '' -f /root/.ssh/id_ed25519",
-        "cp /root/.ssh/id_ed25519.pub /root/.ssh/authorized_keys",
-        "systemctl disable --now ssh.service",
-        "systemctl enable --now ssh.socket",
-    )
+    let_in(machine)
+    machine.succeed("systemctl disable --now ssh.service", "systemctl enable --now ssh.socket")
     before = take_snapshot(machine)
     ssh = "ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null root@localhost"
     machine.succeed(f"systemd-run --quiet --unit=sm-session {ssh} sleep infinity")

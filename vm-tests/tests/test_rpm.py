@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
 import pytest
 
-from api.systemd_api import SystemdMachine
-from images.rootimage import lacks_root
 from judges.snapshot import assert_same, take_snapshot
 from program.host import Host
 
-IMAGE = "debian-12-hosts"
 CONF = "/etc/sm-rpm.conf"
 
 ENTRIES = {
@@ -49,12 +43,9 @@ WAYS = {
 
 
 @pytest.fixture
-def host(make_machine: Callable[..., SystemdMachine], tmp_path: Path) -> Host:
-    """A Debian with rpm, and packages for it."""
-    if lacking := lacks_root(IMAGE):
-        pytest.skip(lacking)
-    host = Host(make_machine(image=IMAGE), tmp_path)
-    machine = host.machine
+def host(practice_host: Host) -> Host:
+    """A host with packages for its rpm."""
+    machine = practice_host.machine
     machine.succeed("mkdir -p /var/lib/rpm && rpm --initdb")
     for kind, directive in (("config", "%config"), ("noreplace", "%config(noreplace)"), ("plain", "")):
         for version in ("1", "2"):
@@ -64,7 +55,7 @@ def host(make_machine: Callable[..., SystemdMachine], tmp_path: Path) -> Host:
                 "rpmbuild --quiet --nodeps -bb --define '_topdir /root/rpmbuild' /root/x.spec >/dev/null 2>&1",
                 f"mv /root/rpmbuild/RPMS/noarch/sm-rpm-{version}-1.noarch.rpm /root/{kind}-{version}.rpm",
             )
-    return host
+    return practice_host
 
 
 @pytest.mark.parametrize("form", ENTRIES)
