@@ -131,9 +131,13 @@ class Sandbox:
 def children(pid: int) -> list[int]:
     """Returns the child processes of a process, of all its threads; none when it is gone."""
     found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    for thread in threads:
         try:
-            found += map(int, path.read_text().split())
+            found += map(int, (thread / "children").read_text().split())
         except (FileNotFoundError, ProcessLookupError):
             continue
     return found

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from shutil import which
@@ -16,6 +17,7 @@ from api.systemd_api import SystemdMachine
 from base.errors import MachineError, RequestedAssertionFailed
 from base.log import subtest
 from conftest import MakeMachine
+from images.sandbox import children
 from kinds import missing
 from program.host import VM_TESTS
 
@@ -271,6 +273,16 @@ def test_machines_are_apart(make_machine: MakeMachine) -> None:
     assert two.systemctl("is-active busy.service")[0] != 0
     two.crash()
     one.require_unit_state("busy.service")
+
+
+def test_a_process_that_ends_while_it_is_asked_has_no_children() -> None:
+    for _ in range(200):
+        process = subprocess.Popen(["true"])
+        waits = threading.Thread(target=process.wait)
+        waits.start()
+        while waits.is_alive():
+            assert children(process.pid) == []
+        waits.join()
 
 
 @pytest.mark.kinds("container")
