@@ -204,12 +204,15 @@ fn the_code_map_names_every_room_and_what_is_there() -> Result<()> {
     Ok(())
 }
 
-/// The files and folders that a map names, and the names of what is not there. In a row, names after a folder are in it;
-/// the name of a folder stands for its `mod.rs` too.
+/// The files and folders that a map names, and the names of what is not there. Below an item of the first level, names after
+/// a folder are in it; the name of a folder stands for its `mod.rs` too.
 fn mapped(map: &str) -> (BTreeSet<String>, Vec<String>) {
     let (mut named, mut gone) = (BTreeSet::new(), Vec::new());
+    let mut inside = vec![String::new()];
     for row in map.lines() {
-        let mut inside = vec![String::new()];
+        if row.starts_with("- ") {
+            inside = vec![String::new()];
+        }
         for word in code_words(row).filter(|w| w.contains('.') || w.ends_with('/')) {
             let is_there = |path: &str| {
                 let tops = ["", "src", "vm-tests"].map(|top| project().join(top).join(path));
