@@ -179,6 +179,7 @@ impl Agent<'_> {
             code,
             returned: false,
             deadline: None,
+            unhealthy: None,
         }))
     }
 

@@ -250,6 +250,10 @@ impl Host<'_> {
                 }
             }
         };
+        if let (Some(why), false) = (&outcome.ended.unhealthy, outcome.ended.returned) {
+            tracing::warn!("{}: {why}", self.target);
+            return Ok(self.await_return(&run, program, now()));
+        }
         Ok(match outcome.ended.deadline {
             Some(deadline) if !outcome.ended.returned => {
                 self.confirm(&run, program, deadline, outcome)
@@ -308,10 +312,7 @@ impl Host<'_> {
     }
 
     fn await_return(&self, run: &str, program: &Program, deadline: u64) -> Went {
-        tracing::warn!(
-            "{}: not confirmed; it returns to what it was by itself",
-            self.target
-        );
+        tracing::warn!("{}: it returns to what it was by itself", self.target);
         let back = self.again_until(deadline + RETURN_LIMIT, || {
             let outcome = self.anew(program)?.follow(Some(run), &mut |_| {})?;
             if !outcome.ended.returned {
@@ -358,11 +359,13 @@ impl Host<'_> {
 }
 
 fn returned(outcome: Outcome) -> Went {
+    let why = outcome.ended.unhealthy;
+    let why = why
+        .as_deref()
+        .unwrap_or("the host was not reached anew in time");
     Went {
         code: RETURNED,
         output: outcome.output,
-        error: Some(anyhow!(
-            "the host was not reached anew in time, and has returned to what it was"
-        )),
+        error: Some(anyhow!("{why}, and the host has returned to what it was")),
     }
 }

@@ -90,4 +90,7 @@ pub(crate) struct Ended {
     /// When the host returns unless it is confirmed, in seconds since 1970; none when nothing waits.
     #[serde(default)]
     pub deadline: Option<u64>,
+    /// Why it can't be confirmed: the host is not well.
+    #[serde(default)]
+    pub unhealthy: Option<String>,
 }

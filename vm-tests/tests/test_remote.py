@@ -319,7 +319,7 @@ out.flush()
 
 def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
-    protocol = 1
+    protocol = 2
     answers = {
         "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
         "out.write(b'x' * 100)": "where a frame begins",
@@ -444,3 +444,37 @@ def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTar
     assert "bytes have to come to /nix/store, where" in said, said
     assert target.succeed("ls /nix/store | wc -l").strip() in ("0", "1")
     target.succeed("umount /nix")
+
+
+def test_a_host_that_is_not_well_returns_and_a_batch_stops(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, targets = make_targets("one", "two")
+    addresses = [f"root@{deployer.address(target)}" for target in targets]
+    good, bad = source(tmp_path, HELLO % ("one", "one")), HELLO % ("bad", "bad")
+    deployer.run("switch", *good, "--target-host", addresses[0], "--target-host", addresses[1])
+    before = take_snapshot(targets[0])
+    unwell = """
+      { imports = [ (%s) ];
+        system-manager.healthChecks.web = {
+          units = [ "hello.service" ];
+          script = "echo asked; test -e /run/well";
+          timeout = 5;
+          retries = 1;
+        }; }
+    """
+    wanted = source(tmp_path, unwell % bad)
+    # hello.service has ended by itself: it is not active, and that is the first thing that is looked at.
+    batch = ["--batch", "1", "--target-host", addresses[0], "--target-host", addresses[1]]
+    output = deployer.run("switch", *wanted, *batch, expect=5)
+    assert "web: not active: hello.service (inactive)" in output, output
+    assert "and the host has returned to what it was" in output and "not begun" in output, output
+    assert_same(before, take_snapshot(targets[0]))
+    assert [target.succeed("cat /etc/hello") for target in targets] == ["one", "one"]
+
+    # Without a way back it is told, here and there, until it is well.
+    wanted = source(tmp_path, unwell.replace("hello.service", "ssh.service") % bad)
+    output = deployer.on(targets[0], "switch", "--no-confirm", *wanted, expect=4)
+    assert "the health check web failed: exit status 1" in output and "asked" in output, output
+    assert "unhealthy: web: exit status 1" in deployer.on(targets[0], "status")
+    targets[0].succeed("touch /run/well")
+    deployer.on(targets[0], "switch", *wanted)
+    assert "unhealthy" not in deployer.on(targets[0], "status")

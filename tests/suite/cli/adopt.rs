@@ -11,70 +11,94 @@ use crate::needs::lacks_nix;
 /// A hash that must be told by nobody.
 const HASH: &str = "$y$j9T$never$told";
 
+/// What somebody has written.
+const FILES: &[(&str, &str)] = &[
+    ("etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian\"\n"),
+    (
+        "etc/hosts",
+        "127.0.0.1 localhost\n192.0.2.1 db.example.org db\n",
+    ),
+    ("etc/hostname", "box\n"),
+    ("etc/timezone", "Etc/UTC\n"),
+    ("etc/default/locale", "LANG=C.UTF-8\nLC_TIME=C\n"),
+    (
+        "etc/sysctl.d/90-local.conf",
+        "# forwards\nnet.ipv4.ip_forward = 1\n",
+    ),
+    ("etc/tmpfiles.d/app.conf", "d /run/app 0755 root root\n"),
+    (
+        "etc/cron.d/backup",
+        "SHELL=/bin/sh\n0 3 * * * root echo '${x}' ''y''\n",
+    ),
+    ("etc/crontab", "  0 4 * * *\troot\ttrue\n"),
+    (
+        "etc/sudoers.d/alice",
+        "alice ALL=(ALL) NOPASSWD: /bin/true\n",
+    ),
+    ("etc/app/conf", "a = ${b}\n\n  c = ''d''\n"),
+    ("etc/app/no-end", "last"),
+    ("etc/app/dos", "a\r\nb\r\n"),
+    ("etc/app/empty", ""),
+    ("etc/app/token", "only for some\n"),
+    ("etc/app/key.pem", "-----BEGIN RSA PRIVATE KEY-----\n"),
+    (
+        "etc/systemd/system/app.service",
+        "[Service]\nExecStart=/bin/sleep 100\n[Install]\nWantedBy=multi-user.target\n",
+    ),
+    ("etc/systemd/system/app.target", "[Unit]\nDescription=x\n"),
+    (
+        "etc/systemd/system/odd.service",
+        "[Service]\nExecStart=/bin/true\n",
+    ),
+    (
+        "etc/systemd/user/tray.service",
+        "[Service]\nExecStart=/bin/true\n",
+    ),
+    (
+        "etc/systemd/system/ssh.service.d/override.conf",
+        "[Service]\nNice=1\n",
+    ),
+    ("usr/share/zoneinfo/Etc/UTC", ""),
+    ("bin/bash", "#!"),
+    ("usr/sbin/nologin", "#!"),
+    ("home/alice/.profile", ""),
+    (
+        "etc/passwd",
+        "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:Alice,,,:/home/alice:/bin/bash\nbob:x:1001:100::/home/bob:/bin/bash\napp:x:998:998::/var/lib/app:/usr/sbin/nologin\n",
+    ),
+    (
+        "etc/group",
+        "root:x:0:\nsudo:x:27:alice\nusers:x:100:\nalice:x:1000:\nteam:x:1005:alice,bob\napp:x:998:\n",
+    ),
+    ("etc/subuid", "alice:100000:65536\n"),
+    ("etc/subgid", "alice:100000:65536\n"),
+];
+
+/// What somebody has linked.
+const LINKS: &[(&str, &str)] = &[
+    (
+        "/etc/systemd/system/app.service",
+        "etc/systemd/system/multi-user.target.wants/app.service",
+    ),
+    (
+        "../app.service",
+        "etc/systemd/system/app.target.requires/app.service",
+    ),
+    ("app.service", "etc/systemd/system/application.service"),
+    ("/dev/null", "etc/systemd/system/apt-daily.timer"),
+    (
+        "/lib/systemd/system/cron.service",
+        "etc/systemd/system/multi-user.target.wants/cron.service",
+    ),
+    ("../usr/share/zoneinfo/Etc/UTC", "etc/localtime"),
+    ("../conf", "etc/app/more/conf"),
+    ("/usr/bin/vim", "etc/editor"),
+];
+
 /// A host that somebody has set up by hand.
 fn begin() -> Option<Test> {
     let t = Test::begin()?;
-    for (path, text) in [
-        ("etc/os-release", "ID=debian\nPRETTY_NAME=\"Debian\"\n"),
-        (
-            "etc/hosts",
-            "127.0.0.1 localhost\n192.0.2.1 db.example.org db\n",
-        ),
-        ("etc/hostname", "box\n"),
-        ("etc/timezone", "Etc/UTC\n"),
-        ("etc/default/locale", "LANG=C.UTF-8\nLC_TIME=C\n"),
-        (
-            "etc/sysctl.d/90-local.conf",
-            "# forwards\nnet.ipv4.ip_forward = 1\n",
-        ),
-        ("etc/tmpfiles.d/app.conf", "d /run/app 0755 root root\n"),
-        (
-            "etc/cron.d/backup",
-            "SHELL=/bin/sh\n0 3 * * * root echo '${x}' ''y''\n",
-        ),
-        ("etc/crontab", "  0 4 * * *\troot\ttrue\n"),
-        (
-            "etc/sudoers.d/alice",
-            "alice ALL=(ALL) NOPASSWD: /bin/true\n",
-        ),
-        ("etc/app/conf", "a = ${b}\n\n  c = ''d''\n"),
-        ("etc/app/no-end", "last"),
-        ("etc/app/dos", "a\r\nb\r\n"),
-        ("etc/app/empty", ""),
-        ("etc/app/token", "only for some\n"),
-        ("etc/app/key.pem", "-----BEGIN RSA PRIVATE KEY-----\n"),
-        (
-            "etc/systemd/system/app.service",
-            "[Service]\nExecStart=/bin/sleep 100\n[Install]\nWantedBy=multi-user.target\n",
-        ),
-        ("etc/systemd/system/app.target", "[Unit]\nDescription=x\n"),
-        (
-            "etc/systemd/system/odd.service",
-            "[Service]\nExecStart=/bin/true\n",
-        ),
-        (
-            "etc/systemd/user/tray.service",
-            "[Service]\nExecStart=/bin/true\n",
-        ),
-        (
-            "etc/systemd/system/ssh.service.d/override.conf",
-            "[Service]\nNice=1\n",
-        ),
-        ("usr/share/zoneinfo/Etc/UTC", ""),
-        ("bin/bash", "#!"),
-        ("usr/sbin/nologin", "#!"),
-        ("home/alice/.profile", ""),
-        (
-            "etc/passwd",
-            "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1000:Alice,,,:/home/alice:/bin/bash\nbob:x:1001:100::/home/bob:/bin/bash\napp:x:998:998::/var/lib/app:/usr/sbin/nologin\n",
-        ),
-        (
-            "etc/group",
-            "root:x:0:\nsudo:x:27:alice\nusers:x:100:\nalice:x:1000:\nteam:x:1005:alice,bob\napp:x:998:\n",
-        ),
-        ("etc/subuid", "alice:100000:65536\n"),
-        ("etc/subgid", "alice:100000:65536\n"),
-    ] {
+    for (path, text) in FILES {
         fs::create_dir_all(t.path(path).parent().unwrap()).unwrap();
         t.write(path, text);
     }
@@ -93,26 +117,7 @@ fn begin() -> Option<Test> {
     t.give("home/alice", 0o755, 1000, 1000);
     t.give("bin/bash", 0o755, 0, 0);
     t.give("usr/sbin/nologin", 0o755, 0, 0);
-    let links = [
-        (
-            "/etc/systemd/system/app.service",
-            "etc/systemd/system/multi-user.target.wants/app.service",
-        ),
-        (
-            "../app.service",
-            "etc/systemd/system/app.target.requires/app.service",
-        ),
-        ("app.service", "etc/systemd/system/application.service"),
-        ("/dev/null", "etc/systemd/system/apt-daily.timer"),
-        (
-            "/lib/systemd/system/cron.service",
-            "etc/systemd/system/multi-user.target.wants/cron.service",
-        ),
-        ("../usr/share/zoneinfo/Etc/UTC", "etc/localtime"),
-        ("../conf", "etc/app/more/conf"),
-        ("/usr/bin/vim", "etc/editor"),
-    ];
-    for (to, path) in links {
+    for (to, path) in LINKS {
         fs::create_dir_all(t.path(path).parent().unwrap()).unwrap();
         symlink(to, t.path(path)).unwrap();
     }

@@ -11,6 +11,7 @@ mod drift;
 mod etc;
 mod foreign;
 mod generations;
+mod health;
 mod heard;
 mod kill;
 mod look;
