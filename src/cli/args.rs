@@ -104,7 +104,7 @@ pub enum ColorChoice {
 }
 
 /// Where the configuration comes from.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SourceArgs {
     /// A file with a module, or with a function that gives a toplevel [default: ./flake.nix, ./system.nix, then the
     /// same in ~/.config/system-manager]
