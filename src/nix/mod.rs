@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -128,9 +129,26 @@ fn may_build() -> Result<()> {
     if !has_store || asks_another || Path::new(DAEMON).exists() || writes("/nix/var/nix/db") {
         return Ok(());
     }
+    if let Some(group) = group_of_the_served() {
+        bail!(
+            "this user may not write to Nix's store, and Nix's daemon does not serve it\nhint: run this as root, for example with sudo, or join those whom the daemon serves: `sudo usermod --append --groups {group} $USER`, and log in anew"
+        );
+    }
     bail!(
         "this user may not write to Nix's store, and no daemon of Nix runs that would\nhint: run this as root, for example with sudo, or install the daemon (on Debian: `apt-get install nix-setup-systemd`)"
     )
+}
+
+/// Returns the group whose members may enter the folder of the daemon's socket, where this user may not.
+fn group_of_the_served() -> Option<String> {
+    let folder = Path::new(DAEMON).parent()?;
+    // A folder that can't be looked at is none that could be explained.
+    let gid = fs::metadata(folder).ok()?.gid();
+    if access(folder, AccessFlags::X_OK).is_ok() {
+        return None;
+    }
+    let entry = getent::look_up("group", &gid.to_string()).ok().flatten()?;
+    Some(entry.split(':').next()?.to_owned())
 }
 
 /// Is told what Nix is at, with what people must read of what it said.
