@@ -30,7 +30,11 @@ let
       };
     };
 
-  unit = types.strMatching "[a-zA-Z0-9:_.@\\-]+[.](automount|device|mount|path|scope|service|slice|socket|swap|target|timer)";
+  unit =
+    types.strMatching "[a-zA-Z0-9:_.@\\-]+[.](automount|device|mount|path|scope|service|slice|socket|swap|target|timer)"
+    // {
+      description = "name of a unit, with its suffix";
+    };
 
   health =
     { name, ... }:

@@ -32,7 +32,7 @@ pub struct Cli {
 }
 
 /// Where the configuration comes from.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SourceArgs {
     /// A file with a module, or with a function that gives a toplevel [default: ./flake.nix, ./system.nix, then the
     /// same in ~/.config/system-manager]

@@ -27,6 +27,7 @@ use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::style::{Style, show_bytes};
+use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) json: bool,
     pub(crate) style: Style,
     pub(crate) progress: Progress,
+    /// The machine that builds, if it is another one.
+    pub(crate) build_host: Option<BuildHost>,
 }
 
 /// How a switch treats the profile.
