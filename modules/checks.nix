@@ -33,7 +33,7 @@ let
   unit =
     types.strMatching "[a-zA-Z0-9:_.@\\-]+[.](automount|device|mount|path|scope|service|slice|socket|swap|target|timer)"
     // {
-      description = "name of a unit";
+      description = "name of a unit, with its suffix";
     };
 
   health =

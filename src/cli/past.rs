@@ -141,7 +141,13 @@ impl Session {
         }
         let toplevel = match read_given(Path::new(text)) {
             Given::Built(path) => commands::toplevel_path(&path)?,
-            Given::Source(source) => nix::build(&source, &BuildOptions::default())?,
+            Given::Source(source) => nix::build(
+                &source,
+                &BuildOptions {
+                    build_host: self.build_host.clone(),
+                    ..BuildOptions::default()
+                },
+            )?,
         };
         Ok(Named {
             name: text.to_owned(),

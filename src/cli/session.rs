@@ -27,6 +27,7 @@ use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::style::{Style, show_bytes};
+use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) json: bool,
     pub(crate) style: Style,
     pub(crate) progress: Progress,
+    /// The machine that builds, if it is another one.
+    pub(crate) build_host: Option<BuildHost>,
 }
 
 /// How a switch treats the profile.
@@ -107,8 +110,9 @@ impl Session {
                 .with_context(|| format!("writing the plan {}", path.display()))?;
         }
         print_refusal(&plan.conflicts);
+        let changes_nothing = plan.is_empty() || plan.changes_nothing();
         Ok(
-            match (plan.conflicts.is_empty(), detailed && !plan.is_empty()) {
+            match (plan.conflicts.is_empty(), detailed && !changes_nothing) {
                 (false, _) => End::Refused,
                 (true, true) => End::Changes,
                 (true, false) => End::Done,

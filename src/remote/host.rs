@@ -5,7 +5,9 @@
     reason = "reads programs, and waits for hosts"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -183,15 +185,30 @@ pub(crate) struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Brings a toplevel's closure there and starts its activator.
+    /// Starts the program there as the agent, and brings the closures of toplevels.
     ///
     /// # Errors
     /// When that can't be done; nothing has been changed there but the store.
-    pub(crate) fn bring(&self, reached: Reached, built: &Built) -> Result<Link> {
-        let mut link = reached.link(&built.program, self.ways)?;
+    pub(crate) fn bring(
+        &self,
+        reached: Reached,
+        program: &Program,
+        built: &[Arc<Built>],
+    ) -> Result<Link> {
+        let mut link = reached.link(program, self.ways)?;
+        let mut seen = BTreeSet::new();
+        let all = built.iter().flat_map(|built| &built.infos);
+        let infos: Vec<PathInfo> = all
+            .filter(|info| seen.insert(&info.path))
+            .cloned()
+            .collect();
+        if infos.is_empty() {
+            return Ok(link);
+        }
         let begin = Instant::now();
         let mut first = true;
-        link.send(&built.infos, &mut |Sending { paths, bytes, sent }| {
+        let substitute = self.ways.substitute;
+        link.send(&infos, substitute, &mut |Sending { paths, bytes, sent }| {
             if first {
                 tracing::info!(
                     "{}: sending {paths} paths, {}",

@@ -12,6 +12,8 @@ pub(crate) enum Request {
     Paths {
         /// Each after those that it refers to.
         infos: Vec<PathInfo>,
+        /// Whether the host's own Nix fetches what it can first.
+        substitute: bool,
     },
     /// This path follows, as frames of its archive.
     Nar {
