@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
 pub(crate) mod journal;
+mod kinds;
 mod lost_shells;
 pub(crate) mod mend;
 pub(crate) mod observe;
