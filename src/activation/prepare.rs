@@ -149,7 +149,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
 struct Sources<'a> {
     root: &'a Root,
     manifest: Option<&'a Manifest>,
-    desired: &'a Desired,
+    desired: &'a Desired<'a>,
     observed: &'a Observed,
     vendors: &'a Vendors,
 }
