@@ -100,7 +100,7 @@ pub(crate) fn build_watched(
     options: &BuildOptions,
     watch: Option<&mut Watch<'_>>,
 ) -> Result<AbsolutePath> {
-    may_build()?;
+    may_build(options)?;
     let toplevel = match source {
         Source::File(file) => build_file(file, options, watch)?,
         Source::Flake(uri) => build_flake(uri, options, watch)?,
@@ -111,14 +111,22 @@ pub(crate) fn build_watched(
         .with_context(|| format!("Nix gave {toplevel:?} instead of a store path"))
 }
 
+/// Whether a setting of Nix is the one that says which store is written to.
+fn is_store(name: &str) -> bool {
+    name.trim() == "store"
+}
+
 /// Refuses where Nix would, in words that say what to set up: without its daemon, a store is written by who owns it.
-fn may_build() -> Result<()> {
+fn may_build(options: &BuildOptions) -> Result<()> {
     let writes = |path: &str| access(Path::new(path), AccessFlags::W_OK).is_ok();
     let asks_another = ["NIX_REMOTE", "NIX_STORE_DIR", "NIX_STATE_DIR"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
+    let settings = std::env::var("NIX_CONFIG").unwrap_or_default();
+    let names_another = settings.lines().any(|line| is_store(line.split('=').next().unwrap_or_default()))
+        || options.nix_options.iter().any(|(name, _)| is_store(name));
     let has_store = Path::new("/nix/store").exists();
-    if !has_store || asks_another || Path::new(DAEMON).exists() || writes("/nix/var/nix/db") {
+    if !has_store || asks_another || names_another || Path::new(DAEMON).exists() || writes("/nix/var/nix/db") {
         return Ok(());
     }
     bail!(
