@@ -3,6 +3,7 @@
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
+pub(crate) mod health;
 pub(crate) mod journal;
 mod kinds;
 mod lost_shells;
