@@ -376,7 +376,7 @@ fn a_kind_costs_a_few_lines_in_the_places_that_contributing_names() {
         .split('`')
         .filter_map(|word| word.strip_prefix("src/"));
     let named: BTreeSet<String> = paths
-        .filter(|p| p.ends_with(".rs"))
+        .filter(|p| Path::new(p).extension().is_some_and(|e| e == "rs"))
         .map(module_of)
         .collect();
     // The kind that was added to measure it.
