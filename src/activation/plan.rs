@@ -272,6 +272,29 @@ impl Plan {
         !self.files.is_empty() || self.changes().next().is_some()
     }
 
+    /// Says whether all that is described is there already: only the record of what is active changes.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        let counted = Summary {
+            packages: 0,
+            ..self.summary()
+        };
+        let packages = &self.packages;
+        counted == Summary::default()
+            && packages.added.is_empty()
+            && packages.removed.is_empty()
+            && packages.changed.is_empty()
+            && self.takeover.is_none()
+            && self.resumes.is_none()
+            && self.files.leftovers.is_empty()
+            && self.files.make_folders.is_empty()
+            && self.files.remove_folders.is_empty()
+            && !self.tmpfiles.considered
+            && self.user_managers.is_empty()
+            && self.units.after.is_empty()
+            && !self.units.daemon_reload
+    }
+
     /// Returns how many files are copied to the backups.
     #[must_use]
     pub fn count_kept(&self) -> u64 {

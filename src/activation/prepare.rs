@@ -255,7 +255,7 @@ impl Sources<'_> {
     ) -> Result<Vec<BlockChange>> {
         let state = &self.observed.state;
         let kept = files.kept().count() as u64;
-        let wanted = self.wanted_blocks()?;
+        let wanted = self.wanted_blocks(files)?;
         let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
         seen.extend(self.observed.seen.blocks.clone());
         let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
@@ -299,7 +299,7 @@ impl Sources<'_> {
     }
 
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
-    fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
+    fn wanted_blocks(&self, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
         let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
         for text in blocks.values_mut() {
             // Lines: what follows the last one is the mark of their end.
@@ -313,8 +313,13 @@ impl Sources<'_> {
         let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
         let folder = settings.in_etc();
         let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
-        let is_conffile =
-            |target: &&TargetPath| self.vendors.get(*target).is_some_and(|v| v.is_config);
+        let owned = &self.observed.state.files.entries;
+        let is_ours = |target: &TargetPath| {
+            owned.contains_key(target) || files.writes.iter().any(|c| c.target == *target)
+        };
+        let is_conffile = |target: &&TargetPath| {
+            self.vendors.get(*target).is_some_and(|v| v.is_config) && is_ours(target)
+        };
         let mut conffiles = self.desired.keys().filter(is_conffile).peekable();
         if folder == Some(Node::Folder) && conffiles.peek().is_some() {
             blocks.insert(settings, vendor::render_settings(conffiles));

@@ -35,6 +35,9 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
         render_no_effect(&mut out, plan, style);
         return out;
     }
+    if plan.changes_nothing() {
+        return render_recorded(plan, style);
+    }
     match &plan.goal {
         Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
         Goal::Deactivate => line(&mut out, "To take everything away:"),
@@ -56,6 +59,32 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    out
+}
+
+/// What is described is there already, and nothing of it is touched.
+fn render_recorded(plan: &Plan, style: Style) -> String {
+    let mut out = String::new();
+    match &plan.goal {
+        Goal::Activate(toplevel) => {
+            line(&mut out, &format!("To activate {toplevel}:"));
+            render_checks(&mut out, plan, style);
+            render_health_checks(&mut out, plan, style);
+            out.push('\n');
+            line(&mut out, no_changes(&plan.accounts.warnings));
+            render_warnings(&mut out, &plan.accounts.warnings, style);
+            line(
+                &mut out,
+                "A switch remembers this configuration as the active one, and touches nothing else.",
+            );
+        }
+        Goal::Deactivate => line(
+            &mut out,
+            "No changes: nothing that is here was placed by the configuration.",
+        ),
+    }
+    files::report::render_beside(&mut out, &plan.beside, style);
+    render_no_effect(&mut out, plan, style);
     out
 }
 
@@ -111,7 +140,7 @@ fn render_conflicts(out: &mut String, conflicts: &[Conflict], style: Style) {
 /// Renders what a plan comes to, without the list of it. Pure.
 #[must_use]
 pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
-    if plan.is_empty() {
+    if plan.is_empty() || plan.changes_nothing() {
         return render_plan(plan, style);
     }
     let mut out = String::new();

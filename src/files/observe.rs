@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at sources")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -71,6 +72,7 @@ impl Known<'_> {
             replace_existing: want.replace_existing,
             built: None,
             why_copy: None,
+            alike: None,
         };
         let in_store = want.source.starts_with(STORE);
         let mode = match want.mode {
@@ -82,6 +84,7 @@ impl Known<'_> {
             EtcMode::Symlink | EtcMode::DirectSymlink => {
                 if in_store {
                     wanted.built = self.built(target, want)?;
+                    wanted.alike = alike(&wanted);
                 }
                 return Ok(Ok(wanted));
             }
@@ -155,6 +158,18 @@ impl Known<'_> {
                 format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
             })
     }
+}
+
+/// Returns the file that shows what a link to the store shows: readable by all, root's, and a program where that is one.
+fn alike(wanted: &Wanted) -> Option<Node> {
+    let built = wanted.built.as_ref().filter(|_| wanted.replace_existing)?;
+    let is_program = std::fs::metadata(&wanted.source).is_ok_and(|m| m.mode() & 0o111 != 0);
+    Some(Node::File {
+        sha256: built.sha256.clone(),
+        mode: if is_program { 0o755 } else { LIKE_A_LINK },
+        uid: 0,
+        gid: 0,
+    })
 }
 
 fn is_link(is: &Node) -> bool {

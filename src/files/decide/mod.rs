@@ -23,6 +23,7 @@ use crate::store::kind::{Kept, Makes, Size, Tally, Touch};
 
 pub(crate) use folders::{Access, FOLDER_MODE, FolderMend};
 pub(crate) use mends::{Damaged, Means, Mend};
+pub(crate) use writes::destination;
 
 /// A wanted file with its owner resolved and its content hashed: comparable with what is observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) struct Wanted {
     pub built: Option<Built>,
     /// Why it is a copy where the configuration has a link.
     pub why_copy: Option<String>,
+    /// What a foreign file would be that shows all that the link shows, where it may be one.
+    pub alike: Option<Node>,
 }
 
 /// What was read from the disk for the decision.

@@ -26,6 +26,7 @@ fn wanted(entries: &[(&str, &str)]) -> BTreeMap<TargetPath, Wanted> {
         replace_existing: true,
         built: None,
         why_copy: None,
+        alike: None,
     };
     entries
         .iter()
