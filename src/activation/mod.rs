@@ -7,6 +7,7 @@ pub(crate) mod compare;
 mod graphics;
 pub(crate) mod health;
 pub(crate) mod journal;
+mod kinds;
 mod lost_shells;
 pub(crate) mod mend;
 pub(crate) mod observe;

@@ -4,9 +4,10 @@ use crate::model::conflict::Conflict;
 use crate::model::style::{Color, Style, count, heading, line};
 use std::fmt::Write as _;
 
+use crate::activation::kinds;
 use crate::activation::packages_report::render_packages;
 use crate::activation::plan::{Goal, Plan};
-use crate::{accounts, basics, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, files, scripts, tmpfiles, units};
 
 /// The heading of what forbids a plan.
 pub(crate) const CONFLICTS: &str = "Conflicts";
@@ -45,8 +46,9 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_takeover(&mut out, plan, style);
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
-    blocks::report::render_blocks(&mut out, &plan.blocks, style);
-    basics::report::render_basics(&mut out, &plan.basics, style);
+    for kind in kinds::planned(plan) {
+        kind.render(&mut out, style);
+    }
     files::report::render_beside(&mut out, &plan.beside, style);
     accounts::report::render_accounts(&mut out, &plan.accounts, style);
     scripts::report::render_scripts(&mut out, &plan.scripts, style);

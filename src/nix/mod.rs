@@ -103,7 +103,7 @@ pub(crate) fn build_watched(
     options: &BuildOptions,
     watch: Option<&mut Watch<'_>>,
 ) -> Result<AbsolutePath> {
-    served::may_build()?;
+    served::may_build(options)?;
     let toplevel = match (source, &options.build_host) {
         (_, Some(host)) => elsewhere::build(host, source, options)?,
         (Source::File(file), None) => build_file(file, options, watch)?,

@@ -11,6 +11,7 @@ use anyhow::{Result, bail};
 use nix::unistd::{AccessFlags, access};
 
 use crate::host::getent;
+use crate::nix::BuildOptions;
 
 /// Where Nix's daemon listens.
 const DAEMON: &str = "/nix/var/nix/daemon-socket/socket";
@@ -21,13 +22,19 @@ pub(super) fn has_daemon() -> bool {
 }
 
 /// Refuses where Nix would, in words that say what to set up: without its daemon, a store is written by who owns it.
-pub(super) fn may_build() -> Result<()> {
+pub(super) fn may_build(options: &BuildOptions) -> Result<()> {
     let writes = |path: &str| access(Path::new(path), AccessFlags::W_OK).is_ok();
     let asks_another = ["NIX_REMOTE", "NIX_STORE_DIR", "NIX_STATE_DIR"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
+    let settings = std::env::var("NIX_CONFIG").unwrap_or_default();
+    let names = settings.lines().filter_map(|line| line.split('=').next());
+    let names_another = names
+        .chain(options.nix_options.iter().map(|(name, _)| name.as_str()))
+        .any(|name| name.trim() == "store");
     let has_store = Path::new("/nix/store").exists();
-    if !has_store || asks_another || has_daemon() || writes("/nix/var/nix/db") {
+    let is_elsewhere = !has_store || asks_another || names_another;
+    if is_elsewhere || has_daemon() || writes("/nix/var/nix/db") {
         return Ok(());
     }
     if let Some(group) = group_of_the_served() {
