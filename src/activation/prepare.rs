@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::beneath;
+use crate::activation::graphics;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -190,6 +191,7 @@ impl Sources<'_> {
             units: UnitPlan::default(),
             packages: packages_change(root, from, becomes.as_ref()),
             becomes,
+            warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),
         };
         self.add_scripts(&mut plan, how, accounts)?;
