@@ -11,30 +11,12 @@ fn of<T: DeserializeOwned>(value: Value) -> T {
 
 /// A plan of what changes nothing.
 fn nothing() -> Plan {
-    Plan {
-        version: VERSION,
-        goal: Goal::Deactivate,
-        from: None,
-        state: String::new(),
-        resumes: None,
-        conflicts: Vec::new(),
-        takeover: None,
-        checks: Vec::new(),
-        health_checks: Vec::new(),
-        files: FilesPlan::default(),
-        blocks: Vec::new(),
-        basics: BasicsPlan::default(),
-        accounts: AccountsReport::default(),
-        diffs: BTreeMap::new(),
-        beside: Vec::new(),
-        scripts: ScriptsPlan::default(),
-        tmpfiles: TmpfilesPlan::default(),
-        user_managers: Vec::new(),
-        units: UnitPlan::default(),
-        packages: PackagesChange::default(),
-        becomes: None,
-        no_effect: Vec::new(),
-    }
+    of(json!({
+        "version": VERSION, "goal": "deactivate", "from": null, "state": "", "resumes": null, "conflicts": [],
+        "checks": [], "files": FilesPlan::default(), "blocks": [], "accounts": AccountsReport::default(),
+        "diffs": {}, "scripts": ScriptsPlan::default(), "tmpfiles": TmpfilesPlan::default(), "userManagers": [],
+        "units": UnitPlan::default(), "packages": PackagesChange::default(), "becomes": null, "noEffect": [],
+    }))
 }
 
 fn file(target: &str, verb: &str, keep: Option<&str>) -> FileChange {
