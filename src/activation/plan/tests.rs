@@ -213,7 +213,7 @@ fn whatever_is_to_be_done_makes_a_plan_one_that_does_something() {
         ("a file", |p| p.files.writes = vec![file("a", "add", None)]),
         ("a folder", |p| p.files.make_folders = vec![target("a")]),
         ("the record of lines", |p| {
-            p.blocks = vec![block("a", "adopt", None)]
+            p.blocks = vec![block("a", "adopt", None)];
         }),
         ("a name", |p| {
             p.basics.name = of(json!({ "from": "a", "to": "b", "isOurs": true }));
@@ -226,14 +226,14 @@ fn whatever_is_to_be_done_makes_a_plan_one_that_does_something() {
         }),
         ("what was interrupted", |p| p.resumes = Some(String::new())),
         ("a unit", |p| {
-            p.units.restart = vec![unit("a", Job::Restart)]
+            p.units.restart = vec![unit("a", Job::Restart)];
         }),
         ("a unit afterwards", |p| {
-            p.units.after = vec![unit("a", Job::Restart)]
+            p.units.after = vec![unit("a", Job::Restart)];
         }),
         ("unit files", |p| p.units.daemon_reload = true),
         ("what is active", |p| {
-            p.from = Some(of(json!("/nix/store/a")))
+            p.from = Some(of(json!("/nix/store/a")));
         }),
     ];
     assert!(nothing().is_empty());
