@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from api.systemd_api import SystemdMachine
-from nixos_host import NixosHost, make_nixos_host
+from nixos_host import NIXPKGS, NixosHost, make_nixos_host
 from nixos_services import SERVICES
+from program.host import PROGRAM
 
 
 @pytest.fixture
@@ -313,6 +315,67 @@ def test_a_mail_is_sent_over_smtp_delivered_and_read_over_imap(host: NixosHost) 
     host.verdict("opensmtpd.service", "dovecot2.service")
     host.remove()
     machine.fail(send("2526", "third"))
+
+
+CONTAINER = """
+  # A machine that is a container lies in layers itself.
+  virtualisation.containers.storage.settings.storage.driver = "vfs";
+  virtualisation.oci-containers = {
+    backend = "podman";
+    containers.web = {
+      image = "localhost/web:1";
+      cmd = [ "/bin/busybox" "httpd" "-f" "-p" "PORT" "-h" "/www" ];
+      # No network and no groups of processes of its own can be made within a machine that is a container itself.
+      extraOptions = [ "--network=host" "--cgroups=disabled" "--security-opt=seccomp=unconfined" ];
+    };
+  };
+"""
+
+
+@pytest.mark.nixos_module("virtualisation/oci-containers.nix", "virtualisation/podman/default.nix")
+def test_a_container_of_podman_serves_and_is_replaced(host: NixosHost) -> None:
+    machine = host.machine
+    tree = "/root/image"
+    machine.succeed(
+        f"mkdir -p {tree}/bin {tree}/www && echo found >{tree}/www/index.html",
+    )
+    machine.copy_from_host("/bin/busybox", f"{tree}/bin/busybox")
+    machine.succeed(f"tar --directory {tree} --create . | podman --storage-driver vfs import - localhost/web:1")
+
+    def page(port: str) -> str:
+        return f"test $(curl --fail --silent http://localhost:{port}/) = found"
+
+    host.switch(CONTAINER.replace("PORT", "8190"))
+    machine.wait_for_unit("podman-web.service")
+    machine.wait_until_succeeds(page("8190"), timeout=60)
+    host.switch(CONTAINER.replace("PORT", "8191"))
+    machine.wait_until_succeeds(page("8191"), timeout=60)
+    machine.fail(page("8190"))
+    host.remove()
+    machine.fail(page("8191"))
+
+
+@pytest.mark.nixos_module("services/network-filesystems/nfs/server.nix")
+def test_a_folder_is_exported_by_nfs(host: NixosHost) -> None:
+    machine = host.machine
+    if "nfsd" not in Path("/proc/filesystems").read_text():
+        pytest.skip("this kernel has no NFS server (modprobe nfsd)")
+    host.switch('services.nfs.server = { enable = true; exports = "/srv 127.0.0.1(ro,insecure,fsid=0)"; };')
+    machine.wait_for_unit("nfs-server.service")
+    machine.wait_until_succeeds("showmount --exports localhost | grep --quiet /srv", timeout=30)
+    host.remove()
+
+
+# What a distribution has no package of, or what talks to servers elsewhere: its units are NixOS's own.
+@pytest.mark.parametrize("path", ["services/networking/tailscale.nix", "services/continuous-integration/gitlab-runner.nix"])
+def test_units_are_those_of_nixos(path: str) -> None:
+    if not NIXPKGS:
+        pytest.skip(f"no nixpkgs at hand; run with: NIXPKGS=/path/of/nixpkgs vm-tests/run {Path(__file__).name}")
+    argv = [str(PROGRAM), "compat", "--nixpkgs", NIXPKGS, "--compare", "--json", path]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=True)
+    (module,) = json.loads(done.stdout)["modules"]
+    compared = module["compared"]
+    assert compared["equal"] == module["enabled"]["units"] and not compared["missing"], compared
 
 
 @pytest.mark.parametrize(
