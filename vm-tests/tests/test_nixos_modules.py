@@ -319,7 +319,10 @@ def test_a_mail_is_sent_over_smtp_delivered_and_read_over_imap(host: NixosHost) 
 
 CONTAINER = """
   # A machine that is a container lies in layers itself.
-  virtualisation.containers.storage.settings.storage.driver = "vfs";
+  virtualisation.containers = {
+    storage.settings.storage.driver = "vfs";
+    containersConf.settings.containers.keyring = false;
+  };
   virtualisation.oci-containers = {
     backend = "podman";
     containers.web = {
@@ -351,7 +354,8 @@ def test_a_container_of_podman_serves_and_is_replaced(host: NixosHost) -> None:
     host.switch(CONTAINER.replace("PORT", "8191"))
     machine.wait_until_succeeds(page("8191"), timeout=60)
     machine.fail(page("8190"))
-    host.remove()
+    # Its own locks.
+    host.remove("cni/net.d/cni.lock", "containers/networks", "containers/networks/netavark.lock")
     machine.fail(page("8191"))
 
 
