@@ -51,7 +51,8 @@ def test_nginx_serves_a_virtual_host_and_another_one_after_a_change(host: NixosH
     machine.wait_until_succeeds(f'test "$({PAGE})" = second', timeout=20)
     host.verdict("nginx.service")
     host.remove()
-    machine.fail(PAGE)
+    # Debian's own, which is enabled, has pages of its own.
+    machine.fail(f'test "$({PAGE})" = second')
 
 
 # The module's own configuration stays, and what changes is read by a reload.
@@ -165,11 +166,13 @@ def test_a_web_server_starts_with_a_certificate_of_its_own_and_gets_a_signed_one
     machine.wait_until_succeeds(f"{issuer} | grep 'O = Authority'", timeout=60)
     page = "curl --insecure --fail --silent --resolve example.org:443:127.0.0.1 https://example.org/"
     assert machine.succeed(page) == "secret"
-    machine.succeed("systemctl is-active acme-example.org.timer")
+    # Its name was without `renew` until 2025.
+    timers = "systemctl list-timers --no-legend 'acme-*example.org.timer' | grep --quiet acme-"
+    machine.succeed(timers)
 
     host.remove()
     machine.fail(page)
-    machine.fail("systemctl is-active acme-example.org.timer")
+    machine.fail(timers)
 
 
 POSTGRESQL = """
@@ -206,7 +209,8 @@ def test_postgresql_makes_databases_and_keeps_data_over_a_rollback_and_a_redeplo
     machine.wait_for_unit("postgresql.service")
     assert machine.succeed(psql("show work_mem")).strip() == "5MB"
     host.remove()
-    machine.fail(psql("select 1"))
+    # Debian's own, which is enabled, has a cluster of its own.
+    machine.fail(psql("select n from t", "app"))
     host.switch(POSTGRESQL.replace("SIZE", "7MB"))
     machine.wait_for_unit("postgresql.service")
     assert machine.succeed(psql("select n from t", "app")).strip() == "42"
