@@ -4,9 +4,10 @@ use crate::model::conflict::Conflict;
 use crate::model::style::{Color, Style, count, heading, line};
 use std::fmt::Write as _;
 
+use crate::activation::kinds;
 use crate::activation::packages_report::render_packages;
 use crate::activation::plan::{Goal, Plan};
-use crate::{accounts, basics, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, files, scripts, tmpfiles, units};
 
 /// The heading of what forbids a plan.
 pub(crate) const CONFLICTS: &str = "Conflicts";
@@ -30,9 +31,13 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
             },
         );
         render_warnings(&mut out, &plan.accounts.warnings, style);
+        render_warnings(&mut out, &plan.warnings, style);
         files::report::render_beside(&mut out, &plan.beside, style);
         render_no_effect(&mut out, plan, style);
         return out;
+    }
+    if plan.changes_nothing() {
+        return render_recorded(plan, style);
     }
     match &plan.goal {
         Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
@@ -41,18 +46,50 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_takeover(&mut out, plan, style);
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
-    blocks::report::render_blocks(&mut out, &plan.blocks, style);
-    basics::report::render_basics(&mut out, &plan.basics, style);
+    for kind in kinds::planned(plan) {
+        kind.render(&mut out, style);
+    }
     files::report::render_beside(&mut out, &plan.beside, style);
     accounts::report::render_accounts(&mut out, &plan.accounts, style);
     scripts::report::render_scripts(&mut out, &plan.scripts, style);
     tmpfiles::report::render_tmpfiles(&mut out, &plan.tmpfiles, style);
     units::report::render_units(&mut out, &plan.units, &plan.user_managers, style);
     render_packages(&mut out, &plan.packages, style);
+    render_health_checks(&mut out, plan, style);
+    if !plan.warnings.is_empty() {
+        out.push('\n');
+        render_warnings(&mut out, &plan.warnings, style);
+    }
     render_no_effect(&mut out, plan, style);
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    out
+}
+
+/// What is described is there already, and nothing of it is touched.
+fn render_recorded(plan: &Plan, style: Style) -> String {
+    let mut out = String::new();
+    match &plan.goal {
+        Goal::Activate(toplevel) => {
+            line(&mut out, &format!("To activate {toplevel}:"));
+            render_checks(&mut out, plan, style);
+            render_health_checks(&mut out, plan, style);
+            out.push('\n');
+            line(&mut out, no_changes(&plan.accounts.warnings));
+            render_warnings(&mut out, &plan.accounts.warnings, style);
+            line(
+                &mut out,
+                "A switch remembers this configuration as the active one, and touches nothing else.",
+            );
+        }
+        Goal::Deactivate => line(
+            &mut out,
+            "No changes: nothing that is here was placed by the configuration.",
+        ),
+    }
+    files::report::render_beside(&mut out, &plan.beside, style);
+    render_no_effect(&mut out, plan, style);
     out
 }
 
@@ -108,7 +145,7 @@ fn render_conflicts(out: &mut String, conflicts: &[Conflict], style: Style) {
 /// Renders what a plan comes to, without the list of it. Pure.
 #[must_use]
 pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
-    if plan.is_empty() {
+    if plan.is_empty() || plan.changes_nothing() {
         return render_plan(plan, style);
     }
     let mut out = String::new();
@@ -157,6 +194,15 @@ fn render_checks(out: &mut String, plan: &Plan, style: Style) {
     if !plan.checks.is_empty() {
         heading(out, "Checks that run first", style);
         for check in &plan.checks {
+            line(out, &format!("    {}", check.name));
+        }
+    }
+}
+
+fn render_health_checks(out: &mut String, plan: &Plan, style: Style) {
+    if !plan.health_checks.is_empty() {
+        heading(out, "Health checks that run afterwards", style);
+        for check in &plan.health_checks {
             line(out, &format!("    {}", check.name));
         }
     }

@@ -108,6 +108,8 @@ pub struct Status {
     pub not_brought_up: BTreeMap<String, String>,
     /// The same of user managers, by user, as the last run left it.
     pub not_brought_up_for_users: BTreeMap<String, BTreeMap<String, String>>,
+    /// Health checks that failed after the last activation, by name, with why.
+    pub unhealthy: BTreeMap<String, String>,
     /// Whether user managers could not be switched; the next run tries again.
     pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
@@ -179,10 +181,10 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
-    let drift = find_drift(&observed.seen, &state.files)?;
-    let block_drift = find_block_drift(&state, &observed.blocks);
+    let drift = find_drift(&observed.seen.files, &state.files)?;
+    let block_drift = find_block_drift(&state, &observed.seen.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
+    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
     let places = places.into_iter();
     let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
@@ -192,6 +194,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
     let activated = active.as_ref().and_then(|active| history.last(active));
+    let unhealthy = activated.map(|past| past.unhealthy.clone());
     let activated = activated.map(|past| past.time);
     let generation = generation_of(root, active.as_ref())?;
     let pending = pending(observed.interrupted.as_ref(), &state.units.pending);
@@ -209,6 +212,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         failed: read_failed(root, &acted_on),
         not_brought_up: read_failures(root, state.units.failed),
         not_brought_up_for_users: running_only(root, state.units.failed_of_users)?,
+        unhealthy: unhealthy.unwrap_or_default(),
         user_managers_left: state.units.pending_users.is_some(),
         accounts: accounts.managed,
         warnings: accounts.warnings,
@@ -217,7 +221,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         basics_drift: basics_drift.collect(),
         name_drift,
         drift,
-        folder_drift: folder_drift(&observed.seen),
+        folder_drift: folder_drift(&observed.seen.files),
         backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,

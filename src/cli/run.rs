@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use crate::activation::plan::Goal;
 use crate::activation::prepare;
-use crate::cli::args::{
-    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SwitchArgs,
-};
+use crate::cli::args::{ApplyArgs, Cli, Command, PlanArgs, PlanPages, SwitchArgs};
+use crate::cli::args_global::{ColorChoice, Global};
 use crate::cli::args_hidden::Hidden;
 use crate::cli::args_past::GenerationsAction;
 use crate::cli::build::{build, switch_goal};
@@ -160,6 +159,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         json: false,
         style: Style::default(),
         progress: Progress::new(Telling::default())?,
+        build_host: None,
     };
     let goal = commands::toplevel_path(toplevel)?;
     // On NixOS, scripts run whenever the program does; tools rely on it.
@@ -248,6 +248,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
             times: global.verbose > 0,
             fd: global.progress_fd,
         })?,
+        build_host: global.remote.build_host()?,
     };
     let ended = run_here(&session, cli.command);
     session.progress.end(exit_code(&ended));
@@ -295,6 +296,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
+        Command::Adopt(args) => session.adopt(&args),
         Command::Option(args) => session.option(&args),
         Command::Repl(args) => look::repl(&args),
         Command::Edit(args) => look::edit(&args),
