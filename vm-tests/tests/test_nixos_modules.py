@@ -375,7 +375,9 @@ def test_a_folder_is_exported_by_nfs(host: NixosHost) -> None:
 
 
 # What a distribution has no package of, or what talks to servers elsewhere: its units are NixOS's own.
-@pytest.mark.parametrize("path", ["services/networking/tailscale.nix", "services/continuous-integration/gitlab-runner.nix"])
+@pytest.mark.parametrize(
+    "path", ["services/networking/tailscale.nix", "services/continuous-integration/gitlab-runner.nix"]
+)
 def test_units_are_those_of_nixos(path: str) -> None:
     if not NIXPKGS:
         pytest.skip(f"no nixpkgs at hand; run with: NIXPKGS=/path/of/nixpkgs vm-tests/run {Path(__file__).name}")
