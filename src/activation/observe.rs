@@ -87,6 +87,11 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     } else {
         basics::observe::observe(root, &Basics::default(), &state.basics, false)?
     };
+    if state.units.forget_what_boot_did(&journal::this_boot()) {
+        // Its unit has run them all.
+        let scripts = state.scripts.scripts.values_mut();
+        scripts.for_each(|script| script.finished = true);
+    }
     state.settle(&seen, &blocks, &basics, &tmpfiles);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::Scripts;
 use crate::activation::beneath;
+use crate::activation::ephemeral;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -74,6 +75,10 @@ pub struct How {
     pub strict: bool,
     /// Whether all activation scripts run, also where nothing else is to be done.
     pub all_scripts: bool,
+    /// Whether it is of this boot only.
+    pub ephemeral: bool,
+    /// Whether files are placed only, and all else is left to the next boot.
+    pub pre_populate: bool,
 }
 
 impl How {
@@ -92,6 +97,7 @@ impl How {
 /// # Errors
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
+    let (goal, of_this_boot) = ephemeral::resolve(root, goal, how.ephemeral)?;
     let manifest = match &goal {
         Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
@@ -116,7 +122,9 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         vendors: &vendors,
     };
     let mut accounts = sources.decide_accounts(Scripts::None)?;
-    let plan = sources.plan(goal, how, &mut accounts)?;
+    let mut plan = sources.plan(goal, how, &mut accounts)?;
+    plan.ephemeral = of_this_boot;
+    plan.pre_populates = how.pre_populate;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -134,6 +142,8 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
+    let found = ephemeral::find_conflicts(root, &prepared.plan)?;
+    prepared.plan.conflicts.extend(found);
     if !prepared.plan.is_empty() {
         if let Some(manifest) = &manifest {
             let notes = beneath::wanted_by_nobody(root, manifest, &desired)?;
@@ -169,7 +179,11 @@ impl Sources<'_> {
         let changes =
             !files.is_empty() || !blocks.is_empty() || !basics.is_empty() || accounts.report.is_due;
         let occasion = how.occasion(changes);
-        let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
+        let mut scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
+        if how.pre_populate {
+            // The boot runs them all.
+            scripts.run.clear();
+        }
         if scripts.run.iter().any(|script| script.before_accounts) {
             *accounts = self.decide_accounts(Scripts::Will)?;
         }
@@ -198,6 +212,8 @@ impl Sources<'_> {
             packages: packages_change(root, from, becomes.as_ref()),
             becomes,
             no_effect: self.list(|m| &m.no_effect),
+            ephemeral: None,
+            pre_populates: false,
         })
     }
 

@@ -202,7 +202,10 @@ pub fn activate(
     let activation = Activation {
         root,
         plan: &prepared.plan,
-        systemd: prepared.systemd.as_ref(),
+        systemd: prepared
+            .systemd
+            .as_ref()
+            .filter(|_| !prepared.plan.pre_populates),
         before: &prepared.before,
         ground: &prepared.ground,
         new_units: Layers {

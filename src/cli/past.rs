@@ -292,6 +292,15 @@ impl Session {
         let own = all.iter().filter(|g| g.toplevel == *toplevel);
         let own = own.max_by_key(|g| (g.current, g.number));
         Some(match own {
+            _ if plan.ephemeral.is_some() => {
+                "It is active until the next boot, and no generation".to_owned()
+            }
+            Some(own) if plan.pre_populates => {
+                format!(
+                    "Generation {} is in place, and starts with the next boot",
+                    own.number
+                )
+            }
             Some(own) => format!("Generation {} is active", own.number),
             None => "It is active, and no generation".to_owned(),
         })

@@ -58,6 +58,10 @@ pub(crate) struct How {
     pub(crate) ask: bool,
     /// Where what is activated comes from.
     pub(crate) origin: Origin,
+    /// Whether it is of this boot only.
+    pub(crate) ephemeral: bool,
+    /// Whether files are placed only, and all else is left to the next boot.
+    pub(crate) pre_populate: bool,
 }
 
 /// What `why --json` prints.
@@ -254,8 +258,12 @@ impl Session {
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
-        let mut planned = args.how();
-        planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        let planned = prepare::How {
+            all_scripts: args.all_scripts || saved.is_some_and(|plan| plan.scripts.is_asked()),
+            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
+            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
+            ..args.how()
+        };
         self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if !how.register {
@@ -278,7 +286,7 @@ impl Session {
         }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
-            Goal::Activate(toplevel) if how.register => {
+            Goal::Activate(toplevel) if how.register && prepared.plan.ephemeral.is_none() => {
                 Some(generations::register(&self.root, toplevel)?)
             }
             _ => None,
