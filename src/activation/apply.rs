@@ -109,6 +109,10 @@ fn carry_out(
     activation: Activation<'_>,
     tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Outcome, Stopped> {
+    let untouched = |error| Stopped {
+        begun: false,
+        error,
+    };
     let units = activation.systemd.map(|systemd| UnitSwitch {
         systemd,
         plan: activation.plan.units.clone(),
@@ -136,28 +140,16 @@ fn carry_out(
         failed_scripts: Vec::new(),
     };
     if run.a.plan.accounts.is_due {
-        accounts::apply::check_unlocked(run.a.root).map_err(|error| Stopped {
-            begun: false,
-            error,
-        })?;
+        accounts::apply::check_unlocked(run.a.root).map_err(untouched)?;
     }
     if run.a.root.is_live() {
-        let labels = selinux::read_labels(&run.a.plan.made()).map_err(|error| Stopped {
-            begun: false,
-            error,
-        })?;
+        let labels = selinux::read_labels(&run.a.plan.made()).map_err(untouched)?;
         run.a.root.set_labels(labels);
     }
-    observe::try_room(run.a.root, run.a.plan).map_err(|error| Stopped {
-        begun: false,
-        error,
-    })?;
+    observe::try_room(run.a.root, run.a.plan).map_err(untouched)?;
     let _lock = begin_ephemeral(run.a.root, run.a.plan)
         .and_then(|lock| reserve_backups(run.a.root, &run.a.state, run.a.plan).map(|()| lock))
-        .map_err(|error| Stopped {
-            begun: false,
-            error,
-        })?;
+        .map_err(untouched)?;
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if step.is_of_others() {

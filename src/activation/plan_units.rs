@@ -105,7 +105,7 @@ pub(crate) fn plan(
                 cause: "is not running here, but units are to be switched".to_owned(),
                 remedy: "boot this host with systemd, or place the files only, with `--root /`"
                     .to_owned(),
-            })
+            });
         }
         None => {}
     }

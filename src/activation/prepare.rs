@@ -70,6 +70,7 @@ impl Prepared {
 
 /// How a plan is made.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct How {
     /// Whether options without effect forbid it.
     pub strict: bool,

@@ -49,6 +49,7 @@ pub(crate) struct Session {
 
 /// How a switch treats the profile.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub(crate) struct How {
     /// Whether what is activated becomes a generation.
     pub(crate) register: bool,
