@@ -30,6 +30,56 @@ let
       };
     };
 
+  unit =
+    types.strMatching "[a-zA-Z0-9:_.@\\-]+[.](automount|device|mount|path|scope|service|slice|socket|swap|target|timer)"
+    // {
+      description = "name of a unit, with its suffix";
+    };
+
+  health =
+    { name, ... }:
+    {
+      options = {
+        enable = mkOption {
+          type = types.bool;
+          default = true;
+          description = "Whether the check runs.";
+        };
+        name = mkOption {
+          type = types.str;
+          default = name;
+          description = "The name by which a failure is reported.";
+        };
+        script = mkOption {
+          type = types.nullOr types.lines;
+          default = null;
+          example = "curl --fail --silent http://localhost/";
+          description = "Shell commands; the host is well only when they exit with status 0.";
+        };
+        units = mkOption {
+          type = types.listOf unit;
+          default = [ ];
+          example = [ "nginx.service" ];
+          description = "Units that must be active, whoever they are of. They are looked at before the script runs.";
+        };
+        timeout = mkOption {
+          type = types.ints.between 1 86400;
+          default = 10;
+          description = ''
+            How many seconds an attempt of the script may take. At the end of them it is ended with all that it has started.
+          '';
+        };
+        retries = mkOption {
+          type = types.ints.between 0 1000;
+          default = 5;
+          description = "How often it is tried again, each time a second later, before the check has failed.";
+        };
+      };
+    };
+
+  healthChecks = lib.filter (c: c.enable) (builtins.attrValues config.system-manager.healthChecks);
+  empty = lib.filter (c: c.script == null && c.units == [ ]) healthChecks;
+
   enabled = lib.filter (c: c.enable) (
     builtins.attrValues config.system-manager.preActivationAssertions
   );
@@ -50,6 +100,47 @@ in
       Scripts that run on the target before an activation. When one fails, nothing is changed.
     '';
   };
+
+  options.system-manager.healthChecks = mkOption {
+    type = types.attrsOf (types.submodule health);
+    default = { };
+    example = lib.literalExpression ''
+      {
+        web = {
+          units = [ "nginx.service" ];
+          script = "curl --fail --silent http://localhost/";
+        };
+      }
+    '';
+    description = ''
+      What must be well once an activation has done all else, also one that had nothing to do. A check that fails is exit
+      code 4; it is the way back for a switch with `--rollback-on-failure`, and for one from another host that has still to
+      be confirmed. Where many hosts are switched in batches, the next one does not begin.
+    '';
+  };
+
+  config.assertions = [
+    {
+      assertion = empty == [ ];
+      message = "system-manager.healthChecks: ${
+        lib.concatMapStringsSep ", " (c: c.name) empty
+      } has neither a `script` nor `units`";
+    }
+  ];
+
+  config.system.build.healthChecks = map (c: {
+    inherit (c)
+      name
+      units
+      timeout
+      retries
+      ;
+    script =
+      if c.script == null then
+        null
+      else
+        build.writeScript "health-${c.name}" "#!${build.shell}\n${c.script}";
+  }) healthChecks;
 
   config.system.build.preActivationChecks = map (c: {
     inherit (c) name;

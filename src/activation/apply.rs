@@ -438,6 +438,7 @@ impl Run<'_> {
             units,
             not_restarted,
             failed_scripts: self.failed_scripts,
+            failed_checks: Vec::new(),
             users: self.users,
             problems: self.problems,
             warnings: self.warnings,

@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
 pub(crate) mod ephemeral;
+pub(crate) mod health;
 pub(crate) mod journal;
 mod lost_shells;
 pub(crate) mod mend;

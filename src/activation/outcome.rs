@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::activation::health::FailedCheck;
 use crate::activation::plan::{Goal, Plan, Summary};
 use crate::model::conflict::Conflict;
 use crate::model::job::Verb;
@@ -32,6 +33,8 @@ pub struct Outcome {
     pub summary: Summary,
     /// Activation scripts that failed, in order; the next run does them again.
     pub failed_scripts: Vec<FailedScript>,
+    /// Health checks that failed, once all else was done.
+    pub failed_checks: Vec<FailedCheck>,
     /// How each job ended, in order.
     pub jobs: Vec<JobResult>,
     /// What became of the units.
@@ -65,6 +68,7 @@ impl Outcome {
             is_untouched: true,
             summary: Summary::default(),
             failed_scripts: Vec::new(),
+            failed_checks: Vec::new(),
             jobs: Vec::new(),
             units: UnitOutcome::default(),
             not_restarted: Vec::new(),
@@ -106,6 +110,11 @@ impl Outcome {
             );
             failures.push((text, again()));
         }
+        for check in &self.failed_checks {
+            let text = format!("the health check {} failed: {}", check.name, check.why);
+            let hint = "mend it, or go back with `system-manager rollback`".to_owned();
+            failures.push((text, hint));
+        }
         let tmpfiles = self.tmpfiles.iter();
         let tmpfiles =
             tmpfiles.map(|t| format!("tmpfiles rules could not be applied: {}", first_line(t)));
@@ -118,6 +127,7 @@ impl Outcome {
     #[must_use]
     pub fn is_success_but_for_scripts(&self) -> bool {
         self.units.is_success()
+            && self.failed_checks.is_empty()
             && self.conflicts.is_empty()
             && self.tmpfiles.is_empty()
             && self.problems.is_empty()

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::Goal;
 use crate::activation::report::{no_changes, render_warnings};
-use crate::model::style::{Color, Style, line};
+use crate::model::style::{Color, Style, count, line};
 
 /// Renders what an activation came to. Pure.
 #[must_use]
@@ -33,6 +33,7 @@ pub(crate) fn render_outcome(outcome: &Outcome, style: Style) -> String {
         let label = format!("the following units of {user} failed");
         render_failures(&mut out, &label, &result.units.failed, &result.logs, style);
     }
+    render_failed_checks(&mut out, outcome, style);
     let tmpfiles = outcome.tmpfiles.iter();
     let tmpfiles = tmpfiles.map(|t| format!("tmpfiles rules could not be applied: {t}"));
     for problem in outcome.problems.iter().cloned().chain(tmpfiles) {
@@ -98,6 +99,32 @@ fn render_failed_scripts(out: &mut String, outcome: &Outcome, style: Style) {
     for script in failed {
         line(out, &format!("  {}: {}", script.name, script.why));
         for row in &script.log {
+            line(out, &style.paint(Color::Dim, &format!("      {row}")));
+        }
+    }
+}
+
+fn render_failed_checks(out: &mut String, outcome: &Outcome, style: Style) {
+    let failed = &outcome.failed_checks;
+    if failed.is_empty() {
+        return;
+    }
+    let names: Vec<&str> = failed.iter().map(|f| f.name.as_str()).collect();
+    let text = format!(
+        "warning: the following health checks failed: {}",
+        names.join(", ")
+    );
+    line(out, &style.paint(Color::Red, &text));
+    for check in failed {
+        let attempts = count(
+            usize::try_from(check.attempts).unwrap_or(usize::MAX),
+            "attempt",
+        );
+        line(
+            out,
+            &format!("  {}: {} ({attempts})", check.name, check.why),
+        );
+        for row in &check.log {
             line(out, &style.paint(Color::Dim, &format!("      {row}")));
         }
     }

@@ -17,7 +17,7 @@ use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
 use crate::model::job::Verb as Job;
-use crate::model::manifest::{NoEffect, PreActivationCheck};
+use crate::model::manifest::{HealthCheck, NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::packages::PackagesChange;
 use crate::model::style::count;
@@ -61,6 +61,9 @@ pub struct Plan {
     pub takeover: Option<Takeover>,
     /// Checks that run before anything is changed.
     pub checks: Vec<PreActivationCheck>,
+    /// Checks that run after it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_checks: Vec<HealthCheck>,
     /// Files below `/etc`.
     pub files: FilesPlan,
     /// Lines in files of others.

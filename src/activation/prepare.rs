@@ -200,6 +200,7 @@ impl Sources<'_> {
             conflicts,
             takeover: self.observed.takeover.clone(),
             checks: self.list(|m| &m.pre_activation_checks),
+            health_checks: self.list(|m| &m.health_checks),
             diffs: read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,
             scripts,

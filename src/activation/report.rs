@@ -51,6 +51,7 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     tmpfiles::report::render_tmpfiles(&mut out, &plan.tmpfiles, style);
     units::report::render_units(&mut out, &plan.units, &plan.user_managers, style);
     render_packages(&mut out, &plan.packages, style);
+    render_health_checks(&mut out, plan, style);
     render_no_effect(&mut out, plan, style);
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
@@ -181,6 +182,15 @@ fn render_checks(out: &mut String, plan: &Plan, style: Style) {
     if !plan.checks.is_empty() {
         heading(out, "Checks that run first", style);
         for check in &plan.checks {
+            line(out, &format!("    {}", check.name));
+        }
+    }
+}
+
+fn render_health_checks(out: &mut String, plan: &Plan, style: Style) {
+    if !plan.health_checks.is_empty() {
+        heading(out, "Health checks that run afterwards", style);
+        for check in &plan.health_checks {
             line(out, &format!("    {}", check.name));
         }
     }

@@ -114,6 +114,8 @@ pub struct Status {
     pub not_brought_up: BTreeMap<String, String>,
     /// The same of user managers, by user, as the last run left it.
     pub not_brought_up_for_users: BTreeMap<String, BTreeMap<String, String>>,
+    /// Health checks that failed after the last activation, by name, with why.
+    pub unhealthy: BTreeMap<String, String>,
     /// Whether user managers could not be switched; the next run tries again.
     pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
@@ -198,6 +200,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
     let activated = active.as_ref().and_then(|active| history.last(active));
+    let unhealthy = activated.map(|past| past.unhealthy.clone());
     let activated = activated.map(|past| past.time);
     let generation = generation_of(root, active.as_ref())?;
     let pending = pending(observed.interrupted.as_ref(), &state.units.pending);
@@ -217,6 +220,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         failed: read_failed(root, &acted_on),
         not_brought_up: read_failures(root, state.units.failed),
         not_brought_up_for_users: running_only(root, state.units.failed_of_users)?,
+        unhealthy: unhealthy.unwrap_or_default(),
         user_managers_left: state.units.pending_users.is_some(),
         accounts: accounts.managed,
         warnings: accounts.warnings,

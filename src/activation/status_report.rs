@@ -134,6 +134,11 @@ fn failures(status: &Status) -> Vec<String> {
     let others = status.failed.iter();
     let others = others.filter(|unit| !status.not_brought_up.contains_key(*unit));
     rows.extend(others.map(|unit| format!("failed: {unit}; see `systemctl status {unit}`")));
+    let unhealthy = status.unhealthy.iter();
+    rows.extend(
+        unhealthy
+            .map(|(check, why)| format!("unhealthy: {check}: {why}; the next run checks it again")),
+    );
     for (user, failures) in &status.not_brought_up_for_users {
         rows.extend(failures.iter().map(|(unit, why)| format!(
             "failed: {unit} of {user}: {why}; the next run tries it again; see `systemctl --user --machine={user}@ status {unit}`"

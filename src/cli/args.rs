@@ -53,7 +53,7 @@ Exit codes:
   1   refused or failed before anything was changed
   2   the command line is wrong
   3   stopped part-way, also by Ctrl-C; run again to resume
-  4   activated, but units or scripts of this run have failed
+  4   activated, but units, scripts or health checks of this run have failed
   5   rolled back (switch --rollback-on-failure)
   10  there are changes (plan --detailed-exitcode), or something to look at (status --detailed-exitcode)";
 
@@ -109,7 +109,7 @@ pub enum ColorChoice {
 }
 
 /// Where the configuration comes from.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub struct SourceArgs {
     /// A file with a module, or with a function that gives a toplevel [default: ./flake.nix, ./system.nix, then the
     /// same in ~/.config/system-manager]

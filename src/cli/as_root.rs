@@ -17,12 +17,12 @@ pub(crate) fn run(mut cli: Cli) -> Result<End, Failure> {
     let asks = take_ask(&mut cli.command);
     let task = task(cli.command, &cli.global)?;
     let mut arguments = task.arguments;
-    match &task.wants {
-        Wants::Nothing => {}
-        Wants::Built(path) => arguments.insert(1, commands::toplevel_path(path)?.to_string()),
-        Wants::Source(source, options) => {
-            arguments.insert(1, nix::build(source, options)?.to_string());
-        }
+    for (at, wants) in &task.wants {
+        let toplevel = match wants {
+            Wants::Built(path) => commands::toplevel_path(path)?,
+            Wants::Source(source, options) => nix::build(source, options)?,
+        };
+        arguments.insert(*at, toplevel.to_string());
     }
     arguments.extend(asks.then(|| "--ask".to_owned()));
     let program = std::env::current_exe().context("finding this program's own file")?;

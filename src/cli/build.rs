@@ -69,6 +69,10 @@ fn build_source(
     options: &BuildOptions,
 ) -> Result<AbsolutePath> {
     session.progress.begin("evaluation");
+    let options = &BuildOptions {
+        build_host: session.build_host.clone(),
+        ..options.clone()
+    };
     let build = || {
         let mut watch = |work: &Work, said: Option<&str>| {
             if let Some(said) = said {

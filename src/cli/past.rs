@@ -1,5 +1,6 @@
 //! Commands about generations: what they were, how they differ, back to one of them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -10,7 +11,7 @@ use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
 use crate::activation::state::State;
 use crate::activation::told::{self, Choice, Generation as Told};
-use crate::activation::{compare, prepare};
+use crate::activation::{compare, health, prepare};
 use crate::cli::args::PlanPages;
 use crate::cli::args_past::{BackArgs, DeleteArgs, DiffArgs};
 use crate::cli::commands::{self, End, Failure};
@@ -140,7 +141,13 @@ impl Session {
         }
         let toplevel = match read_given(Path::new(text)) {
             Given::Built(path) => commands::toplevel_path(&path)?,
-            Given::Source(source) => nix::build(&source, &BuildOptions::default())?,
+            Given::Source(source) => nix::build(
+                &source,
+                &BuildOptions {
+                    build_host: self.build_host.clone(),
+                    ..BuildOptions::default()
+                },
+            )?,
         };
         Ok(Named {
             name: text.to_owned(),
@@ -261,24 +268,33 @@ impl Session {
 
     /// Remembers how an activation ended. What had changed nothing is nothing to remember.
     pub(crate) fn remember(&self, goal: Goal, ended: &Result<Outcome, Failure>) {
-        let failed = match ended {
-            Ok(outcome) if outcome.is_untouched => return,
-            Ok(outcome) => outcome
-                .failures()
-                .into_iter()
-                .map(|(text, _)| text)
-                .collect(),
-            Err(Failure::Before(_)) => return,
-            Err(Failure::PartWay(error)) => vec![format!("stopped part-way: {error:#}")],
-        };
         let toplevel = match goal {
             Goal::Activate(toplevel) => Some(toplevel),
             Goal::Deactivate => None,
         };
+        let (failed, unhealthy) = match ended {
+            Ok(outcome) => {
+                let failures = outcome.failures().into_iter();
+                let unhealthy = health::reasons(&outcome.failed_checks);
+                (failures.map(|(text, _)| text).collect(), unhealthy)
+            }
+            Err(Failure::Before(_)) => return,
+            Err(Failure::PartWay(error)) => (
+                vec![format!("stopped part-way: {error:#}")],
+                BTreeMap::new(),
+            ),
+        };
+        if ended.as_ref().is_ok_and(|outcome| outcome.is_untouched) {
+            if let Some(toplevel) = toplevel {
+                history::note_health(&self.root, &toplevel, failed, unhealthy);
+            }
+            return;
+        }
         let past = Past {
             time: now(),
             toplevel,
             failed,
+            unhealthy,
         };
         history::note_activation(&self.root, past);
     }

@@ -17,6 +17,8 @@ use crate::cli::commands::{self, End, Failure};
 use crate::cli::print::{print, print_error, print_json, tell};
 use crate::cli::remote_args::RemoteArgs;
 use crate::cli::remote_tasks::{How, Task, Wants, task};
+use crate::model::names::AbsolutePath;
+use crate::nix::elsewhere::BuildHost;
 use crate::nix::{self, BuildOptions, Source};
 use crate::remote::connection::{Ways, ask_password};
 use crate::remote::fleet::{self, LastRun, Pace, Recap};
@@ -40,7 +42,7 @@ pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
         )
         .into());
     }
-    let targets = targets(&global.remote)?;
+    let targets = targets(&global.remote, &task)?;
     let password = if global.remote.ask_sudo_password {
         Some(ask_password("password for sudo there")?)
     } else {
@@ -51,10 +53,12 @@ pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
         interactive: targets.len() == 1 && std::io::stderr().is_terminal(),
         sudo: global.remote.sudo || global.remote.ask_sudo_password,
         password,
+        substitute: global.remote.substitute_on_destination,
     };
     let deployer = Deployer {
         own: Program::read(&std::env::current_exe().context("finding this program's own file")?)?,
         built: Mutex::default(),
+        build_host: global.remote.build_host()?,
         confirm: confirm(&global.remote, task.how),
         task,
         ways,
@@ -127,7 +131,7 @@ fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<End,
         .zip(&all)
         .map(|(target, went)| fleet::row(&target.to_string(), went))
         .collect();
-    remember(&rows)?;
+    remember(targets, &rows)?;
     let codes: Vec<u8> = rows.iter().map(|r| r.code).collect();
     if global.json {
         print_json(&Recap {
@@ -149,11 +153,13 @@ fn last_run_file() -> PathBuf {
     nix::cache_folder().join("last-run.json")
 }
 
-fn remember(rows: &[fleet::Row]) -> Result<()> {
+fn remember(targets: &[Target], rows: &[fleet::Row]) -> Result<()> {
+    let lines = targets.iter().map(|t| (t.to_string(), t.line()));
+    let lines: BTreeMap<String, String> = lines.collect();
     let failed = rows.iter().filter(|r| !matches!(r.code, 0 | 10));
     let last = LastRun {
         version: 1,
-        failed: failed.map(|r| r.host.clone()).collect(),
+        failed: failed.map(|r| lines[&r.host].clone()).collect(),
     };
     let path = last_run_file();
     let inner = || -> Result<()> {
@@ -165,51 +171,95 @@ fn remember(rows: &[fleet::Row]) -> Result<()> {
     inner().with_context(|| format!("writing {}", path.display()))
 }
 
-fn targets(args: &RemoteArgs) -> Result<Vec<Target>> {
+/// Returns the hosts to work on.
+fn targets(args: &RemoteArgs, task: &Task) -> Result<Vec<Target>> {
     let mut targets: Vec<Target> = Vec::new();
     for text in &args.target_host {
         targets.push(text.parse()?);
     }
     if let Some(path) = &args.hosts {
-        let mut text = String::new();
-        let read = if path == Path::new("-") {
-            std::io::stdin().read_to_string(&mut text)
-        } else {
-            std::fs::File::open(path).and_then(|mut f| f.read_to_string(&mut text))
-        };
-        let listed = read
-            .map_err(anyhow::Error::from)
-            .and_then(|_| parse_hosts(&text))
-            .with_context(|| format!("reading the hosts of {}", path.display()))?;
-        targets.extend(listed);
+        targets.extend(listed(path)?);
+    }
+    if let Some(flake) = &args.all {
+        targets.extend(of_flake(flake, task)?);
     }
     if args.retry_failed {
-        let path = last_run_file();
-        let text = std::fs::read(&path).with_context(|| {
-            format!(
-                "reading {}\nhint: no run on many hosts is known here",
-                path.display()
-            )
-        })?;
-        let last: LastRun =
-            serde_json::from_slice(&text).with_context(|| format!("reading {}", path.display()))?;
+        let last = failed_last()?;
         if targets.is_empty() {
-            let failed = last.failed.iter().map(|host| host.parse());
-            targets = failed.collect::<Result<_>>()?;
+            targets = last;
         } else {
-            targets.retain(|t| last.failed.contains(&t.to_string()));
+            let is_failed = |t: &Target| last.iter().any(|l| l.to_string() == t.to_string());
+            targets.retain(is_failed);
         }
     }
     let mut seen = std::collections::BTreeSet::new();
-    targets.retain(|target| seen.insert(target.clone()));
+    targets.retain(|target| seen.insert(target.to_string()));
     if targets.is_empty() {
         bail!("there is no host to work on");
     }
     Ok(targets)
 }
 
-/// The name of a host, and its system.
-type Identity = (String, String);
+fn listed(path: &Path) -> Result<Vec<Target>> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text)
+    } else {
+        std::fs::File::open(path).and_then(|mut f| f.read_to_string(&mut text))
+    };
+    read.map_err(anyhow::Error::from)
+        .and_then(|_| parse_hosts(&text))
+        .with_context(|| format!("reading the hosts of {}", path.display()))
+}
+
+/// Lists the hosts of the flake that is named, or that the command builds, or that would be built here.
+fn of_flake(named: &str, task: &Task) -> Result<Vec<Target>> {
+    let wanted = task.wants.first().map(|(_, wants)| wants);
+    let (source, options) = match wanted {
+        _ if !named.is_empty() => (Source::Flake(named.to_owned()), BuildOptions::default()),
+        Some(Wants::Source(source, options)) => (source.clone(), options.clone()),
+        Some(Wants::Built(path)) => bail!(
+            "{} is built for one host, and `--all` needs a flake\nhint: name the flake instead",
+            path.display()
+        ),
+        None => (Source::find()?, BuildOptions::default()),
+    };
+    let Source::Flake(flake) = source else {
+        bail!("`--all` needs a flake\nhint: name one with `--flake` or `--all=URI`");
+    };
+    let hosts = nix::hosts::list(&flake, &options)?.into_iter();
+    hosts
+        .map(|(host, attribute)| {
+            let target: Target = host.parse()?;
+            let attribute = Some(attribute);
+            Ok(Target {
+                attribute,
+                ..target
+            })
+        })
+        .collect()
+}
+
+fn failed_last() -> Result<Vec<Target>> {
+    let path = last_run_file();
+    let text = std::fs::read(&path).with_context(|| {
+        format!(
+            "reading {}\nhint: no run on many hosts is known here",
+            path.display()
+        )
+    })?;
+    let inner = || parse_hosts(&serde_json::from_slice::<LastRun>(&text)?.failed.join("\n"));
+    inner().with_context(|| format!("reading {}", path.display()))
+}
+
+/// What tells what is built from other things that are.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Key {
+    /// It is built already.
+    Built(PathBuf),
+    /// A configuration, for hosts of a name and a system or for any.
+    Source(String, Option<(String, String)>),
+}
 
 /// What is the same for all hosts.
 struct Deployer {
@@ -217,8 +267,8 @@ struct Deployer {
     ways: Ways,
     own: Program,
     confirm: Option<u64>,
-    /// What was built for hosts of a name and a system, or for any.
-    built: Mutex<BTreeMap<Option<Identity>, Arc<Built>>>,
+    build_host: Option<BuildHost>,
+    built: Mutex<BTreeMap<Key, Arc<Built>>>,
 }
 
 impl Deployer {
@@ -233,15 +283,15 @@ impl Deployer {
 
     fn work_on(&self, host: &Host<'_>) -> Result<Went> {
         let reached = Reached::new(host.target, &self.ways)?;
-        let built = self.built_for(&reached)?;
         let mut arguments = self.task.arguments.clone();
-        let (link, program) = match &built {
-            Some(built) => {
-                arguments.insert(1, built.toplevel.to_string());
-                (host.bring(reached, built)?, built.program())
-            }
-            None => (reached.link(&self.own, &self.ways)?, &self.own),
-        };
+        let mut built = Vec::new();
+        for (place, wants) in &self.task.wants {
+            let one = self.built_for(wants, &reached, host.target)?;
+            arguments.insert(*place, one.toplevel.to_string());
+            built.push(one);
+        }
+        let program = built.first().map_or(&self.own, |built| built.program());
+        let link = host.bring(reached, program, &built)?;
         match self.task.how {
             How::Attended => host.run(link, &arguments),
             How::Apart { .. } => host.activate(link, program, arguments, self.confirm),
@@ -250,34 +300,45 @@ impl Deployer {
     }
 
     /// Builds what a host gets, once for all hosts that get the same.
-    fn built_for(&self, reached: &Reached) -> Result<Option<Arc<Built>>> {
-        let key = match &self.task.wants {
-            Wants::Nothing => return Ok(None),
-            Wants::Source(Source::Flake(uri), _) if !uri.contains('#') => Some(reached.identity()),
-            _ => None,
-        };
-        // Held while it is built: Nix would build it once, too, but evaluate it for each.
-        let mut built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(built) = built.get(&key) {
-            return Ok(Some(built.clone()));
-        }
-        let toplevel = match &self.task.wants {
-            Wants::Nothing => return Ok(None),
-            Wants::Built(path) => commands::toplevel_path(path)?,
-            Wants::Source(source, options) => {
-                let identity = Some(reached.identity());
-                let options = options.clone();
-                nix::build(
-                    source,
-                    &BuildOptions {
-                        identity,
-                        ..options
-                    },
-                )?
+    fn built_for(&self, wants: &Wants, reached: &Reached, target: &Target) -> Result<Arc<Built>> {
+        let (source, options) = match wants {
+            Wants::Built(path) => {
+                let key = Key::Built(path.clone());
+                return self.once(key, || commands::toplevel_path(path));
             }
+            Wants::Source(source, options) => (source, options),
         };
-        let new = Arc::new(Built::read(toplevel)?);
-        built.insert(key, new.clone());
-        Ok(Some(new))
+        let (source, identity) = match (source, &target.attribute) {
+            (Source::Flake(uri), Some(attribute)) if !uri.contains('#') => {
+                (Source::Flake(format!("{uri}#{attribute}")), None)
+            }
+            (Source::Flake(uri), None) if !uri.contains('#') => {
+                (source.clone(), Some(reached.identity()))
+            }
+            _ => (source.clone(), None),
+        };
+        let key = Key::Source(format!("{source:?}"), identity.clone());
+        self.once(key, || {
+            let options = options.clone();
+            nix::build(
+                &source,
+                &BuildOptions {
+                    identity,
+                    build_host: self.build_host.clone(),
+                    ..options
+                },
+            )
+        })
+    }
+
+    fn once(&self, key: Key, build: impl FnOnce() -> Result<AbsolutePath>) -> Result<Arc<Built>> {
+        // Held while it is built: Nix would build it once, too, but evaluate it for each.
+        let mut known = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(built) = known.get(&key) {
+            return Ok(built.clone());
+        }
+        let new = Arc::new(Built::read(build()?)?);
+        known.insert(key, new.clone());
+        Ok(new)
     }
 }

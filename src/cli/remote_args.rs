@@ -2,7 +2,11 @@
 
 use std::path::PathBuf;
 
+use anyhow::Result;
 use clap::Args;
+
+use crate::nix::elsewhere::BuildHost;
+use crate::remote::target::Target;
 
 /// On which other hosts a command works, and how they are reached.
 #[derive(Debug, Default, Args)]
@@ -16,6 +20,19 @@ pub struct RemoteArgs {
     /// Work on the hosts that a file lists, one a line; `-` is standard input
     #[arg(long, global = true, value_name = "FILE")]
     pub hosts: Option<PathBuf>,
+
+    /// Work on all hosts of a flake: each `systemConfigs.<host>` and `systemConfigs.<system>.<host>`, by the name that it
+    /// has there [default: the flake that the command builds]
+    #[arg(long, global = true, value_name = "URI", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub all: Option<String>,
+
+    /// Build on another machine, which has Nix: [user@]host[:port]
+    #[arg(long, global = true, value_name = "HOST")]
+    pub build_host: Option<String>,
+
+    /// Let hosts that have Nix fetch what their own substituters have
+    #[arg(long, global = true, alias = "use-substitutes")]
+    pub substitute_on_destination: bool,
 
     /// Build as this user, and become root with sudo; on other hosts, with sudo or doas there
     #[arg(long, global = true, alias = "use-remote-sudo")]
@@ -68,7 +85,28 @@ impl RemoteArgs {
     /// Whether another host is meant.
     #[must_use]
     pub fn is_given(&self) -> bool {
-        !self.target_host.is_empty() || self.hosts.is_some() || self.retry_failed
+        !self.target_host.is_empty()
+            || self.hosts.is_some()
+            || self.all.is_some()
+            || self.retry_failed
+    }
+
+    /// Returns the machine that builds, if it is another one.
+    ///
+    /// # Errors
+    /// When what is named is no host.
+    pub(crate) fn build_host(&self) -> Result<Option<BuildHost>> {
+        let Some(text) = &self.build_host else {
+            return Ok(None);
+        };
+        let target: Target = text.parse()?;
+        let mut ssh_options = self.ssh_option.clone();
+        ssh_options.extend(target.port.map(|port| format!("Port={port}")));
+        let user = target.user.map(|user| format!("{user}@"));
+        Ok(Some(BuildHost {
+            destination: user.unwrap_or_default() + &target.host,
+            ssh_options,
+        }))
     }
 
     /// Whether root is to be asked for with sudo.
@@ -81,7 +119,14 @@ impl RemoteArgs {
     #[must_use]
     pub fn without_host(&self) -> Option<&'static str> {
         [
-            (!self.ssh_option.is_empty(), "--ssh-option"),
+            (
+                !self.ssh_option.is_empty() && self.build_host.is_none(),
+                "--ssh-option",
+            ),
+            (
+                self.substitute_on_destination,
+                "--substitute-on-destination",
+            ),
             (self.confirm_timeout.is_some(), "--confirm-timeout"),
             (self.no_confirm, "--no-confirm"),
             (self.attach, "--attach"),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 
 use crate::cli::args::{ApplyArgs, ColorChoice, Command, Global, PlanArgs, SourceArgs, SwitchArgs};
-use crate::cli::args_past::{BackArgs, GenerationsArgs, OriginArgs, StatusArgs};
+use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs};
 use crate::cli::args_place::PrePopulateArgs;
 use crate::cli::commands;
 use crate::cli::given::{Given, origin_of, read_given};
@@ -19,18 +19,19 @@ use crate::store::history::Origin;
 
 /// What a command does on a host.
 pub(super) struct Task {
-    /// The arguments there; the toplevel comes after the first one.
+    /// The arguments there.
     pub(super) arguments: Vec<String>,
-    /// What it needs there.
-    pub(super) wants: Wants,
+    /// What it needs there, with where among the arguments it goes.
+    pub(super) wants: Vec<(usize, Wants)>,
     /// How it runs.
     pub(super) how: How,
 }
 
 /// What has to be brought to the host for it.
 pub(super) enum Wants {
-    Nothing,
+    /// A toplevel that is built.
     Built(PathBuf),
+    /// One that has to be built, for each host by its own name and system.
     Source(Source, BuildOptions),
 }
 
@@ -59,11 +60,14 @@ pub(super) fn task(command: Command, global: &Global) -> Result<Task> {
     if global.remote.attach {
         return Ok(Task {
             arguments: Vec::new(),
-            wants: Wants::Nothing,
+            wants: Vec::new(),
             how: How::Attach,
         });
     }
-    let mut task = task_of(command)?;
+    let mut task = match command {
+        Command::Diff(args) => diff_task(&args)?,
+        command => task_of(command)?,
+    };
     task.arguments.extend(global_words(global));
     Ok(task)
 }
@@ -93,10 +97,10 @@ fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
 }
 
 /// The arguments there, what they need, and how they run.
-type Parts = (Vec<String>, Wants, How);
+type Parts = (Vec<String>, Option<Wants>, How);
 
 fn task_of(command: Command) -> Result<Task> {
-    let attended = |words: Vec<String>| (words, Wants::Nothing, How::Attended);
+    let attended = |words: Vec<String>| (words, None, How::Attended);
     let apart = |words: Vec<String>, wants| (words, wants, How::Apart { confirmed: false });
     let (arguments, wants, how) = match command {
         Command::Plan(args) => plan_task(&args)?,
@@ -105,19 +109,19 @@ fn task_of(command: Command) -> Result<Task> {
             let given = args.given.or(args.store_path);
             let (arguments, wants) =
                 place_parts("register", given.as_deref(), &args.source, &args.origin)?;
-            (arguments, wants, How::Attended)
+            (arguments, Some(wants), How::Attended)
         }
         Command::PrePopulate(args) => pre_populate_task(args)?,
         Command::Activate(args) => {
             let wants = args.toplevel.or(args.store_path);
-            let wants = wants.map_or(Wants::Nothing, Wants::Built);
+            let wants = wants.map(Wants::Built);
             let ephemeral = flags(&[(args.ephemeral, "--ephemeral")]);
             let arguments = [words(&["activate"]), ephemeral, apply_words(&args.apply)];
             apart(arguments.concat(), wants)
         }
         Command::Deactivate(args) => {
             let arguments = [words(&["deactivate"]), apply_words(&args.apply())].concat();
-            apart(arguments, Wants::Nothing)
+            apart(arguments, None)
         }
         Command::Rollback { to, back } => {
             let to = to.map(|to| ["--to".to_owned(), to.to_string()]);
@@ -142,9 +146,30 @@ fn task_of(command: Command) -> Result<Task> {
     };
     Ok(Task {
         arguments,
-        wants,
+        // After the command's name.
+        wants: wants.map(|wants| (1, wants)).into_iter().collect(),
         how,
     })
+}
+
+/// What is no number of a generation there is built here.
+fn diff_task(args: &DiffArgs) -> Result<Task> {
+    let mut task = Task {
+        arguments: words(&["diff"]),
+        wants: Vec::new(),
+        how: How::Attended,
+    };
+    for text in [&args.from, &args.to].into_iter().flatten() {
+        if text.parse::<u64>().is_err() {
+            let given = Some(Path::new(text));
+            let wanted = wants(given, &SourceArgs::default())?;
+            let place = task.arguments.len() + task.wants.len();
+            task.wants.push((place, wanted));
+        } else {
+            task.arguments.push(text.clone());
+        }
+    }
+    Ok(task)
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -167,9 +192,11 @@ fn pre_populate_task(args: PrePopulateArgs) -> Result<Parts> {
     let given = args.given.or(args.store_path);
     let is_named = given.is_some() || args.source.file.is_some() || args.source.flake.is_some();
     let (mut arguments, wants) = if is_named {
-        place_parts("pre-populate", given.as_deref(), &args.source, &args.origin)?
+        let (arguments, wants) =
+            place_parts("pre-populate", given.as_deref(), &args.source, &args.origin)?;
+        (arguments, Some(wants))
     } else {
-        (words(&["pre-populate"]), Wants::Nothing)
+        (words(&["pre-populate"]), None)
     };
     arguments.extend(flags(&[
         (args.dry_run, "--dry-run"),
@@ -182,15 +209,15 @@ fn pre_populate_task(args: PrePopulateArgs) -> Result<Parts> {
 fn plan_task(args: &PlanArgs) -> Result<Parts> {
     let words = plan_words(args)?;
     let wants = if args.deactivate {
-        Wants::Nothing
+        None
     } else {
-        wants(args.given.as_deref(), &args.source)?
+        Some(wants(args.given.as_deref(), &args.source)?)
     };
     Ok((words, wants, How::Attended))
 }
 
 fn switch_task(args: &SwitchArgs) -> Result<Parts> {
-    let wants = wants(args.given.as_deref(), &args.source)?;
+    let wants = Some(wants(args.given.as_deref(), &args.source)?);
     if args.ask {
         bail!(
             "`--ask` is for this machine\nhint: look at `plan --target-host` first; a switch of another host returns unless it is confirmed"
@@ -232,7 +259,7 @@ fn back_task(mut arguments: Vec<String>, back: &BackArgs) -> Result<Parts> {
     } else {
         How::Apart { confirmed: false }
     };
-    Ok((arguments, Wants::Nothing, how))
+    Ok((arguments, None, how))
 }
 
 /// What the host is told of where its configuration comes from.

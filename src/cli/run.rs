@@ -163,6 +163,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         json: false,
         style: Style::default(),
         progress: Progress::new(Telling::default())?,
+        build_host: None,
     };
     let goal = commands::toplevel_path(toplevel)?;
     // On NixOS, scripts run whenever the program does; tools rely on it.
@@ -252,6 +253,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
             times: global.verbose > 0,
             fd: global.progress_fd,
         })?,
+        build_host: global.remote.build_host()?,
     };
     let ended = run_here(&session, cli.command);
     session.progress.end(exit_code(&ended));

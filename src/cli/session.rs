@@ -18,7 +18,7 @@ use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
 use crate::activation::status::{self, Status};
-use crate::activation::{compare, outcome_report, status_report, why};
+use crate::activation::{compare, health, outcome_report, status_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::args_past::StatusArgs;
 use crate::cli::commands::{self, End, Failure};
@@ -27,6 +27,7 @@ use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::style::{Style, show_bytes};
+use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
@@ -45,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) json: bool,
     pub(crate) style: Style,
     pub(crate) progress: Progress,
+    /// The machine that builds, if it is another one.
+    pub(crate) build_host: Option<BuildHost>,
 }
 
 /// How a switch treats the profile.
@@ -368,6 +371,26 @@ impl Session {
         args: &ApplyArgs,
         signals: &Signals,
     ) -> Result<Outcome, Failure> {
+        let checks = prepared.plan.health_checks.clone();
+        let goal = prepared.plan.goal.clone();
+        let mut ended = self.carry_out(prepared, args, signals);
+        if let (Ok(outcome), Goal::Activate(toplevel)) = (&mut ended, &goal) {
+            let is_asked = || signals.is_asked();
+            outcome.failed_checks = health::run(&self.root, &checks, toplevel, &is_asked);
+            if let Some(why) = health::sentence(&outcome.failed_checks) {
+                Pending::note_unhealthy(&self.root, &why).map_err(Failure::PartWay)?;
+            }
+        }
+        self.remember(goal, &ended);
+        ended
+    }
+
+    fn carry_out(
+        &self,
+        prepared: Prepared,
+        args: &ApplyArgs,
+        signals: &Signals,
+    ) -> Result<Outcome, Failure> {
         if prepared.plan.is_empty() {
             return Ok(Outcome::untouched(&prepared.plan));
         }
@@ -376,8 +399,7 @@ impl Session {
             tracing::info!("{files}");
         }
         self.progress.activation(steps);
-        let goal = prepared.plan.goal.clone();
-        let ended = commands::activate(&self.root, prepared, args, &mut |progress| {
+        commands::activate(&self.root, prepared, args, &mut |progress| {
             self.progress.activate(&progress);
             if matches!(progress, Activation::Job(_, Event::Ended { .. })) {
                 // What has ended is written down first.
@@ -388,9 +410,7 @@ impl Session {
             }
             begun += usize::from(matches!(progress, Activation::Step(_)));
             Ok(())
-        });
-        self.remember(goal, &ended);
-        ended
+        })
     }
 
     /// Prints an outcome with a last word, and returns how the command ended. What was done is done, whether or not it can

@@ -124,6 +124,23 @@ pub(crate) fn unknown_to_nix(paths: &[StorePath]) -> Result<BTreeSet<StorePath>>
     Ok(unknown)
 }
 
+/// Has Nix fetch what its substituters have of the paths. What they don't have is left out.
+///
+/// # Errors
+/// When Nix can't be asked.
+pub(crate) fn substitute(paths: &BTreeSet<StorePath>) -> Result<()> {
+    let paths: Vec<&StorePath> = paths.iter().collect();
+    for some in paths.chunks(500) {
+        // That some can't be had is no failure: they are sent.
+        let output = nix_store()
+            .args(["--realise", "--keep-going", "--ignore-unknown"])
+            .args(some.iter().map(|p| p.as_str()))
+            .output()?;
+        tracing::debug!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
 /// Makes paths that are in the store and whole known there: to Nix on a host that has it, and to us elsewhere.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::database::{Database, register, unknown_to_nix};
+use super::database::{Database, register, substitute, unknown_to_nix};
 use super::info::{PathInfo, StorePath};
 use super::{Hold, Holding, RECEIVING, STORE, folder, hold, is_of_nix, lock};
 use crate::host::fs::Root;
@@ -95,6 +95,20 @@ impl<'a> Receiver<'a> {
         self.flush()?;
         register(self.root, &adopted)?;
         Ok(missing)
+    }
+
+    /// Has the host's own Nix fetch what it can of the paths, by its own rules of whom it trusts.
+    ///
+    /// # Errors
+    /// When the host has no Nix.
+    pub(crate) fn substitute(&self, infos: &[PathInfo]) -> Result<()> {
+        if !self.nix {
+            bail!(
+                "there is no Nix that could fetch paths\nhint: leave out `--substitute-on-destination`; all is sent then"
+            );
+        }
+        let paths: Vec<StorePath> = infos.iter().map(|i| i.path.clone()).collect();
+        substitute(&unknown_to_nix(&paths)?)
     }
 
     fn known(&self, infos: &[PathInfo]) -> Result<BTreeSet<StorePath>> {

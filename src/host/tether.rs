@@ -31,6 +31,9 @@ use crate::host::living::Living;
 /// The hidden command by which this program holds the tether.
 pub(crate) const COMMAND: &str = "run-tethered";
 
+/// The folders of a distribution's programs, as systemd gives them to services.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// How many bytes of what a program printed are read, at its end.
 const OUTPUT: u64 = 1 << 20;
 

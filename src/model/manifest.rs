@@ -55,6 +55,9 @@ pub struct Manifest {
     pub host_requirements: Vec<HostRequirement>,
     /// Scripts that must exit 0 on the target before anything is changed.
     pub pre_activation_checks: Vec<PreActivationCheck>,
+    /// What must be well after an activation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_checks: Vec<HealthCheck>,
     /// Scripts that run in an activation and at boot, in order (NixOS `system.activationScripts`).
     // A generation from before there were scripts can still be gone back to.
     #[serde(default)]
@@ -301,6 +304,22 @@ pub struct PreActivationCheck {
     pub name: String,
     /// An executable; exit status 0 means that the host may be activated.
     pub script: AbsolutePath,
+}
+
+/// A check that runs on the target after an activation (`system-manager.healthChecks`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct HealthCheck {
+    /// Its name.
+    pub name: String,
+    /// An executable; exit status 0 means that the host is well.
+    pub script: Option<AbsolutePath>,
+    /// Units that must be active, before the script runs.
+    pub units: Vec<UnitName>,
+    /// How many seconds an attempt may take.
+    pub timeout: u32,
+    /// How often it is tried again, each time a second later.
+    pub retries: u32,
 }
 
 /// A script that runs before units start: once users and files are in place, or before either.

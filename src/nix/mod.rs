@@ -6,6 +6,7 @@
 
 use std::fs;
 use std::io::IsTerminal;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,9 +17,13 @@ use sha2::{Digest, Sha256};
 use crate::host::getent;
 use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
+use elsewhere::BuildHost;
+use hosts::find_host;
 use watch::Work;
 
+pub(crate) mod elsewhere;
 mod explain;
+pub(crate) mod hosts;
 pub(crate) mod keep;
 pub(crate) mod option;
 pub(crate) mod revision;
@@ -46,6 +51,8 @@ pub(crate) struct BuildOptions {
     pub nix_options: Vec<(String, String)>,
     /// The name and the system of the host that it is for, such as `x86_64-linux`; by default, this one's.
     pub identity: Option<(String, String)>,
+    /// The machine that builds it; none is this one.
+    pub build_host: Option<BuildHost>,
     /// Whether a flake and its inputs are fetched anew.
     pub refresh: bool,
     /// Whether an error shows where Nix was.
@@ -101,9 +108,10 @@ pub(crate) fn build_watched(
     watch: Option<&mut Watch<'_>>,
 ) -> Result<AbsolutePath> {
     may_build()?;
-    let toplevel = match source {
-        Source::File(file) => build_file(file, options, watch)?,
-        Source::Flake(uri) => build_flake(uri, options, watch)?,
+    let toplevel = match (source, &options.build_host) {
+        (_, Some(host)) => elsewhere::build(host, source, options)?,
+        (Source::File(file), None) => build_file(file, options, watch)?,
+        (Source::Flake(uri), None) => build_flake(uri, options, watch)?,
     };
     toplevel
         .trim()
@@ -121,9 +129,26 @@ fn may_build() -> Result<()> {
     if !has_store || asks_another || Path::new(DAEMON).exists() || writes("/nix/var/nix/db") {
         return Ok(());
     }
+    if let Some(group) = group_of_the_served() {
+        bail!(
+            "this user may not write to Nix's store, and Nix's daemon does not serve it\nhint: run this as root, for example with sudo, or join those whom the daemon serves: `sudo usermod --append --groups {group} $USER`, and log in anew"
+        );
+    }
     bail!(
         "this user may not write to Nix's store, and no daemon of Nix runs that would\nhint: run this as root, for example with sudo, or install the daemon (on Debian: `apt-get install nix-setup-systemd`)"
     )
+}
+
+/// Returns the group whose members may enter the folder of the daemon's socket, where this user may not.
+fn group_of_the_served() -> Option<String> {
+    let folder = Path::new(DAEMON).parent()?;
+    // A folder that can't be looked at is none that could be explained.
+    let gid = fs::metadata(folder).ok()?.gid();
+    if access(folder, AccessFlags::X_OK).is_ok() {
+        return None;
+    }
+    let entry = getent::look_up("group", &gid.to_string()).ok().flatten()?;
+    Some(entry.split(':').next()?.to_owned())
 }
 
 /// Is told what Nix is at, with what people must read of what it said.
@@ -151,13 +176,28 @@ fn build_file(
     options: &BuildOptions,
     watch: Option<&mut Watch<'_>>,
 ) -> Result<String> {
+    let link = keep::link()?;
+    let (command, source) = builder_of_file("nix-build", file, options)?;
+    let command = command.arg("--out-link").arg(link);
+    run_builder(command.arg(&source), watch).with_context(|| {
+        let nixpkgs = find_nixpkgs(options);
+        let hint = explain_file(file, nixpkgs.as_deref(), &source, options);
+        let hint = hint.map(|h| format!("\nhint: {h}")).unwrap_or_default();
+        format!("building the configuration {}{hint}", file.display())
+    })
+}
+
+/// Returns a command of Nix that evaluates a configuration's file, and what it evaluates it by, its last argument.
+fn builder_of_file(
+    program: &str,
+    file: &Path,
+    options: &BuildOptions,
+) -> Result<(Command, PathBuf)> {
     let file = fs::canonicalize(file)
         .with_context(|| format!("reading the configuration {}", file.display()))?;
     let activator = std::env::current_exe().context("finding this program's own file")?;
     let nixpkgs = find_nixpkgs(options);
-    let mut command = nix("nix-build", nixpkgs.is_none(), options)
-        .arg("--out-link")
-        .arg(keep::link()?)
+    let mut command = nix(program, nixpkgs.is_none(), options)
         .args(["-A", "toplevel", "--argstr", "file"])
         .arg(&file)
         .args(["--argstr", "activator"])
@@ -165,12 +205,7 @@ fn build_file(
     if let Some(nixpkgs) = &nixpkgs {
         command = command.args(["--argstr", "nixpkgs"]).arg(nixpkgs);
     }
-    let source = source_folder()?;
-    run_builder(command.arg(&source), watch).with_context(|| {
-        let hint = explain_file(&file, nixpkgs.as_deref(), &source, options);
-        let hint = hint.map(|h| format!("\nhint: {h}")).unwrap_or_default();
-        format!("building the configuration {}{hint}", file.display())
-    })
+    Ok((command, source_folder()?))
 }
 
 /// Says what to do about a configuration that does not evaluate. It is evaluated once more, for the trace of the error.
@@ -277,70 +312,6 @@ fn nix_string(text: &str) -> String {
         .replace('"', "\\\"")
         .replace("${", "\\${");
     format!("\"{escaped}\"")
-}
-
-/// Splits a flake's address into the flake and the attribute of this host's configuration.
-fn find_host(uri: &str, options: &BuildOptions) -> Result<(String, String)> {
-    Ok(match uri.split_once('#') {
-        Some((flake, attribute)) if !attribute.is_empty() => {
-            (flake.to_owned(), attribute.to_owned())
-        }
-        Some((flake, _)) => (flake.to_owned(), find_attribute(flake, options)?),
-        None => (uri.to_owned(), find_attribute(uri, options)?),
-    })
-}
-
-/// Finds this host's configuration in a flake: by system and host name, by host name, then the defaults.
-fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
-    let (host, system) = match &options.identity {
-        Some(identity) => identity.clone(),
-        None => {
-            let host = nix::unistd::gethostname().context("finding this host's name")?;
-            let system = format!("{}-linux", std::env::consts::ARCH);
-            (host.to_string_lossy().into_owned(), system)
-        }
-    };
-    let candidates = [
-        vec![system.as_str(), host.as_str()],
-        vec![host.as_str()],
-        vec![system.as_str(), "default"],
-        vec!["default"],
-    ];
-    let tests: Vec<String> = candidates
-        .iter()
-        .map(|path| {
-            let path: Vec<String> = path.iter().map(|p| format!("{p:?}")).collect();
-            format!(
-                "((c.{p}.type or null) == \"derivation\")",
-                p = path.join(".")
-            )
-        })
-        .collect();
-    let json = nix("nix", false, options)
-        .args([
-            "--extra-experimental-features",
-            "nix-command flakes",
-            "eval",
-            "--json",
-        ])
-        .args(options.refresh.then_some("--refresh"))
-        .arg(format!("{flake}#systemConfigs"))
-        .args(["--apply".to_owned(), format!("c: [ {} ]", tests.join(" "))])
-        .stdout()
-        .with_context(|| format!("reading `systemConfigs` of the flake {flake}"))?;
-    let found: Vec<bool> =
-        serde_json::from_str(&json).context("reading what `nix eval` printed")?;
-    let dotted = |path: &Vec<&str>| {
-        let quoted: Vec<String> = path.iter().map(|p| format!("\"{p}\"")).collect();
-        format!("systemConfigs.{}", quoted.join("."))
-    };
-    candidates.iter().zip(found).find(|(_, found)| *found).map(|(path, _)| dotted(path)).ok_or_else(|| {
-        let names: Vec<String> = candidates.iter().map(dotted).collect();
-        anyhow!(
-            "the flake {flake} has no configuration for this host\nhint: it is looked for at {}",
-            names.join(", ")
-        )
-    })
 }
 
 /// Checks what `--nixpkgs` names, before Nix stumbles over it with an error that doesn't name the flag.

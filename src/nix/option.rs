@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BuildOptions, NOTHING_BUILT, Source, evaluator, find_host, find_nixpkgs, nix, nix_string,
-    source_folder,
+    BuildOptions, NOTHING_BUILT, Source, evaluator, find_nixpkgs, hosts::find_host, nix,
+    nix_string, source_folder,
 };
 use crate::host::process::{Command, Output};
 

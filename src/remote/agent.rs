@@ -114,7 +114,7 @@ impl Agent<'_> {
 
     fn answer(&mut self, request: Request) -> Result<()> {
         match request {
-            Request::Paths { infos } => self.paths(&infos),
+            Request::Paths { infos, substitute } => self.paths(&infos, substitute),
             Request::Nar { info } => self.nar(&info),
             Request::Settle => {
                 if let Some(receiver) = &mut self.receiver {
@@ -138,11 +138,14 @@ impl Agent<'_> {
         }
     }
 
-    fn paths(&mut self, infos: &[PathInfo]) -> Result<()> {
+    fn paths(&mut self, infos: &[PathInfo], substitute: bool) -> Result<()> {
         let receiver = match self.receiver.take() {
             Some(receiver) => receiver,
             None => Receiver::open(self.root)?,
         };
+        if substitute {
+            receiver.substitute(infos)?;
+        }
         let paths = receiver.missing(infos)?;
         self.receiver = Some(receiver);
         self.output.answer(&Answer::Missing { paths })
@@ -179,6 +182,7 @@ impl Agent<'_> {
             code,
             returned: false,
             deadline: None,
+            unhealthy: None,
         }))
     }
 

@@ -94,18 +94,21 @@ pub(crate) fn disarm(root: &Root) -> Result<()> {
     Pending::remove(root)
 }
 
-/// From now on, the time runs. Returns when it is over, in seconds since 1970.
+/// From now on, the time runs; there is none for a host that is not well. Returns what waits.
 ///
 /// # Errors
 /// When that can't be written.
-pub(crate) fn open_window(root: &Root) -> Result<Option<u64>> {
+pub(crate) fn open_window(root: &Root) -> Result<Option<Pending>> {
     let Some(mut pending) = Pending::read(root)? else {
         return Ok(None);
     };
-    let deadline = now() + pending.window;
-    pending.deadline = Some(deadline);
+    let window = match pending.unhealthy {
+        Some(_) => 0,
+        None => pending.window,
+    };
+    pending.deadline = Some(now() + window);
     pending.write(root)?;
-    Ok(Some(deadline))
+    Ok(Some(pending))
 }
 
 /// Confirms a run: the host stays as it is.
@@ -119,6 +122,10 @@ pub(crate) fn confirm(root: &Root, run: &str) -> Result<()> {
         Some(pending) if pending.returning > 0 => {
             bail!("it is too late: the host is returning to what it was")
         }
+        Some(Pending {
+            unhealthy: Some(why),
+            ..
+        }) => bail!("{why}; the host is returning to what it was"),
         Some(_) => disarm(root),
         None => bail!("the run {run} does not wait to be confirmed"),
     }
@@ -160,9 +167,11 @@ pub(crate) fn await_confirmation(root: &Root) -> Result<()> {
             code: None,
             returned: true,
             deadline: None,
+            unhealthy: None,
         },
     };
     ended.returned = true;
+    ended.unhealthy = pending.unhealthy;
     run.end(&ended)?;
     disarm(root)
 }
@@ -190,6 +199,8 @@ fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<bool> {
             State::Dead => return Ok(false),
             State::Waiting if never_began => return Ok(false),
             State::Ended(ended) if ended.code.is_none() => return Ok(false),
+            // It is about to write its end.
+            State::Running if pending.unhealthy.is_some() => {}
             _ if is_over => return Ok(false),
             _ => {}
         }
@@ -199,7 +210,8 @@ fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<bool> {
 }
 
 fn go_back(root: &Root, pending: &Pending) -> Result<()> {
-    tracing::info!("nobody confirmed the run {}: returning", pending.run);
+    let why = pending.unhealthy.as_deref().unwrap_or("nobody confirmed");
+    tracing::info!("the run {}: {why}: returning", pending.run);
     let arguments = match &pending.before {
         Some(toplevel) => match generation_of(root, toplevel, pending.generation)? {
             Some(number) => vec!["rollback".into(), "--to".into(), number.to_string()],

@@ -41,6 +41,8 @@ pub(crate) struct Ways {
     pub sudo: bool,
     /// The password for sudo.
     pub password: Option<Password>,
+    /// Whether hosts with Nix fetch what they can by themselves.
+    pub substitute: bool,
 }
 
 /// A password, which nothing prints.

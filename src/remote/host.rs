@@ -5,7 +5,9 @@
     reason = "reads programs, and waits for hosts"
 )]
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -183,15 +185,30 @@ pub(crate) struct Host<'a> {
 }
 
 impl Host<'_> {
-    /// Brings a toplevel's closure there and starts its activator.
+    /// Starts the program there as the agent, and brings the closures of toplevels.
     ///
     /// # Errors
     /// When that can't be done; nothing has been changed there but the store.
-    pub(crate) fn bring(&self, reached: Reached, built: &Built) -> Result<Link> {
-        let mut link = reached.link(&built.program, self.ways)?;
+    pub(crate) fn bring(
+        &self,
+        reached: Reached,
+        program: &Program,
+        built: &[Arc<Built>],
+    ) -> Result<Link> {
+        let mut link = reached.link(program, self.ways)?;
+        let mut seen = BTreeSet::new();
+        let all = built.iter().flat_map(|built| &built.infos);
+        let infos: Vec<PathInfo> = all
+            .filter(|info| seen.insert(&info.path))
+            .cloned()
+            .collect();
+        if infos.is_empty() {
+            return Ok(link);
+        }
         let begin = Instant::now();
         let mut first = true;
-        link.send(&built.infos, &mut |Sending { paths, bytes, sent }| {
+        let substitute = self.ways.substitute;
+        link.send(&infos, substitute, &mut |Sending { paths, bytes, sent }| {
             if first {
                 tracing::info!(
                     "{}: sending {paths} paths, {}",
@@ -250,6 +267,10 @@ impl Host<'_> {
                 }
             }
         };
+        if let (Some(why), false) = (&outcome.ended.unhealthy, outcome.ended.returned) {
+            tracing::warn!("{}: {why}", self.target);
+            return Ok(self.await_return(&run, program, now()));
+        }
         Ok(match outcome.ended.deadline {
             Some(deadline) if !outcome.ended.returned => {
                 self.confirm(&run, program, deadline, outcome)
@@ -308,10 +329,7 @@ impl Host<'_> {
     }
 
     fn await_return(&self, run: &str, program: &Program, deadline: u64) -> Went {
-        tracing::warn!(
-            "{}: not confirmed; it returns to what it was by itself",
-            self.target
-        );
+        tracing::warn!("{}: it returns to what it was by itself", self.target);
         let back = self.again_until(deadline + RETURN_LIMIT, || {
             let outcome = self.anew(program)?.follow(Some(run), &mut |_| {})?;
             if !outcome.ended.returned {
@@ -358,11 +376,13 @@ impl Host<'_> {
 }
 
 fn returned(outcome: Outcome) -> Went {
+    let why = outcome.ended.unhealthy;
+    let why = why
+        .as_deref()
+        .unwrap_or("the host was not reached anew in time");
     Went {
         code: RETURNED,
         output: outcome.output,
-        error: Some(anyhow!(
-            "the host was not reached anew in time, and has returned to what it was"
-        )),
+        error: Some(anyhow!("{why}, and the host has returned to what it was")),
     }
 }

@@ -128,9 +128,15 @@ impl Link {
     ///
     /// # Errors
     /// When the host refuses them, or the connection breaks; what had arrived stays there.
-    pub(crate) fn send(&mut self, infos: &[PathInfo], tell: &mut dyn FnMut(Sending)) -> Result<()> {
+    pub(crate) fn send(
+        &mut self,
+        infos: &[PathInfo],
+        substitute: bool,
+        tell: &mut dyn FnMut(Sending),
+    ) -> Result<()> {
         self.ask(&Request::Paths {
             infos: infos.to_vec(),
+            substitute,
         })?;
         let missing: Vec<StorePath> = match self.answer("asking which paths are there")? {
             Answer::Missing { paths } => paths,

@@ -12,6 +12,8 @@ pub(crate) enum Request {
     Paths {
         /// Each after those that it refers to.
         infos: Vec<PathInfo>,
+        /// Whether the host's own Nix fetches what it can first.
+        substitute: bool,
     },
     /// This path follows, as frames of its archive.
     Nar {
@@ -90,4 +92,7 @@ pub(crate) struct Ended {
     /// When the host returns unless it is confirmed, in seconds since 1970; none when nothing waits.
     #[serde(default)]
     pub deadline: Option<u64>,
+    /// Why it can't be confirmed: the host is not well.
+    #[serde(default)]
+    pub unhealthy: Option<String>,
 }

@@ -173,9 +173,9 @@ impl<'a> Run<'a> {
             .env(pending::RUN, &self.name)
             .to_files(stdout, stderr)?;
         // Before the end is told: whoever reads it sees how long there is.
-        let deadline = match code {
-            // Nothing was changed, or it is as it was.
+        let window = match code {
             Some(0 | 3 | 4) if request.confirm.is_some() => confirm::open_window(self.root)?,
+            // Nothing was changed, or it is as it was.
             Some(_) if request.confirm.is_some() => {
                 confirm::disarm(self.root)?;
                 None
@@ -185,7 +185,8 @@ impl<'a> Run<'a> {
         self.end(&Ended {
             code,
             returned: false,
-            deadline,
+            deadline: window.as_ref().and_then(|pending| pending.deadline),
+            unhealthy: window.and_then(|pending| pending.unhealthy),
         })
     }
 
@@ -242,6 +243,7 @@ impl<'a> Run<'a> {
                     code: None,
                     returned: false,
                     deadline: None,
+                    unhealthy: None,
                 },
                 State::Waiting if begin.elapsed() > START_LIMIT => bail!(
                     "the run {} did not begin within {} s",

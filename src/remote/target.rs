@@ -14,6 +14,19 @@ pub(crate) struct Target {
     pub host: String,
     /// The port; ssh's choice when there is none.
     pub port: Option<u16>,
+    /// Which configuration of a flake is for it; by its own name and system when there is none.
+    pub attribute: Option<String>,
+}
+
+impl Target {
+    /// Makes it one line of a list of hosts.
+    #[must_use]
+    pub(crate) fn line(&self) -> String {
+        match &self.attribute {
+            Some(attribute) => format!("{self} #{attribute}"),
+            None => self.to_string(),
+        }
+    }
 }
 
 impl FromStr for Target {
@@ -50,6 +63,7 @@ impl FromStr for Target {
             user: user.map(str::to_owned),
             host: host.to_owned(),
             port,
+            attribute: None,
         })
     }
 }
@@ -67,21 +81,41 @@ impl fmt::Display for Target {
     }
 }
 
-/// Reads a list of hosts, one a line, `#` beginning a comment. Pure.
+/// Cuts a line of a list into a host and what comes after a `#`: the attribute of its configuration when that follows at
+/// once, as in `web #db`, and a comment otherwise. Pure.
+fn cut(line: &str) -> (&str, Option<String>) {
+    let Some((host, rest)) = line.split_once('#') else {
+        return (line.trim(), None);
+    };
+    let host = host.trim();
+    let word = rest.split_whitespace().next().unwrap_or_default();
+    if host.is_empty() || word.is_empty() || !rest.starts_with(word) {
+        return (host, None);
+    }
+    let is_whole = word.starts_with("systemConfigs.");
+    let prefix = if is_whole { "" } else { "systemConfigs." };
+    (host, Some(format!("{prefix}{word}")))
+}
+
+/// Reads a list of hosts, one a line, each with the attribute of its configuration in a flake or without. Pure.
 ///
 /// # Errors
 /// With the number of the line that is none, or has one that came before.
 pub(crate) fn parse_hosts(text: &str) -> Result<Vec<Target>> {
     let mut hosts = Vec::new();
     for (number, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if line.is_empty() {
+        let (host, attribute) = cut(line);
+        if host.is_empty() {
             continue;
         }
-        let host: Target = line
+        let host: Target = host
             .parse()
             .map_err(|e: anyhow::Error| e.context(format!("line {}", number + 1)))?;
-        if hosts.contains(&host) {
+        let host = Target { attribute, ..host };
+        if hosts
+            .iter()
+            .any(|h: &Target| h.to_string() == host.to_string())
+        {
             bail!("line {}: {host} comes twice", number + 1);
         }
         hosts.push(host);
@@ -145,9 +179,17 @@ mod tests {
 
     #[test]
     fn a_list_says_which_line_is_wrong() {
-        let hosts = parse_hosts("# all\nweb\n\nroot@db:22 # the database\n").unwrap();
-        let shown: Vec<String> = hosts.iter().map(ToString::to_string).collect();
-        assert_eq!(shown, ["web", "root@db:22"]);
+        let text = "#all\nweb\n\nroot@db:22 # the database\na #b\nc #systemConfigs.x.d # why\n";
+        let hosts = parse_hosts(text).unwrap();
+        let shown: Vec<String> = hosts.iter().map(Target::line).collect();
+        let expected = [
+            "web",
+            "root@db:22",
+            "a #systemConfigs.b",
+            "c #systemConfigs.x.d",
+        ];
+        assert_eq!(shown, expected);
+        assert_eq!(parse_hosts(&shown.join("\n")).unwrap(), hosts);
         for (text, why) in [("web\n-x\n", "line 2"), ("web\nweb\n", "comes twice")] {
             let said = format!("{:#}", parse_hosts(text).unwrap_err());
             assert!(said.contains(why), "{said}");

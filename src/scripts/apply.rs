@@ -14,9 +14,6 @@ use crate::model::names::AbsolutePath;
 use crate::scripts::decide::Action;
 use crate::units::requests::Requests;
 
-/// The folders of a distribution's programs, as systemd gives them to services.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
 /// NixOS's folder for what scripts leave to whoever activates.
 const FOLDER: &str = "run/nixos";
 
@@ -38,7 +35,7 @@ pub(crate) fn run(
 ) -> Option<FailedScript> {
     tracing::info!("running the activation script {name}");
     let mut variables = vec![
-        ("PATH", PATH),
+        ("PATH", host::tether::PATH),
         ("HOME", "/root"),
         ("systemConfig", toplevel.as_str()),
         ("_activationShell", SHELL),

@@ -46,6 +46,9 @@ pub(crate) struct Past {
     /// What failed, one sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<String>,
+    /// Health checks that failed, by name, with why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unhealthy: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +143,29 @@ pub(crate) fn note_generation(root: &Root, number: u64, toplevel: &AbsolutePath,
     });
 }
 
+/// Remembers what health checks say of the last activation of a toplevel, where a later run had nothing to do but them. A
+/// failure is told and changes nothing else.
+pub(crate) fn note_health(
+    root: &Root,
+    toplevel: &AbsolutePath,
+    failed: Vec<String>,
+    unhealthy: BTreeMap<String, String>,
+) {
+    let known = History::read(root);
+    let is_known = |past: &Past| past.unhealthy == unhealthy;
+    if known.last(toplevel).is_none_or(is_known) {
+        return;
+    }
+    note(root, |history| {
+        let mut all = history.activations.iter_mut().rev();
+        let last = all.find(|past| past.toplevel.as_ref() == Some(toplevel));
+        if let Some(last) = last {
+            last.failed = failed;
+            last.unhealthy = unhealthy;
+        }
+    });
+}
+
 /// Remembers an activation. A failure is told and changes nothing else.
 pub(crate) fn note_activation(root: &Root, past: Past) {
     note(root, |history| {
@@ -182,6 +208,7 @@ mod tests {
             time,
             toplevel: (!name.is_empty()).then(|| path(name)),
             failed: Vec::new(),
+            unhealthy: BTreeMap::new(),
         }
     }
 

@@ -44,6 +44,9 @@ pub(crate) struct Pending {
     pub deadline: Option<u64>,
     /// How often it was begun to return; from then on it can't be confirmed.
     pub returning: u32,
+    /// Why it can't be confirmed: a health check failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unhealthy: Option<String>,
 }
 
 impl Pending {
@@ -65,7 +68,23 @@ impl Pending {
             boot,
             deadline: None,
             returning: 0,
+            unhealthy: None,
         }
+    }
+
+    /// Notes that the host is not well after the run of which this process is part, if one waits: it returns.
+    ///
+    /// # Errors
+    /// When that can't be written.
+    pub(crate) fn note_unhealthy(root: &Root, why: &str) -> Result<()> {
+        let Some(mut pending) = Self::read(root)? else {
+            return Ok(());
+        };
+        if std::env::var_os(RUN).is_none_or(|own| own != *pending.run) || pending.returning > 0 {
+            return Ok(());
+        }
+        pending.unhealthy = Some(why.to_owned());
+        pending.write(root)
     }
 
     /// Reads it; none when nothing waits.
@@ -120,7 +139,9 @@ impl Pending {
     #[must_use]
     pub(crate) fn describe(&self) -> String {
         let rest = match self.deadline {
-            _ if self.returning > 0 => "the host is returning to what it was".to_owned(),
+            _ if self.returning > 0 || self.unhealthy.is_some() => {
+                "the host is returning to what it was".to_owned()
+            }
             None => "it is under way".to_owned(),
             Some(deadline) => format!(
                 "the host returns to what it was in {} s unless it is confirmed",

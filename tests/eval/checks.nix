@@ -9,6 +9,19 @@
       script = "false";
     };
   };
+  system-manager.healthChecks = {
+    web = {
+      units = [ "nginx.service" ];
+      script = "test -e /run/web";
+      timeout = 2;
+      retries = 3;
+    };
+    bus.units = [ "dbus.socket" ];
+    off = {
+      enable = false;
+      script = "false";
+    };
+  };
   system-manager.hostPackages = [
     (pkgs.hostPackage {
       name = "web";

@@ -28,6 +28,8 @@ class Deployer:
         self.known_hosts = folder / "known_hosts"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.key)], check=True, timeout=60)
         self.known_hosts.touch()
+        # What the user's own ssh is configured with.
+        self.config = folder / "ssh_config"
         seat.connect()
 
     def admit(self, target: Container, user: str = "root") -> None:
@@ -55,13 +57,22 @@ class Deployer:
         """Returns the command of the program with these arguments, and what ssh needs to know."""
         options = (f"UserKnownHostsFile={self.known_hosts}", f"IdentityFile={self.key}", "IdentitiesOnly=yes")
         own = [word for option in options for word in ("--ssh-option", option)]
+        return [*self.enter(), str(program.PROGRAM), *arguments, *own]
+
+    def enter(self) -> list[str]:
+        """Returns the command that runs another one where the program runs: in the seat's network, with its own ssh."""
         enter = ["nsenter", f"--net=/proc/{self.seat.leader}/ns/net", "--"]
-        return [*enter, str(program.PROGRAM), *arguments, *own]
+        if self.config.exists():
+            bind = f'mount --bind {shlex.quote(str(self.config))} /etc/ssh/ssh_config && exec "$@"'
+            enter += ["unshare", "--mount", "--propagation", "private", "sh", "-c", bind, "sh"]
+        return enter
 
     def environment(self) -> dict[str, str]:
         """Returns the environment of the program: without the caller's ssh agent, and with a cache of its own."""
         environment = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
-        return {**environment, "XDG_CACHE_HOME": str(self.folder / "cache")}
+        # Programs of the test come before those of this machine.
+        path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
+        return {**environment, "PATH": path, "XDG_CACHE_HOME": str(self.folder / "cache")}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begins to run the program; both of its streams are one."""

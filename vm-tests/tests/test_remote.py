@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from judges.snapshot import assert_same, take_snapshot
 from kinds.container import Container
 from lines.network import Network
 from program.deployer import Deployer
+from program.host import PROGRAM, PROJECT, build
 
 MakeTargets = Callable[..., tuple[Deployer, list[Container]]]
 
@@ -319,7 +321,7 @@ out.flush()
 
 def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
-    protocol = 1
+    protocol = 2
     answers = {
         "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
         "out.write(b'x' * 100)": "where a frame begins",
@@ -444,3 +446,153 @@ def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTar
     assert "bytes have to come to /nix/store, where" in said, said
     assert target.succeed("ls /nix/store | wc -l").strip() in ("0", "1")
     target.succeed("umount /nix")
+
+
+def test_a_host_that_is_not_well_returns_and_a_batch_stops(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, targets = make_targets("one", "two")
+    addresses = [f"root@{deployer.address(target)}" for target in targets]
+    good, bad = source(tmp_path, HELLO % ("one", "one")), HELLO % ("bad", "bad")
+    deployer.run("switch", *good, "--target-host", addresses[0], "--target-host", addresses[1])
+    before = take_snapshot(targets[0])
+    unwell = """
+      { imports = [ (%s) ];
+        system-manager.healthChecks.web = {
+          units = [ "hello.service" ];
+          script = "echo asked; test -e /run/well";
+          timeout = 5;
+          retries = 1;
+        }; }
+    """
+    wanted = source(tmp_path, unwell % bad)
+    # hello.service has ended by itself: it is not active, and that is the first thing that is looked at.
+    batch = ["--batch", "1", "--target-host", addresses[0], "--target-host", addresses[1]]
+    output = deployer.run("switch", *wanted, *batch, expect=5)
+    assert "web: not active: hello.service (inactive)" in output, output
+    assert "and the host has returned to what it was" in output and "not begun" in output, output
+    assert_same(before, take_snapshot(targets[0]))
+    assert [target.succeed("cat /etc/hello") for target in targets] == ["one", "one"]
+
+    # Without a way back it is told, here and there, until it is well.
+    wanted = source(tmp_path, unwell.replace("hello.service", "ssh.service") % bad)
+    output = deployer.on(targets[0], "switch", "--no-confirm", *wanted, expect=4)
+    assert "the health check web failed: exit status 1" in output and "asked" in output, output
+    assert "unhealthy: web: exit status 1" in deployer.on(targets[0], "status")
+    targets[0].succeed("touch /run/well")
+    deployer.on(targets[0], "switch", *wanted)
+    assert "unhealthy" not in deployer.on(targets[0], "status")
+
+
+def flake(folder: Path, **hosts: str) -> str:
+    """Writes a flake with a configuration for each attribute, which is dotted, and returns its address.
+
+    It reads the project where it is, which a flake may not: so its Nix is told to let it.
+    """
+    nix = folder / "bin/nix"
+    nix.parent.mkdir(exist_ok=True)
+    nix.write_text(f'#!/bin/sh\nexec {shutil.which("nix")} "$@" --impure\n')
+    nix.chmod(0o755)
+    text = ""
+    for attribute, configuration in hosts.items():
+        file = folder / f"{attribute.replace('.', '-')}.nix"
+        file.write_text(configuration)
+        text += f"      {attribute} = (build {file}).toplevel;\n"
+    (folder / "flake").mkdir(exist_ok=True)
+    (folder / "flake/flake.nix").write_text(f"""
+      {{ outputs = _: let build = file: import {PROJECT} {{ inherit file; activator = "{PROGRAM}"; }}; in {{
+        systemConfigs = {{
+{text}
+        }};
+      }}; }}
+    """)
+    return f"path:{folder}/flake"
+
+
+def test_hosts_that_only_ssh_knows_are_all_those_of_a_flake(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, targets = make_targets("one", "two")
+    # Both are at the ends of tunnels: the same address, other ports, keys by their own names.
+    tunnels = []
+    known = deployer.known_hosts.read_text().splitlines()
+    deployer.known_hosts.write_text("")
+    config = f"Host *\n  User root\n  IdentityFile {deployer.key}\n  UserKnownHostsFile {deployer.known_hosts}\n"
+    for port, target, name in zip((2201, 2202), targets, ("one", "two"), strict=True):
+        key = known[targets.index(target)].split(" ", 1)[1]
+        with deployer.known_hosts.open("a") as file:
+            file.write(f"{name} {key}\n[127.0.0.1]:{port} {key}\ntunnel-{name} {key}\n")
+        config += f"Host {name}\n  HostName 127.0.0.1\n  Port {port}\n  HostKeyAlias {name}\n"
+        address = deployer.address(target)
+        config += f"Host tunnel-{name}\n  HostName {address}\n  HostKeyAlias tunnel-{name}\n"
+    deployer.config.write_text(config)
+    try:
+        for port, name in ((2201, "one"), (2202, "two")):
+            command = [*deployer.enter(), "ssh", "-N", "-L", f"{port}:localhost:22", f"tunnel-{name}"]
+            tunnels.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
+            deployer.seat.wait_for_open_port(port)
+        attributes = {"one": HELLO % ("one", "one"), "x86_64-linux.two": HELLO % ("two", "two")}
+        uri = flake(tmp_path, default=HELLO % ("none", "none"), **attributes)
+        wanted = ["--flake", uri]
+        output = deployer.run("switch", "--all", *wanted)
+        assert "total: 2 done" in output, output
+        assert [target.succeed("cat /etc/hello") for target in targets] == ["one", "two"]
+        assert "one  done" in deployer.run("status", f"--all={uri}")
+        # By address and port, the keys are kept apart, too; a list says which configuration a host gets.
+        hosts = tmp_path / "hosts"
+        hosts.write_text("root@127.0.0.1:2201 #x86_64-linux.two\n127.0.0.1:2202 #one\n")
+        deployer.run("switch", "--hosts", str(hosts), *wanted)
+        assert [target.succeed("cat /etc/hello") for target in targets] == ["two", "one"]
+        deployer.known_hosts.write_text(deployer.known_hosts.read_text().replace("one ", "other "))
+        assert "its host key is not known" in deployer.run("status", "--target-host", "one", expect=1)
+    finally:
+        for tunnel in tunnels:
+            tunnel.kill()
+            tunnel.wait()
+
+
+def test_differences_are_looked_at_where_the_host_is(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    for text in ("one", "two"):
+        deployer.on(target, "switch", *source(tmp_path, HELLO % (text, text)))
+    assert "-one" in (shown := deployer.on(target, "diff", "1", "2")) and "+two" in shown, shown
+    # What is live there was changed by hand; a configuration is built here.
+    target.succeed("rm /etc/hello", "echo -n by hand >/etc/hello")
+    shown = deployer.on(target, "diff", "2")
+    assert "-two" in shown and "+by hand" in shown, shown
+    file = tmp_path / "three.nix"
+    file.write_text(HELLO % ("three", "three"))
+    shown = deployer.on(target, "diff", "1", str(file))
+    assert "-one" in shown and "+three" in shown, shown
+    difference = deployer.json(target, "diff", str(file), "2")
+    assert difference["version"] == 1, difference
+    assert target.succeed("cat /etc/hello") == "by hand"
+
+
+def test_a_host_with_nix_builds_for_others_and_fetches_by_itself(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, targets = make_targets("builder", "target", image="debian-12-remote")
+    builder, target = targets
+    settings = "build-users-group =\\nsandbox = false\\nsubstituters = file:///cache\\nrequire-sigs = false\\n"
+    for machine in targets:
+        machine.succeed(f"mkdir -p /etc/nix && printf '{settings}' >/etc/nix/nix.conf", "nix-store --init")
+    word = f"built {tmp_path}"
+    wanted = source(tmp_path, HELLO % (word, word))
+    elsewhere = ["--build-host", f"root@{deployer.address(builder)}"]
+    toplevel = deployer.run("-q", "build", *wanted, *elsewhere).strip().splitlines()[-1]
+    # It was built there, and is whole here.
+    assert builder.succeed(f"nix-store --query --deriver {toplevel}").strip().endswith(".drv")
+    builder.succeed("ls /nix/store/*.drv")
+    subprocess.run(["nix-store", "--verify-path", toplevel], check=True, timeout=60)
+    deployer.on(target, "switch", *wanted, *elsewhere)
+    assert target.succeed("cat /etc/hello") == word
+
+    # What the host's own Nix can fetch is not sent.
+    wanted = source(tmp_path, HELLO % ("cached", "cached"))
+    toplevel = build(tmp_path / "system.nix", tmp_path)
+    cache = tmp_path / "cache"
+    nix = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to", f"file://{cache}?compression=none", toplevel]
+    subprocess.run(nix, check=True, timeout=300)
+    archive = tmp_path / "cache.tar"
+    subprocess.run(["tar", "-C", str(tmp_path), "-cf", str(archive), "cache"], check=True, timeout=60)
+    target.unpack(archive, "/")
+    output = deployer.on(target, "switch", *wanted, "--substitute-on-destination")
+    assert target.succeed("cat /etc/hello") == "cached"
+    assert ": sending " not in output, output
+    said = deployer.on(target, "switch", "--substitute-on-destination", *source(tmp_path, HELLO % ("new", "new")))
+    assert ": sending " in said, said

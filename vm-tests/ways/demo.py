@@ -40,6 +40,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         machine = make_machine("container", "demo", out_dir=Path(folder))
         try:
+            print("demo: 4 of 4: building the configuration, and starting the container", file=sys.stderr, flush=True)
             with _quiet():
                 host = Host(machine, Path(folder))
                 toplevel = host.bring(EXAMPLE)

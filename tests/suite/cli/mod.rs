@@ -10,6 +10,7 @@ mod drift;
 mod etc;
 mod foreign;
 mod generations;
+mod health;
 mod heard;
 mod kill;
 mod look;
