@@ -20,7 +20,7 @@ use crate::cli::args_hidden::Hidden;
 use crate::cli::args_past::GenerationsAction;
 use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
 use crate::cli::build::{build, switch_goal};
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
@@ -38,7 +38,7 @@ use clap::error::{ContextKind, ContextValue};
 use crate::cli::manual::{print_completions, print_manual};
 use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
 use crate::cli::progress::{Progress, Telling};
-use crate::cli::session::{How, Session};
+use crate::cli::session::Session;
 
 const REFUSED: u8 = 1;
 const USAGE: i32 = 2;

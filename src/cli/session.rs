@@ -21,7 +21,7 @@ use crate::activation::status::{self, Status};
 use crate::activation::{compare, health, outcome_report, status_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::args_past::StatusArgs;
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
@@ -48,24 +48,6 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// The machine that builds, if it is another one.
     pub(crate) build_host: Option<BuildHost>,
-}
-
-/// How a switch treats the profile.
-#[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(crate) struct How {
-    /// Whether what is activated becomes a generation.
-    pub(crate) register: bool,
-    /// Whether a switch that fails goes back.
-    pub(crate) rollback_on_failure: bool,
-    /// Whether the plan is shown, and a person on the terminal is asked.
-    pub(crate) ask: bool,
-    /// Where what is activated comes from.
-    pub(crate) origin: Origin,
-    /// Whether it is of this boot only.
-    pub(crate) ephemeral: bool,
-    /// Whether files are placed only, and all else is left to the next boot.
-    pub(crate) pre_populate: bool,
 }
 
 /// What `why --json` prints.
