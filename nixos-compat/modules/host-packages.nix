@@ -44,13 +44,16 @@ let
   );
 
   # What the build does not check, because the program that would is the distribution's: see modules/builder.
-  unchecked = lib.concatMap (
-    drv:
-    let
-      name = builtins.match "${builtins.storeDir}/[^-]*-unchecked-(.*)[.]drv" drv;
-    in
-    if name == null then [ ] else name
-  ) (builtins.attrNames context);
+  # Its drvs come in the order of their hashes.
+  unchecked = lib.sort (a: b: a < b) (
+    lib.concatMap (
+      drv:
+      let
+        name = builtins.match "${builtins.storeDir}/[^-]*-unchecked-(.*)[.]drv" drv;
+      in
+      if name == null then [ ] else name
+    ) (builtins.attrNames context)
+  );
   isUsed = p: context ? ${builtins.unsafeDiscardStringContext p.drvPath};
 in
 {

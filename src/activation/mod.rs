@@ -1,11 +1,13 @@
 //! A whole activation: from a goal to a plan, and from a plan to an outcome.
 
+pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
 pub(crate) mod ephemeral;
 pub(crate) mod health;
 pub(crate) mod journal;
+mod kinds;
 mod lost_shells;
 pub(crate) mod mend;
 pub(crate) mod observe;

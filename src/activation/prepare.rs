@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts::apply::Decided;
-use crate::accounts::decide::Scripts;
+use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::beneath;
 use crate::activation::ephemeral;
 use crate::activation::lost_shells;
@@ -114,7 +114,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
-    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
+    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen.files)?;
     let sources = Sources {
         root,
         manifest: manifest.as_ref(),
@@ -160,7 +160,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
 struct Sources<'a> {
     root: &'a Root,
     manifest: Option<&'a Manifest>,
-    desired: &'a Desired,
+    desired: &'a Desired<'a>,
     observed: &'a Observed,
     vendors: &'a Vendors,
 }
@@ -177,21 +177,9 @@ impl Sources<'_> {
         conflicts.extend(self.refusals(how, &files)?);
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
-        let changes =
-            !files.is_empty() || !blocks.is_empty() || !basics.is_empty() || accounts.report.is_due;
-        let occasion = how.occasion(changes);
-        let mut scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
-        if how.pre_populate {
-            // The boot runs them all.
-            scripts.run.clear();
-        }
-        if scripts.run.iter().any(|script| script.before_accounts) {
-            *accounts = self.decide_accounts(Scripts::Will)?;
-        }
-        conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
         let becomes = active_after(&goal, self.manifest);
         let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
-        Ok(Plan {
+        let mut plan = Plan {
             version: plan::VERSION,
             goal,
             from: from.map(|a| a.toplevel.clone()),
@@ -201,14 +189,14 @@ impl Sources<'_> {
             takeover: self.observed.takeover.clone(),
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
-            diffs: read_diffs(root, &files)?,
+            diffs: files::diff::read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,
-            scripts,
+            scripts: ScriptsPlan::default(),
             tmpfiles,
             files,
             blocks,
             basics,
-            accounts: std::mem::take(&mut accounts.report),
+            accounts: AccountsReport::default(),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
             packages: packages_change(root, from, becomes.as_ref()),
@@ -216,7 +204,27 @@ impl Sources<'_> {
             no_effect: self.list(|m| &m.no_effect),
             ephemeral: None,
             pre_populates: false,
-        })
+        };
+        self.add_scripts(&mut plan, how, accounts)?;
+        Ok(plan)
+    }
+
+    /// Adds the scripts that run, and the accounts, of which a script may decide something.
+    fn add_scripts(&self, plan: &mut Plan, how: How, accounts: &mut Decided) -> Result<()> {
+        let occasion = how.occasion(plan.changes_files() || accounts.report.is_due);
+        let (root, state) = (self.root, &self.observed.state);
+        plan.scripts = plan_scripts(root, &plan.goal, self.manifest, state, occasion)?;
+        if how.pre_populate {
+            // The boot runs them all.
+            plan.scripts.run.clear();
+        }
+        if plan.scripts.run.iter().any(|script| script.before_accounts) {
+            *accounts = self.decide_accounts(Scripts::Will)?;
+        }
+        plan.accounts = std::mem::take(&mut accounts.report);
+        let missing = missing_scripts(&plan.scripts).filter(|_| root.is_live());
+        plan.conflicts.extend(missing);
+        Ok(())
     }
 
     fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
@@ -249,7 +257,7 @@ impl Sources<'_> {
             &wanted,
             &state.files,
             state.backups.next,
-            &self.observed.seen,
+            &self.observed.seen.files,
             &damaged,
         );
         conflicts.extend(more);
@@ -264,9 +272,9 @@ impl Sources<'_> {
     ) -> Result<Vec<BlockChange>> {
         let state = &self.observed.state;
         let kept = files.kept().count() as u64;
-        let wanted = self.wanted_blocks()?;
+        let wanted = self.wanted_blocks(files)?;
         let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
-        seen.extend(self.observed.blocks.clone());
+        seen.extend(self.observed.seen.blocks.clone());
         let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
             wanted: &wanted,
             record: &state.blocks,
@@ -287,9 +295,6 @@ impl Sources<'_> {
     ) -> Result<BasicsPlan> {
         let (state, nothing) = (&self.observed.state, Basics::default());
         let wanted = self.manifest.map_or(&nothing, |m| &m.basics);
-        if wanted.is_empty() && state.basics.is_empty() {
-            return Ok(BasicsPlan::default());
-        }
         let kept = files.kept().count() + blocks.iter().filter(|b| b.keep.is_some()).count();
         let is_debian = self.observed.family == "debian";
         let (mut basics, more) = basics::decide::decide(&basics::decide::Facts {
@@ -311,7 +316,7 @@ impl Sources<'_> {
     }
 
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
-    fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
+    fn wanted_blocks(&self, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
         let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
         for text in blocks.values_mut() {
             // Lines: what follows the last one is the mark of their end.
@@ -325,8 +330,13 @@ impl Sources<'_> {
         let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
         let folder = settings.in_etc();
         let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
-        let is_conffile =
-            |target: &&TargetPath| self.vendors.get(*target).is_some_and(|v| v.is_config);
+        let owned = &self.observed.state.files.entries;
+        let is_ours = |target: &TargetPath| {
+            owned.contains_key(target) || files.writes.iter().any(|c| c.target == *target)
+        };
+        let is_conffile = |target: &&TargetPath| {
+            self.vendors.get(*target).is_some_and(|v| v.is_config) && is_ours(target)
+        };
         let mut conffiles = self.desired.keys().filter(is_conffile).peekable();
         if folder == Some(Node::Folder) && conffiles.peek().is_some() {
             blocks.insert(settings, vendor::render_settings(conffiles));
@@ -368,16 +378,6 @@ impl Sources<'_> {
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
         self.manifest.map(|m| of(m).clone()).unwrap_or_default()
     }
-}
-
-fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
-    let mut diffs = BTreeMap::new();
-    for change in files.changes() {
-        if let Some(diff) = files::diff::read_diff(root, change)? {
-            diffs.insert(change.target.clone(), diff);
-        }
-    }
-    Ok(diffs)
 }
 
 /// What only shows once the whole plan is there.

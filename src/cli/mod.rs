@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 pub(crate) mod args_compat;
+pub(crate) mod args_global;
 pub(crate) mod args_hidden;
 pub(crate) mod args_look;
 pub(crate) mod args_past;

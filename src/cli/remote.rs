@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cli::args::{Cli, Global};
+use crate::cli::args::Cli;
+use crate::cli::args_global::Global;
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::print::{print, print_error, print_json, tell};
 use crate::cli::remote_args::RemoteArgs;

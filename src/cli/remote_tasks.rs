@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::cli::args::{ApplyArgs, ColorChoice, Command, Global, PlanArgs, SourceArgs, SwitchArgs};
+use crate::cli::args::{ApplyArgs, Command, PlanArgs, SourceArgs, SwitchArgs};
+use crate::cli::args_global::{ColorChoice, Global};
 use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs};
 use crate::cli::args_place::PrePopulateArgs;
 use crate::cli::commands;

@@ -13,9 +13,8 @@ use std::time::Duration;
 use crate::activation::ephemeral;
 use crate::activation::plan::Goal;
 use crate::activation::prepare;
-use crate::cli::args::{
-    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SwitchArgs,
-};
+use crate::cli::args::{ApplyArgs, Cli, Command, PlanArgs, PlanPages, SwitchArgs};
+use crate::cli::args_global::{ColorChoice, Global};
 use crate::cli::args_hidden::Hidden;
 use crate::cli::args_past::GenerationsAction;
 use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
@@ -283,6 +282,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
+        Command::Adopt(args) => session.adopt(&args),
         Command::Option(args) => session.option(&args),
         Command::Repl(args) => look::repl(&args),
         Command::Edit(args) => look::edit(&args),

@@ -97,8 +97,9 @@ impl Session {
                 .with_context(|| format!("writing the plan {}", path.display()))?;
         }
         print_refusal(&plan.conflicts);
+        let changes_nothing = plan.is_empty() || plan.changes_nothing();
         Ok(
-            match (plan.conflicts.is_empty(), detailed && !plan.is_empty()) {
+            match (plan.conflicts.is_empty(), detailed && !changes_nothing) {
                 (false, _) => End::Refused,
                 (true, true) => End::Changes,
                 (true, false) => End::Done,

@@ -107,7 +107,7 @@ pub(crate) fn build_watched(
     options: &BuildOptions,
     watch: Option<&mut Watch<'_>>,
 ) -> Result<AbsolutePath> {
-    may_build()?;
+    may_build(options)?;
     let toplevel = match (source, &options.build_host) {
         (_, Some(host)) => elsewhere::build(host, source, options)?,
         (Source::File(file), None) => build_file(file, options, watch)?,
@@ -120,13 +120,19 @@ pub(crate) fn build_watched(
 }
 
 /// Refuses where Nix would, in words that say what to set up: without its daemon, a store is written by who owns it.
-fn may_build() -> Result<()> {
+fn may_build(options: &BuildOptions) -> Result<()> {
     let writes = |path: &str| access(Path::new(path), AccessFlags::W_OK).is_ok();
     let asks_another = ["NIX_REMOTE", "NIX_STORE_DIR", "NIX_STATE_DIR"]
         .iter()
         .any(|name| std::env::var_os(name).is_some());
+    let settings = std::env::var("NIX_CONFIG").unwrap_or_default();
+    let names = settings.lines().filter_map(|line| line.split('=').next());
+    let names_another = names
+        .chain(options.nix_options.iter().map(|(name, _)| name.as_str()))
+        .any(|name| name.trim() == "store");
     let has_store = Path::new("/nix/store").exists();
-    if !has_store || asks_another || Path::new(DAEMON).exists() || writes("/nix/var/nix/db") {
+    let is_elsewhere = !has_store || asks_another || names_another;
+    if is_elsewhere || Path::new(DAEMON).exists() || writes("/nix/var/nix/db") {
         return Ok(());
     }
     if let Some(group) = group_of_the_served() {

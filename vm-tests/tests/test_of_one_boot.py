@@ -155,7 +155,7 @@ def test_what_is_placed_starts_with_a_switch(host: Host) -> None:
     machine = host.machine
     host.run("switch", host.bring(configuration("first")))
     pid = host.pid("app.service")
-    toplevel = host.bring("{ systemd.services.other = { wantedBy = [ \"multi-user.target\" ]; script = \"sleep 1d\"; }; }")
+    toplevel = host.bring(configuration("second").replace("services.app", "services.other"))
     host.run("pre-populate", toplevel)
     # What runs stays, though its file has gone.
     assert host.pid("app.service") == pid

@@ -1,5 +1,6 @@
 //! The real program on a temporary root, as a stranger meets it.
 mod accounts;
+mod adopt;
 mod bad_input;
 mod basics;
 mod blocks;
