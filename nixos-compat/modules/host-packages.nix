@@ -82,7 +82,7 @@ in
     # A program is often named by nothing but its path in a text.
     warnings =
       lib.optional (unchecked != [ ])
-        "Not checked in the build, since the programs that would do it are the distribution's: ${lib.concatStringsSep ", " unchecked}";
+        "Not checked in the build, since the programs that would do it are the distribution's: ${lib.concatStringsSep ", " (builtins.sort builtins.lessThan unchecked)}";
     system-manager.hostLinks = lib.listToAttrs (
       map (
         p: lib.nameValuePair (baseNameOf (builtins.unsafeDiscardStringContext p.outPath)) p.hostLinks

@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
 pub(crate) mod ephemeral;
+mod graphics;
 pub(crate) mod health;
 pub(crate) mod journal;
 mod kinds;

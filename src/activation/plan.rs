@@ -90,6 +90,9 @@ pub struct Plan {
     pub packages: PackagesChange,
     /// What is recorded as active afterwards.
     pub becomes: Option<Active>,
+    /// What people should know that is no change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Options that are set and have no effect here.
     pub no_effect: Vec<NoEffect>,
     /// Whether it is of this boot only.

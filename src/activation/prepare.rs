@@ -9,6 +9,7 @@ use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::beneath;
 use crate::activation::ephemeral;
+use crate::activation::graphics;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -201,6 +202,7 @@ impl Sources<'_> {
             units: UnitPlan::default(),
             packages: packages_change(root, from, becomes.as_ref()),
             becomes,
+            warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),
             ephemeral: None,
             pre_populates: false,

@@ -32,6 +32,7 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
             },
         );
         render_warnings(&mut out, &plan.accounts.warnings, style);
+        render_warnings(&mut out, &plan.warnings, style);
         files::report::render_beside(&mut out, &plan.beside, style);
         render_no_effect(&mut out, plan, style);
         return out;
@@ -57,6 +58,10 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     units::report::render_units(&mut out, &plan.units, &plan.user_managers, style);
     render_packages(&mut out, &plan.packages, style);
     render_health_checks(&mut out, plan, style);
+    if !plan.warnings.is_empty() {
+        out.push('\n');
+        render_warnings(&mut out, &plan.warnings, style);
+    }
     render_no_effect(&mut out, plan, style);
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
