@@ -64,13 +64,18 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
             way = number % len(ways)
             cases.append((scene, call, fault, ways[way][0], ends[way], before))
     seen: set[str] = set()
-    tally.each(worlds, tally.some(_spread(cases), sample), lambda world, case: _check(world, *case, seen), _describe)
+    tally.each(worlds, tally.some(_spread(cases, tally), sample), lambda world, case: _check(world, *case, seen), _describe)
     tally.notes.append(f"{len(seen)} different hosts came of them; the next run was tried on each of these once")
 
 
-def _spread(cases: Sequence[Case]) -> list[Case]:
-    """Returns all cases, so that each call comes once before any comes again: who ends it early has seen them all."""
-    return [case for number in range(len(strace.FAULTS)) for case in cases if _round(case) == number]
+def _spread(cases: Sequence[Case], tally: Tally) -> list[Case]:
+    """Returns all cases in rounds: each call comes once before any comes again, in an order by chance."""
+    rounds: list[list[Case]] = [[] for _ in strace.FAULTS]
+    for case in cases:
+        rounds[_round(case)].append(case)
+    for cases_of_one in rounds:
+        tally.chance("order").shuffle(cases_of_one)
+    return [case for cases_of_one in rounds for case in cases_of_one]
 
 
 def _round(case: Case) -> int:
