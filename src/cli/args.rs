@@ -13,6 +13,7 @@ use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::args_past::{
     BackArgs, DeactivateArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs,
 };
+use crate::model::page::{Page, render_html, render_markdown};
 use crate::store::lock::Patience;
 
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
@@ -61,15 +62,40 @@ pub struct SourceArgs {
     pub show_trace: bool,
 }
 
-/// The plan as a page.
+/// What is told, as a page.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct PlanPages {
+pub struct PageArgs {
     /// Print Markdown, folded and at most 60 kB long, as a comment on a pull request takes it
     #[arg(long, conflicts_with_all = ["json", "html"])]
     pub markdown: bool,
     /// Print one HTML file
     #[arg(long, conflicts_with = "json")]
     pub html: bool,
+}
+
+impl PageArgs {
+    /// Whether a page is asked for.
+    pub(crate) fn is_wanted(self) -> bool {
+        self.markdown || self.html
+    }
+
+    /// Renders what a command says in the style of pages; parts whose titles begin with `unfolded` are open in Markdown.
+    pub(crate) fn render(self, text: &str, unfolded: &str, command: &str) -> String {
+        let page = Page::read(text);
+        let rendered = if self.markdown {
+            render_markdown(&page, unfolded, command)
+        } else {
+            render_html(&page, command)
+        };
+        rendered.trim_end().to_owned()
+    }
+}
+
+/// How the plan is told.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct PlanPages {
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Print what stands in the way and how much there is to do, without the list of it
     #[arg(long, conflicts_with_all = ["markdown", "html"])]
     pub summary: bool,
