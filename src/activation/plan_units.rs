@@ -10,7 +10,7 @@ use crate::activation::journal::Interrupted;
 use crate::activation::plan::Plan;
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
-use crate::files::decide::FilesPlan;
+use crate::files::decide::{FileChange, FilesPlan};
 use crate::files::record::FilesRecord;
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -178,8 +178,13 @@ fn edited_units(root: &Root, files: &FilesPlan) -> BTreeMap<TargetPath, String> 
     let edited = files
         .changes()
         .filter(|c| c.drifted && is_below(SYSTEM, &c.target));
+    // Nothing was started from a mask: what runs is from before it.
+    let is_masked = |c: &FileChange| {
+        let is_unit = c.target.as_str().rsplit_once('/').map(|(above, _)| above) == Some(SYSTEM);
+        is_unit && matches!(&c.before, Node::Link { to } if to == "/dev/null")
+    };
     edited
-        .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }))
+        .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }) && !is_masked(c))
         .map(|c| {
             let path = root.show(&Path::new("etc").join(&c.target));
             (c.target.clone(), path.to_string_lossy().into_owned())

@@ -5,6 +5,7 @@
 mod account_files;
 mod accounts;
 mod builders;
+mod chance;
 mod cli;
 mod compat;
 mod docs;

@@ -91,6 +91,9 @@ impl Run<'_> {
         if let Some(ran) = &plan.units.ran {
             self.a.state.units.ran_beneath.clone_from(ran);
         }
+        if plan.resumes.is_some() {
+            self.a.state.backups.keep_once(root)?;
+        }
         self.a.state.units.pending = self.pending();
         self.remember_failures();
         self.a.state.units.pending_users =

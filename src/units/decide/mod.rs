@@ -148,7 +148,22 @@ pub struct Seeds {
     pub daemon_reload: bool,
 }
 
+/// Whether something of a unit is left that a stop takes away: it runs, or systemd still lists it as failed.
+fn is_left(now: &Live, unit: &str) -> bool {
+    let found = now.find(unit).map(|(_, live)| live.active_state.as_str());
+    !matches!(found, None | Some("" | "inactive"))
+}
+
 impl Seeds {
+    /// Drops what has come about without us: the start of what is up, the stop of what is down. Pure.
+    pub(crate) fn drop_done(&mut self, now: &Live) {
+        self.stop.retain(|unit| is_left(now, unit));
+        self.start.retain(|unit| {
+            let found = now.find(unit).map(|(_, live)| live);
+            found.is_none_or(|live| !live.is_active() || live.is_coming())
+        });
+    }
+
     /// Returns the units that anything is to be done with.
     pub fn units(&self) -> impl Iterator<Item = &String> {
         let sets = [&self.start, &self.restart, &self.reload, &self.stop];
@@ -299,8 +314,7 @@ impl Decision<'_> {
         self.reload = reload;
         for unit in &seeds.stop {
             let goes = self.new.definition(unit).file().is_none();
-            let runs = self.live.find(unit).is_some_and(|(_, u)| !u.is_down());
-            if goes && runs && !self.start.contains_key(unit) {
+            if goes && is_left(self.live, unit) && !self.start.contains_key(unit) {
                 self.stop.insert(unit.clone(), why());
             }
         }
