@@ -299,9 +299,7 @@ impl Session {
             prepare::prepare(&self.root, Goal::Activate(before), prepare::How::default())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
-            return Err(Failure::Before(anyhow::anyhow!(
-                "something stands in the way"
-            )));
+            return Err(Failure::Before(anyhow::anyhow!("there are conflicts")));
         }
         let plan = prepared.plan.clone();
         let outcome = self.apply(prepared, args, signals)?;
