@@ -79,6 +79,11 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
     let seen = kinds::Seen::read(root, &state, seen)?;
+    if state.units.forget_what_boot_did(&journal::this_boot()) {
+        // Its unit has run them all.
+        let scripts = state.scripts.scripts.values_mut();
+        scripts.for_each(|script| script.finished = true);
+    }
     state.settle(&seen);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();

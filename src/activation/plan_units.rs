@@ -44,6 +44,7 @@ impl Due {
         seeds.stop.extend(pending.stop.iter().cloned());
         seeds.restart.extend(pending.restart.iter().cloned());
         seeds.reload.extend(pending.reload.iter().cloned());
+        seeds.daemon_reload |= pending.daemon_reload;
         Self {
             changes: changes(plan, SYSTEM),
             seeds,
@@ -98,12 +99,14 @@ pub(crate) fn plan(
             plan_system(root, prepared, &due, &systemd)?;
             prepared.systemd = Some(systemd);
         }
-        None if due.is_known() => prepared.plan.conflicts.push(Conflict {
-            subject: "systemd".to_owned(),
-            cause: "is not running here, but units are to be switched".to_owned(),
-            remedy: "boot this host with systemd, or place the files only, with `--root /`"
-                .to_owned(),
-        }),
+        None if due.is_known() && !prepared.plan.pre_populates => {
+            prepared.plan.conflicts.push(Conflict {
+                subject: "systemd".to_owned(),
+                cause: "is not running here, but units are to be switched".to_owned(),
+                remedy: "boot this host with systemd, or place the files only, with `--root /`"
+                    .to_owned(),
+            });
+        }
         None => {}
     }
     Ok(())

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::beneath;
+use crate::activation::ephemeral;
 use crate::activation::graphics;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
@@ -70,11 +71,16 @@ impl Prepared {
 
 /// How a plan is made.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct How {
     /// Whether options without effect forbid it.
     pub strict: bool,
     /// Whether all activation scripts run, also where nothing else is to be done.
     pub all_scripts: bool,
+    /// Whether it is of this boot only.
+    pub ephemeral: bool,
+    /// Whether files are placed only, and all else is left to the next boot.
+    pub pre_populate: bool,
 }
 
 impl How {
@@ -93,6 +99,7 @@ impl How {
 /// # Errors
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
+    let (goal, of_this_boot) = ephemeral::resolve(root, goal, how.ephemeral)?;
     let manifest = match &goal {
         Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
@@ -117,7 +124,9 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         vendors: &vendors,
     };
     let mut accounts = sources.decide_accounts(Scripts::None)?;
-    let plan = sources.plan(goal, how, &mut accounts)?;
+    let mut plan = sources.plan(goal, how, &mut accounts)?;
+    plan.ephemeral = of_this_boot;
+    plan.pre_populates = how.pre_populate;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -135,6 +144,8 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
+    let found = ephemeral::find_conflicts(root, &prepared.plan)?;
+    prepared.plan.conflicts.extend(found);
     if !prepared.plan.is_empty() {
         if let Some(manifest) = &manifest {
             let notes = beneath::wanted_by_nobody(root, manifest, &desired)?;
@@ -179,7 +190,7 @@ impl Sources<'_> {
             takeover: self.observed.takeover.clone(),
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
-            diffs: read_diffs(root, &files)?,
+            diffs: files::diff::read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,
             scripts: ScriptsPlan::default(),
             tmpfiles,
@@ -193,6 +204,8 @@ impl Sources<'_> {
             becomes,
             warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),
+            ephemeral: None,
+            pre_populates: false,
         };
         self.add_scripts(&mut plan, how, accounts)?;
         Ok(plan)
@@ -203,6 +216,10 @@ impl Sources<'_> {
         let occasion = how.occasion(plan.changes_files() || accounts.report.is_due);
         let (root, state) = (self.root, &self.observed.state);
         plan.scripts = plan_scripts(root, &plan.goal, self.manifest, state, occasion)?;
+        if how.pre_populate {
+            // The boot runs them all.
+            plan.scripts.run.clear();
+        }
         if plan.scripts.run.iter().any(|script| script.before_accounts) {
             *accounts = self.decide_accounts(Scripts::Will)?;
         }
@@ -363,16 +380,6 @@ impl Sources<'_> {
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
         self.manifest.map(|m| of(m).clone()).unwrap_or_default()
     }
-}
-
-fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
-    let mut diffs = BTreeMap::new();
-    for change in files.changes() {
-        if let Some(diff) = files::diff::read_diff(root, change)? {
-            diffs.insert(change.target.clone(), diff);
-        }
-    }
-    Ok(diffs)
 }
 
 /// What only shows once the whole plan is there.

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
+use crate::activation::ephemeral;
 use crate::activation::journal::Interrupted;
 use crate::activation::observe;
 use crate::activation::state::State;
@@ -81,6 +82,7 @@ pub struct Timer {
 /// The status of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Status {
     /// Format version.
     pub version: u32,
@@ -92,6 +94,10 @@ pub struct Status {
     pub activated: Option<u64>,
     /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
     pub taken_over_next: bool,
+    /// Whether what is active is of this boot only.
+    pub ephemeral: bool,
+    /// Whether files were placed only, so that the next boot does what is pending.
+    pub waits_for_boot: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
@@ -208,6 +214,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         store_free: store_free(root)?,
         lines: state.blocks.0.len(),
         taken_over_next: observed.takeover.is_some(),
+        ephemeral: ephemeral::is_in_force(root)?,
+        waits_for_boot: state.units.until_boot_after.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &acted_on),

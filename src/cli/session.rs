@@ -17,7 +17,7 @@ use crate::activation::report;
 use crate::activation::state::State;
 use crate::activation::{health, outcome_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
@@ -45,19 +45,6 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// The machine that builds, if it is another one.
     pub(crate) build_host: Option<BuildHost>,
-}
-
-/// How a switch treats the profile.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct How {
-    /// Whether what is activated becomes a generation.
-    pub(crate) register: bool,
-    /// Whether a switch that fails goes back.
-    pub(crate) rollback_on_failure: bool,
-    /// Whether the plan is shown, and a person on the terminal is asked.
-    pub(crate) ask: bool,
-    /// Where what is activated comes from.
-    pub(crate) origin: Origin,
 }
 
 /// What `why --json` prints.
@@ -215,8 +202,12 @@ impl Session {
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
-        let mut planned = args.how();
-        planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        let planned = prepare::How {
+            all_scripts: args.all_scripts || saved.is_some_and(|plan| plan.scripts.is_asked()),
+            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
+            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
+            ..args.how()
+        };
         self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if !how.register {
@@ -239,7 +230,7 @@ impl Session {
         }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
-            Goal::Activate(toplevel) if how.register => {
+            Goal::Activate(toplevel) if how.register && prepared.plan.ephemeral.is_none() => {
                 Some(generations::register(&self.root, toplevel)?)
             }
             _ => None,

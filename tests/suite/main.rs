@@ -15,6 +15,7 @@ mod flake;
 mod guides;
 mod layers;
 mod mistakes;
+mod moving_over;
 mod nar;
 mod needs;
 mod nix_fixture;
