@@ -18,7 +18,8 @@ pub fn cases(few: u32) -> Config {
             RngSeed::Fixed(1)
         },
         failure_persistence: is_hunt.then(|| {
-            let found: Box<dyn FailurePersistence> = Box::new(FileFailurePersistence::Direct(FOUND));
+            let found: Box<dyn FailurePersistence> =
+                Box::new(FileFailurePersistence::Direct(FOUND));
             found
         }),
         ..given
