@@ -1,5 +1,4 @@
 //! How the units of a configuration meet those that the host has.
-#![expect(clippy::disallowed_methods, reason = "reads unit files")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,7 @@ use crate::activation::plan::Plan;
 use crate::files::decide::{FileChange, FilesPlan, Verb};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::{Desired, IsAddition};
-use crate::host::fs::Root;
+use crate::host::fs::{Root, read_source};
 use crate::model::conflict::Conflict;
 use crate::model::manifest::{Manifest, Unit};
 use crate::model::names::{AbsolutePath, TargetPath, UnitName};
@@ -103,7 +102,7 @@ pub(crate) fn additions(
                 &system
             };
             (has_template || listing.has(name.as_str()))
-                && std::fs::read(source.as_str()).is_ok_and(|text| {
+                && read_source(source.as_str()).is_ok_and(|text| {
                     is_addition(name.as_str(), &UnitFile::parse([text.as_slice()]))
                 })
         },
@@ -197,14 +196,14 @@ pub(crate) fn incomplete(
             _ => return None,
         };
         let (_, unit) = units.iter().find(|(unit, _)| unit.as_str() == name)?;
-        let text = std::fs::read(unit.source.as_ref()?.as_str()).ok()?;
+        let text = read_source(unit.source.as_ref()?.as_str()).ok()?;
         // What others add to it, such as drop-ins of a package, may make it whole.
         let dropins = format!("{}.d/", change.target);
         let dropins = desired
             .iter()
             .filter(|(t, _)| t.as_str().starts_with(&dropins));
         let dropins: Vec<Vec<u8>> = dropins
-            .filter_map(|(_, want)| std::fs::read(&want.source).ok())
+            .filter_map(|(_, want)| read_source(&want.source).ok())
             .collect();
         let texts = std::iter::once(text.as_slice()).chain(dropins.iter().map(Vec::as_slice));
         let key = lacks(name, &UnitFile::parse(texts)).filter(|_| !text.is_empty())?;

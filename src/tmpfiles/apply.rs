@@ -8,10 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
-use crate::host::fs::Root;
+use crate::host::fs::{Root, read_source};
 use crate::host::process::{Command, show_code};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::{EMPTY, Kind, Node, Object};
@@ -47,7 +48,7 @@ pub(crate) fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
     let wanted = desired.iter().filter(|(target, _)| is_rules(target));
     wanted
         .map(|(target, want)| {
-            let content = std::fs::read(&want.source).with_context(|| {
+            let content = read_source(&want.source).with_context(|| {
                 format!(
                     "reading {}, which is wanted as /etc/{target}\nhint: rules must be there when they are activated; build the configuration or copy its closure again",
                     want.source
@@ -70,8 +71,8 @@ pub(crate) fn read_placed(record: &FilesRecord) -> Result<Vec<RulesFile>> {
     let placed = record.entries.iter().filter(|(target, _)| is_rules(target));
     let mut files = Vec::new();
     for (target, source) in placed.filter_map(|(target, file)| Some((target, file.source()?))) {
-        let content = match std::fs::read(source) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => continue,
+        let content = match read_source(source) {
+            Err(e) if e.downcast_ref() == Some(&Errno::ENOENT) => continue,
             other => other.with_context(|| format!("reading {source}"))?,
         };
         files.push(RulesFile {
@@ -280,7 +281,7 @@ fn create(root: &Root, plan: &TmpfilesPlan, problems: &mut Vec<String>) -> Resul
     let none = BTreeSet::new();
     let mut rules = Vec::new();
     for file in &plan.files {
-        let content = std::fs::read(file.as_str()).with_context(|| format!("reading {file}"))?;
+        let content = read_source(file.as_str()).with_context(|| format!("reading {file}"))?;
         let left_out = plan.left_out.get(file).unwrap_or(&none);
         for (n, line) in content.split(|c| *c == b'\n').enumerate() {
             if !left_out.contains(&(n + 1)) {

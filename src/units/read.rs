@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use crate::host::fs::read_source;
 use crate::model::names::TargetPath;
 use crate::units::set::{UnitBody, UnitSet, UnitText};
 
@@ -78,10 +79,10 @@ pub(crate) fn read_body(source: &str) -> UnitBody {
     if fs::canonicalize(source).is_ok_and(|p| p == Path::new("/dev/null")) {
         return UnitBody::Masked;
     }
-    match fs::read(source) {
+    match read_source(source) {
         Ok(bytes) => UnitBody::Text(UnitText(bytes)),
         Err(e) => {
-            tracing::warn!("reading the definition {source}: {e}; it counts as changed");
+            tracing::warn!("reading the definition {source}: {e:#}; it counts as changed");
             UnitBody::Text(UnitText(format!("# {source} can't be read\n").into_bytes()))
         }
     }

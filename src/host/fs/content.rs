@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::{self, Mode, SFlag};
+use nix::sys::stat::{self, FileStat, Mode, SFlag, makedev};
 
 use super::at::kind;
 use super::{READ_FLAGS, whole};
@@ -30,13 +30,35 @@ pub enum Content<'a> {
 /// # Errors
 /// When it can't be opened, or is not a regular file.
 pub(crate) fn open_source(path: &str) -> Result<impl Read + use<>> {
-    let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
-    let file = openat(AT_FDCWD, path, flags, Mode::empty())?;
-    let st = stat::fstat(&file)?;
+    let (file, st) = open(path)?;
     if kind(&st) != SFlag::S_IFREG {
         bail!("it is not a regular file");
     }
-    Ok(whole(File::from(file), st.st_size))
+    Ok(whole(file, st.st_size))
+}
+
+/// Reads a source whole: a file, or nothing where it leads to `/dev/null`, which is how systemd's files are masked.
+///
+/// # Errors
+/// When it can't be opened, or would block or never end.
+pub(crate) fn read_source(path: &str) -> Result<Vec<u8>> {
+    let (file, st) = open(path)?;
+    let mut bytes = Vec::new();
+    match kind(&st) {
+        SFlag::S_IFREG => {
+            whole(file, st.st_size).read_to_end(&mut bytes)?;
+        }
+        SFlag::S_IFCHR if st.st_rdev == makedev(1, 3) => {}
+        _ => bail!("it is not a regular file"),
+    }
+    Ok(bytes)
+}
+
+fn open(path: &str) -> Result<(File, FileStat)> {
+    let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
+    let file = openat(AT_FDCWD, path, flags, Mode::empty())?;
+    let st = stat::fstat(&file)?;
+    Ok((File::from(file), st))
 }
 
 pub(super) fn fill(file: &mut File, content: Content<'_>) -> Result<()> {

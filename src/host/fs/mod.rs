@@ -30,7 +30,7 @@ mod write;
 
 use at::kind;
 
-pub(crate) use content::{Content, open_source};
+pub(crate) use content::{Content, open_source, read_source};
 pub(crate) use obstacle::Room;
 pub(crate) use write::NewFile;
 

@@ -93,6 +93,10 @@ fn a_source_that_never_ends_is_refused() {
             &Config::new().source("a", "0644", source),
             &[source, "is not a regular file"],
         );
+        t.refuses_config(
+            &Config::new().field("tmpfiles", json!({ "a.conf": source })),
+            &[source, "is not a regular file"],
+        );
     }
 }
 
