@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
 pub(crate) mod health;
+pub(crate) mod install;
 pub(crate) mod journal;
 mod lost_shells;
 pub(crate) mod mend;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::activation::install::Manager;
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
@@ -186,15 +187,24 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
 
 /// Finds the programs that the configuration relies on and the host lacks.
 #[must_use]
-pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
+pub(crate) fn missing<'a>(root: &Root, manifest: &'a Manifest) -> Vec<&'a HostRequirement> {
+    let is_missing = |r: &&HostRequirement| {
+        // What can't be looked at can't be run either.
+        let found = root.stat_in_root(Path::new(r.path.as_str()));
+        !found.is_ok_and(|found| found.is_some())
+    };
     manifest
         .host_requirements
         .iter()
-        .filter(|r| {
-            // What can't be looked at can't be run either.
-            let found = root.stat_in_root(Path::new(r.path.as_str()));
-            !found.is_ok_and(|found| found.is_some())
-        })
+        .filter(is_missing)
+        .collect()
+}
+
+/// Tells what forbids an activation for want of these programs.
+#[must_use]
+pub(crate) fn missing_programs(missing: &[&HostRequirement], family: &str) -> Vec<Conflict> {
+    missing
+        .iter()
         .map(|r| Conflict {
             subject: r.path.to_string(),
             cause: format!(
@@ -207,15 +217,14 @@ pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -
 }
 
 fn install_command(requirement: &HostRequirement, family: &str) -> String {
-    match (requirement.install.get(family), family) {
-        (Some(package), "debian") => format!("apt-get install {package}"),
-        (Some(package), "fedora") => format!("dnf install {package}"),
+    match (requirement.install.get(family), Manager::of(family)) {
+        (Some(package), Some(manager)) => manager.command([package.as_str()]),
         _ => "install it with the distribution's package manager".to_owned(),
     }
 }
 
-/// Names the distribution's family by os-release(5); only for the wording of a remedy.
-fn read_family(root: &Root) -> String {
+/// Names the distribution's family by os-release(5), which tells its package manager.
+pub(crate) fn read_family(root: &Root) -> String {
     let text = ["etc/os-release", "usr/lib/os-release"]
         .iter()
         .find_map(|p| root.read_in_root(Path::new(p)).ok().flatten())

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
+use crate::activation::install::Install;
 use crate::activation::state::Active;
 use crate::activation::takeover::{Aside, Takeover};
 use crate::basics;
@@ -58,6 +59,9 @@ pub struct Plan {
     /// What numtide/system-manager has left that becomes ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover: Option<Takeover>,
+    /// Packages of the distribution that are missing; `switch --install-missing` installs them first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<Install>,
     /// Checks that run before anything is changed.
     pub checks: Vec<PreActivationCheck>,
     /// Checks that run after it.

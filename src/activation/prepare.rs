@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::Scripts;
 use crate::activation::beneath;
+use crate::activation::install::Install;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -184,6 +185,7 @@ impl Sources<'_> {
             resumes: interrupted.map(|i| i.purpose.clone()),
             conflicts,
             takeover: self.observed.takeover.clone(),
+            install: self.install(),
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
             diffs: read_diffs(root, &files)?,
@@ -336,12 +338,19 @@ impl Sources<'_> {
         ))
     }
 
+    /// What is to be installed first.
+    fn install(&self) -> Option<Install> {
+        let missing = observe::missing(self.root, self.manifest?);
+        Install::of(missing, &self.observed.family)
+    }
+
     /// What of the configuration this host can't have.
     fn refusals(&self, how: How, files: &FilesPlan) -> Result<Vec<Conflict>> {
         let Some(manifest) = self.manifest else {
             return Ok(Vec::new());
         };
-        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        let missing = observe::missing(self.root, manifest);
+        let mut found = observe::missing_programs(&missing, &self.observed.family);
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;

@@ -57,7 +57,19 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    render_install(&mut out, plan);
     out
+}
+
+/// The command that installs what is missing, the last thing of a plan.
+fn render_install(out: &mut String, plan: &Plan) {
+    if let Some(install) = &plan.install {
+        line(
+            out,
+            "Packages of the distribution are missing; `switch --install-missing` installs them first, or:",
+        );
+        line(out, &format!("  {}", install.command()));
+    }
 }
 
 /// What is described is there already, and nothing of it is touched.
@@ -144,6 +156,7 @@ pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
     let mut out = String::new();
     render_conflicts(&mut out, &plan.conflicts, style);
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    render_install(&mut out, plan);
     out.trim_start().to_owned()
 }
 

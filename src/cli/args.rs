@@ -163,6 +163,7 @@ pub struct PlanArgs {
 
 /// What `switch` takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct SwitchArgs {
     /// The configuration's file, a flake, or a plan that `plan --out` saved
     #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
@@ -176,6 +177,10 @@ pub struct SwitchArgs {
     /// Go back to the generation before if units fail or the activation stops part-way
     #[arg(long)]
     pub rollback_on_failure: bool,
+    /// Install the distribution's packages that are missing first, by apt-get or dnf; waits for its lock no longer than
+    /// --unit-timeout
+    #[arg(long)]
+    pub install_missing: bool,
     /// Show the plan and ask on the terminal before anything is changed
     #[arg(short, long, conflicts_with = "json")]
     pub ask: bool,

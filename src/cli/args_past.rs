@@ -114,6 +114,9 @@ mod tests {
 /// What `deactivate` takes.
 #[derive(Debug, Args)]
 pub struct DeactivateArgs {
+    /// Remove the distribution's packages, too, that `switch --install-missing` has installed and nothing else needs
+    #[arg(long)]
+    pub purge_installed: bool,
     /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
     #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,

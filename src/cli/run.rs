@@ -173,6 +173,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 register: action == Action::Switch,
                 rollback_on_failure: false,
                 ask: false,
+                install_missing: false,
                 origin: Origin::default(),
             };
             session.switch(Goal::Activate(goal), None, &args, &how)
@@ -284,7 +285,8 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
             session.switch(Goal::Activate(toplevel), None, &apply, &How::default())
         }
         Command::Deactivate(args) => {
-            session.switch(Goal::Deactivate, None, &args.apply(), &How::default())
+            let end = session.switch(Goal::Deactivate, None, &args.apply(), &How::default())?;
+            session.after_deactivation(&args, end)
         }
         Command::Rollback { to, back } => session.rollback(to, &back),
         Command::Undo(back) => session.undo(&back),
@@ -392,6 +394,7 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         register: true,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
+        install_missing: args.install_missing,
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
     session.switch(goal, saved.as_ref(), &args.apply, &how)
