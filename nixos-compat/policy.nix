@@ -90,7 +90,10 @@
 
   # Where the modules are that are imported by themselves when one of their options is set.
   importable = [
+    "hardware/graphics.nix"
     "hardware/i2c.nix"
+    # As the one before was called in 24.05.
+    "hardware/opengl.nix"
     "hardware/uinput.nix"
     "programs/"
     "security/acme"

@@ -27,7 +27,7 @@ use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, basics, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, files, scripts, tmpfiles, units};
 
 mod record;
 
@@ -200,7 +200,7 @@ impl Run<'_> {
             Step::Keep(change) => files::apply::keep(root, change),
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
-            Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepFirst(touch) => touch.keep(root),
             Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
             Step::Retire => takeover::retire(root),
@@ -212,8 +212,7 @@ impl Run<'_> {
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::MendFolder(mend) => files::apply::mend_folder(root, mend),
             Step::Write(change) => files::apply::write(root, change),
-            Step::Block(change) => blocks::apply::apply(root, change),
-            Step::Basics(step) => basics::apply::apply(root, step),
+            Step::Change(change) => change.apply(root),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;

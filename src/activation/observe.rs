@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::activation::install::Manager;
 use crate::activation::journal::{self, Interrupted};
+use crate::activation::kinds;
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::activation::takeover::{self, Takeover};
@@ -15,25 +16,22 @@ use crate::files::decide::{Access, FOLDER_MODE, Seen, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
-use crate::model::manifest::{Basics, HostRequirement, Manifest};
+use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::{TargetPath, folders_above};
 use crate::model::node::{Id, Kind, Node};
 use crate::store::backups;
-use crate::store::owned::{Owns, Size};
+use crate::store::kind::Size;
+use crate::store::owned::Owns;
+use crate::tmpfiles;
 use crate::tmpfiles::line::{Parsed, parse_line};
-use crate::{basics, blocks, tmpfiles};
 
 /// The host as it is.
 #[derive(Debug)]
 pub(crate) struct Observed {
     /// The settled state.
     pub state: State,
-    /// The files below `/etc`.
-    pub seen: Seen,
-    /// Files of others that have lines of ours.
-    pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
-    /// The host's basics, where any are ours.
-    pub basics: basics::decide::Seen,
+    /// What is there of each kind.
+    pub seen: kinds::Seen,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
     /// What another program has left that becomes ours.
@@ -81,14 +79,8 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         seen.backups.insert(aside.backup.clone(), node);
     }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
-    let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
-    let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
-    let basics = if state.basics.is_empty() {
-        basics::decide::Seen::default()
-    } else {
-        basics::observe::observe(root, &Basics::default(), &state.basics, false)?
-    };
-    state.settle(&seen, &blocks, &basics, &tmpfiles);
+    let seen = kinds::Seen::read(root, &state, seen)?;
+    state.settle(&seen);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -97,8 +89,6 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     Ok(Observed {
         state,
         seen,
-        blocks,
-        basics,
         interrupted,
         takeover,
         family: read_family(root),
@@ -174,7 +164,7 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         .folders
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
-    let begun = state.kinds().into_iter().flat_map(Owns::begun);
+    let begun = kinds::owners(state).into_iter().flat_map(Owns::begun);
     let targets = begun.chain(folders.map(|(target, _)| target));
     let mut leftovers = BTreeMap::new();
     for target in targets {
@@ -337,7 +327,7 @@ fn written(root: &Root, plan: &Plan) -> Result<Vec<(PathBuf, u64)>> {
             Node::Absent | Node::Blocked { .. } => Ok(0),
             _ => root.size(&path),
         };
-        if touch.is_kept {
+        if touch.kept.is_some() {
             written.push((Path::new(backups::FOLDER).join("x"), now()?));
         }
         let size = match touch.size {

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
 use crate::activation::install::Install;
+use crate::activation::kinds;
 use crate::activation::state::Active;
 use crate::activation::takeover::{Aside, Takeover};
-use crate::basics;
 use crate::basics::decide::BasicsPlan;
-use crate::blocks::decide::{BlockChange, BlockVerb};
+use crate::blocks::decide::BlockChange;
 use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
@@ -22,7 +22,7 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::packages::PackagesChange;
 use crate::model::style::count;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
-use crate::store::owned::{Makes, Touch, Touches};
+use crate::store::kind::{Change, Makes, Planned, Tally, Touch};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
 use crate::units::users::UserManager;
@@ -93,6 +93,9 @@ pub struct Plan {
     pub packages: PackagesChange,
     /// What is recorded as active afterwards.
     pub becomes: Option<Active>,
+    /// What people should know that is no change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Options that are set and have no effect here.
     pub no_effect: Vec<NoEffect>,
 }
@@ -179,8 +182,8 @@ pub enum Step<'a> {
     Keep(&'a FileChange),
     /// What was written to a file of the store is copied to the backups.
     KeepEdit(&'a Mend),
-    /// A file in which our lines were changed by hand is copied to the backups.
-    KeepBlock(&'a BlockChange),
+    /// What a change of another kind finds is copied to the backups.
+    KeepFirst(Touch<'a>),
     /// What another program has put aside is copied to the backups.
     KeepAside(&'a Aside),
     /// The state and the journal say what is about to happen.
@@ -205,10 +208,8 @@ pub enum Step<'a> {
     MendFolder(&'a FolderMend),
     /// A file is placed.
     Write(&'a FileChange),
-    /// Lines in a file of others are added, changed or removed.
-    Block(&'a BlockChange),
-    /// A step about the host's basics.
-    Basics(basics::decide::Step<'a>),
+    /// A change of another kind is made.
+    Change(&'a dyn Change),
     /// An activation script runs.
     Script(&'a ScriptAction),
     /// systemd reads the unit files again.
@@ -239,7 +240,7 @@ impl Step<'_> {
             Self::RemoveLeftover(_)
             | Self::Keep(_)
             | Self::KeepEdit(_)
-            | Self::KeepBlock(_)
+            | Self::KeepFirst(_)
             | Self::KeepAside(_)
             | Self::Claim
             | Self::Retire
@@ -249,8 +250,7 @@ impl Step<'_> {
             | Self::MakeFolder(_)
             | Self::MendFolder(_)
             | Self::Write(_)
-            | Self::Block(_)
-            | Self::Basics(_)
+            | Self::Change(_)
             | Self::Commit => false,
         }
     }
@@ -262,9 +262,7 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
             && self.takeover.is_none()
-            && self.files.is_empty()
-            && self.blocks.is_empty()
-            && self.basics.is_empty()
+            && !self.changes_files()
             && !self.accounts.is_due
             && self.scripts.run.is_empty()
             && !self.tmpfiles.considered
@@ -274,6 +272,11 @@ impl Plan {
             && self.units.after.is_empty()
             && !self.units.daemon_reload
             && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
+    }
+
+    /// Whether anything changes below `/etc`, or in what is recorded of it.
+    pub(crate) fn changes_files(&self) -> bool {
+        !self.files.is_empty() || self.changes().next().is_some()
     }
 
     /// Says whether all that is described is there already: only the record of what is active changes.
@@ -302,19 +305,20 @@ impl Plan {
     /// Returns how many files are copied to the backups.
     #[must_use]
     pub fn count_kept(&self) -> u64 {
-        let kept = self.touches().filter(|t| t.is_kept).count();
+        let kept = self.touches().filter(|t| t.kept.is_some()).count();
         let edits = self.files.mends.iter().filter(|m| m.keep.is_some());
         (kept + edits.count()) as u64
     }
 
-    /// The plans of the kinds that change files below `/etc`: one row for each.
-    fn kinds(&self) -> [&dyn Touches; 3] {
-        [&self.files, &self.blocks, &self.basics]
+    /// Returns the changes that need no place of their own.
+    fn changes(&self) -> impl Iterator<Item = &dyn Change> {
+        kinds::planned(self).into_iter().flat_map(Planned::changes)
     }
 
     /// Returns what is made, replaced or removed below `/etc`.
     pub(crate) fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
-        self.kinds().into_iter().flat_map(Touches::touches)
+        let files = self.files.touches().into_iter();
+        files.chain(self.changes().filter_map(Change::touch))
     }
 
     /// Lists the steps in order. Each prefix of them is safe.
@@ -325,9 +329,8 @@ impl Plan {
         let mut steps: Vec<Step<'_>> = leftovers.chain(kept.map(Step::Keep)).collect();
         let kept = self.files.mends.iter().filter(|m| m.keep.is_some());
         steps.extend(kept.map(Step::KeepEdit));
-        let kept = self.blocks.iter().filter(|c| c.keep.is_some());
-        steps.extend(kept.map(Step::KeepBlock));
-        steps.extend(self.basics.keeps().map(Step::Basics));
+        let kept = self.changes().filter_map(Change::touch);
+        steps.extend(kept.filter(|t| t.kept.is_some()).map(Step::KeepFirst));
         let asides = self.takeover.iter().flat_map(|t| &t.backups);
         steps.extend(asides.map(Step::KeepAside));
         steps.push(Step::Claim);
@@ -351,8 +354,7 @@ impl Plan {
         }
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
-        steps.extend(self.blocks.iter().map(Step::Block));
-        steps.extend(self.basics.sets().map(Step::Basics));
+        steps.extend(self.changes().map(Step::Change));
         steps.extend(late.into_iter().map(Step::Script));
         if self.units.daemon_reload {
             steps.push(Step::DaemonReload);
@@ -419,22 +421,16 @@ impl Plan {
             packages: self.packages.count(),
             ..Summary::default()
         };
-        let files = self.files.changes().map(|c| c.verb);
-        let basics = self.basics.changes.iter().map(|c| c.verb);
-        for verb in files.chain(basics) {
-            match verb {
-                Verb::Add => summary.add += 1,
-                Verb::Change => summary.change += 1,
-                Verb::Remove => summary.remove += 1,
-                Verb::Restore => summary.put_back += 1,
-                Verb::Adopt | Verb::Forget => {}
-            }
+        let others = kinds::planned(self).into_iter().flat_map(Planned::tallies);
+        for tally in self.files.tallies().chain(others) {
+            *match tally {
+                Tally::Add => &mut summary.add,
+                Tally::Change => &mut summary.change,
+                Tally::Remove => &mut summary.remove,
+                Tally::PutBack => &mut summary.put_back,
+                Tally::Lines => &mut summary.lines,
+            } += 1;
         }
-        summary.change += self.files.mends.len() + self.files.folder_mends.len();
-        // The name is one with the file that it stands in, unless that is right already.
-        summary.change += usize::from(self.basics.changes.is_empty() && self.basics.name.is_some());
-        let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
-        summary.lines = self.blocks.iter().filter(is_change).count();
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();
         let started: BTreeSet<&str> = self.units.start.iter().map(|a| a.unit.as_str()).collect();
         summary.stop = stopped.difference(&started).count();

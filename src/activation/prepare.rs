@@ -6,8 +6,9 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts::apply::Decided;
-use crate::accounts::decide::Scripts;
+use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::beneath;
+use crate::activation::graphics;
 use crate::activation::install::Install;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
@@ -108,7 +109,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
-    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
+    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen.files)?;
     let sources = Sources {
         root,
         manifest: manifest.as_ref(),
@@ -150,7 +151,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
 struct Sources<'a> {
     root: &'a Root,
     manifest: Option<&'a Manifest>,
-    desired: &'a Desired,
+    desired: &'a Desired<'a>,
     observed: &'a Observed,
     vendors: &'a Vendors,
 }
@@ -167,17 +168,9 @@ impl Sources<'_> {
         conflicts.extend(self.refusals(how, &files)?);
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
-        let changes =
-            !files.is_empty() || !blocks.is_empty() || !basics.is_empty() || accounts.report.is_due;
-        let occasion = how.occasion(changes);
-        let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
-        if scripts.run.iter().any(|script| script.before_accounts) {
-            *accounts = self.decide_accounts(Scripts::Will)?;
-        }
-        conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
         let becomes = active_after(&goal, self.manifest);
         let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
-        Ok(Plan {
+        let mut plan = Plan {
             version: plan::VERSION,
             goal,
             from: from.map(|a| a.toplevel.clone()),
@@ -190,18 +183,35 @@ impl Sources<'_> {
             health_checks: self.list(|m| &m.health_checks),
             diffs: read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,
-            scripts,
+            scripts: ScriptsPlan::default(),
             tmpfiles,
             files,
             blocks,
             basics,
-            accounts: std::mem::take(&mut accounts.report),
+            accounts: AccountsReport::default(),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
             packages: packages_change(root, from, becomes.as_ref()),
             becomes,
+            warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),
-        })
+        };
+        self.add_scripts(&mut plan, how, accounts)?;
+        Ok(plan)
+    }
+
+    /// Adds the scripts that run, and the accounts, of which a script may decide something.
+    fn add_scripts(&self, plan: &mut Plan, how: How, accounts: &mut Decided) -> Result<()> {
+        let occasion = how.occasion(plan.changes_files() || accounts.report.is_due);
+        let (root, state) = (self.root, &self.observed.state);
+        plan.scripts = plan_scripts(root, &plan.goal, self.manifest, state, occasion)?;
+        if plan.scripts.run.iter().any(|script| script.before_accounts) {
+            *accounts = self.decide_accounts(Scripts::Will)?;
+        }
+        plan.accounts = std::mem::take(&mut accounts.report);
+        let missing = missing_scripts(&plan.scripts).filter(|_| root.is_live());
+        plan.conflicts.extend(missing);
+        Ok(())
     }
 
     fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
@@ -234,7 +244,7 @@ impl Sources<'_> {
             &wanted,
             &state.files,
             state.backups.next,
-            &self.observed.seen,
+            &self.observed.seen.files,
             &damaged,
         );
         conflicts.extend(more);
@@ -251,7 +261,7 @@ impl Sources<'_> {
         let kept = files.kept().count() as u64;
         let wanted = self.wanted_blocks(files)?;
         let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
-        seen.extend(self.observed.blocks.clone());
+        seen.extend(self.observed.seen.blocks.clone());
         let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
             wanted: &wanted,
             record: &state.blocks,
@@ -272,9 +282,6 @@ impl Sources<'_> {
     ) -> Result<BasicsPlan> {
         let (state, nothing) = (&self.observed.state, Basics::default());
         let wanted = self.manifest.map_or(&nothing, |m| &m.basics);
-        if wanted.is_empty() && state.basics.is_empty() {
-            return Ok(BasicsPlan::default());
-        }
         let kept = files.kept().count() + blocks.iter().filter(|b| b.keep.is_some()).count();
         let is_debian = self.observed.family == "debian";
         let (mut basics, more) = basics::decide::decide(&basics::decide::Facts {

@@ -4,9 +4,10 @@ use crate::model::conflict::Conflict;
 use crate::model::style::{Color, Style, count, heading, line};
 use std::fmt::Write as _;
 
+use crate::activation::kinds;
 use crate::activation::packages_report::render_packages;
 use crate::activation::plan::{Goal, Plan};
-use crate::{accounts, basics, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, files, scripts, tmpfiles, units};
 
 /// The heading of what forbids a plan.
 pub(crate) const CONFLICTS: &str = "Conflicts";
@@ -30,6 +31,7 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
             },
         );
         render_warnings(&mut out, &plan.accounts.warnings, style);
+        render_warnings(&mut out, &plan.warnings, style);
         files::report::render_beside(&mut out, &plan.beside, style);
         render_no_effect(&mut out, plan, style);
         return out;
@@ -44,8 +46,9 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_takeover(&mut out, plan, style);
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
-    blocks::report::render_blocks(&mut out, &plan.blocks, style);
-    basics::report::render_basics(&mut out, &plan.basics, style);
+    for kind in kinds::planned(plan) {
+        kind.render(&mut out, style);
+    }
     files::report::render_beside(&mut out, &plan.beside, style);
     accounts::report::render_accounts(&mut out, &plan.accounts, style);
     scripts::report::render_scripts(&mut out, &plan.scripts, style);
@@ -53,6 +56,10 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     units::report::render_units(&mut out, &plan.units, &plan.user_managers, style);
     render_packages(&mut out, &plan.packages, style);
     render_health_checks(&mut out, plan, style);
+    if !plan.warnings.is_empty() {
+        out.push('\n');
+        render_warnings(&mut out, &plan.warnings, style);
+    }
     render_no_effect(&mut out, plan, style);
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');

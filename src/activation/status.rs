@@ -181,10 +181,10 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
-    let drift = find_drift(&observed.seen, &state.files)?;
-    let block_drift = find_block_drift(&state, &observed.blocks);
+    let drift = find_drift(&observed.seen.files, &state.files)?;
+    let block_drift = find_block_drift(&state, &observed.seen.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
+    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
     let places = places.into_iter();
     let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
@@ -221,7 +221,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         basics_drift: basics_drift.collect(),
         name_drift,
         drift,
-        folder_drift: folder_drift(&observed.seen),
+        folder_drift: folder_drift(&observed.seen.files),
         backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,

@@ -20,7 +20,7 @@ use crate::store::owned::Owns as _;
 /// How long `locale -a` may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Reads the basics of a host.
+/// Reads the basics of a host; nothing where none are wanted or ours.
 ///
 /// # Errors
 /// When a place can't be read.
@@ -30,6 +30,9 @@ pub(crate) fn observe(
     record: &BasicsRecord,
     is_debian: bool,
 ) -> Result<Seen> {
+    if wanted.is_empty() && record.is_empty() {
+        return Ok(Seen::default());
+    }
     let mut found = BTreeMap::new();
     for target in places::ALL {
         let target: TargetPath = target.parse()?;

@@ -110,7 +110,7 @@ fn task_of(command: Command) -> Result<Task> {
             source,
             origin,
         } => {
-            let given = store_path.or(given);
+            let given = given.or(store_path);
             let mut arguments = words(&["register"]);
             arguments.extend(origin_words(origin_of(given.as_deref(), &source, &origin)));
             (

@@ -89,7 +89,7 @@ impl Known<'_> {
                 return Ok(Ok(wanted));
             }
         };
-        let (Some(uid), Some(gid)) = (self.owners.uid(&want.user), self.owners.gid(&want.group))
+        let (Some(uid), Some(gid)) = (self.owners.uid(want.user), self.owners.gid(want.group))
         else {
             return Ok(Err(self.without_owner(target, want)));
         };
@@ -116,7 +116,7 @@ impl Known<'_> {
     }
 
     fn without_owner(&self, target: &TargetPath, want: &Want) -> Conflict {
-        let what = if self.owners.uid(&want.user).is_none() {
+        let what = if self.owners.uid(want.user).is_none() {
             format!("user `{}`", want.user)
         } else {
             format!("group `{}`", want.group)
@@ -201,16 +201,20 @@ pub(crate) fn look_at_packages(
     vendors: &Vendors,
     seen: &mut Seen,
 ) -> Result<()> {
-    let in_the_way = desired.keys().filter(|target| {
-        let is_file = matches!(node(seen, target), Node::File { .. });
-        is_file && !record.entries.contains_key(*target)
+    let files = seen.nodes.iter();
+    let files = files.filter(|(_, node)| matches!(node, Node::File { .. }));
+    let in_the_way = files.filter(|(target, _)| {
+        desired.contains_key(*target) && !record.entries.contains_key(*target)
     });
     let put_back = record.entries.iter().filter(|(target, o)| {
         o.package.is_some() && o.backup.is_some() && !desired.contains_key(*target)
     });
-    let targets: BTreeSet<&TargetPath> = in_the_way
+    let targets = in_the_way.map(|(target, _)| target);
+    let targets: BTreeSet<TargetPath> = targets
         .chain(put_back.map(|(target, _)| target))
+        .cloned()
         .collect();
+    let targets: BTreeSet<&TargetPath> = targets.iter().collect();
     let others = vendor::read_others(root, &targets, vendors)?;
     for target in targets {
         let Some(vendor) = vendors.get(target).or_else(|| others.get(target)) else {

@@ -20,8 +20,11 @@ pub(crate) fn find<'a>(
     let list: BTreeMap<String, String> =
         serde_json::from_str(LIST).context("reading the list of reserved files")?;
     let remedy = |target: &'a TargetPath| {
-        let above = || target.parents().find_map(|above| list.get(above.as_str()));
-        let remedy = list.get(target.as_str()).or_else(above)?;
+        let is_at_or_below = |name: &str| {
+            let rest = target.as_str().strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let (_, remedy) = list.iter().find(|(name, _)| is_at_or_below(name))?;
         Some((target, remedy.clone()))
     };
     Ok(targets.into_iter().filter_map(remedy).collect())

@@ -223,8 +223,8 @@ _HOSTS = (
 
 ROOT_IMAGES = {
     "debian-12": RootImage("bookworm", _BASE),
-    # What is reached from another machine: Nix, login shells that are not bash, and another way to root.
-    "debian-12-remote": RootImage("bookworm", (*_BASE, "fish", "nix-bin", "opendoas", "tcsh")),
+    # What is reached from another machine: Nix, login shells that are not bash, fonts, and another way to root.
+    "debian-12-remote": RootImage("bookworm", (*_BASE, "fish", "fontconfig", "nix-bin", "opendoas", "tcsh", "zsh")),
     "debian-12-hosts": RootImage("bookworm", (*_BASE, *_HOSTS)),
     "debian-12-security": RootImage("bookworm", (*_BASE, *_SECURITY)),
     "debian-12-services": RootImage("bookworm", (*_BASE, *_SERVICES)),

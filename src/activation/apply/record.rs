@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::{CURRENT, GC_ROOTS, Run};
 use crate::activation::journal::{self, Journal, Record};
+use crate::activation::kinds;
 use crate::activation::outcome::{self};
 use crate::activation::plan::Goal;
 use crate::activation::state::State;
@@ -24,7 +25,7 @@ use crate::{accounts, store};
 impl Run<'_> {
     pub(super) fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
-        self.a.state.claim(plan, now());
+        kinds::claim(&mut self.a.state, plan, now());
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         let ran = plan.units.ran.iter().flatten().cloned();
@@ -80,7 +81,10 @@ impl Run<'_> {
         let (root, plan) = (self.a.root, self.a.plan);
         self.judge();
         root.sync()?;
-        self.a.state.commit(plan, &self.tmpfiles);
+        kinds::commit(&mut self.a.state, plan);
+        if plan.tmpfiles.considered {
+            self.a.state.tmpfiles.note(&self.tmpfiles);
+        }
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;

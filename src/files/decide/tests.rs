@@ -270,7 +270,7 @@ fn a_file_as_it_was_shipped_is_replaced_and_comes_back_until_its_package_is_purg
     let (mut record, mut backups) = (world.record.clone(), Backups::default());
     let plan = world.plan();
     claim(&mut record, &mut backups, &plan);
-    record.commit(&plan, &());
+    record.commit(&plan);
     let kept = record.entries[&target("a")].clone();
     assert_eq!(kept.package.as_deref(), Some("app"));
     let backup = kept.backup.clone().unwrap();

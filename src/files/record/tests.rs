@@ -92,7 +92,7 @@ fn walk(
     copy(&mut kept, &plan);
     let changes: Vec<&FileChange> = plan.changes().collect();
     let mut whole = claimed.clone();
-    whole.commit(&plan, &());
+    whole.commit(&plan);
     for done in 0..=changes.len() {
         let mut now = disk.clone();
         for change in &changes[..done] {
@@ -120,7 +120,7 @@ fn go_on(
     assert_eq!(next.conflicts, [], "{at}, then {way:?}");
     let (mut end, mut there, mut copies) = (settled.clone(), now.clone(), kept.clone());
     claim(&mut end, &next);
-    end.commit(&next, &());
+    end.commit(&next);
     copy(&mut copies, &next);
     for change in next.changes() {
         there.insert(change.target.clone(), change.after.clone());
@@ -156,7 +156,7 @@ fn whatever_was_done_of_a_claim_is_settled_to_what_is_there() {
     );
     let mut record = none.clone();
     claim(&mut record, &plan);
-    record.commit(&plan, &());
+    record.commit(&plan);
     let mut after = disk.clone();
     let mut kept = BTreeMap::new();
     for change in plan.changes() {
