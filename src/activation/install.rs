@@ -11,9 +11,10 @@ use anyhow::{Result, anyhow, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::activation::observe;
 use crate::host::fs::Root;
 use crate::host::process::{Command, Output};
-use crate::model::manifest::HostRequirement;
+use crate::model::manifest::{HostRequirement, Manifest};
 use crate::store::installed::Installed;
 
 /// How soon to look again whether a lock is free.
@@ -134,6 +135,12 @@ impl Manager {
 }
 
 impl Install {
+    /// Returns what a host lacks of what a manifest relies on.
+    #[must_use]
+    pub(crate) fn missing(root: &Root, manifest: Option<&Manifest>, family: &str) -> Option<Self> {
+        Self::of(observe::missing(root, manifest?), family)
+    }
+
     /// Returns what these requirements come to; none where nothing is missing, or no package is known that has it.
     #[must_use]
     pub(crate) fn of<'a>(

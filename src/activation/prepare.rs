@@ -178,7 +178,7 @@ impl Sources<'_> {
             resumes: interrupted.map(|i| i.purpose.clone()),
             conflicts,
             takeover: self.observed.takeover.clone(),
-            install: self.install(),
+            install: Install::missing(root, self.manifest, &self.observed.family),
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
             diffs: read_diffs(root, &files)?,
@@ -343,12 +343,6 @@ impl Sources<'_> {
             name,
             &String::from_utf8_lossy(&text),
         ))
-    }
-
-    /// What is to be installed first.
-    fn install(&self) -> Option<Install> {
-        let missing = observe::missing(self.root, self.manifest?);
-        Install::of(missing, &self.observed.family)
     }
 
     /// What of the configuration this host can't have.

@@ -90,6 +90,7 @@ fn render_recorded(plan: &Plan, style: Style) -> String {
             out.push('\n');
             line(&mut out, no_changes(&plan.accounts.warnings));
             render_warnings(&mut out, &plan.accounts.warnings, style);
+            render_warnings(&mut out, &plan.warnings, style);
             line(
                 &mut out,
                 "A switch remembers this configuration as the active one, and touches nothing else.",
