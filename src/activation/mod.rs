@@ -4,6 +4,7 @@ pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
+pub(crate) mod ephemeral;
 mod graphics;
 pub(crate) mod health;
 pub(crate) mod install;

@@ -80,6 +80,11 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
     let seen = kinds::Seen::read(root, &state, seen)?;
+    if state.units.forget_what_boot_did(&journal::this_boot()) {
+        // Its unit has run them all.
+        let scripts = state.scripts.scripts.values_mut();
+        scripts.for_each(|script| script.finished = true);
+    }
     state.settle(&seen);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
@@ -192,9 +197,9 @@ pub(crate) fn missing<'a>(root: &Root, manifest: &'a Manifest) -> Vec<&'a HostRe
 
 /// Tells what forbids an activation for want of these programs.
 #[must_use]
-pub(crate) fn missing_programs(missing: &[&HostRequirement], family: &str) -> Vec<Conflict> {
-    missing
-        .iter()
+pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
+    missing(root, manifest)
+        .into_iter()
         .map(|r| Conflict {
             subject: r.path.to_string(),
             cause: format!(

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
+use crate::activation::ephemeral::Ephemeral;
 use crate::activation::install::Install;
 use crate::activation::kinds;
 use crate::activation::state::Active;
@@ -98,6 +99,12 @@ pub struct Plan {
     pub warnings: Vec<String>,
     /// Options that are set and have no effect here.
     pub no_effect: Vec<NoEffect>,
+    /// Whether it is of this boot only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<Ephemeral>,
+    /// Whether files are placed only: units, users' managers and scripts are left to the next boot, or to the next `switch`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pre_populates: bool,
 }
 
 /// What `plan --json` prints: the plan, and what it comes to.
@@ -222,6 +229,8 @@ pub enum Step<'a> {
     StartUnits,
     /// The state says what is.
     Commit,
+    /// What was of this boot only is no more.
+    EndEphemeral,
 }
 
 impl Step<'_> {
@@ -236,7 +245,8 @@ impl Step<'_> {
             | Self::DaemonReload
             | Self::Tmpfiles
             | Self::UserManagers
-            | Self::StartUnits => true,
+            | Self::StartUnits
+            | Self::EndEphemeral => true,
             Self::RemoveLeftover(_)
             | Self::Keep(_)
             | Self::KeepEdit(_)
@@ -266,12 +276,18 @@ impl Plan {
             && !self.accounts.is_due
             && self.scripts.run.is_empty()
             && !self.tmpfiles.considered
-            && self.user_managers.is_empty()
             && self.resumes.is_none()
-            && self.units.actions().next().is_none()
-            && self.units.after.is_empty()
-            && !self.units.daemon_reload
+            && (self.pre_populates || !self.has_live_work())
+            && self.ephemeral != Some(Ephemeral::Ends)
             && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
+    }
+
+    /// Whether anything is to be done that only a running system has.
+    fn has_live_work(&self) -> bool {
+        !self.user_managers.is_empty()
+            || self.units.actions().next().is_some()
+            || !self.units.after.is_empty()
+            || self.units.daemon_reload
     }
 
     /// Whether anything changes below `/etc`, or in what is recorded of it.
@@ -293,6 +309,8 @@ impl Plan {
             && packages.changed.is_empty()
             && self.takeover.is_none()
             && self.resumes.is_none()
+            && self.ephemeral.is_none()
+            && !self.pre_populates
             && self.files.leftovers.is_empty()
             && self.files.make_folders.is_empty()
             && self.files.remove_folders.is_empty()
@@ -300,6 +318,7 @@ impl Plan {
             && self.user_managers.is_empty()
             && self.units.after.is_empty()
             && !self.units.daemon_reload
+            && matches!(self.ephemeral, None | Some(Ephemeral::Stays))
     }
 
     /// Returns how many files are copied to the backups.
@@ -337,7 +356,7 @@ impl Plan {
         steps.extend(self.takeover.iter().map(|_| Step::Retire));
         let mendable = self.files.mends.iter().filter(|m| m.means.is_some());
         steps.extend(mendable.map(Step::Mend));
-        if !self.units.stop.is_empty() {
+        if !self.units.stop.is_empty() && !self.pre_populates {
             steps.push(Step::StopUnits);
         }
         let of = |verb| self.files.removals.iter().filter(move |c| c.verb == verb);
@@ -356,22 +375,25 @@ impl Plan {
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
         steps.extend(self.changes().map(Step::Change));
         steps.extend(late.into_iter().map(Step::Script));
-        if self.units.daemon_reload {
+        if self.units.daemon_reload && !self.pre_populates {
             steps.push(Step::DaemonReload);
         }
         if self.tmpfiles.considered {
             steps.push(Step::Tmpfiles);
         }
-        if !self.user_managers.is_empty() {
+        if !self.user_managers.is_empty() && !self.pre_populates {
             steps.push(Step::UserManagers);
         }
         let starts = |a: &UnitAction| a.verb != Job::Stop;
         // What scripts ask for is known only then; an interrupted run may have left that.
         let may_be_asked = !self.scripts.run.is_empty() || self.resumes.is_some();
-        if may_be_asked || self.units.actions().any(starts) {
+        if !self.pre_populates && (may_be_asked || self.units.actions().any(starts)) {
             steps.push(Step::StartUnits);
         }
         steps.push(Step::Commit);
+        if self.ephemeral == Some(Ephemeral::Ends) {
+            steps.push(Step::EndEphemeral);
+        }
         steps
     }
 
@@ -430,6 +452,9 @@ impl Plan {
                 Tally::PutBack => &mut summary.put_back,
                 Tally::Lines => &mut summary.lines,
             } += 1;
+        }
+        if self.pre_populates {
+            return summary;
         }
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();
         let started: BTreeSet<&str> = self.units.start.iter().map(|a| a.unit.as_str()).collect();

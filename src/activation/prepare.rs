@@ -7,14 +7,12 @@ use anyhow::Result;
 
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
-use crate::activation::beneath;
-use crate::activation::graphics;
 use crate::activation::install::Install;
-use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
+use crate::activation::{beneath, ephemeral, graphics, lost_shells};
 use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
@@ -71,11 +69,16 @@ impl Prepared {
 
 /// How a plan is made.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct How {
     /// Whether options without effect forbid it.
     pub strict: bool,
     /// Whether all activation scripts run, also where nothing else is to be done.
     pub all_scripts: bool,
+    /// Whether it is of this boot only.
+    pub ephemeral: bool,
+    /// Whether files are placed only, and all else is left to the next boot.
+    pub pre_populate: bool,
 }
 
 impl How {
@@ -94,6 +97,7 @@ impl How {
 /// # Errors
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
+    let (goal, of_this_boot) = ephemeral::resolve(root, goal, how.ephemeral)?;
     let manifest = match &goal {
         Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
@@ -118,7 +122,9 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         vendors: &vendors,
     };
     let mut accounts = sources.decide_accounts(Scripts::None)?;
-    let plan = sources.plan(goal, how, &mut accounts)?;
+    let mut plan = sources.plan(goal, how, &mut accounts)?;
+    plan.ephemeral = of_this_boot;
+    plan.pre_populates = how.pre_populate;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -136,6 +142,8 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
+    let found = ephemeral::find_conflicts(root, &prepared.plan)?;
+    prepared.plan.conflicts.extend(found);
     if !prepared.plan.is_empty() {
         if let Some(manifest) = &manifest {
             let notes = beneath::wanted_by_nobody(root, manifest, &desired)?;
@@ -181,7 +189,7 @@ impl Sources<'_> {
             install: Install::missing(root, self.manifest, &self.observed.family),
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
-            diffs: read_diffs(root, &files)?,
+            diffs: files::diff::read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,
             scripts: ScriptsPlan::default(),
             tmpfiles,
@@ -195,6 +203,8 @@ impl Sources<'_> {
             becomes,
             warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),
+            ephemeral: None,
+            pre_populates: false,
         };
         self.add_scripts(&mut plan, how, accounts)?;
         Ok(plan)
@@ -205,6 +215,10 @@ impl Sources<'_> {
         let occasion = how.occasion(plan.changes_files() || accounts.report.is_due);
         let (root, state) = (self.root, &self.observed.state);
         plan.scripts = plan_scripts(root, &plan.goal, self.manifest, state, occasion)?;
+        if how.pre_populate {
+            // The boot runs them all.
+            plan.scripts.run.clear();
+        }
         if plan.scripts.run.iter().any(|script| script.before_accounts) {
             *accounts = self.decide_accounts(Scripts::Will)?;
         }
@@ -350,8 +364,7 @@ impl Sources<'_> {
         let Some(manifest) = self.manifest else {
             return Ok(Vec::new());
         };
-        let missing = observe::missing(self.root, manifest);
-        let mut found = observe::missing_programs(&missing, &self.observed.family);
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
@@ -366,16 +379,6 @@ impl Sources<'_> {
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
         self.manifest.map(|m| of(m).clone()).unwrap_or_default()
     }
-}
-
-fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
-    let mut diffs = BTreeMap::new();
-    for change in files.changes() {
-        if let Some(diff) = files::diff::read_diff(root, change)? {
-            diffs.insert(change.target.clone(), diff);
-        }
-    }
-    Ok(diffs)
 }
 
 /// What only shows once the whole plan is there.

@@ -4,6 +4,7 @@ use crate::model::conflict::Conflict;
 use crate::model::style::{Color, Style, count, heading, line};
 use std::fmt::Write as _;
 
+use crate::activation::ephemeral::Ephemeral;
 use crate::activation::kinds;
 use crate::activation::packages_report::render_packages;
 use crate::activation::plan::{Goal, Plan};
@@ -43,6 +44,7 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
         Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
         Goal::Deactivate => line(&mut out, "To take everything away:"),
     }
+    render_reach(&mut out, plan);
     render_takeover(&mut out, plan, style);
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
@@ -76,6 +78,28 @@ fn render_install(out: &mut String, plan: &Plan) {
             "Packages of the distribution are missing; `switch --install-missing` installs them first, or:",
         );
         line(out, &format!("  {}", install.command()));
+    }
+}
+
+/// How long what is done lasts, and from when.
+fn render_reach(out: &mut String, plan: &Plan) {
+    match plan.ephemeral {
+        Some(Ephemeral::Begins) => line(
+            out,
+            "    for this boot only: what is written to /etc from now on, by whomever, goes to /run, and goes with the next boot",
+        ),
+        Some(Ephemeral::Stays) => line(out, "    for this boot only, as what is active now"),
+        Some(Ephemeral::Ends) => line(
+            out,
+            "    what was for this boot only ends, and /etc is what it was before",
+        ),
+        None => {}
+    }
+    if plan.pre_populates {
+        line(
+            out,
+            "    for the next boot: files and accounts come now; units stay as they are, and scripts do not run",
+        );
     }
 }
 

@@ -272,6 +272,7 @@ impl From<StateV1> for State {
             accounts: old.accounts,
             scripts: old.scripts,
             units: UnitsRecord {
+                until_boot_after: None,
                 pending: old.pending,
                 pending_users: old.pending_user_units,
                 ran_beneath: BTreeSet::new(),

@@ -13,6 +13,7 @@ use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::args_past::{
     BackArgs, DeactivateArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs,
 };
+use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
 use crate::store::lock::Patience;
 
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
@@ -29,6 +30,10 @@ pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
     pub global: Global,
+
+    /// The option of the command, which numtide/system-manager takes before it, too
+    #[arg(long = "nix-option", hide = true, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub nix_option_before: Vec<String>,
 }
 
 /// Where the configuration comes from.
@@ -127,6 +132,7 @@ impl ApplyArgs {
         How {
             strict: self.strict,
             all_scripts: self.all_scripts,
+            ..How::default()
         }
     }
 }
@@ -159,6 +165,9 @@ pub struct PlanArgs {
     /// Plan to run all activation scripts, also where nothing else is to be done
     #[arg(long)]
     pub all_scripts: bool,
+    /// Plan a switch that is of this boot only
+    #[arg(long, conflicts_with = "deactivate")]
+    pub ephemeral: bool,
 }
 
 /// What `switch` takes.
@@ -181,6 +190,9 @@ pub struct SwitchArgs {
     /// --unit-timeout
     #[arg(long)]
     pub install_missing: bool,
+    /// For this boot only: what is written goes to /run, and `deactivate` goes back to what was active before
+    #[arg(long, conflicts_with_all = ["rollback_on_failure", "install_missing"])]
+    pub ephemeral: bool,
     /// Show the plan and ask on the terminal before anything is changed
     #[arg(short, long, conflicts_with = "json")]
     pub ask: bool,
@@ -232,34 +244,22 @@ Examples:
 Examples:
   system-manager register /nix/store/...-system-manager-web && system-manager activate")]
     #[command(alias = "generate")]
-    Register {
-        /// The configuration's file, a flake, or a toplevel that is built already
-        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake", "store_path"])]
-        given: Option<PathBuf>,
-        /// A toplevel that is built already, by the name that numtide/system-manager gives the option
-        #[arg(long, value_name = "TOPLEVEL", hide = true)]
-        store_path: Option<PathBuf>,
-        /// Where the configuration comes from.
-        #[command(flatten)]
-        source: SourceArgs,
-        /// Where it comes from.
-        #[command(flatten)]
-        origin: OriginArgs,
-    },
+    Register(RegisterArgs),
+    /// Place a configuration's files for the next boot, and start nothing
+    ///
+    /// Registers it as a generation. Files, links and accounts come at once; no unit is stopped, restarted or started, and no
+    /// activation script runs: the next boot does all of it, or the next `switch`. Without a source, the profile's current
+    /// generation is placed.
+    #[command(after_long_help = "\
+Examples:
+  system-manager pre-populate system.nix
+  system-manager pre-populate system.nix -n   # what it would do
+  system-manager pre-populate --flake . && reboot")]
+    PrePopulate(PrePopulateArgs),
     /// Activate a toplevel, by default the profile's current generation
     ///
     /// The toplevel is not registered. What a `rollback` would go back to stays what it was.
-    Activate {
-        /// The toplevel
-        #[arg(value_name = "TOPLEVEL", conflicts_with = "store_path")]
-        toplevel: Option<PathBuf>,
-        /// The same, by the name that numtide/system-manager gives the option
-        #[arg(long, value_name = "TOPLEVEL", hide = true)]
-        store_path: Option<PathBuf>,
-        /// How the activation is done.
-        #[command(flatten)]
-        apply: ApplyArgs,
-    },
+    Activate(ActivateArgs),
     /// Take everything away and put back what stood there before
     ///
     /// The generations stay: `activate` brings the current one back. `plan --deactivate` shows what will happen.
@@ -384,21 +384,14 @@ Exit codes:
   2   the command line is wrong
   3   interrupted; the same command goes on")]
     Compat(CompatArgs),
-    /// Write a first configuration, system.nix
+    /// Write a first configuration, system.nix, and a flake.nix where Nix has flakes enabled
     ///
     /// It names the distribution, and proposes, as comments, NixOS's modules for services that run here.
     #[command(after_long_help = "\
 Examples:
   system-manager init ~/host
-  system-manager init ~/host --flake")]
-    Init {
-        /// The folder to write it to
-        #[arg(value_name = "DIR", default_value = ".")]
-        folder: PathBuf,
-        /// Write a flake.nix for it, too
-        #[arg(long)]
-        flake: bool,
-    },
+  system-manager init ~/host --no-flake")]
+    Init(InitArgs),
     /// Print Nix that describes what is there: files, units, users, groups
     ///
     /// A plan of what it prints has nothing to do: what is there is described, not changed. Of what only some may read, and of

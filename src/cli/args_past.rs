@@ -117,6 +117,9 @@ pub struct DeactivateArgs {
     /// Remove the distribution's packages, too, that `switch --install-missing` has installed and nothing else needs
     #[arg(long)]
     pub purge_installed: bool,
+    /// numtide/system-manager takes its program from there; here, the one that runs deactivates what is active
+    #[arg(long, value_name = "TOPLEVEL", hide = true)]
+    pub store_path: Option<std::path::PathBuf>,
     /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
     #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,

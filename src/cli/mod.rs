@@ -6,6 +6,8 @@ pub(crate) mod args_global;
 pub(crate) mod args_hidden;
 pub(crate) mod args_look;
 pub(crate) mod args_past;
+pub(crate) mod args_place;
+mod as_root;
 mod asked;
 mod build;
 pub(crate) mod commands;

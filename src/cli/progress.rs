@@ -287,6 +287,7 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::UserManagers => ("switch user managers", None),
         Step::StartUnits => ("start units", None),
         Step::Commit => ("note what is", None),
+        Step::EndEphemeral => ("end what is of this boot only", None),
     }
 }
 

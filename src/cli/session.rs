@@ -14,7 +14,7 @@ use crate::activation::status::{self, Status};
 use crate::activation::{compare, health, outcome_report, status_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::args_past::StatusArgs;
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
@@ -41,22 +41,6 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// The machine that builds, if it is another one.
     pub(crate) build_host: Option<BuildHost>,
-}
-
-/// How a switch treats the profile.
-#[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
-pub(crate) struct How {
-    /// Whether what is activated becomes a generation.
-    pub(crate) register: bool,
-    /// Whether a switch that fails goes back.
-    pub(crate) rollback_on_failure: bool,
-    /// Whether the plan is shown, and a person on the terminal is asked.
-    pub(crate) ask: bool,
-    /// Whether packages of the distribution that are missing are installed first.
-    pub(crate) install_missing: bool,
-    /// Where what is activated comes from.
-    pub(crate) origin: Origin,
 }
 
 /// What `why --json` prints.
@@ -254,8 +238,12 @@ impl Session {
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
-        let mut planned = args.how();
-        planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        let planned = prepare::How {
+            all_scripts: args.all_scripts || saved.is_some_and(|plan| plan.scripts.is_asked()),
+            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
+            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
+            ..args.how()
+        };
         self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if how.install_missing && saved.is_none() {
@@ -281,7 +269,7 @@ impl Session {
         }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
-            Goal::Activate(toplevel) if how.register => {
+            Goal::Activate(toplevel) if how.register && prepared.plan.ephemeral.is_none() => {
                 Some(generations::register(&self.root, toplevel)?)
             }
             _ => None,

@@ -36,10 +36,17 @@ mod tests {
 
     #[test]
     fn what_the_host_cannot_do_without_is_refused() {
-        let names = ["passwd", "fstab", "fstab/inside", "fstab.d/x", "motd"];
+        let names = [
+            "passwd",
+            "passwd.lock",
+            "fstab",
+            "fstab/inside",
+            "fstab.d/x",
+            "motd",
+        ];
         let targets: Vec<TargetPath> = names.iter().map(|t| t.parse().unwrap()).collect();
         let found = find(&targets).unwrap();
         let found: Vec<&str> = found.keys().map(|target| target.as_str()).collect();
-        assert_eq!(found, ["fstab", "fstab/inside", "passwd"]);
+        assert_eq!(found, ["fstab", "fstab/inside", "passwd", "passwd.lock"]);
     }
 }

@@ -24,16 +24,17 @@ _SHOWN = 25
 class Tally:
     """What came of one proof."""
 
-    def __init__(self, name: str, seed: int, deadline: float | None) -> None:
-        """Begins; `deadline` is the time, as `time.monotonic` has it, after which no new case begins."""
+    def __init__(self, name: str, seed: int, minutes: float | None) -> None:
+        """Begins; after so many minutes no new case does."""
         self.name = name
+        self.minutes = minutes
         self.tried = 0
         self.found: list[str] = []
         self.kinds: Counter[str] = Counter()
         self.known: Counter[str] = Counter()
         self.notes: list[str] = []
         self._seed = seed
-        self._deadline = deadline
+        self._deadline = time.monotonic() + minutes * 60 if minutes else None
         self._lock = threading.Lock()
 
     def chance(self, *key: Any) -> random.Random:
@@ -58,21 +59,12 @@ class Tally:
         describe: Callable[[Case], str],
     ) -> None:
         """Checks each case in one of the worlds."""
-        free: SimpleQueue[World] = SimpleQueue()
-        for world in worlds:
-            free.put(world)
 
-        def one(case: Case) -> None:
-            if self.is_over():
-                return
-            world = free.get()
-            try:
+        def one(world: World, case: Case) -> None:
+            if not self.is_over():
                 self.count(lambda: check(world, case), lambda: describe(case))
-            finally:
-                free.put(world)
 
-        with ThreadPoolExecutor(len(worlds)) as pool:
-            list(pool.map(one, cases))
+        side_by_side(worlds, cases, one)
 
     def count(self, check: Callable[[], None], describe: Callable[[], str]) -> None:
         """Counts a case, and keeps what it found."""
@@ -103,6 +95,23 @@ class Tally:
         passed = self.tried - len(self.found) - self.known.total()
         counts = f"{passed} passed, {len(self.found)} failed, 0 skipped, {self.known.total()} known"
         return "\n".join([*lines, f"{self.name}: {counts} in {seconds:.0f} s{kinds}"])
+
+
+def side_by_side(worlds: Sequence[World], tasks: Sequence[Case], work: Callable[[World, Case], None]) -> None:
+    """Does each task in one of the worlds, as many at the same time as there are worlds."""
+    free: SimpleQueue[World] = SimpleQueue()
+    for world in worlds:
+        free.put(world)
+
+    def one(task: Case) -> None:
+        world = free.get()
+        try:
+            work(world, task)
+        finally:
+            free.put(world)
+
+    with ThreadPoolExecutor(len(worlds)) as pool:
+        list(pool.map(one, tasks))
 
 
 def _kind_of(problem: str) -> str:

@@ -91,10 +91,14 @@ impl Run<'_> {
         if let Some(ran) = &plan.units.ran {
             self.a.state.units.ran_beneath.clone_from(ran);
         }
+        if plan.resumes.is_some() {
+            self.a.state.backups.keep_once(root)?;
+        }
         self.a.state.units.pending = self.pending();
+        self.a.state.units.until_boot_after = plan.pre_populates.then(journal::this_boot);
         self.remember_failures();
-        self.a.state.units.pending_users =
-            self.users_left().then(|| self.a.user_units_before.clone());
+        let users_left = self.users_left() || (plan.pre_populates && self.a.user_units.is_some());
+        self.a.state.units.pending_users = users_left.then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
             root.remove_file(Path::new(CURRENT))?;
             root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
@@ -156,6 +160,9 @@ impl Run<'_> {
 
     /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
     pub(super) fn pending(&self) -> Seeds {
+        if self.a.plan.pre_populates {
+            return self.a.plan.due();
+        }
         let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
         outcome::pending(jobs.unwrap_or_default(), self.after())
     }
