@@ -136,9 +136,16 @@ impl Manager {
 
 impl Install {
     /// Returns what a host lacks of what a manifest relies on.
-    #[must_use]
-    pub(crate) fn missing(root: &Root, manifest: Option<&Manifest>, family: &str) -> Option<Self> {
-        Self::of(observe::missing(root, manifest?), family)
+    ///
+    /// # Errors
+    /// When it can't be told whether something is there.
+    pub(crate) fn missing(
+        root: &Root,
+        manifest: Option<&Manifest>,
+        family: &str,
+    ) -> Result<Option<Self>> {
+        let missing = manifest.map(|manifest| observe::missing(root, manifest));
+        Ok(Self::of(missing.transpose()?.unwrap_or_default(), family))
     }
 
     /// Returns what these requirements come to; none where nothing is missing, or no package is known that has it.

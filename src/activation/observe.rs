@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 
 use crate::activation::install::Manager;
 use crate::activation::journal::{self, Interrupted};
@@ -181,34 +182,43 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
 }
 
 /// Finds the programs that the configuration relies on and the host lacks.
-#[must_use]
-pub(crate) fn missing<'a>(root: &Root, manifest: &'a Manifest) -> Vec<&'a HostRequirement> {
-    let is_missing = |r: &&HostRequirement| {
-        // What can't be looked at can't be run either.
-        let found = root.stat_in_root(Path::new(r.path.as_str()));
-        !found.is_ok_and(|found| found.is_some())
-    };
-    manifest
-        .host_requirements
-        .iter()
-        .filter(is_missing)
-        .collect()
+///
+/// # Errors
+/// When it can't be told whether one is there.
+pub(crate) fn missing<'a>(root: &Root, manifest: &'a Manifest) -> Result<Vec<&'a HostRequirement>> {
+    let mut missing = Vec::new();
+    for r in &manifest.host_requirements {
+        let is_there = match root.stat_in_root(Path::new(r.path.as_str())) {
+            // Where nobody may look, nobody can run it either.
+            Err(e) if matches!(e.downcast_ref(), Some(Errno::EACCES)) => false,
+            found => found?.is_some(),
+        };
+        if !is_there {
+            missing.push(r);
+        }
+    }
+    Ok(missing)
 }
 
-/// Tells what forbids an activation for want of these programs.
-#[must_use]
-pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
-    missing(root, manifest)
-        .into_iter()
-        .map(|r| Conflict {
-            subject: r.path.to_string(),
-            cause: format!(
-                "the host package `{}` needs it, and it is not installed",
-                r.package
-            ),
-            remedy: install_command(r, family),
-        })
-        .collect()
+/// Tells what forbids an activation for want of programs.
+///
+/// # Errors
+/// When it can't be told whether one is there.
+pub(crate) fn missing_programs(
+    root: &Root,
+    manifest: &Manifest,
+    family: &str,
+) -> Result<Vec<Conflict>> {
+    let missing = missing(root, manifest)?.into_iter();
+    let conflicts = missing.map(|r| Conflict {
+        subject: r.path.to_string(),
+        cause: format!(
+            "the host package `{}` needs it, and it is not installed",
+            r.package
+        ),
+        remedy: install_command(r, family),
+    });
+    Ok(conflicts.collect())
 }
 
 fn install_command(requirement: &HostRequirement, family: &str) -> String {

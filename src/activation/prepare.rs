@@ -186,7 +186,7 @@ impl Sources<'_> {
             resumes: interrupted.map(|i| i.purpose.clone()),
             conflicts,
             takeover: self.observed.takeover.clone(),
-            install: Install::missing(root, self.manifest, &self.observed.family),
+            install: Install::missing(root, self.manifest, &self.observed.family)?,
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
             diffs: files::diff::read_diffs(root, &files)?,
@@ -364,7 +364,7 @@ impl Sources<'_> {
         let Some(manifest) = self.manifest else {
             return Ok(Vec::new());
         };
-        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family)?;
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;

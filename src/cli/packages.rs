@@ -5,24 +5,40 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 
-use crate::activation::plan::Plan;
-use crate::activation::prepare::{self, How, Prepared};
+use crate::activation::plan::{Goal, Plan};
+use crate::activation::prepare::{self, Prepared};
 use crate::activation::{install, observe};
 use crate::cli::args::ApplyArgs;
 use crate::cli::args_past::DeactivateArgs;
 use crate::cli::asked::ask;
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::print::{print, tell};
 use crate::cli::session::Session;
 
 impl Session {
+    /// Plans; where it is asked for, what is missing is installed first.
+    pub(super) fn prepare(
+        &self,
+        goal: Goal,
+        planned: prepare::How,
+        args: &ApplyArgs,
+        how: &How,
+    ) -> Result<Prepared, Failure> {
+        self.progress.begin("plan");
+        let prepared = prepare::prepare(&self.root, goal, planned)?;
+        if how.install_missing {
+            return self.install_missing(prepared, planned, args, how);
+        }
+        Ok(prepared)
+    }
+
     /// Installs what a plan lacks, if nothing else forbids it, and plans again.
-    pub(super) fn install_missing(
+    fn install_missing(
         &self,
         prepared: Prepared,
-        how: How,
+        planned: prepare::How,
         args: &ApplyArgs,
-        asks: bool,
+        how: &How,
     ) -> Result<Prepared, Failure> {
         let Plan {
             conflicts, goal, ..
@@ -44,7 +60,7 @@ impl Session {
             )));
         }
         let command = missing.command();
-        if asks {
+        if how.ask {
             ask(&format!("Run `{command}` first?"))?;
         }
         self.progress.begin("packages");
@@ -58,7 +74,7 @@ impl Session {
         tracing::info!("installed {}", listed(&new));
         let goal = goal.clone();
         self.progress.begin("plan");
-        Ok(prepare::prepare(&self.root, goal, how)?)
+        Ok(prepare::prepare(&self.root, goal, planned)?)
     }
 
     /// Removes the packages that switches have installed, or says which these are.

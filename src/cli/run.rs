@@ -441,7 +441,7 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         pre_populate: false,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
-        install_missing: args.install_missing,
+        install_missing: args.install_missing && saved.is_none(),
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
     session.switch(goal, saved.as_ref(), &args.apply, &how)

@@ -244,11 +244,7 @@ impl Session {
             pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
             ..args.how()
         };
-        self.progress.begin("plan");
-        let mut prepared = prepare::prepare(&self.root, goal, planned)?;
-        if how.install_missing && saved.is_none() {
-            prepared = self.install_missing(prepared, planned, args, how.ask)?;
-        }
+        let mut prepared = self.prepare(goal, planned, args, how)?;
         if !how.register {
             prepared.action = scripts::decide::Action::Test;
         }
