@@ -170,7 +170,10 @@ fn write_record_of_version_0(t: &Test) {
             node["status"] = json!(status);
         }
     }
-    write_record(t, &json!({ "fileTree": tree, "services": record["services"] }));
+    write_record(
+        t,
+        &json!({ "fileTree": tree, "services": record["services"] }),
+    );
 }
 
 #[test]
