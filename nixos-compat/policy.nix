@@ -84,6 +84,14 @@
 
   # Options whose work ours do whatever they say: setting them is no mistake.
   done = [
+    "networking.proxy.allProxy"
+    "networking.proxy.default"
+    "networking.proxy.envVars"
+    "networking.proxy.ftpProxy"
+    "networking.proxy.httpProxy"
+    "networking.proxy.httpsProxy"
+    "networking.proxy.noProxy"
+    "networking.proxy.rsyncProxy"
     "services.userborn.enable"
     "systemd.sysusers.enable"
   ];

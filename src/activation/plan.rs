@@ -27,6 +27,9 @@ use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
 use crate::units::users::UserManager;
 
+#[cfg(test)]
+mod tests;
+
 /// The version of the format of saved plans and of `plan --json`.
 pub(crate) const VERSION: u32 = 1;
 

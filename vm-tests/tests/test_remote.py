@@ -586,7 +586,15 @@ def test_a_host_with_nix_builds_for_others_and_fetches_by_itself(make_targets: M
     wanted = source(tmp_path, HELLO % ("cached", "cached"))
     toplevel = build(tmp_path / "system.nix", tmp_path)
     cache = tmp_path / "cache"
-    nix = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to", f"file://{cache}?compression=none", toplevel]
+    nix = [
+        "nix",
+        "--extra-experimental-features",
+        "nix-command",
+        "copy",
+        "--to",
+        f"file://{cache}?compression=none",
+        toplevel,
+    ]
     subprocess.run(nix, check=True, timeout=300)
     archive = tmp_path / "cache.tar"
     subprocess.run(["tar", "-C", str(tmp_path), "-cf", str(archive), "cache"], check=True, timeout=60)

@@ -389,4 +389,4 @@ pub(crate) fn node<'a>(seen: &'a Seen, target: &TargetPath) -> &'a Node {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

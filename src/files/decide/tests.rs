@@ -8,11 +8,11 @@ use crate::files::record::{OwnedFile, Placed};
 use crate::store::backups::Backups;
 use crate::store::owned::{Claiming, Owned, Record as _};
 
-fn target(name: &str) -> TargetPath {
+pub(crate) fn target(name: &str) -> TargetPath {
     name.parse().unwrap()
 }
 
-fn file(content: &str) -> Node {
+pub(crate) fn file(content: &str) -> Node {
     Node::File {
         sha256: content.to_owned(),
         mode: 0o644,

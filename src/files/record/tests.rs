@@ -1,23 +1,11 @@
 //! Every prefix of an activation, in memory: what is claimed is settled to what the disk shows.
 
+use crate::files::decide::tests::{file, target};
 use crate::files::decide::{Seen, Wanted, plan_files};
 
 use super::*;
 
 type Disk = BTreeMap<TargetPath, Node>;
-
-fn target(text: &str) -> TargetPath {
-    text.parse().unwrap()
-}
-
-fn file(content: &str) -> Node {
-    Node::File {
-        sha256: content.to_owned(),
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-    }
-}
 
 fn wanted(entries: &[(&str, &str)]) -> BTreeMap<TargetPath, Wanted> {
     let of = |content: &str| Wanted {

@@ -37,7 +37,7 @@
 //! | changed, with `X-RestartIfChanged=false` or `X-SwitchMethod=keep-old` | nothing |
 //! | changed, anything else | start |
 //! | pulled in by a unit that is started here | start, as systemd does |
-//! | refusing manual start (`RefuseManualStart`, `X-OnlyManualStart`) | nothing, with a note |
+//! | refusing manual start (`RefuseManualStart`, and `X-OnlyManualStart` where it is not new) | nothing, with a note |
 //!
 //! A unit that only a timer, socket or path triggers is wanted by no target: a change of it waits for its trigger.
 
@@ -382,7 +382,7 @@ impl Decision<'_> {
         let refused: Vec<String> = self
             .start
             .keys()
-            .filter(|u| self.refuses_start(u))
+            .filter(|u| self.refuses_start(u) && !self.comes_with_its_target(u))
             .cloned()
             .collect();
         for unit in refused {
@@ -393,6 +393,16 @@ impl Decision<'_> {
         for unit in self.start.keys() {
             self.reload.remove(unit);
         }
+    }
+
+    /// Whether a new unit only asks switches to leave it alone: NixOS starts it with the target that wants it.
+    pub(crate) fn comes_with_its_target(&self, unit: &str) -> bool {
+        let new = self.new.definition(unit);
+        let asks = new
+            .file()
+            .is_some_and(|file| file.only_manual_start() && !file.refuses_manual_start());
+        asks && !self.live_refuses_start(unit)
+            && matches!(self.old.definition(unit), Definition::Absent)
     }
 
     /// Tells whether a unit may not be started by name.
