@@ -195,8 +195,12 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
-    let entries = state.files.entries.keys();
-    let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
+    let acted_on: BTreeSet<&str> = state
+        .files
+        .entries
+        .keys()
+        .filter_map(extended_unit)
+        .collect();
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
     let activated = active.as_ref().and_then(|active| history.last(active));
