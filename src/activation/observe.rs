@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::kinds;
@@ -180,25 +181,33 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
 }
 
 /// Finds the programs that the configuration relies on and the host lacks.
-#[must_use]
-pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
-    manifest
-        .host_requirements
-        .iter()
-        .filter(|r| {
-            // What can't be looked at can't be run either.
-            let found = root.stat_in_root(Path::new(r.path.as_str()));
-            !found.is_ok_and(|found| found.is_some())
-        })
-        .map(|r| Conflict {
-            subject: r.path.to_string(),
-            cause: format!(
-                "the host package `{}` needs it, and it is not installed",
-                r.package
-            ),
-            remedy: install_command(r, family),
-        })
-        .collect()
+///
+/// # Errors
+/// When it can't be told whether one is there.
+pub(crate) fn missing_programs(
+    root: &Root,
+    manifest: &Manifest,
+    family: &str,
+) -> Result<Vec<Conflict>> {
+    let mut missing = Vec::new();
+    for r in &manifest.host_requirements {
+        let is_there = match root.stat_in_root(Path::new(r.path.as_str())) {
+            // Where nobody may look, nobody can run it either.
+            Err(e) if matches!(e.downcast_ref(), Some(Errno::EACCES)) => false,
+            found => found?.is_some(),
+        };
+        if !is_there {
+            missing.push(Conflict {
+                subject: r.path.to_string(),
+                cause: format!(
+                    "the host package `{}` needs it, and it is not installed",
+                    r.package
+                ),
+                remedy: install_command(r, family),
+            });
+        }
+    }
+    Ok(missing)
 }
 
 fn install_command(requirement: &HostRequirement, family: &str) -> String {

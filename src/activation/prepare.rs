@@ -365,7 +365,7 @@ impl Sources<'_> {
         let Some(manifest) = self.manifest else {
             return Ok(Vec::new());
         };
-        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family)?;
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;

@@ -83,8 +83,8 @@ fn render_active(out: &mut String, status: &Status, style: Style) {
         );
         if status.lines > 0 {
             text.push_str(&format!(
-                ", lines in {}",
-                count(status.lines, "file of others")
+                ", lines in {} of others",
+                count(status.lines, "file")
             ));
         }
         if status.accounts > 0 {

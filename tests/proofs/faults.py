@@ -53,6 +53,8 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
     kill.prepare(worlds[0])
     cases: list[Case] = []
     for scene in _SCENES:
+        if not tally.wants(scene.name):
+            continue
         worlds[0].reset(scene.start)
         before = Before.of(worlds[0])
         calls = strace.injectable(strace.trace(worlds[0], *scene.command))

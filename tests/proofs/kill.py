@@ -81,6 +81,8 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
     each = sample and max(1, sample // sum(len(scene.ways) for scene in SCENES))
     cases: list[Case] = []
     for scene in SCENES:
+        if not tally.wants(scene.name):
+            continue
         calls = _calls(worlds[0], scene)
         for number, way in enumerate(scene.ways):
             ends = references(worlds[0], scene, way)

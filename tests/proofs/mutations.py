@@ -148,10 +148,11 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
             number += 1
         tally.notes.append(f"{kind}: {number:,}")
 
+    wanted = [target for target in TARGETS if tally.wants(target.kind)]
     if sample is None:
-        side_by_side(worlds, list(dict.fromkeys(target.kind for target in TARGETS)), for_minutes)
+        side_by_side(worlds, list(dict.fromkeys(target.kind for target in wanted)), for_minutes)
     else:
-        tally.each(worlds, [(TARGETS[number % len(TARGETS)], number) for number in range(sample)], check, _describe)
+        tally.each(worlds, [(wanted[number % len(wanted)], number) for number in range(sample)], check, _describe)
     require(worlds[0].folder.exists(), "the proof's own folder is gone")
 
 

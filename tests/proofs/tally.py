@@ -24,9 +24,10 @@ _SHOWN = 25
 class Tally:
     """What came of one proof."""
 
-    def __init__(self, name: str, seed: int, minutes: float | None) -> None:
-        """Begins; after so many minutes no new case does."""
+    def __init__(self, name: str, seed: int, minutes: float | None, only: str | None = None) -> None:
+        """Begins; after so many minutes no new case does. `only` is a word of what is tried."""
         self.name = name
+        self._only = only
         self.minutes = minutes
         self.tried = 0
         self.found: list[str] = []
@@ -46,6 +47,10 @@ class Tally:
         if count is None or count >= len(cases):
             return list(cases)
         return [cases[index] for index in sorted(self.chance(*key).sample(range(len(cases)), count))]
+
+    def wants(self, name: str) -> bool:
+        """Whether something of this name is to be tried."""
+        return self._only is None or self._only in name
 
     def is_over(self) -> bool:
         """Whether the time is used up."""

@@ -55,7 +55,8 @@ impl Run<'_> {
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin, plan.resumes.is_some())?;
         if let Err(error) = self.a.state.write(root) {
-            let is_new = |now: State| now.identity().ok() == self.a.state.identity().ok();
+            // Its checksum is still that of the one before.
+            let is_new = |now: State| now.digest().ok() == self.a.state.digest().ok();
             if State::read(root).is_ok_and(is_new) {
                 // It is in place, if perhaps not yet on the disk.
                 self.is_claimed = true;

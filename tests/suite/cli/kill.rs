@@ -448,6 +448,8 @@ fn what_was_changed_is_never_told_as_not_begun() {
                 _ => {
                     assert_eq!(code, Some(1), "{fault}");
                     assert_eq!(t.read("etc/a"), "1\n", "{fault}");
+                    let state = t.read("var/lib/system-manager/state.json");
+                    assert!(!state.contains("becomes"), "{fault}: {state}");
                 }
             }
         }
