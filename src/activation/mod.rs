@@ -16,7 +16,6 @@ pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod outcome_report;
 pub(crate) mod packages_report;
-pub(crate) mod pages;
 pub(crate) mod plan;
 mod plan_units;
 pub(crate) mod prepare;

@@ -191,8 +191,6 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let block_drift = find_block_drift(&state, &observed.seen.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
-    let places = places.into_iter();
-    let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let acted_on: BTreeSet<&str> = state
@@ -209,6 +207,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let generation = generation_of(root, active.as_ref())?;
     let left = read_left(root, state.units.pending);
     let pending = pending(observed.interrupted.as_ref(), &left);
+    let interrupted = observed.interrupted.map(|i| i.purpose);
     Ok(Status {
         version: VERSION,
         active,
@@ -231,23 +230,28 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         warnings: accounts.warnings,
         account_drift: accounts.drift,
         block_drift,
-        basics_drift: basics_drift.collect(),
+        basics_drift: by_hand(places),
         name_drift,
         drift,
         folder_drift: folder_drift(&observed.seen.files),
         backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,
-        interrupted: observed
-            .interrupted
-            .map(|i| i.purpose)
-            .filter(|_| running.is_none()),
+        interrupted: interrupted.filter(|_| running.is_none()),
         running,
         pending,
         tmpfiles: state.tmpfiles.failed,
         tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+/// Tells of places that were changed or removed that it was by hand.
+fn by_hand(places: BTreeMap<TargetPath, bool>) -> BTreeMap<TargetPath, Drift> {
+    let places = places.into_iter();
+    places
+        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
+        .collect()
 }
 
 /// Finds the number of the active toplevel.

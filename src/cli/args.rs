@@ -14,12 +14,13 @@ use crate::cli::args_past::{
     BackArgs, DeactivateArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs,
 };
 use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
+use crate::model::page::{Page, render_html, render_markdown};
 use crate::store::lock::Patience;
 
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
 ///
-/// A host's configuration is evaluated by Nix to a toplevel. `plan` shows exactly what `switch` will do with it;
-/// `rollback` goes back a generation and `deactivate` takes everything away and puts back what stood there before.
+/// Nix evaluates and builds a host's configuration. `plan` shows exactly what `switch` will do with it; `rollback`
+/// returns to the previous generation, and `deactivate` removes everything that is managed and restores what was there before.
 #[derive(Debug, Parser)]
 #[command(name = "system-manager", version, max_term_width = 100, after_long_help = AFTER)]
 pub struct Cli {
@@ -66,16 +67,41 @@ pub struct SourceArgs {
     pub show_trace: bool,
 }
 
-/// The plan as a page.
+/// What is told, as a page.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct PlanPages {
+pub struct PageArgs {
     /// Print Markdown, folded and at most 60 kB long, as a comment on a pull request takes it
     #[arg(long, conflicts_with_all = ["json", "html"])]
     pub markdown: bool,
     /// Print one HTML file
     #[arg(long, conflicts_with = "json")]
     pub html: bool,
-    /// Print what stands in the way and how much there is to do, without the list of it
+}
+
+impl PageArgs {
+    /// Whether a page is asked for.
+    pub(crate) fn is_wanted(self) -> bool {
+        self.markdown || self.html
+    }
+
+    /// Renders what a command says in the style of pages; parts whose titles begin with `unfolded` are open in Markdown.
+    pub(crate) fn render(self, text: &str, unfolded: &str, command: &str) -> String {
+        let page = Page::read(text);
+        let rendered = if self.markdown {
+            render_markdown(&page, unfolded, command)
+        } else {
+            render_html(&page, command)
+        };
+        rendered.trim_end().to_owned()
+    }
+}
+
+/// How the plan is told.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct PlanPages {
+    #[command(flatten)]
+    pub page: PageArgs,
+    /// Print conflicts and how much there is to do, without the details
     #[arg(long, conflicts_with_all = ["markdown", "html"])]
     pub summary: bool,
 }
@@ -222,8 +248,8 @@ Examples:
     },
     /// Show what `switch` will do, and change nothing
     ///
-    /// `+` is added, `~` changed, `-` removed, `<` put back as it was before; `!` stands in the way and must be
-    /// resolved first. Then come the unit actions with their reasons, and one line that sums up.
+    /// `+` is added, `~` changed, `-` removed, `<` restored as it was before; `!` is a conflict that must be resolved
+    /// first. Then come the actions on units with their reasons, and a summary line.
     #[command(after_long_help = "\
 Examples:
   system-manager plan system.nix
@@ -260,13 +286,13 @@ Examples:
     ///
     /// The toplevel is not registered. What a `rollback` would go back to stays what it was.
     Activate(ActivateArgs),
-    /// Take everything away and put back what stood there before
+    /// Remove everything that is managed and restore what was there before
     ///
-    /// The generations stay: `activate` brings the current one back. `plan --deactivate` shows what will happen.
+    /// Generations are kept: `activate` brings the current one back. `plan --deactivate` shows what will happen.
     Deactivate(DeactivateArgs),
-    /// Activate the generation before, or another one
+    /// Activate the previous generation, or another one
     ///
-    /// Goes back from what is active now. The profile then points at that generation; later ones stay.
+    /// The profile then points at that generation; later ones are kept.
     #[command(after_long_help = "\
 Examples:
   system-manager rollback
@@ -279,7 +305,7 @@ Examples:
         #[command(flatten)]
         back: BackArgs,
     },
-    /// Activate what was active before, whatever its number
+    /// Activate what was active before, regardless of its number
     ///
     /// Undoes the last switch, rollback, activation or deactivation; twice is back again. The generations stay.
     #[command(after_long_help = "\
@@ -287,14 +313,14 @@ Examples:
   system-manager undo
   system-manager undo -n   # what it would do")]
     Undo(BackArgs),
-    /// List the generations: when, from where, what changed, how big, what became of them
+    /// List the generations: date, origin, changes, size, result
     #[command(after_long_help = "\
 Examples:
   system-manager generations
   system-manager generations -v   # with their store paths
   system-manager generations delete --older-than 30d --keep 5")]
     Generations(GenerationsArgs),
-    /// Show how two generations differ, or one from what is live: files, units, accounts, packages
+    /// Show how two generations differ, or one from the live host: files, units, accounts, packages
     ///
     /// What is live is what is active, with what was changed by hand since. Nothing is changed.
     #[command(after_long_help = "\
@@ -306,8 +332,8 @@ Examples:
     Diff(DiffArgs),
     /// Show what is managed, what was changed by hand, and what is unfinished
     ///
-    /// Generation, what is managed, units of ours that have failed, drift, timers, what waits for somebody, and the room that
-    /// the store has. `-v` lists all of what is many.
+    /// Generation, what is managed, managed units that have failed, drift, timers, what needs attention, and the free space of
+    /// the store. `-v` lists everything.
     #[command(after_long_help = "\
 Examples:
   system-manager status
@@ -315,7 +341,7 @@ Examples:
   system-manager status --detailed-exitcode   # 10 when somebody should look, for monitoring
   system-manager status --watch")]
     Status(StatusArgs),
-    /// Remove what arrived from other machines and nothing needs any more
+    /// Remove store paths that arrived from other machines and are no longer needed
     ///
     /// On a host without Nix. What is active, a generation, a run under way, a link in the folders of Nix's roots, or a
     /// process needs stays, with all that it refers to. Where there is Nix, its own `nix-collect-garbage` does this.
@@ -327,10 +353,10 @@ Examples:
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
     },
-    /// Show who set a file, unit, account, variable, rule or option, and whose a foreign file is
+    /// Show what set a file, unit, account, variable, rule or option, and where a foreign file comes from
     ///
-    /// Names the file and line of each definition behind it, its priority, and the definitions that lost. Nothing is
-    /// evaluated: the toplevel that is active carries it. A file that is not managed is looked up with the distribution.
+    /// Names the file and line of each definition behind it, its priority, and the definitions that were overridden. Nothing is
+    /// evaluated: the active toplevel has the answer. For a file that is not managed, the distribution is asked.
     #[command(after_long_help = "\
 Examples:
   system-manager why /etc/motd
@@ -362,7 +388,7 @@ Examples:
 Examples:
   EDITOR=nano system-manager edit")]
     Edit(LookArgs),
-    /// Show which modules of NixOS work here, or what a configuration would be on NixOS
+    /// Show which NixOS modules work here, or what a configuration would be on NixOS
     ///
     /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
     /// enabled, what it sets without effect on a host that is not NixOS, which option it wants to be set, and whether

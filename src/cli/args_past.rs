@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{ApplyArgs, UNIT_TIMEOUT};
+use crate::cli::args::{ApplyArgs, PageArgs, UNIT_TIMEOUT};
 
 /// Where a configuration comes from, for `generations`.
 #[derive(Debug, Clone, Default, Args)]
@@ -146,11 +146,13 @@ pub struct StatusArgs {
     /// Show what was changed by hand, line by line
     #[arg(long, conflicts_with = "json")]
     pub diff: bool,
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Exit with 10 when something has failed, was changed by hand, or is not finished
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Show it again every so many seconds, until it is interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
-          value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode"])]
+          value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode", "markdown", "html"])]
     pub watch: Option<u64>,
 }

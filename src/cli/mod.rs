@@ -26,6 +26,7 @@ pub(crate) mod remote_args;
 mod remote_tasks;
 mod run;
 pub(crate) mod session;
+mod status;
 mod survey;
 
 use std::process::ExitCode;

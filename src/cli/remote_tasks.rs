@@ -87,8 +87,8 @@ fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
     words.extend(flags(&[
         (args.deactivate, "--deactivate"),
         (args.detailed_exitcode, "--detailed-exitcode"),
-        (args.pages.markdown, "--markdown"),
-        (args.pages.html, "--html"),
+        (args.pages.page.markdown, "--markdown"),
+        (args.pages.page.html, "--html"),
         (args.pages.summary, "--summary"),
         (args.strict, "--strict"),
         (args.all_scripts, "--all-scripts"),
@@ -249,6 +249,8 @@ fn status_words(args: &StatusArgs) -> Result<Vec<String>> {
     let mut words = vec!["status".to_owned()];
     words.extend(flags(&[
         (args.diff, "--diff"),
+        (args.page.markdown, "--markdown"),
+        (args.page.html, "--html"),
         (args.detailed_exitcode, "--detailed-exitcode"),
     ]));
     Ok(words)

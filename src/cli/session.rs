@@ -1,24 +1,21 @@
 //! Commands on a root, from the plan to what is printed of it.
 use crate::store::toplevel::read_manifest;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::activation::apply::Progress as Activation;
 use crate::activation::outcome::Outcome;
-use crate::activation::pages::{render_html, render_markdown};
 use crate::activation::plan::{Goal, Plan, TellingPlan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::status::{self, Status};
-use crate::activation::{compare, health, outcome_report, status_report, why};
+use crate::activation::{health, outcome_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
-use crate::cli::args_past::StatusArgs;
 use crate::cli::commands::{self, End, Failure, How};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
+use crate::model::page;
 use crate::model::style::{Style, show_bytes};
 use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
@@ -73,10 +70,9 @@ impl Session {
     ) -> Result<End, Failure> {
         self.progress.begin("plan");
         let plan = prepare::prepare(&self.root, goal, how)?.plan;
-        if pages.markdown {
-            print(render_markdown(&plan).trim_end())?;
-        } else if pages.html {
-            print(render_html(&plan).trim_end())?;
+        if pages.page.is_wanted() {
+            let text = report::render_plan(&plan, page::TEXT);
+            print(&pages.page.render(&text, report::CONFLICTS, "plan"))?;
         } else if pages.summary && self.json {
             print_json(&plan.summary())?;
         } else if pages.summary {
@@ -123,45 +119,6 @@ impl Session {
             print(&format!("generation {number}: {toplevel}"))?;
         }
         Ok(End::Done)
-    }
-
-    pub(crate) fn status(&self, args: &StatusArgs) -> Result<End, Failure> {
-        loop {
-            let status = status::read(&self.root)?;
-            if args.watch.is_some() {
-                // The screen and what was above it are cleared.
-                print("\x1b[H\x1b[2J\x1b[3J")?;
-            }
-            self.print_status(&status, args.diff)?;
-            let Some(seconds) = args.watch else {
-                let end = if args.detailed_exitcode && status.needs_attention() {
-                    End::Changes
-                } else {
-                    End::Done
-                };
-                return Ok(end);
-            };
-            std::thread::sleep(Duration::from_secs(seconds));
-        }
-    }
-
-    fn print_status(&self, status: &Status, diff: bool) -> Result<()> {
-        if self.json {
-            return print_json(status);
-        }
-        print(status_report::render(status, self.style).trim_end())?;
-        if let Some(pending) = Pending::read(&self.root)? {
-            print(&pending.describe())?;
-        }
-        if let Some(active) = status.active.as_ref().filter(|_| diff) {
-            let built = compare::read_built(&self.root, active, None)?;
-            let live = compare::read_live(&self.root, None)?;
-            let difference = compare::compare(&built, &live, true)?;
-            let names = ["what was built", "what is live"];
-            print("")?;
-            print(compare::render(&difference, names, self.style).trim_end())?;
-        }
-        Ok(())
     }
 
     pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
@@ -325,9 +282,7 @@ impl Session {
             prepare::prepare(&self.root, Goal::Activate(before), prepare::How::default())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
-            return Err(Failure::Before(anyhow::anyhow!(
-                "something stands in the way"
-            )));
+            return Err(Failure::Before(anyhow::anyhow!("there are conflicts")));
         }
         let plan = prepared.plan.clone();
         let outcome = self.apply(prepared, args, signals)?;

@@ -4,6 +4,7 @@ mod adopt;
 mod bad_input;
 mod basics;
 mod blocks;
+mod browser;
 mod compat;
 mod compat_nixos;
 mod door;
