@@ -191,12 +191,14 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let block_drift = find_block_drift(&state, &observed.seen.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
-    let places = places.into_iter();
-    let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
-    let entries = state.files.entries.keys();
-    let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
+    let acted_on: BTreeSet<&str> = state
+        .files
+        .entries
+        .keys()
+        .filter_map(extended_unit)
+        .collect();
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
     let activated = active.as_ref().and_then(|active| history.last(active));
@@ -204,6 +206,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let activated = activated.map(|past| past.time);
     let generation = generation_of(root, active.as_ref())?;
     let pending = pending(root, observed.interrupted.as_ref(), &state.units.pending);
+    let interrupted = observed.interrupted.map(|i| i.purpose);
     Ok(Status {
         version: VERSION,
         active,
@@ -226,23 +229,28 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         warnings: accounts.warnings,
         account_drift: accounts.drift,
         block_drift,
-        basics_drift: basics_drift.collect(),
+        basics_drift: by_hand(places),
         name_drift,
         drift,
         folder_drift: folder_drift(&observed.seen.files),
         backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,
-        interrupted: observed
-            .interrupted
-            .map(|i| i.purpose)
-            .filter(|_| running.is_none()),
+        interrupted: interrupted.filter(|_| running.is_none()),
         running,
         pending,
         tmpfiles: state.tmpfiles.failed,
         tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+/// Tells of places that were changed or removed that it was by hand.
+fn by_hand(places: BTreeMap<TargetPath, bool>) -> BTreeMap<TargetPath, Drift> {
+    let places = places.into_iter();
+    places
+        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
+        .collect()
 }
 
 /// Finds the number of the active toplevel.

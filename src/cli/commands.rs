@@ -60,6 +60,8 @@ pub(crate) struct How {
     pub(crate) rollback_on_failure: bool,
     /// Whether the plan is shown, and a person on the terminal is asked.
     pub(crate) ask: bool,
+    /// Whether packages of the distribution that are missing are installed first.
+    pub(crate) install_missing: bool,
     /// Where what is activated comes from.
     pub(crate) origin: Origin,
     /// Whether it is of this boot only.

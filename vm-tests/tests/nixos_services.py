@@ -464,8 +464,8 @@ SERVICES = {
           enable = true;
           virtualHosts.":VALUE".extraConfig = "respond found";
         };""",
-        "8085",
-        "8086",
+        "85",
+        "86",
         "test $(curl --fail --silent http://localhost:VALUE/) = found",
     ),
     "services/networking/ntp/chrony.nix": Service(
