@@ -69,6 +69,10 @@ impl Link {
 
     /// Says why nothing can be sent: the agent has said so, or the connection is gone.
     fn broken(&mut self, phase: &str, error: io::Error) -> anyhow::Error {
+        if error.kind() == io::ErrorKind::TimedOut {
+            let target = self.connection.target();
+            return anyhow::Error::new(error).context(format!("{target}: {phase}"));
+        }
         match self.frame(phase) {
             Ok(Frame {
                 kind: Kind::Message,
@@ -166,7 +170,8 @@ impl Link {
         let connection = &mut self.connection;
         let mut trouble = None;
         let pieces = Archiving(|bytes: &[u8]| {
-            frame::write(connection, Kind::Archive, bytes).inspect_err(|e| trouble = Some(e.kind()))
+            frame::write(connection, Kind::Archive, bytes)
+                .inspect_err(|e| trouble = Some(io::Error::new(e.kind(), e.to_string())))
         });
         let mut buffered = io::BufWriter::with_capacity(frame::CHUNK, pieces);
         let written = nar::write(std::path::Path::new(info.path.as_str()), &mut buffered)
@@ -175,9 +180,7 @@ impl Link {
         let _ = buffered.into_parts();
         match (written, trouble) {
             (Ok(()), _) => Ok(()),
-            (Err(_), Some(kind)) => {
-                Err(self.broken(&format!("sending {}", info.path), kind.into()))
-            }
+            (Err(_), Some(error)) => Err(self.broken(&format!("sending {}", info.path), error)),
             (Err(error), None) => Err(error),
         }
     }
