@@ -13,6 +13,7 @@
   ./nixpkgs.nix
   ./packages.nix
   ./provenance.nix
+  ./secrets.nix
   ./specialisation.nix
   ./system.nix
   ./systemd/generators.nix

@@ -28,7 +28,7 @@ use crate::scripts::decide::{Action, FailedScript};
 use crate::store::lock::{Lock, Patience};
 use crate::units::decide::UnitPlan;
 use crate::units::layers::Layers;
-use crate::{cli, compat, nix, scripts, store, units};
+use crate::{accounts, cli, compat, nix, scripts, store, units};
 
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -330,6 +330,22 @@ fn warn_of_script(failed: &FailedScript) {
     );
     for line in &failed.log {
         tracing::warn!("{}: {line}", failed.name);
+    }
+}
+
+/// Places secrets; called by an activation script, which knows its toplevel, and asks as it does for what comes of it.
+///
+/// # Errors
+/// When one can't be placed.
+pub(crate) fn place_secrets(root: &Root, for_users: bool) -> Result<()> {
+    let toplevel = std::env::var("systemConfig")
+        .context("an activation script runs this, and sets `systemConfig`")?;
+    let owners = accounts::apply::read_owners(root)?;
+    let [restart, reload] = store::secrets::place(root, &toplevel.parse()?, for_users, &owners)?;
+    // At boot nothing runs that has read them.
+    match std::env::var("NIXOS_ACTION") {
+        Ok(_) => scripts::apply::request(root, &restart, &reload),
+        Err(_) => Ok(()),
     }
 }
 

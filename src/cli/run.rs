@@ -28,7 +28,7 @@ use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::history::Origin;
-use crate::{cli, nix, remote, units};
+use crate::{cli, nix, remote, store, units};
 use anyhow::{Result, anyhow};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
@@ -174,6 +174,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 register: action == Action::Switch,
                 rollback_on_failure: false,
                 ask: false,
+                brings_secrets: false,
                 origin: Origin::default(),
             };
             session.switch(Goal::Activate(goal), None, &args, &how)
@@ -345,6 +346,7 @@ fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
             return commands::run_scripts_of_boot(root, &apply);
         }
         Hidden::RunTethered { root, program } => std::process::exit(tether::hold(&root, &program)?),
+        Hidden::PlaceSecrets { for_users } => commands::place_secrets(root, for_users)?,
         Hidden::SwitchUserManager => units::users::serve()?,
         Hidden::Agent => remote::agent::serve(root)?,
         Hidden::CarryOutRun { run } => remote::agent::carry_out(root, &run)?,
@@ -392,6 +394,8 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         register: true,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
+        // A run from another machine has brought them.
+        brings_secrets: !store::pending::is_run(),
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
     session.switch(goal, saved.as_ref(), &args.apply, &how)

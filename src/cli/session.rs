@@ -18,7 +18,7 @@ use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
 use crate::activation::status::{self, Status};
-use crate::activation::{compare, health, outcome_report, status_report, why};
+use crate::activation::{compare, outcome_report, status_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::args_past::StatusArgs;
 use crate::cli::commands::{self, End, Failure};
@@ -32,6 +32,7 @@ use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
 use crate::store::pending::Pending;
+use crate::store::secrets;
 use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
 use nix::fcntl::OFlag;
@@ -59,6 +60,8 @@ pub(crate) struct How {
     pub(crate) rollback_on_failure: bool,
     /// Whether the plan is shown, and a person on the terminal is asked.
     pub(crate) ask: bool,
+    /// Whether its secrets are read on this machine.
+    pub(crate) brings_secrets: bool,
     /// Where what is activated comes from.
     pub(crate) origin: Origin,
 }
@@ -259,6 +262,12 @@ impl Session {
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        if let (Goal::Activate(toplevel), true) = (&goal, how.brings_secrets) {
+            let wanted = read_manifest(Path::new(toplevel.as_str()))?.secrets;
+            let values = secrets::gather(&wanted)?;
+            // Where nothing else changes, they are a change.
+            planned.all_scripts |= secrets::keep(&self.root, toplevel, &values)?;
+        }
         self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if !how.register {
@@ -356,27 +365,7 @@ impl Session {
         })
     }
 
-    pub(crate) fn apply(
-        &self,
-        prepared: Prepared,
-        args: &ApplyArgs,
-        signals: &Signals,
-    ) -> Result<Outcome, Failure> {
-        let checks = prepared.plan.health_checks.clone();
-        let goal = prepared.plan.goal.clone();
-        let mut ended = self.carry_out(prepared, args, signals);
-        if let (Ok(outcome), Goal::Activate(toplevel)) = (&mut ended, &goal) {
-            let is_asked = || signals.is_asked();
-            outcome.failed_checks = health::run(&self.root, &checks, toplevel, &is_asked);
-            if let Some(why) = health::sentence(&outcome.failed_checks) {
-                Pending::note_unhealthy(&self.root, &why).map_err(Failure::PartWay)?;
-            }
-        }
-        self.remember(goal, &ended);
-        ended
-    }
-
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         prepared: Prepared,
         args: &ApplyArgs,

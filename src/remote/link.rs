@@ -6,10 +6,12 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::connection::{Connection, Password};
 use super::frame::{self, Archiving, Frame, Kind, escape};
-use super::message::{Answer, Ended, Request};
+use super::message::{Answer, Ended, Request, SecretValues};
 use super::probe::Means;
 use crate::closure::info::{PathInfo, StorePath};
+use crate::model::names::AbsolutePath;
 use crate::nar;
+use crate::store::secrets::Values;
 
 /// How much a program on a host may print.
 const OUTPUT: usize = 64 << 20;
@@ -232,6 +234,21 @@ impl Link {
             run: run.map(str::to_owned),
         })?;
         self.followed(tell)
+    }
+
+    /// Brings the secrets of a toplevel. Returns whether one is another than services read there now.
+    ///
+    /// # Errors
+    /// When the host can't keep them.
+    pub(crate) fn secrets(&mut self, toplevel: &AbsolutePath, values: &Values) -> Result<bool> {
+        self.ask(&Request::Secrets {
+            toplevel: toplevel.clone(),
+            values: SecretValues::of(values),
+        })?;
+        match self.answer("bringing secrets")? {
+            Answer::Kept { differs } => Ok(differs),
+            other => Err(self.unexpected(&other)),
+        }
     }
 
     /// Confirms a run.

@@ -7,6 +7,7 @@ pub(crate) mod history;
 pub(crate) mod lock;
 pub(crate) mod owned;
 pub(crate) mod pending;
+pub(crate) mod secrets;
 pub(crate) mod toplevel;
 
 use std::path::Path;
