@@ -53,6 +53,7 @@ pub(crate) struct Session {
 
 /// How a switch treats the profile.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub(crate) struct How {
     /// Whether what is activated becomes a generation.
     pub(crate) register: bool,
@@ -263,10 +264,8 @@ impl Session {
         let mut planned = args.how();
         planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
         if let (Goal::Activate(toplevel), true) = (&goal, how.brings_secrets) {
-            let wanted = read_manifest(Path::new(toplevel.as_str()))?.secrets;
-            let values = secrets::gather(&wanted)?;
             // Where nothing else changes, they are a change.
-            planned.all_scripts |= secrets::keep(&self.root, toplevel, &values)?;
+            planned.all_scripts |= self.bring_secrets(toplevel)?;
         }
         self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
@@ -321,6 +320,12 @@ impl Session {
             }
             None => ended.map(|outcome| self.end(&outcome, self.last_word(&plan).as_deref())),
         }
+    }
+
+    /// Reads the secrets of a toplevel on this machine and keeps them. Returns whether one is new to services.
+    fn bring_secrets(&self, toplevel: &AbsolutePath) -> Result<bool> {
+        let wanted = read_manifest(Path::new(toplevel.as_str()))?.secrets;
+        secrets::keep(&self.root, toplevel, &secrets::gather(&wanted)?)
     }
 
     /// Tells on standard error what the activation came to that is undone now; the result is that of the way back.

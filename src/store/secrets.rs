@@ -198,7 +198,7 @@ fn read(root: &Root, name: &str, file: &str) -> Result<Vec<u8>> {
     let path = value_path(file);
     let missing = || anyhow!("{} is not there", root.show(&path).display());
     let bytes = root.read(&path)?.ok_or_else(missing)?;
-    if !file.ends_with(".cred") {
+    if file.rsplit('.').next() != Some("cred") {
         return Ok(bytes);
     }
     let output = Command::new("systemd-creds")

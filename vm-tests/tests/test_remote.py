@@ -443,7 +443,10 @@ def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTar
 
     # There is no room for it, or there are not enough inodes: nothing is sent.
     target.succeed("rm -rf /nix/* /nix/var")
-    for room, why in (("size=8M", "bytes have to come to /nix/store"), ("nr_inodes=60", "files have to come to /nix/store")):
+    for room, why in (
+        ("size=8M", "bytes have to come to /nix/store"),
+        ("nr_inodes=60", "files have to come to /nix/store"),
+    ):
         target.succeed(f"mount -t tmpfs -o {room} tmpfs /nix")
         said = deployer.on(target, "switch", *wanted, expect=1)
         assert f"{why}, where" in said and "are free" in said, said
@@ -589,8 +592,8 @@ def test_a_host_with_nix_builds_for_others_and_fetches_by_itself(make_targets: M
     wanted = source(tmp_path, HELLO % ("cached", "cached"))
     toplevel = build(tmp_path / "system.nix", tmp_path)
     cache = tmp_path / "cache"
-    nix = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to", f"file://{cache}?compression=none", toplevel]
-    subprocess.run(nix, check=True, timeout=300)
+    nix = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to", f"file://{cache}?compression=none"]
+    subprocess.run([*nix, toplevel], check=True, timeout=300)
     archive = tmp_path / "cache.tar"
     subprocess.run(["tar", "-C", str(tmp_path), "-cf", str(archive), "cache"], check=True, timeout=60)
     target.unpack(archive, "/")
@@ -637,14 +640,14 @@ def test_a_connection_that_dies_is_made_anew_and_the_users_own_is_not_touched(
 
 
 SILENT = """\
-import socket, sys
+import signal, socket, sys
 listening = socket.socket()
 listening.bind(("", int(sys.argv[1])))
 listening.listen(0)
 # Whoever is not taken waits, and whoever comes then is not answered at all: it pings, and that is all.
 kept = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(int(sys.argv[2]))]
 taken = [] if kept else [listening.accept() for _ in range(9)]
-sys.stdin.read()
+signal.pause()
 """
 
 
@@ -698,7 +701,8 @@ def test_a_power_cut_within_the_window_leads_back_at_the_next_boot(make_targets:
     for moment in ("while it activates", "while it waits"):
         # A boot in the middle starts it, too.
         target.succeed("rm -f /run/slow /run/go-on")
-        process = deployer.start("switch", *source(tmp_path, SLOW), "--confirm-timeout", "600", "--target-host", address)
+        patient = ["--confirm-timeout", "600", "--target-host", address]
+        process = deployer.start("switch", *source(tmp_path, SLOW), *patient)
         wait_for(target, "test -e /run/slow")
         process.kill()
         process.communicate()
@@ -708,6 +712,7 @@ def test_a_power_cut_within_the_window_leads_back_at_the_next_boot(make_targets:
         assert target.succeed("cat /etc/hello") == "slow"
         target.crash()
         target.start()
+        target.succeed("systemctl start ssh.service")
         wait_for(target, "! test -e /var/lib/system-manager/confirm.json")
         assert target.succeed("cat /etc/hello") == "one", moment
         assert_same(before, take_snapshot(target))
@@ -718,7 +723,8 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
 ) -> None:
     deployer, [target] = make_targets("target")
     key = deployer.key.with_suffix(".pub").read_text().strip()
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")], check=True, timeout=60)
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")]
+    subprocess.run(make, check=True, timeout=60)
     other = (tmp_path / "other.pub").read_text().strip()
     admits = '{ environment.etc."ssh/authorized_keys.d/root" = { text = "%s\\n"; mode = "0444"; }; }'
     # The key is only where configurations have it.
@@ -727,9 +733,7 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
     deployer.on(target, "switch", *source(tmp_path, admits % key))
     target.succeed("rm /root/first")
     before = take_snapshot(target)
-    output = deployer.on(
-        target, "switch", "--confirm-timeout", "5", *source(tmp_path, admits % other), expect=5
-    )
+    output = deployer.on(target, "switch", "--confirm-timeout", "5", *source(tmp_path, admits % other), expect=5)
     assert "refuses the login" in output and "has returned to what it was" in output, output
     assert_same(before, take_snapshot(target))
     assert "active: generation 1" in deployer.on(target, "status")

@@ -55,8 +55,12 @@ def test_secrets_reach_services_and_accounts_and_nothing_else(
     output += deployer.on(target, "-vv", "switch", toplevel)
     require_seen(target, "first-value")
     listed = target.succeed(f"cd {FOLDER}; stat -c '%n %a %U:%G' .; stat -c '%n %a %U:%G' *")
-    assert listed.splitlines() == [". 751 root:root", "password 400 root:root", "token 400 root:root",
-                                   "web 440 www-data:adm"], listed
+    assert listed.splitlines() == [
+        ". 751 root:root",
+        "password 400 root:root",
+        "token 400 root:root",
+        "web 440 www-data:adm",
+    ], listed
     assert target.succeed("getent shadow alice").split(":")[1].startswith("$6$salt$000")
     # It is nowhere else: not here, not there.
     assert "first-value" not in output
@@ -79,7 +83,7 @@ def test_secrets_reach_services_and_accounts_and_nothing_else(
 
     # Who goes back finds what was there before, also where that is another value.
     value.write_text("third-value")
-    unwell = "; system-manager.healthChecks.none = { script = \"false\"; retries = 0; }; }"
+    unwell = '; system-manager.healthChecks.none = { script = "false"; retries = 0; }; }'
     deployer.on(target, "switch", *source(tmp_path, text.rstrip()[:-1].rstrip().rstrip(";") + unwell), expect=5)
     require_seen(target, "second-value")
     assert target.succeed(f"cat {FOLDER}/web") == "second-value"
