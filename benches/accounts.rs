@@ -148,7 +148,7 @@ fn main() {
                 .insert(*file, change.after.clone().unwrap_or_default());
         }
         let mut record = plan.record.clone();
-        record.commit(&plan, &());
+        record.commit(&plan);
         timed(
             &format!("{label}, nothing to do"),
             &wanted,

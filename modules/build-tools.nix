@@ -34,11 +34,11 @@ let
   loaderName = "ld-linux-[a-z0-9_-]+[.]so[.][0-9]+";
 
   words = text: filter (w: isString w && w != "") (split "[ \n]+" text);
-  # bash, coreutils, diffutils, findutils, gawk, grep, gzip, jq, patch, sed, tar, xz.
+  # bash, coreutils, diffutils, findutils, gawk, grep, gzip, jq, openssl, patch, sed, tar, xz.
   names = words ''
     [ arch b2sum base32 base64 basename basenc bash cat chgrp chmod chown cksum cmp comm cp csplit cut date dd diff
     diff3 dir dircolors dirname du echo env expand expr factor false find fmt fold gawk grep gzip head id install join
-    jq link ln ls md5sum mkdir mkfifo mknod mktemp mv nl nproc numfmt od paste patch pathchk pr printenv printf ptx pwd
+    jq link ln ls md5sum mkdir mkfifo mknod mktemp mv nl nproc numfmt od openssl paste patch pathchk pr printenv printf ptx pwd
     readlink realpath rm rmdir sed seq sha1sum sha224sum sha256sum sha384sum sha512sum shred shuf sleep sort split stat
     stdbuf stty sum sync tac tail tar tee test timeout touch tr true truncate tsort tty uname unexpand uniq unlink vdir
     wc xargs xz yes
@@ -46,7 +46,7 @@ let
   # What these are linked with, on the distributions that are known.
   libraries = words ''
     libacl libattr libbz2 libc libcap libcrypto libgmp libjq liblz4 liblzma libm libmpfr libonig libpcre2-8 libpthread
-    libreadline libselinux libsigsegv libsystemd libtinfo libz libzstd
+    libreadline libselinux libsigsegv libssl libsystemd libtinfo libz libzstd
   '';
   setOf =
     list:
@@ -77,6 +77,12 @@ let
   libraryFolder = head withLoader;
   loader = head (loadersIn libraryFolder);
 
+  # What `openssl req` takes for granted, in the places of the families of distributions.
+  opensslSettings = filter pathExists [
+    "/etc/ssl/openssl.cnf"
+    "/etc/pki/tls/openssl.cnf"
+  ];
+
   # A copy of some files of a folder.
   copy =
     name: folder: wanted:
@@ -104,6 +110,14 @@ let
     inherit system busybox loader;
     name = "build-tools";
     programs = copy "build-tools-programs" bin (name: isProgram ? ${name});
+    settings =
+      if opensslSettings == [ ] then
+        ""
+      else
+        builtins.path {
+          path = head opensslSettings;
+          name = "openssl.cnf";
+        };
     libraries = copy "build-tools-libraries" libraryFolder (name: name == loader || isLibrary name);
     builder = "${busybox}/busybox";
     args = [

@@ -20,6 +20,7 @@ for program in "$programs"/*; do
   fi
   cat >"$out/bin/$name" <<END
 #!$busybox/busybox sh
+$([ "$name" != openssl ] || echo "export OPENSSL_CONF=\${OPENSSL_CONF-$settings}")
 exec $libraries/$loader --library-path $libraries --argv0 $name $program "\$@"
 END
   chmod 0555 "$out/bin/$name"

@@ -53,7 +53,13 @@ in
       lib.concatStrings (lib.mapAttrsToList format.sh variables)
       + lib.optionalString hasPackages (
         format.sh "PATH" "/run/system-manager/sw/bin:/run/system-manager/sw/sbin:$PATH"
-        + format.sh "XDG_DATA_DIRS" "/run/system-manager/sw/share:\${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
+
+        # Unless the variable has it already.
+        +
+          lib.optionalString (!(lib.hasInfix "/run/system-manager/sw/share" (variables.XDG_DATA_DIRS or "")))
+            (
+              format.sh "XDG_DATA_DIRS" "/run/system-manager/sw/share:\${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
+            )
       );
   };
 

@@ -93,7 +93,8 @@ in
         } value
       }\"\n";
 
-  # A line of pam_env.conf(5). It can hold neither quotes nor backslashes, comments and newlines: null then.
+  # A line of pam_env.conf(5). It can hold neither quotes nor backslashes, comments, newlines and what only a shell
+  # expands: null then.
   pamEnv =
     let
       items = {
@@ -113,7 +114,11 @@ in
           "\\$"
         else
           text p.text;
-      fits = value: lib.all (p: !lib.isString p || match "[^\"\\\\#\n]*" p != null) (partsOf value);
+      fits =
+        value:
+        lib.all (p: if lib.isString p then match "[^\"\\\\#\n]*" p != null else p.isPlain || p.isDollar) (
+          partsOf value
+        );
     in
     variable: value:
     if fits value then

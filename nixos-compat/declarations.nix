@@ -3,10 +3,13 @@
   lib,
   # The tree of the options that we declare.
   ours,
+  # The options that the host's own modules declare: a list of trees.
+  hosts,
   # The files in force, as the names of a set.
   inForce,
 }:
 let
+  inherit (builtins) intersectAttrs;
   additions = import ./additions.nix { inherit lib; };
   fileOf = import ./module-file.nix;
 
@@ -33,6 +36,34 @@ let
     lib.any (name: lib.isOption ours.${name} || touches ours.${name} theirs.${name}) (
       builtins.attrNames (builtins.intersectAttrs ours theirs)
     );
+
+  # What a host declares by itself is its own, where NixOS has an option of that name which says the same things of it:
+  # the module system takes no two of them. Types, which it joins, are not looked at.
+  said = [
+    "apply"
+    "default"
+    "description"
+    "example"
+  ];
+  clashes = hosts: theirs: lib.any (name: hosts ? ${name} && theirs ? ${name}) said;
+  givingWay =
+    hosts: theirs:
+    let
+      shared = intersectAttrs hosts theirs;
+      left = lib.filterAttrs (_name: o: o != null) (
+        builtins.mapAttrs (
+          name: host:
+          if lib.isOption host then
+            if lib.isOption theirs.${name} && clashes host theirs.${name} then null else theirs.${name}
+          else if lib.isOption theirs.${name} then
+            theirs.${name}
+          else
+            givingWay host theirs.${name}
+        ) (intersectAttrs theirs hosts)
+      );
+    in
+    if shared == { } then theirs else removeAttrs theirs (builtins.attrNames shared) // left;
+  leftOf = theirs: lib.foldl' (left: host: givingWay host left) theirs hosts;
 in
 # A list of modules, most of them files.
 modules:
@@ -55,7 +86,7 @@ let
   # The name by which messages know a module, and `disabledModules`.
   nameOf =
     m:
-    builtins.intersectAttrs {
+    intersectAttrs {
       _file = null;
       key = null;
     } m;
@@ -67,7 +98,7 @@ let
     // {
       options = additions.of {
         inherit ours;
-        theirs = m.options or { };
+        theirs = leftOf (m.options or { });
         definitionsCount = false;
       };
       imports = map (nested declare file) (m.imports or [ ]);
@@ -83,7 +114,7 @@ let
       // lib.optionalAttrs (m ? options) {
         options = additions.of {
           inherit ours;
-          theirs = m.options;
+          theirs = leftOf m.options;
           definitionsCount = true;
         };
       }

@@ -118,9 +118,25 @@ let
 
       # Imports of a folder have another key than our import of its `default.nix`, which replaces them.
       folders = lib.filter (m: m.inTree && m.written != m.key) imported;
-      declarations = import ./declarations.nix { inherit lib ours inForce; } (
-        listed ++ unlisted ++ entries.wrong
-      );
+      # What a module of the host's declares, when that can be told before anything is evaluated.
+      shape = tree: lib.mapAttrs (_name: o: if lib.isOption o then null else shape o) tree;
+      # Modules without a file of their own are of the file that has them.
+      isOfTree = m: lib.hasPrefix "${root}/" (toString m.file);
+      hosts = lib.concatMap (
+        m:
+        let
+          known = builtins.tryEval (builtins.deepSeq (shape m.options) m.options);
+        in
+        lib.optional (!(isOfTree m) && known.success && known.value != { }) known.value
+      ) imported;
+      declarations = import ./declarations.nix {
+        inherit
+          lib
+          ours
+          hosts
+          inForce
+          ;
+      } (listed ++ unlisted ++ entries.wrong);
       isInTree = name: isListed ? "${root}/${name}";
 
       evaluation = evalModules (

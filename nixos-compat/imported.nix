@@ -72,8 +72,8 @@ let
       inTree = isFile && lib.hasPrefix "${root}/" file;
       inherit isFile;
       definitions = definitionsOf m;
-      # The names below which it declares options.
-      declares = if isProperty m then [ ] else builtins.attrNames (m.options or { });
+      # The options that it declares.
+      options = if isProperty m then { } else m.options or { };
       disabled = map (
         d:
         if builtins.isAttrs d && !(d ? outPath) then

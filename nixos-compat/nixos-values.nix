@@ -101,6 +101,25 @@ in
     (lib.optionalAttrs (options ? age.secrets || options ? sops.secrets) {
       users.groups.keys = { };
     })
+    # Programs know a proxy by variables, which NixOS gives to all sessions.
+    (lib.optionalAttrs (isListed "config/networking.nix" && options ? networking.proxy.envVars) (
+      let
+        inherit (config.networking) proxy;
+        exceptions = if proxy.noProxy == null && proxy.default != null then local else proxy.noProxy;
+        local = "127.0.0.1,localhost";
+      in
+      {
+        networking.proxy.envVars = lib.filterAttrs (_name: v: v != null) {
+          http_proxy = proxy.httpProxy;
+          https_proxy = proxy.httpsProxy;
+          rsync_proxy = proxy.rsyncProxy;
+          ftp_proxy = proxy.ftpProxy;
+          all_proxy = proxy.allProxy;
+          no_proxy = exceptions;
+        };
+        environment.sessionVariables = proxy.envVars;
+      }
+    ))
     # What the host has mounted there is its own, by these types everywhere.
     (lib.optionalAttrs (isListed "tasks/filesystems.nix") {
       boot.specialFileSystems =

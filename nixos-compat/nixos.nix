@@ -104,8 +104,25 @@ in
     system-manager = {
       allowAnyDistro = flag true "Whether any distribution will do.";
       blocks = set "Lines in files of the distribution.";
+      healthChecks = set "What must be well once an activation has done all else.";
       hostPackages = list "Host packages that must be there.";
       hostRequirements = list "Programs that must exist on the target.";
+      nixPrograms.enable = flag true "Whether programs of nixpkgs find what they look for, as they do on NixOS.";
+      nixPrograms.shells = list "Shells that get the variables of the configuration.";
+      nvidia.version = mkOption (
+        here "The version of NVIDIA's driver that the host runs."
+        // {
+          type = types.nullOr types.str;
+          default = null;
+        }
+      );
+      nvidia.hash = mkOption (
+        here "The hash of NVIDIA's file."
+        // {
+          type = types.str;
+          default = "";
+        }
+      );
       linkCurrentSystem = flag true "Whether `/run/current-system` is there, as it is on NixOS.";
       replaceExisting = list "Existing files that may be replaced.";
       preActivationAssertions = set "Scripts that run before an activation.";

@@ -84,13 +84,24 @@
 
   # Options whose work ours do whatever they say: setting them is no mistake.
   done = [
+    "networking.proxy.allProxy"
+    "networking.proxy.default"
+    "networking.proxy.envVars"
+    "networking.proxy.ftpProxy"
+    "networking.proxy.httpProxy"
+    "networking.proxy.httpsProxy"
+    "networking.proxy.noProxy"
+    "networking.proxy.rsyncProxy"
     "services.userborn.enable"
     "systemd.sysusers.enable"
   ];
 
   # Where the modules are that are imported by themselves when one of their options is set.
   importable = [
+    "hardware/graphics.nix"
     "hardware/i2c.nix"
+    # As the one before was called in 24.05.
+    "hardware/opengl.nix"
     "hardware/uinput.nix"
     "programs/"
     "security/acme"

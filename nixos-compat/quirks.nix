@@ -52,6 +52,12 @@ in
         && lib.versionOlder facts.openldap "2.6"
       ) { openldap.serviceConfig.Type = lib.mkOverride 90 "exec"; };
     })
+    # Debian's program reads Debian's own files beside what it is given, and these take another address.
+    (lib.optionalAttrs (isListed "services/monitoring/snmpd.nix") {
+      systemd.services = lib.mkIf (
+        config.nixos-compat.hostPackages.enable && config.services.snmpd.enable
+      ) { snmpd.environment.SNMPCONFPATH = lib.mkDefault "/var/lib/snmp"; };
+    })
     # home-manager would make its own packages, and none of them the distribution's.
     (lib.optionalAttrs (options ? home-manager.useGlobalPkgs) {
       home-manager.useGlobalPkgs = lib.mkIf config.nixos-compat.hostPackages.enable (lib.mkDefault true);

@@ -52,10 +52,14 @@ nameHostPrograms() { # PACKAGE
 }
 
 # In the script, in its inputs, or in variables.
-while read -r package; do
-  nameHostPrograms "$package"
-done < <({
-  printf '%s\n' "${buildCommand-}" "${nativeBuildInputs[*]}" "${buildInputs[*]}"
-  env
-  [ -z "${buildCommandPath-}" ] || cat "$buildCommandPath"
-} | grep -oE "$NIX_STORE/[0-9a-z]{32}-host-[a-zA-Z0-9+._?=-]+" | sort -u)
+nameAllHostPrograms() {
+  local package
+  while read -r package; do
+    nameHostPrograms "$package"
+  done < <({
+    printf '%s\n' "${buildCommand-}" "${nativeBuildInputs[*]}" "${buildInputs[*]}"
+    env
+    [ -z "${buildCommandPath-}" ] || cat "$buildCommandPath"
+  } | grep -oE "$NIX_STORE/[0-9a-z]{32}-host-[a-zA-Z0-9+._?=-]+" | sort -u)
+}
+nameAllHostPrograms

@@ -4,26 +4,33 @@ set -eo pipefail
 shopt -s inherit_errexit
 
 # Attributes with a structure. Nix before 2.10 names the file by its place outside of the sandbox.
-for attributes in "$NIX_BUILD_TOP/.attrs.sh" "${NIX_ATTRS_SH_FILE-}"; do
-  if [ -f "$attributes" ]; then
-    # shellcheck source=/dev/null
-    . "$attributes"
-    for output in "${!outputs[@]}"; do export "$output=${outputs[$output]}"; done
-    break
+# The file is read by no function, whose variables would end with it.
+if [ -f "$NIX_BUILD_TOP/.attrs.sh" ]; then
+  # shellcheck source=/dev/null
+  . "$NIX_BUILD_TOP/.attrs.sh"
+elif [ -f "${NIX_ATTRS_SH_FILE-}" ]; then
+  # shellcheck source=/dev/null
+  . "$NIX_ATTRS_SH_FILE"
+fi
+
+# The variables of a build are the script's: ours are in functions, with names that end with them.
+prepareBuild() {
+  local name inputs
+  if [[ "$(declare -p outputs 2>/dev/null)" == 'declare -A'* ]]; then
+    for name in "${!outputs[@]}"; do export "$name=${outputs[$name]}"; done
   fi
-done
-
-# Inputs add their programs; links to programs of the distribution are dangling here, and are not found.
-read -ra inputs <<<"${nativeBuildInputs[*]} ${buildInputs[*]}"
-for input in "${inputs[@]}"; do
-  PATH=$PATH:$input/bin:$input/sbin
-done
+  # Inputs add their programs; links to programs of the distribution are dangling here, and are not found.
+  read -ra inputs <<<"${nativeBuildInputs[*]} ${buildInputs[*]}"
+  for name in "${inputs[@]}"; do
+    PATH=$PATH:$name/bin:$name/sbin
+  done
+  # The shells of the target, as checks of scripts call them.
+  for name in "$shell" /bin/sh /bin/bash; do
+    eval "function $name { bash \"\$@\"; }"
+  done
+}
+prepareBuild
 export PATH HOME=/homeless-shelter SOURCE_DATE_EPOCH=315532800
-
-# The shells of the target, as checks of scripts call them.
-for path in "$shell" /bin/sh /bin/bash; do
-  eval "function $path { bash \"\$@\"; }"
-done
 
 runHook() { :; }
 # The target has the interpreters that scripts name.

@@ -246,11 +246,18 @@ in
     let
       fromAttrs = text: defs: map (toUnit text) (builtins.attrValues defs);
       fromList = text: map (toUnit text);
+      # What a module leaves of a timer that is switched off: it has no time, and nobody wants it.
+      isIdle =
+        timer:
+        timer.enable
+        && timer.timerConfig == { }
+        && timer.wantedBy ++ timer.requiredBy ++ timer.upheldBy ++ timer.aliases == [ ];
+      timers = lib.filterAttrs (_name: timer: !(isIdle timer)) scope.timers;
     in
     lib.mkMerge (
       fromAttrs (render.service globalEnvironment) scope.services
       ++ fromAttrs render.socket scope.sockets
-      ++ fromAttrs (render.plain "Timer" "timerConfig") scope.timers
+      ++ fromAttrs (render.plain "Timer" "timerConfig") timers
       ++ fromAttrs (render.plain "Path" "pathConfig") scope.paths
       ++ fromAttrs (render.plain "Slice" "sliceConfig") scope.slices
       ++ fromAttrs render.target scope.targets

@@ -23,6 +23,7 @@ let
     import ./programs.nix
     // import ./services.nix { inherit lib distribution; }
     // import ./further.nix { inherit lib distribution; }
+    // import ./small.nix { inherit lib distribution; }
     // packages;
   # Further names of nixpkgs for the same program.
   aliases = lib.filterAttrs (name: _p: !(table ? ${name})) (

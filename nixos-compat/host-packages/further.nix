@@ -36,13 +36,23 @@ in
 {
   apacheHttpd = {
     links = {
-      "bin/httpd" = if isDebian then "/usr/sbin/apache2" else "/usr/sbin/httpd";
       "modules" = if isDebian then "/usr/lib/apache2/modules" else "/usr/lib64/httpd/modules";
       "conf/mime.types" = "/etc/mime.types";
       "conf/magic" = if isDebian then "/etc/apache2/magic" else "/etc/httpd/conf/magic";
-    };
-    # The module takes a copy of it.
-    files."bin/apachectl" = "#!/bin/sh\nexec /usr/sbin/apachectl \"$@\"\n";
+    }
+    // lib.optionalAttrs (!isDebian) { "bin/httpd" = "/usr/sbin/httpd"; };
+    files = {
+      # The module takes a copy of it.
+      "bin/apachectl" = "#!/bin/sh\nexec /usr/sbin/apachectl \"$@\"\n";
+    }
+    # What the sources come with, of which the defaults that are built in are enough.
+    // lib.genAttrs (map (n: "conf/extra/httpd-${n}.conf") [
+      "autoindex"
+      "default"
+      "languages"
+      "multilang-errordoc"
+    ]) (_path: "# As the program is built.\n")
+    // lib.optionalAttrs isDebian { "bin/httpd" = builtins.readFile ./httpd.sh; };
     required = [ (if isDebian then "/usr/sbin/apache2" else "/usr/sbin/httpd") ];
     version = "2.4.62";
     install = {
@@ -234,9 +244,16 @@ in
     (name: program: lib.nameValuePair "prometheus-${name}-exporter" (exporter name program))
     {
       bind = "bind_exporter";
+      bird = "bird_exporter";
       blackbox = "blackbox_exporter";
+      mysqld = "mysqld_exporter";
       nginx = "nginx-prometheus-exporter";
+      pgbouncer = "pgbouncer_exporter";
+      postfix = "postfix_exporter";
       postgres = "postgres_exporter";
+      process = "process-exporter";
       redis = "redis_exporter";
+      snmp = "snmp_exporter";
+      sql = "sql_exporter";
       varnish = "prometheus_varnish_exporter";
     }

@@ -313,7 +313,15 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: n
   iperf3 = server "iperf3" [ "/usr/bin/iperf3" ] // {
     links."bin/iperf" = "/usr/bin/iperf3";
   };
-  lighttpd = alsoInSbin (server "lighttpd" [ "/usr/sbin/lighttpd" ]);
+  lighttpd =
+    let
+      types = "share/lighttpd/doc/config/conf.d/mime.conf";
+    in
+    alsoInSbin (server "lighttpd" [ "/usr/sbin/lighttpd" ])
+    # Debian's list of types is what a script makes of the host's own.
+    // lib.optionalAttrs isDebian {
+      files.${types} = "include_shell \"/usr/share/lighttpd/create-mime.conf.pl\"\n";
+    };
   memcached = server "memcached" [ "/usr/bin/memcached" ];
   monit = server "monit" [ "/usr/bin/monit" ];
   mosquitto =

@@ -5,12 +5,15 @@
   ./current-system.nix
   ./dbus.nix
   ./firewall.nix
+  ./fonts.nix
   ./host-packages.nix
   ./hosts.nix
   ./ipv6.nix
   ./kernel.nix
   ./logrotate.nix
+  ./nix-programs.nix
   ./nix.nix
+  ./nvidia.nix
   ./openssh.nix
   ./options.nix
   ./pam.nix

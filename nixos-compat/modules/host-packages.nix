@@ -44,13 +44,16 @@ let
   );
 
   # What the build does not check, because the program that would is the distribution's: see modules/builder.
-  unchecked = lib.concatMap (
-    drv:
-    let
-      name = builtins.match "${builtins.storeDir}/[^-]*-unchecked-(.*)[.]drv" drv;
-    in
-    if name == null then [ ] else name
-  ) (builtins.attrNames context);
+  # Its drvs come in the order of their hashes.
+  unchecked = lib.sort (a: b: a < b) (
+    lib.concatMap (
+      drv:
+      let
+        name = builtins.match "${builtins.storeDir}/[^-]*-unchecked-(.*)[.]drv" drv;
+      in
+      if name == null then [ ] else name
+    ) (builtins.attrNames context)
+  );
   isUsed = p: context ? ${builtins.unsafeDiscardStringContext p.drvPath};
 in
 {
@@ -79,7 +82,7 @@ in
     # A program is often named by nothing but its path in a text.
     warnings =
       lib.optional (unchecked != [ ])
-        "Not checked in the build, since the programs that would do it are the distribution's: ${lib.concatStringsSep ", " unchecked}";
+        "Not checked in the build, since the programs that would do it are the distribution's: ${lib.concatStringsSep ", " (builtins.sort builtins.lessThan unchecked)}";
     system-manager.hostLinks = lib.listToAttrs (
       map (
         p: lib.nameValuePair (baseNameOf (builtins.unsafeDiscardStringContext p.outPath)) p.hostLinks

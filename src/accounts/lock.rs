@@ -132,23 +132,20 @@ fn wait(
 
 /// Makes the link `NAME.lock`; false while a living process has it.
 fn link_lock(etc: &OwnedFd, link: &str) -> Result<bool> {
-    match make_lock(etc, link) {
-        Ok(()) => return Ok(true),
-        Err(Errno::EEXIST) => {}
-        Err(e) => return Err(e.into()),
+    if make_lock(etc, link)? {
+        return Ok(true);
     }
     if is_left_by_a_run(etc, link)? {
         tracing::info!("removing /etc/{link}, which an interrupted run has left");
-        remove(etc, link)?;
-        return Ok(false);
-    }
-    if let Some(pid) = pid_of(etc, link)
+    } else if let Some(pid) = pid_of(etc, link)
         && kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
     {
         tracing::warn!("removing the stale lock /etc/{link} of process {pid}, which is gone");
-        remove(etc, link)?;
+    } else {
+        return Ok(false);
     }
-    Ok(false)
+    remove(etc, link)?;
+    Ok(make_lock(etc, link)?)
 }
 
 /// The process that a lock names.
@@ -170,9 +167,9 @@ fn describe(pid: i32) -> String {
     }
 }
 
-/// Makes a lock with its content and its mark, in one step.
-fn make_lock(etc: &OwnedFd, link: &str) -> nix::Result<()> {
-    at::make_file(etc, link, 0o600, |file| {
+/// Makes a lock with its content and its mark, in one step. Returns whether it was free.
+fn make_lock(etc: &OwnedFd, link: &str) -> nix::Result<bool> {
+    let made = at::make_file(etc, link, 0o600, |file| {
         // Without attributes there is no mark: then the pid is all that the next run has, as others.
         for mark in MARKS {
             if file.set_xattr(mark, b"lock").is_ok() {
@@ -180,7 +177,12 @@ fn make_lock(etc: &OwnedFd, link: &str) -> nix::Result<()> {
             }
         }
         file.write_all(format!("{}\0", getpid()).as_bytes())
-    })
+    });
+    match made {
+        Ok(()) => Ok(true),
+        Err(Errno::EEXIST) => Ok(false),
+        Err(e) => Err(e),
+    }
 }
 
 /// Whether a lock was made by this program. Its runs make them under the lock of lckpwdf(3): who has that knows that the

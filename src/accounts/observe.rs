@@ -167,7 +167,7 @@ pub fn apply_step(
         Step::Claim => write_record(root, &plan.record),
         Step::Finish => {
             let mut record = plan.record.clone();
-            record.commit(plan, &());
+            record.commit(plan);
             write_record(root, &record)
         }
         Step::File(file) => {

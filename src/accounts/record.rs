@@ -181,7 +181,6 @@ impl AccountsRecord {
 impl Record for AccountsRecord {
     type Seen = AccountBytes;
     type Plan = AccountsPlan;
-    type Done = ();
 
     /// If a run was stopped, some databases are as they were before it and some are as it wanted them. Each entry shows
     /// by its bytes which of the two claims is about it, so that what holds is made of both.
@@ -196,7 +195,7 @@ impl Record for AccountsRecord {
         self.clone_from(&plan.record);
     }
 
-    fn commit(&mut self, _plan: &AccountsPlan, _done: &()) {
+    fn commit(&mut self, _plan: &AccountsPlan) {
         self.claims.commit();
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::activation::ephemeral::{self, Ephemeral};
 use crate::activation::journal::{Journal, Record};
 use crate::activation::mend;
 use crate::activation::observe;
@@ -20,6 +21,7 @@ use crate::model::job::Verb;
 use crate::model::manifest::Accounts;
 use crate::model::names::TargetPath;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
+use crate::store::lock::{Lock, Patience};
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
 use crate::units::decide::{Ground, UnitAction};
 use crate::units::layers::Layers;
@@ -27,7 +29,7 @@ use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
 use crate::units::users::UserOutcome;
-use crate::{accounts, basics, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, files, scripts, tmpfiles, units};
 
 mod record;
 
@@ -93,6 +95,24 @@ pub(crate) fn apply(
     activation: Activation<'_>,
     tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Outcome, Stopped> {
+    let (root, plan) = (activation.root, activation.plan);
+    let applied = carry_out(activation, tell);
+    let is_untouched = applied.as_ref().is_err_and(|stopped| !stopped.begun);
+    if is_untouched && plan.ephemeral == Some(Ephemeral::Begins) {
+        // Nothing is above; where it stays, `deactivate` takes it away. The first error is the one to report.
+        let _ = ephemeral::end(root);
+    }
+    applied
+}
+
+fn carry_out(
+    activation: Activation<'_>,
+    tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
+) -> Result<Outcome, Stopped> {
+    let untouched = |error| Stopped {
+        begun: false,
+        error,
+    };
     let units = activation.systemd.map(|systemd| UnitSwitch {
         systemd,
         plan: activation.plan.units.clone(),
@@ -120,26 +140,16 @@ pub(crate) fn apply(
         failed_scripts: Vec::new(),
     };
     if run.a.plan.accounts.is_due {
-        accounts::apply::check_unlocked(run.a.root).map_err(|error| Stopped {
-            begun: false,
-            error,
-        })?;
+        accounts::apply::check_unlocked(run.a.root).map_err(untouched)?;
     }
     if run.a.root.is_live() {
-        let labels = selinux::read_labels(&run.a.plan.made()).map_err(|error| Stopped {
-            begun: false,
-            error,
-        })?;
+        let labels = selinux::read_labels(&run.a.plan.made()).map_err(untouched)?;
         run.a.root.set_labels(labels);
     }
-    observe::try_room(run.a.root, run.a.plan).map_err(|error| Stopped {
-        begun: false,
-        error,
-    })?;
-    reserve_backups(run.a.root, &run.a.state, run.a.plan).map_err(|error| Stopped {
-        begun: false,
-        error,
-    })?;
+    observe::try_room(run.a.root, run.a.plan).map_err(untouched)?;
+    let _lock = begin_ephemeral(run.a.root, run.a.plan)
+        .and_then(|lock| reserve_backups(run.a.root, &run.a.state, run.a.plan).map(|()| lock))
+        .map_err(untouched)?;
     for step in run.a.plan.steps() {
         let done = tell(Progress::Step(step)).and_then(|()| run.step(step, tell));
         if step.is_of_others() {
@@ -156,6 +166,16 @@ pub(crate) fn apply(
         }
     }
     Ok(run.outcome())
+}
+
+/// Has all that follows be of this boot only, where it is to be. The lock that the run has is beneath then; this is the one
+/// that others find.
+fn begin_ephemeral(root: &Root, plan: &Plan) -> Result<Option<Lock>> {
+    if plan.ephemeral != Some(Ephemeral::Begins) {
+        return Ok(None);
+    }
+    ephemeral::begin(root, plan)?;
+    Lock::take(root, "switch", Patience::Refuse).map(Some)
 }
 
 /// Writes down which numbers the copies get that are made before anything is claimed: so that the next run knows them, if
@@ -200,7 +220,7 @@ impl Run<'_> {
             Step::Keep(change) => files::apply::keep(root, change),
             Step::KeepEdit(edit) => mend::keep(root, edit),
             Step::Mend(edit) => mend::apply(edit),
-            Step::KeepBlock(change) => blocks::apply::keep(root, change),
+            Step::KeepFirst(touch) => touch.keep(root),
             Step::KeepAside(aside) => takeover::keep(root, aside),
             Step::Claim => self.claim(),
             Step::Retire => takeover::retire(root),
@@ -212,8 +232,7 @@ impl Run<'_> {
             Step::MakeFolder(folder) => root.make_folder(&folder.in_etc(), 0o755),
             Step::MendFolder(mend) => files::apply::mend_folder(root, mend),
             Step::Write(change) => files::apply::write(root, change),
-            Step::Block(change) => blocks::apply::apply(root, change),
-            Step::Basics(step) => basics::apply::apply(root, step),
+            Step::Change(change) => change.apply(root),
             Step::Script(script) => self.run_script(script),
             Step::DaemonReload => {
                 root.sync()?;
@@ -227,6 +246,7 @@ impl Run<'_> {
             Step::UserManagers => self.switch_user_managers(),
             Step::StartUnits => self.start_units(tell),
             Step::Commit => self.commit(),
+            Step::EndEphemeral => self.end_ephemeral(),
         }
     }
 
@@ -297,6 +317,21 @@ impl Run<'_> {
         let (expected, planned) = (self.a.accounts_expected, &self.a.plan.accounts);
         self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
         Ok(())
+    }
+
+    /// Goes back to the files beneath, which what was done so far has made the same again.
+    fn end_ephemeral(&mut self) -> Result<()> {
+        self.a.root.sync()?;
+        let left = ephemeral::end(self.a.root)?;
+        if let Some((kept, left)) = left.split_first() {
+            let left: Vec<String> = left.iter().map(|p| p.display().to_string()).collect();
+            self.warnings.push(format!(
+                "others have written to /etc, which was of this boot only, and that is gone from there: {}; until the next boot it is in {}",
+                left.join(", "),
+                kept.display()
+            ));
+        }
+        self.a.systemd.map_or(Ok(()), Systemd::reload)
     }
 
     fn apply_tmpfiles(&mut self) -> Result<()> {

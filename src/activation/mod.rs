@@ -1,17 +1,20 @@
 //! A whole activation: from a goal to a plan, and from a plan to an outcome.
 
+pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
+pub(crate) mod ephemeral;
+mod graphics;
 pub(crate) mod health;
 pub(crate) mod journal;
+mod kinds;
 mod lost_shells;
 pub(crate) mod mend;
 pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod outcome_report;
 pub(crate) mod packages_report;
-pub(crate) mod pages;
 pub(crate) mod plan;
 mod plan_units;
 pub(crate) mod prepare;

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 
 use crate::activation::journal::{self, Interrupted};
+use crate::activation::kinds;
 use crate::activation::plan::Plan;
 use crate::activation::state::State;
 use crate::activation::takeover::{self, Takeover};
@@ -14,25 +16,22 @@ use crate::files::decide::{Access, FOLDER_MODE, Seen, node};
 use crate::files::wanted::Desired;
 use crate::host::fs::{Room, Root};
 use crate::model::conflict::Conflict;
-use crate::model::manifest::{Basics, HostRequirement, Manifest};
+use crate::model::manifest::{HostRequirement, Manifest};
 use crate::model::names::{TargetPath, folders_above};
 use crate::model::node::{Id, Kind, Node};
 use crate::store::backups;
-use crate::store::owned::{Owns, Size};
+use crate::store::kind::Size;
+use crate::store::owned::Owns;
+use crate::tmpfiles;
 use crate::tmpfiles::line::{Parsed, parse_line};
-use crate::{basics, blocks, tmpfiles};
 
 /// The host as it is.
 #[derive(Debug)]
 pub(crate) struct Observed {
     /// The settled state.
     pub state: State,
-    /// The files below `/etc`.
-    pub seen: Seen,
-    /// Files of others that have lines of ours.
-    pub blocks: BTreeMap<TargetPath, blocks::decide::Seen>,
-    /// The host's basics, where any are ours.
-    pub basics: basics::decide::Seen,
+    /// What is there of each kind.
+    pub seen: kinds::Seen,
     /// What an interrupted activation still owed.
     pub interrupted: Option<Interrupted>,
     /// What another program has left that becomes ours.
@@ -80,14 +79,13 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         seen.backups.insert(aside.backup.clone(), node);
     }
     seen.leftovers = find_leftovers(root, &state, &seen)?;
-    let blocks = blocks::observe::observe(root, state.blocks.0.keys())?;
-    let tmpfiles = tmpfiles::observe::observe(root, &state.tmpfiles)?;
-    let basics = if state.basics.is_empty() {
-        basics::decide::Seen::default()
-    } else {
-        basics::observe::observe(root, &Basics::default(), &state.basics, false)?
-    };
-    state.settle(&seen, &blocks, &basics, &tmpfiles);
+    let seen = kinds::Seen::read(root, &state, seen)?;
+    if state.units.forget_what_boot_did(&journal::this_boot()) {
+        // Its unit has run them all.
+        let scripts = state.scripts.scripts.values_mut();
+        scripts.for_each(|script| script.finished = true);
+    }
+    state.settle(&seen);
     if let Some(interrupted) = &interrupted {
         let boot = journal::this_boot();
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
@@ -96,8 +94,6 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
     Ok(Observed {
         state,
         seen,
-        blocks,
-        basics,
         interrupted,
         takeover,
         family: read_family(root),
@@ -173,7 +169,7 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
         .folders
         .iter()
         .filter(|(folder, f)| f.backup.is_some() || unmade(folder));
-    let begun = state.kinds().into_iter().flat_map(Owns::begun);
+    let begun = kinds::owners(state).into_iter().flat_map(Owns::begun);
     let targets = begun.chain(folders.map(|(target, _)| target));
     let mut leftovers = BTreeMap::new();
     for target in targets {
@@ -185,25 +181,33 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
 }
 
 /// Finds the programs that the configuration relies on and the host lacks.
-#[must_use]
-pub(crate) fn missing_programs(root: &Root, manifest: &Manifest, family: &str) -> Vec<Conflict> {
-    manifest
-        .host_requirements
-        .iter()
-        .filter(|r| {
-            // What can't be looked at can't be run either.
-            let found = root.stat_in_root(Path::new(r.path.as_str()));
-            !found.is_ok_and(|found| found.is_some())
-        })
-        .map(|r| Conflict {
-            subject: r.path.to_string(),
-            cause: format!(
-                "the host package `{}` needs it, and it is not installed",
-                r.package
-            ),
-            remedy: install_command(r, family),
-        })
-        .collect()
+///
+/// # Errors
+/// When it can't be told whether one is there.
+pub(crate) fn missing_programs(
+    root: &Root,
+    manifest: &Manifest,
+    family: &str,
+) -> Result<Vec<Conflict>> {
+    let mut missing = Vec::new();
+    for r in &manifest.host_requirements {
+        let is_there = match root.stat_in_root(Path::new(r.path.as_str())) {
+            // Where nobody may look, nobody can run it either.
+            Err(e) if matches!(e.downcast_ref(), Some(Errno::EACCES)) => false,
+            found => found?.is_some(),
+        };
+        if !is_there {
+            missing.push(Conflict {
+                subject: r.path.to_string(),
+                cause: format!(
+                    "the host package `{}` needs it, and it is not installed",
+                    r.package
+                ),
+                remedy: install_command(r, family),
+            });
+        }
+    }
+    Ok(missing)
 }
 
 fn install_command(requirement: &HostRequirement, family: &str) -> String {
@@ -328,7 +332,7 @@ fn written(root: &Root, plan: &Plan) -> Result<Vec<(PathBuf, u64)>> {
             Node::Absent | Node::Blocked { .. } => Ok(0),
             _ => root.size(&path),
         };
-        if touch.is_kept {
+        if touch.kept.is_some() {
             written.push((Path::new(backups::FOLDER).join("x"), now()?));
         }
         let size = match touch.size {

@@ -102,7 +102,13 @@ impl Outcome {
                 failures.push((format!("{unit} of {user} failed: {why}"), hint));
             }
         }
-        let again = || "mend it, and run this again".to_owned();
+        // A second rollback would go further.
+        let again = || match &self.goal {
+            Goal::Activate(toplevel) => {
+                format!("mend it, then `system-manager activate {toplevel}`")
+            }
+            Goal::Deactivate => "mend it, then `system-manager deactivate`".to_owned(),
+        };
         for script in &self.failed_scripts {
             let text = format!(
                 "the activation script {} failed: {}",

@@ -7,11 +7,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
+use crate::activation::ephemeral::Ephemeral;
+use crate::activation::kinds;
 use crate::activation::state::Active;
 use crate::activation::takeover::{Aside, Takeover};
-use crate::basics;
 use crate::basics::decide::BasicsPlan;
-use crate::blocks::decide::{BlockChange, BlockVerb};
+use crate::blocks::decide::BlockChange;
 use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
@@ -21,10 +22,13 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::packages::PackagesChange;
 use crate::model::style::count;
 use crate::scripts::decide::{ScriptAction, ScriptsPlan};
-use crate::store::owned::{Makes, Touch, Touches};
+use crate::store::kind::{Change, Makes, Planned, Tally, Touch};
 use crate::tmpfiles::decide::TmpfilesPlan;
 use crate::units::decide::{Seeds, UnitAction, UnitPlan};
 use crate::units::users::UserManager;
+
+#[cfg(test)]
+mod tests;
 
 /// The version of the format of saved plans and of `plan --json`.
 pub(crate) const VERSION: u32 = 1;
@@ -89,8 +93,17 @@ pub struct Plan {
     pub packages: PackagesChange,
     /// What is recorded as active afterwards.
     pub becomes: Option<Active>,
+    /// What people should know that is no change.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// Options that are set and have no effect here.
     pub no_effect: Vec<NoEffect>,
+    /// Whether it is of this boot only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ephemeral: Option<Ephemeral>,
+    /// Whether files are placed only: units, users' managers and scripts are left to the next boot, or to the next `switch`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pre_populates: bool,
 }
 
 /// What `plan --json` prints: the plan, and what it comes to.
@@ -175,8 +188,8 @@ pub enum Step<'a> {
     Keep(&'a FileChange),
     /// What was written to a file of the store is copied to the backups.
     KeepEdit(&'a Mend),
-    /// A file in which our lines were changed by hand is copied to the backups.
-    KeepBlock(&'a BlockChange),
+    /// What a change of another kind finds is copied to the backups.
+    KeepFirst(Touch<'a>),
     /// What another program has put aside is copied to the backups.
     KeepAside(&'a Aside),
     /// The state and the journal say what is about to happen.
@@ -201,10 +214,8 @@ pub enum Step<'a> {
     MendFolder(&'a FolderMend),
     /// A file is placed.
     Write(&'a FileChange),
-    /// Lines in a file of others are added, changed or removed.
-    Block(&'a BlockChange),
-    /// A step about the host's basics.
-    Basics(basics::decide::Step<'a>),
+    /// A change of another kind is made.
+    Change(&'a dyn Change),
     /// An activation script runs.
     Script(&'a ScriptAction),
     /// systemd reads the unit files again.
@@ -217,6 +228,8 @@ pub enum Step<'a> {
     StartUnits,
     /// The state says what is.
     Commit,
+    /// What was of this boot only is no more.
+    EndEphemeral,
 }
 
 impl Step<'_> {
@@ -231,11 +244,12 @@ impl Step<'_> {
             | Self::DaemonReload
             | Self::Tmpfiles
             | Self::UserManagers
-            | Self::StartUnits => true,
+            | Self::StartUnits
+            | Self::EndEphemeral => true,
             Self::RemoveLeftover(_)
             | Self::Keep(_)
             | Self::KeepEdit(_)
-            | Self::KeepBlock(_)
+            | Self::KeepFirst(_)
             | Self::KeepAside(_)
             | Self::Claim
             | Self::Retire
@@ -245,8 +259,7 @@ impl Step<'_> {
             | Self::MakeFolder(_)
             | Self::MendFolder(_)
             | Self::Write(_)
-            | Self::Block(_)
-            | Self::Basics(_)
+            | Self::Change(_)
             | Self::Commit => false,
         }
     }
@@ -258,36 +271,70 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.conflicts.is_empty()
             && self.takeover.is_none()
-            && self.files.is_empty()
-            && self.blocks.is_empty()
-            && self.basics.is_empty()
+            && !self.changes_files()
             && !self.accounts.is_due
             && self.scripts.run.is_empty()
             && !self.tmpfiles.considered
-            && self.user_managers.is_empty()
             && self.resumes.is_none()
-            && self.units.actions().next().is_none()
+            && (self.pre_populates || !self.has_live_work())
+            && self.ephemeral != Some(Ephemeral::Ends)
+            && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
+    }
+
+    /// Whether anything is to be done that only a running system has.
+    fn has_live_work(&self) -> bool {
+        !self.user_managers.is_empty()
+            || self.units.actions().next().is_some()
+            || !self.units.after.is_empty()
+            || self.units.daemon_reload
+    }
+
+    /// Whether anything changes below `/etc`, or in what is recorded of it.
+    pub(crate) fn changes_files(&self) -> bool {
+        !self.files.is_empty() || self.changes().next().is_some()
+    }
+
+    /// Says whether all that is described is there already: only the record of what is active changes.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        let counted = Summary {
+            packages: 0,
+            ..self.summary()
+        };
+        let packages = &self.packages;
+        counted == Summary::default()
+            && packages.added.is_empty()
+            && packages.removed.is_empty()
+            && packages.changed.is_empty()
+            && self.takeover.is_none()
+            && self.resumes.is_none()
+            && self.files.leftovers.is_empty()
+            && self.files.make_folders.is_empty()
+            && self.files.remove_folders.is_empty()
+            && !self.tmpfiles.considered
+            && self.user_managers.is_empty()
             && self.units.after.is_empty()
             && !self.units.daemon_reload
-            && self.from.as_ref() == self.becomes.as_ref().map(|a| &a.toplevel)
+            && matches!(self.ephemeral, None | Some(Ephemeral::Stays))
     }
 
     /// Returns how many files are copied to the backups.
     #[must_use]
     pub fn count_kept(&self) -> u64 {
-        let kept = self.touches().filter(|t| t.is_kept).count();
+        let kept = self.touches().filter(|t| t.kept.is_some()).count();
         let edits = self.files.mends.iter().filter(|m| m.keep.is_some());
         (kept + edits.count()) as u64
     }
 
-    /// The plans of the kinds that change files below `/etc`: one row for each.
-    fn kinds(&self) -> [&dyn Touches; 3] {
-        [&self.files, &self.blocks, &self.basics]
+    /// Returns the changes that need no place of their own.
+    fn changes(&self) -> impl Iterator<Item = &dyn Change> {
+        kinds::planned(self).into_iter().flat_map(Planned::changes)
     }
 
     /// Returns what is made, replaced or removed below `/etc`.
     pub(crate) fn touches(&self) -> impl Iterator<Item = Touch<'_>> {
-        self.kinds().into_iter().flat_map(Touches::touches)
+        let files = self.files.touches().into_iter();
+        files.chain(self.changes().filter_map(Change::touch))
     }
 
     /// Lists the steps in order. Each prefix of them is safe.
@@ -298,16 +345,15 @@ impl Plan {
         let mut steps: Vec<Step<'_>> = leftovers.chain(kept.map(Step::Keep)).collect();
         let kept = self.files.mends.iter().filter(|m| m.keep.is_some());
         steps.extend(kept.map(Step::KeepEdit));
-        let kept = self.blocks.iter().filter(|c| c.keep.is_some());
-        steps.extend(kept.map(Step::KeepBlock));
-        steps.extend(self.basics.keeps().map(Step::Basics));
+        let kept = self.changes().filter_map(Change::touch);
+        steps.extend(kept.filter(|t| t.kept.is_some()).map(Step::KeepFirst));
         let asides = self.takeover.iter().flat_map(|t| &t.backups);
         steps.extend(asides.map(Step::KeepAside));
         steps.push(Step::Claim);
         steps.extend(self.takeover.iter().map(|_| Step::Retire));
         let mendable = self.files.mends.iter().filter(|m| m.means.is_some());
         steps.extend(mendable.map(Step::Mend));
-        if !self.units.stop.is_empty() {
+        if !self.units.stop.is_empty() && !self.pre_populates {
             steps.push(Step::StopUnits);
         }
         let of = |verb| self.files.removals.iter().filter(move |c| c.verb == verb);
@@ -324,25 +370,27 @@ impl Plan {
         }
         let placed = |c: &&FileChange| matches!(c.verb, Verb::Add | Verb::Change);
         steps.extend(self.files.writes.iter().filter(placed).map(Step::Write));
-        steps.extend(self.blocks.iter().map(Step::Block));
-        steps.extend(self.basics.sets().map(Step::Basics));
+        steps.extend(self.changes().map(Step::Change));
         steps.extend(late.into_iter().map(Step::Script));
-        if self.units.daemon_reload {
+        if self.units.daemon_reload && !self.pre_populates {
             steps.push(Step::DaemonReload);
         }
         if self.tmpfiles.considered {
             steps.push(Step::Tmpfiles);
         }
-        if !self.user_managers.is_empty() {
+        if !self.user_managers.is_empty() && !self.pre_populates {
             steps.push(Step::UserManagers);
         }
         let starts = |a: &UnitAction| a.verb != Job::Stop;
         // What scripts ask for is known only then; an interrupted run may have left that.
         let may_be_asked = !self.scripts.run.is_empty() || self.resumes.is_some();
-        if may_be_asked || self.units.actions().any(starts) {
+        if !self.pre_populates && (may_be_asked || self.units.actions().any(starts)) {
             steps.push(Step::StartUnits);
         }
         steps.push(Step::Commit);
+        if self.ephemeral == Some(Ephemeral::Ends) {
+            steps.push(Step::EndEphemeral);
+        }
         steps
     }
 
@@ -392,22 +440,19 @@ impl Plan {
             packages: self.packages.count(),
             ..Summary::default()
         };
-        let files = self.files.changes().map(|c| c.verb);
-        let basics = self.basics.changes.iter().map(|c| c.verb);
-        for verb in files.chain(basics) {
-            match verb {
-                Verb::Add => summary.add += 1,
-                Verb::Change => summary.change += 1,
-                Verb::Remove => summary.remove += 1,
-                Verb::Restore => summary.put_back += 1,
-                Verb::Adopt | Verb::Forget => {}
-            }
+        let others = kinds::planned(self).into_iter().flat_map(Planned::tallies);
+        for tally in self.files.tallies().chain(others) {
+            *match tally {
+                Tally::Add => &mut summary.add,
+                Tally::Change => &mut summary.change,
+                Tally::Remove => &mut summary.remove,
+                Tally::PutBack => &mut summary.put_back,
+                Tally::Lines => &mut summary.lines,
+            } += 1;
         }
-        summary.change += self.files.mends.len() + self.files.folder_mends.len();
-        // The name is one with the file that it stands in, unless that is right already.
-        summary.change += usize::from(self.basics.changes.is_empty() && self.basics.name.is_some());
-        let is_change = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
-        summary.lines = self.blocks.iter().filter(is_change).count();
+        if self.pre_populates {
+            return summary;
+        }
         let stopped: BTreeSet<&str> = self.units.stop.iter().map(|a| a.unit.as_str()).collect();
         let started: BTreeSet<&str> = self.units.start.iter().map(|a| a.unit.as_str()).collect();
         summary.stop = stopped.difference(&started).count();

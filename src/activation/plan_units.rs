@@ -10,7 +10,7 @@ use crate::activation::journal::Interrupted;
 use crate::activation::plan::Plan;
 use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
-use crate::files::decide::FilesPlan;
+use crate::files::decide::{FileChange, FilesPlan};
 use crate::files::record::FilesRecord;
 use crate::host::fs::Root;
 use crate::host::systemd::Systemd;
@@ -44,6 +44,7 @@ impl Due {
         seeds.stop.extend(pending.stop.iter().cloned());
         seeds.restart.extend(pending.restart.iter().cloned());
         seeds.reload.extend(pending.reload.iter().cloned());
+        seeds.daemon_reload |= pending.daemon_reload;
         Self {
             changes: changes(plan, SYSTEM),
             seeds,
@@ -98,12 +99,14 @@ pub(crate) fn plan(
             plan_system(root, prepared, &due, &systemd)?;
             prepared.systemd = Some(systemd);
         }
-        None if due.is_known() => prepared.plan.conflicts.push(Conflict {
-            subject: "systemd".to_owned(),
-            cause: "is not running here, but units are to be switched".to_owned(),
-            remedy: "boot this host with systemd, or place the files only, with `--root /`"
-                .to_owned(),
-        }),
+        None if due.is_known() && !prepared.plan.pre_populates => {
+            prepared.plan.conflicts.push(Conflict {
+                subject: "systemd".to_owned(),
+                cause: "is not running here, but units are to be switched".to_owned(),
+                remedy: "boot this host with systemd, or place the files only, with `--root /`"
+                    .to_owned(),
+            });
+        }
         None => {}
     }
     Ok(())
@@ -178,8 +181,13 @@ fn edited_units(root: &Root, files: &FilesPlan) -> BTreeMap<TargetPath, String> 
     let edited = files
         .changes()
         .filter(|c| c.drifted && is_below(SYSTEM, &c.target));
+    // Nothing was started from a mask: what runs is from before it.
+    let is_masked = |c: &FileChange| {
+        let is_unit = c.target.as_str().rsplit_once('/').map(|(above, _)| above) == Some(SYSTEM);
+        is_unit && matches!(&c.before, Node::Link { to } if to == "/dev/null")
+    };
     edited
-        .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }))
+        .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }) && !is_masked(c))
         .map(|c| {
             let path = root.show(&Path::new("etc").join(&c.target));
             (c.target.clone(), path.to_string_lossy().into_owned())

@@ -6,8 +6,10 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::accounts::apply::Decided;
-use crate::accounts::decide::Scripts;
+use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::beneath;
+use crate::activation::ephemeral;
+use crate::activation::graphics;
 use crate::activation::lost_shells;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -69,11 +71,16 @@ impl Prepared {
 
 /// How a plan is made.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct How {
     /// Whether options without effect forbid it.
     pub strict: bool,
     /// Whether all activation scripts run, also where nothing else is to be done.
     pub all_scripts: bool,
+    /// Whether it is of this boot only.
+    pub ephemeral: bool,
+    /// Whether files are placed only, and all else is left to the next boot.
+    pub pre_populate: bool,
 }
 
 impl How {
@@ -92,6 +99,7 @@ impl How {
 /// # Errors
 /// When the manifest, the state or the host can't be read.
 pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
+    let (goal, of_this_boot) = ephemeral::resolve(root, goal, how.ephemeral)?;
     let manifest = match &goal {
         Goal::Activate(toplevel) => Some(read_manifest(Path::new(toplevel.as_str()))?),
         Goal::Deactivate => None,
@@ -107,7 +115,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
-    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen)?;
+    files::observe::look_at_packages(root, &desired, record, &vendors, &mut observed.seen.files)?;
     let sources = Sources {
         root,
         manifest: manifest.as_ref(),
@@ -116,7 +124,9 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         vendors: &vendors,
     };
     let mut accounts = sources.decide_accounts(Scripts::None)?;
-    let plan = sources.plan(goal, how, &mut accounts)?;
+    let mut plan = sources.plan(goal, how, &mut accounts)?;
+    plan.ephemeral = of_this_boot;
+    plan.pre_populates = how.pre_populate;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -134,6 +144,8 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
+    let found = ephemeral::find_conflicts(root, &prepared.plan)?;
+    prepared.plan.conflicts.extend(found);
     if !prepared.plan.is_empty() {
         if let Some(manifest) = &manifest {
             let notes = beneath::wanted_by_nobody(root, manifest, &desired)?;
@@ -149,7 +161,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
 struct Sources<'a> {
     root: &'a Root,
     manifest: Option<&'a Manifest>,
-    desired: &'a Desired,
+    desired: &'a Desired<'a>,
     observed: &'a Observed,
     vendors: &'a Vendors,
 }
@@ -166,17 +178,9 @@ impl Sources<'_> {
         conflicts.extend(self.refusals(how, &files)?);
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
-        let changes =
-            !files.is_empty() || !blocks.is_empty() || !basics.is_empty() || accounts.report.is_due;
-        let occasion = how.occasion(changes);
-        let scripts = plan_scripts(root, &goal, self.manifest, state, occasion)?;
-        if scripts.run.iter().any(|script| script.before_accounts) {
-            *accounts = self.decide_accounts(Scripts::Will)?;
-        }
-        conflicts.extend(missing_scripts(&scripts).filter(|_| root.is_live()));
         let becomes = active_after(&goal, self.manifest);
         let (from, interrupted) = (state.active.as_ref(), self.observed.interrupted.as_ref());
-        Ok(Plan {
+        let mut plan = Plan {
             version: plan::VERSION,
             goal,
             from: from.map(|a| a.toplevel.clone()),
@@ -186,20 +190,43 @@ impl Sources<'_> {
             takeover: self.observed.takeover.clone(),
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
-            diffs: read_diffs(root, &files)?,
+            diffs: files::diff::read_diffs(root, &files)?,
             beside: files::observe::find_beside(root, self.desired, &state.files)?,
-            scripts,
+            scripts: ScriptsPlan::default(),
             tmpfiles,
             files,
             blocks,
             basics,
-            accounts: std::mem::take(&mut accounts.report),
+            accounts: AccountsReport::default(),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
             packages: packages_change(root, from, becomes.as_ref()),
             becomes,
+            warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),
-        })
+            ephemeral: None,
+            pre_populates: false,
+        };
+        self.add_scripts(&mut plan, how, accounts)?;
+        Ok(plan)
+    }
+
+    /// Adds the scripts that run, and the accounts, of which a script may decide something.
+    fn add_scripts(&self, plan: &mut Plan, how: How, accounts: &mut Decided) -> Result<()> {
+        let occasion = how.occasion(plan.changes_files() || accounts.report.is_due);
+        let (root, state) = (self.root, &self.observed.state);
+        plan.scripts = plan_scripts(root, &plan.goal, self.manifest, state, occasion)?;
+        if how.pre_populate {
+            // The boot runs them all.
+            plan.scripts.run.clear();
+        }
+        if plan.scripts.run.iter().any(|script| script.before_accounts) {
+            *accounts = self.decide_accounts(Scripts::Will)?;
+        }
+        plan.accounts = std::mem::take(&mut accounts.report);
+        let missing = missing_scripts(&plan.scripts).filter(|_| root.is_live());
+        plan.conflicts.extend(missing);
+        Ok(())
     }
 
     fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
@@ -232,7 +259,7 @@ impl Sources<'_> {
             &wanted,
             &state.files,
             state.backups.next,
-            &self.observed.seen,
+            &self.observed.seen.files,
             &damaged,
         );
         conflicts.extend(more);
@@ -247,9 +274,9 @@ impl Sources<'_> {
     ) -> Result<Vec<BlockChange>> {
         let state = &self.observed.state;
         let kept = files.kept().count() as u64;
-        let wanted = self.wanted_blocks()?;
+        let wanted = self.wanted_blocks(files)?;
         let mut seen = blocks::observe::observe(self.root, wanted.keys())?;
-        seen.extend(self.observed.blocks.clone());
+        seen.extend(self.observed.seen.blocks.clone());
         let (blocks, more) = blocks::decide::decide(&blocks::decide::Facts {
             wanted: &wanted,
             record: &state.blocks,
@@ -270,9 +297,6 @@ impl Sources<'_> {
     ) -> Result<BasicsPlan> {
         let (state, nothing) = (&self.observed.state, Basics::default());
         let wanted = self.manifest.map_or(&nothing, |m| &m.basics);
-        if wanted.is_empty() && state.basics.is_empty() {
-            return Ok(BasicsPlan::default());
-        }
         let kept = files.kept().count() + blocks.iter().filter(|b| b.keep.is_some()).count();
         let is_debian = self.observed.family == "debian";
         let (mut basics, more) = basics::decide::decide(&basics::decide::Facts {
@@ -294,7 +318,7 @@ impl Sources<'_> {
     }
 
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.
-    fn wanted_blocks(&self) -> Result<BTreeMap<TargetPath, String>> {
+    fn wanted_blocks(&self, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
         let mut blocks = self.manifest.map(|m| m.blocks.clone()).unwrap_or_default();
         for text in blocks.values_mut() {
             // Lines: what follows the last one is the mark of their end.
@@ -308,8 +332,13 @@ impl Sources<'_> {
         let settings: TargetPath = vendor::DPKG_SETTINGS.parse()?;
         let folder = settings.in_etc();
         let folder = folder.parent().map(|f| self.root.node(f)).transpose()?;
-        let is_conffile =
-            |target: &&TargetPath| self.vendors.get(*target).is_some_and(|v| v.is_config);
+        let owned = &self.observed.state.files.entries;
+        let is_ours = |target: &TargetPath| {
+            owned.contains_key(target) || files.writes.iter().any(|c| c.target == *target)
+        };
+        let is_conffile = |target: &&TargetPath| {
+            self.vendors.get(*target).is_some_and(|v| v.is_config) && is_ours(target)
+        };
         let mut conffiles = self.desired.keys().filter(is_conffile).peekable();
         if folder == Some(Node::Folder) && conffiles.peek().is_some() {
             blocks.insert(settings, vendor::render_settings(conffiles));
@@ -336,7 +365,7 @@ impl Sources<'_> {
         let Some(manifest) = self.manifest else {
             return Ok(Vec::new());
         };
-        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family);
+        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family)?;
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
@@ -351,16 +380,6 @@ impl Sources<'_> {
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
         self.manifest.map(|m| of(m).clone()).unwrap_or_default()
     }
-}
-
-fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
-    let mut diffs = BTreeMap::new();
-    for change in files.changes() {
-        if let Some(diff) = files::diff::read_diff(root, change)? {
-            diffs.insert(change.target.clone(), diff);
-        }
-    }
-    Ok(diffs)
 }
 
 /// What only shows once the whole plan is there.

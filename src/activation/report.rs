@@ -4,9 +4,11 @@ use crate::model::conflict::Conflict;
 use crate::model::style::{Color, Style, count, heading, line};
 use std::fmt::Write as _;
 
+use crate::activation::ephemeral::Ephemeral;
+use crate::activation::kinds;
 use crate::activation::packages_report::render_packages;
 use crate::activation::plan::{Goal, Plan};
-use crate::{accounts, basics, blocks, files, scripts, tmpfiles, units};
+use crate::{accounts, files, scripts, tmpfiles, units};
 
 /// The heading of what forbids a plan.
 pub(crate) const CONFLICTS: &str = "Conflicts";
@@ -30,19 +32,25 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
             },
         );
         render_warnings(&mut out, &plan.accounts.warnings, style);
+        render_warnings(&mut out, &plan.warnings, style);
         files::report::render_beside(&mut out, &plan.beside, style);
         render_no_effect(&mut out, plan, style);
         return out;
+    }
+    if plan.changes_nothing() {
+        return render_recorded(plan, style);
     }
     match &plan.goal {
         Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
         Goal::Deactivate => line(&mut out, "To take everything away:"),
     }
+    render_reach(&mut out, plan);
     render_takeover(&mut out, plan, style);
     render_checks(&mut out, plan, style);
     files::report::render_files(&mut out, &plan.files, &plan.diffs, style);
-    blocks::report::render_blocks(&mut out, &plan.blocks, style);
-    basics::report::render_basics(&mut out, &plan.basics, style);
+    for kind in kinds::planned(plan) {
+        kind.render(&mut out, style);
+    }
     files::report::render_beside(&mut out, &plan.beside, style);
     accounts::report::render_accounts(&mut out, &plan.accounts, style);
     scripts::report::render_scripts(&mut out, &plan.scripts, style);
@@ -50,10 +58,62 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     units::report::render_units(&mut out, &plan.units, &plan.user_managers, style);
     render_packages(&mut out, &plan.packages, style);
     render_health_checks(&mut out, plan, style);
+    if !plan.warnings.is_empty() {
+        out.push('\n');
+        render_warnings(&mut out, &plan.warnings, style);
+    }
     render_no_effect(&mut out, plan, style);
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    out
+}
+
+/// How long what is done lasts, and from when.
+fn render_reach(out: &mut String, plan: &Plan) {
+    match plan.ephemeral {
+        Some(Ephemeral::Begins) => line(
+            out,
+            "    for this boot only: what is written to /etc from now on, by whomever, goes to /run, and goes with the next boot",
+        ),
+        Some(Ephemeral::Stays) => line(out, "    for this boot only, as what is active now"),
+        Some(Ephemeral::Ends) => line(
+            out,
+            "    what was for this boot only ends, and /etc is what it was before",
+        ),
+        None => {}
+    }
+    if plan.pre_populates {
+        line(
+            out,
+            "    for the next boot: files and accounts come now; units stay as they are, and scripts do not run",
+        );
+    }
+}
+
+/// What is described is there already, and nothing of it is touched.
+fn render_recorded(plan: &Plan, style: Style) -> String {
+    let mut out = String::new();
+    match &plan.goal {
+        Goal::Activate(toplevel) => {
+            line(&mut out, &format!("To activate {toplevel}:"));
+            render_checks(&mut out, plan, style);
+            render_health_checks(&mut out, plan, style);
+            out.push('\n');
+            line(&mut out, no_changes(&plan.accounts.warnings));
+            render_warnings(&mut out, &plan.accounts.warnings, style);
+            line(
+                &mut out,
+                "A switch remembers this configuration as the active one, and touches nothing else.",
+            );
+        }
+        Goal::Deactivate => line(
+            &mut out,
+            "No changes: nothing that is here was placed by the configuration.",
+        ),
+    }
+    files::report::render_beside(&mut out, &plan.beside, style);
+    render_no_effect(&mut out, plan, style);
     out
 }
 
@@ -109,7 +169,7 @@ fn render_conflicts(out: &mut String, conflicts: &[Conflict], style: Style) {
 /// Renders what a plan comes to, without the list of it. Pure.
 #[must_use]
 pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
-    if plan.is_empty() {
+    if plan.is_empty() || plan.changes_nothing() {
         return render_plan(plan, style);
     }
     let mut out = String::new();

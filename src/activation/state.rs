@@ -3,30 +3,27 @@
 //! The state is written ahead of the effects that it covers: while an activation is under way, each file that it
 //! touches is recorded with what it was and what it is becoming, so that after a kill either is known as ours.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::activation::plan::Plan;
+use crate::activation::kinds::{self, Seen};
 use crate::activation::state_earlier;
-use crate::basics;
 use crate::basics::record::BasicsRecord;
-use crate::blocks;
 use crate::blocks::record::BlocksRecord;
-use crate::files::decide::Seen;
 use crate::files::record::FilesRecord;
 use crate::host::fs::{Content, NewFile, Root};
-use crate::model::names::{AbsolutePath, FileName, TargetPath};
-use crate::model::node::{Node, Object};
+use crate::model::names::{AbsolutePath, FileName};
+use crate::model::node::Node;
 use crate::scripts::record::ScriptRecord;
 use crate::store;
 use crate::store::backups::{self, Backups};
 use crate::store::checked;
-use crate::store::owned::{Claiming, Owns, Record as _};
-use crate::tmpfiles::record::{Applied, TmpfilesRecord};
+use crate::store::owned::Owns;
+use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::record::UnitsRecord;
 
 /// The version of the format that this program reads and writes.
@@ -95,18 +92,9 @@ impl State {
     }
 
     /// Resolves what a stopped activation left open, by what the host shows. Pure.
-    pub(crate) fn settle(
-        &mut self,
-        files: &Seen,
-        blocks: &BTreeMap<TargetPath, blocks::decide::Seen>,
-        basics: &basics::decide::Seen,
-        tmpfiles: &BTreeMap<String, Option<Object>>,
-    ) {
+    pub(crate) fn settle(&mut self, seen: &Seen) {
         if self.is_begun() {
-            self.files.settle(files);
-            self.blocks.settle(blocks);
-            self.basics.settle(basics);
-            self.tmpfiles.settle(tmpfiles);
+            kinds::settle(self, seen);
             // It is not what was read any more.
             self.checksum.clear();
         }
@@ -114,30 +102,7 @@ impl State {
 
     /// Whether an activation has begun to change what is ours, and has not ended.
     fn is_begun(&self) -> bool {
-        self.kinds().into_iter().any(Owns::is_begun)
-    }
-
-    /// The records of the kinds that own something: one row for each.
-    pub(crate) fn kinds(&self) -> [&dyn Owns; 4] {
-        [&self.files, &self.blocks, &self.basics, &self.tmpfiles]
-    }
-
-    /// Writes down what an activation is about to do with what is ours. Pure.
-    pub(crate) fn claim(&mut self, plan: &Plan, now: u64) {
-        let backups = &mut self.backups;
-        let claiming = &mut Claiming { backups, now };
-        self.files.claim(&plan.files, claiming);
-        self.blocks.claim(&plan.blocks, claiming);
-        self.basics.claim(&plan.basics, claiming);
-        self.tmpfiles.claim(&plan.tmpfiles, claiming);
-    }
-
-    /// Notes that all of a plan has been done. Pure.
-    pub(crate) fn commit(&mut self, plan: &Plan, tmpfiles: &Applied) {
-        self.files.commit(&plan.files, &());
-        self.blocks.commit(&plan.blocks, &());
-        self.basics.commit(&plan.basics, &());
-        self.tmpfiles.commit(&plan.tmpfiles, tmpfiles);
+        kinds::owners(self).into_iter().any(Owns::is_begun)
     }
 
     /// Returns the checksum of the content: equal states have equal digests. Pure.
@@ -164,7 +129,7 @@ impl State {
     #[must_use]
     pub fn used_backups(&self) -> BTreeSet<&FileName> {
         let edits = self.backups.saved.iter().map(|s| &s.backup);
-        let owned = self.kinds().into_iter().flat_map(Owns::backups);
+        let owned = kinds::owners(self).into_iter().flat_map(Owns::backups);
         owned.chain(edits).collect()
     }
 

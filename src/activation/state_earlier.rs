@@ -7,7 +7,6 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::activation::state::{Active, State};
-use crate::basics::record::BasicsRecord;
 use crate::blocks::record::{BlocksRecord, Origin, OwnedBlock};
 use crate::files::built::Built;
 use crate::files::record::{FilesRecord, OwnedFile, OwnedFolder, Placed};
@@ -233,15 +232,12 @@ fn renew<K: Ord, A, B: From<A>>(old: BTreeMap<K, A>) -> BTreeMap<K, B> {
 impl From<StateV2> for State {
     fn from(old: StateV2) -> Self {
         Self {
-            // Its checksum is of another form, so that it is written anew.
-            checksum: String::new(),
             active: old.active,
             files: FilesRecord {
                 entries: renew(old.files.entries),
                 folders: old.files.folders,
             },
             blocks: BlocksRecord(renew(old.blocks)),
-            basics: BasicsRecord::default(),
             tmpfiles: TmpfilesRecord {
                 made: renew(old.tmpfiles.made),
                 failed: old.tmpfiles.failed,
@@ -250,6 +246,8 @@ impl From<StateV2> for State {
             accounts: old.accounts,
             scripts: old.scripts,
             units: old.units,
+            // Its checksum is of another form, so that it is written anew; what else there is came later.
+            ..Self::default()
         }
     }
 }
@@ -274,6 +272,7 @@ impl From<StateV1> for State {
             accounts: old.accounts,
             scripts: old.scripts,
             units: UnitsRecord {
+                until_boot_after: None,
                 pending: old.pending,
                 pending_users: old.pending_user_units,
                 ran_beneath: BTreeSet::new(),

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
+use crate::activation::ephemeral;
 use crate::activation::journal::Interrupted;
 use crate::activation::observe;
 use crate::activation::state::State;
@@ -81,6 +82,7 @@ pub struct Timer {
 /// The status of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Status {
     /// Format version.
     pub version: u32,
@@ -92,6 +94,10 @@ pub struct Status {
     pub activated: Option<u64>,
     /// Whether numtide/system-manager manages this host still; the next activation takes over what it has placed.
     pub taken_over_next: bool,
+    /// Whether what is active is of this boot only.
+    pub ephemeral: bool,
+    /// Whether files were placed only, so that the next boot does what is pending.
+    pub waits_for_boot: bool,
     /// How many files below `/etc` are managed.
     pub files: usize,
     /// How many of them are unit files.
@@ -181,10 +187,10 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
     let state = observed.state;
     let accounts = read_accounts(root, &state)?;
-    let drift = find_drift(&observed.seen, &state.files)?;
-    let block_drift = find_block_drift(&state, &observed.blocks);
+    let drift = find_drift(&observed.seen.files, &state.files)?;
+    let block_drift = find_block_drift(&state, &observed.seen.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
-    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.basics);
+    let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
     let places = places.into_iter();
     let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
@@ -197,7 +203,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let unhealthy = activated.map(|past| past.unhealthy.clone());
     let activated = activated.map(|past| past.time);
     let generation = generation_of(root, active.as_ref())?;
-    let pending = pending(observed.interrupted.as_ref(), &state.units.pending);
+    let left = read_left(root, state.units.pending);
+    let pending = pending(observed.interrupted.as_ref(), &left);
     Ok(Status {
         version: VERSION,
         active,
@@ -207,6 +214,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         store_free: store_free(root)?,
         lines: state.blocks.0.len(),
         taken_over_next: observed.takeover.is_some(),
+        ephemeral: ephemeral::is_in_force(root)?,
+        waits_for_boot: state.units.until_boot_after.is_some(),
         files: state.files.entries.len(),
         units: units.len(),
         failed: read_failed(root, &acted_on),
@@ -221,7 +230,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         basics_drift: basics_drift.collect(),
         name_drift,
         drift,
-        folder_drift: folder_drift(&observed.seen),
+        folder_drift: folder_drift(&observed.seen.files),
         backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,
@@ -351,16 +360,32 @@ fn extended_unit(target: &TargetPath) -> Option<&str> {
 
 /// Drops the failures that somebody has made good since.
 fn read_failures(root: &Root, mut failures: Failures) -> BTreeMap<String, String> {
-    if root.is_live() && !failures.is_empty() {
-        let kept = Systemd::connect().and_then(|systemd| {
-            systemd.map_or(Ok(()), |s| units::observe::keep_failing(&s, &mut failures))
+    if !failures.is_empty() {
+        ask_units(root, |systemd| {
+            units::observe::keep_failing(systemd, &mut failures)
         });
-        // The rest of the status is worth having without it, and what is remembered is on the safe side.
-        if let Err(error) = kept {
-            tracing::warn!("whether these units have come up since is not known: {error:#}");
-        }
     }
     failures.into_iter().map(|(u, f)| (u, f.why)).collect()
+}
+
+/// Drops what has come about since of what an earlier run has left to be done.
+fn read_left(root: &Root, mut left: Seeds) -> Seeds {
+    if left != Seeds::default() {
+        ask_units(root, |systemd| units::observe::keep_due(systemd, &mut left));
+    }
+    left
+}
+
+/// Asks systemd how units are now. The rest of the status is worth having without it, and what is remembered is on the
+/// safe side.
+fn ask_units(root: &Root, ask: impl FnOnce(&Systemd) -> Result<()>) {
+    if !root.is_live() {
+        return;
+    }
+    let asked = Systemd::connect().and_then(|systemd| systemd.map_or(Ok(()), |s| ask(&s)));
+    if let Err(error) = asked {
+        tracing::warn!("what has become of units since is not known: {error:#}");
+    }
 }
 
 /// Drops the failures of users whose managers do not run: these begin anew.

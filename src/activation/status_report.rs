@@ -63,6 +63,18 @@ fn render_active(out: &mut String, status: &Status, style: Style) {
             "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows",
         );
     }
+    if status.ephemeral {
+        line(
+            out,
+            "for this boot only: /etc goes to /run, and the next boot, or `deactivate`, goes back to what was active before",
+        );
+    }
+    if status.waits_for_boot {
+        line(
+            out,
+            "placed for the next boot, which starts it; so does `system-manager switch`",
+        );
+    }
     if status.active.is_some() || status.files > 0 {
         let mut text = format!(
             "managed: {} below /etc, {} of them units",
@@ -71,8 +83,8 @@ fn render_active(out: &mut String, status: &Status, style: Style) {
         );
         if status.lines > 0 {
             text.push_str(&format!(
-                ", lines in {}",
-                count(status.lines, "file of others")
+                ", lines in {} of others",
+                count(status.lines, "file")
             ));
         }
         if status.accounts > 0 {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::accounts;
 use crate::activation::apply;
 use crate::activation::state::State;
+use crate::activation::takeover;
 use crate::host::fs::Root;
 use crate::store::{self, backups, generations};
 
@@ -44,6 +45,7 @@ pub(crate) fn sweep(root: &Root) -> Result<()> {
         }
     }
     accounts::apply::sweep(root)?;
+    takeover::sweep(root)?;
     // A state that can't be trusted says nothing of what is needed; the command that comes now refuses it.
     if !root.list(Path::new(backups::FOLDER))?.is_empty()
         && let Ok(state) = State::read(root)

@@ -369,10 +369,21 @@ pub(crate) fn retire(root: &Root) -> Result<()> {
         root.sync()?;
         root.remove_file(record)?;
     }
-    if matches!(root.node(Path::new(CURRENT))?, Node::Link { .. }) {
+    sweep(root)?;
+    root.sync()
+}
+
+/// Removes its root of the garbage collector, once its record is taken over: a killed run may have left it.
+///
+/// # Errors
+/// When it can't be removed.
+pub(crate) fn sweep(root: &Root) -> Result<()> {
+    let is_there = |path: &str| anyhow::Ok(root.node(Path::new(path))? != Node::Absent);
+    let is_link = matches!(root.node(Path::new(CURRENT))?, Node::Link { .. });
+    if is_link && is_there(TAKEN)? && !is_there(RECORD)? {
         root.remove_file(Path::new(CURRENT))?;
     }
-    root.sync()
+    Ok(())
 }
 
 #[cfg(test)]

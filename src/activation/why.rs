@@ -33,21 +33,24 @@ type Things = BTreeMap<String, Vec<Setting>>;
 
 /// The definitions behind each thing that a configuration manages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Provenance {
     version: u32,
-    files: Things,
-    units: Things,
-    user_units: Things,
-    users: Things,
-    groups: Things,
-    variables: Things,
-    rules: Things,
-    packages: Things,
-    // A toplevel from before there were any has none.
-    #[serde(default)]
-    basics: Things,
+    #[serde(flatten)]
+    kinds: BTreeMap<String, Things>,
 }
+
+/// The kinds of things, as the file has them and as people call them.
+const KINDS: [(&str, &str); 9] = [
+    ("files", "file"),
+    ("units", "unit"),
+    ("userUnits", "user unit"),
+    ("users", "user"),
+    ("groups", "group"),
+    ("variables", "variable"),
+    ("packages", "package"),
+    ("rules", "tmpfiles rule"),
+    ("basics", "host basics"),
+];
 
 /// One definition of an option.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +120,9 @@ impl Provenance {
             "its version is {}, and this program knows {VERSION}\nhint: use the toplevel's own bin/system-manager",
             parsed.version
         );
+        let is_known = |kind: &&String| KINDS.iter().any(|(name, _)| name == kind);
+        let unknown = parsed.kinds.keys().find(|kind| !is_known(kind));
+        anyhow::ensure!(unknown.is_none(), "it has an unknown field {unknown:?}");
         Ok(parsed)
     }
 
@@ -132,13 +138,15 @@ impl Provenance {
             ("user unit", Some(unit)) if unit.of_users => Some(unit.name),
             _ => Some(name),
         };
-        let all = self.all().into_iter();
-        let mut answers: Vec<Answer> = all
+        let mut answers: Vec<Answer> = self
+            .all()
             .filter_map(|(kind, things)| find(kind, things, named(kind)?))
             .collect();
         answers.extend(
-            self.rules
-                .iter()
+            self.kinds
+                .get("rules")
+                .into_iter()
+                .flatten()
                 .filter(|(rule, _)| names_path(rule, name))
                 .map(|(rule, settings)| Answer::ours("tmpfiles rule", rule, settings)),
         );
@@ -147,27 +155,15 @@ impl Provenance {
     }
 
     /// Returns all things, by what they are.
-    fn all(&self) -> [(&'static str, &Things); 9] {
-        [
-            ("file", &self.files),
-            ("unit", &self.units),
-            ("user unit", &self.user_units),
-            ("user", &self.users),
-            ("group", &self.groups),
-            ("variable", &self.variables),
-            ("package", &self.packages),
-            ("tmpfiles rule", &self.rules),
-            ("host basics", &self.basics),
-        ]
+    fn all(&self) -> impl Iterator<Item = (&'static str, &Things)> {
+        let kinds = KINDS.iter();
+        kinds.filter_map(|(field, name)| Some((*name, self.kinds.get(*field)?)))
     }
 
     /// The definitions of an option, and of those below it.
     fn of_option(&self, name: &str) -> Option<Answer> {
         let inside = format!("{name}.");
-        let all = self
-            .all()
-            .into_iter()
-            .flat_map(|(_, things)| things.values());
+        let all = self.all().flat_map(|(_, things)| things.values());
         let mut settings: Vec<Setting> = all
             .flatten()
             .filter(|s| s.option == name || s.option.starts_with(&inside))

@@ -2,30 +2,65 @@
 
 use anyhow::{Context, Result, bail};
 
-use crate::basics::decide::{BasicsChange, NameChange, Step};
+use crate::basics::decide::{BasicsChange, BasicsPlan, NameChange};
 use crate::basics::observe;
 use crate::basics::places::Form;
-use crate::files::decide::Verb;
+use crate::basics::report::render_basics;
+use crate::files::decide::{Verb, kept};
 use crate::host::fs::{Content, NewFile, Root};
+use crate::model::style::Style;
 use crate::store::backups;
+use crate::store::kind::{Change, Makes, Planned, Size, Tally, Touch, check_unchanged};
 
-/// Carries out one step.
-///
-/// # Errors
-/// When what it changes has changed since the plan was made, or can't be changed.
-pub(crate) fn apply(root: &Root, step: Step<'_>) -> Result<()> {
-    match step {
-        Step::Keep(change) => keep(root, change),
-        Step::Set(change) => set(root, change),
-        Step::Name(change) => set_name(change),
+impl Planned for BasicsPlan {
+    fn changes(&self) -> Vec<&dyn Change> {
+        let places = self.changes.iter().map(|change| change as &dyn Change);
+        let name = self.name.iter().map(|change| change as &dyn Change);
+        places.chain(name).collect()
+    }
+
+    fn tallies(&self) -> Vec<Tally> {
+        let places = self.changes.iter().filter_map(|c| c.verb.tally());
+        // The name is one with the file that it stands in, unless that is right already.
+        let name = self.name.iter().filter(|_| self.changes.is_empty());
+        places.chain(name.map(|_| Tally::Change)).collect()
+    }
+
+    fn render(&self, out: &mut String, style: Style) {
+        render_basics(out, self, style);
     }
 }
 
-fn keep(root: &Root, change: &BasicsChange) -> Result<()> {
-    check_unchanged(root, change)?;
-    match &change.keep {
-        Some(keep) => backups::keep(root, &change.target, &keep.backup),
-        None => Ok(()),
+impl Change for BasicsChange {
+    fn told(&self) -> (&'static str, String) {
+        ("set", format!("/etc/{}", self.target))
+    }
+
+    fn touch(&self) -> Option<Touch<'_>> {
+        self.verb.tally().map(|_| Touch {
+            target: &self.target,
+            makes: Makes::of(&self.after),
+            size: Size::Bytes(self.new.as_ref().map_or(0, |t| t.len() as u64)),
+            kept: kept(self.keep.as_ref(), &self.before),
+        })
+    }
+
+    fn apply(&self, root: &Root) -> Result<()> {
+        set(root, self)
+    }
+}
+
+impl Change for NameChange {
+    fn told(&self) -> (&'static str, String) {
+        ("name this host", self.to.clone())
+    }
+
+    fn touch(&self) -> Option<Touch<'_>> {
+        None
+    }
+
+    fn apply(&self, _root: &Root) -> Result<()> {
+        set_name(self)
     }
 }
 
@@ -33,7 +68,7 @@ fn set(root: &Root, change: &BasicsChange) -> Result<()> {
     if matches!(change.verb, Verb::Adopt | Verb::Forget) {
         return Ok(());
     }
-    check_unchanged(root, change)?;
+    check_unchanged(root, &change.target, &change.before)?;
     let path = change.target.in_etc();
     root.remove_leftover(&path)?;
     tracing::info!("setting {} in /etc/{}", change.option, change.target);
@@ -64,14 +99,4 @@ fn set_name(change: &NameChange) -> Result<()> {
     tracing::info!("naming this host {}", change.to);
     nix::unistd::sethostname(&change.to)
         .with_context(|| format!("naming this host `{}`", change.to))
-}
-
-fn check_unchanged(root: &Root, change: &BasicsChange) -> Result<()> {
-    if root.node(&change.target.in_etc())? != change.before {
-        bail!(
-            "/etc/{} has changed since the plan was made\nhint: run this again",
-            change.target
-        );
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nix::errno::Errno;
 
 use crate::basics::decide::{Seen, SeenPlace};
 use crate::basics::places;
@@ -20,7 +21,7 @@ use crate::store::owned::Owns as _;
 /// How long `locale -a` may take.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Reads the basics of a host.
+/// Reads the basics of a host; nothing where none are wanted or ours.
 ///
 /// # Errors
 /// When a place can't be read.
@@ -30,6 +31,9 @@ pub(crate) fn observe(
     record: &BasicsRecord,
     is_debian: bool,
 ) -> Result<Seen> {
+    if wanted.is_empty() && record.is_empty() {
+        return Ok(Seen::default());
+    }
     let mut found = BTreeMap::new();
     for target in places::ALL {
         let target: TargetPath = target.parse()?;
@@ -41,10 +45,16 @@ pub(crate) fn observe(
     let backups = copies.map(|id| Ok((id.clone(), backups::node(root, id)?)));
     let has_zone = match &wanted.time_zone {
         None => true,
-        // What is no path of a zone is told by the decision.
-        Some(zone) => root
-            .stat_in_root(Path::new(&format!("{}{zone}", places::ZONES)))
-            .is_ok_and(|found| found.is_some()),
+        Some(zone) => {
+            let found = root.stat_in_root(Path::new(&format!("{}{zone}", places::ZONES)));
+            match found {
+                // What is no path of a zone is told by the decision.
+                Err(e) if matches!(e.downcast_ref(), Some(Errno::EINVAL | Errno::ENAMETOOLONG)) => {
+                    false
+                }
+                found => found?.is_some(),
+            }
+        }
     };
     Ok(Seen {
         places: found,

@@ -70,7 +70,6 @@ impl Owns for BasicsRecord {
 impl Record for BasicsRecord {
     type Seen = Seen;
     type Plan = BasicsPlan;
-    type Done = ();
 
     fn settle(&mut self, seen: &Seen) {
         self.places.retain(|target, place| {
@@ -120,7 +119,7 @@ impl Record for BasicsRecord {
         }
     }
 
-    fn commit(&mut self, _plan: &BasicsPlan, _done: &()) {
+    fn commit(&mut self, _plan: &BasicsPlan) {
         self.places.retain(|_, place| {
             place.node.commit();
             place.node.is.is_some()

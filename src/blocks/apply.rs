@@ -1,20 +1,46 @@
 //! Carries out what was decided about lines in files of others.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::blocks::decide::{BlockChange, BlockVerb, render};
+use crate::blocks::report::render_blocks;
+use crate::files::decide::kept;
 use crate::host::fs::{Content, NewFile, Root};
-use crate::store::backups;
+use crate::model::style::Style;
+use crate::store::kind::{Change, Makes, Planned, Size, Tally, Touch, check_unchanged};
 
-/// Copies a file whose block was changed by hand to the backups.
-///
-/// # Errors
-/// When it has changed since the plan was made, or can't be copied.
-pub(crate) fn keep(root: &Root, change: &BlockChange) -> Result<()> {
-    check_unchanged(root, change)?;
-    match &change.keep {
-        Some(keep) => backups::keep(root, &change.target, &keep.backup),
-        None => Ok(()),
+impl Planned for Vec<BlockChange> {
+    fn changes(&self) -> Vec<&dyn Change> {
+        self.iter().map(|change| change as &dyn Change).collect()
+    }
+
+    fn tallies(&self) -> Vec<Tally> {
+        let touched = self.iter().filter(|change| change.touch().is_some());
+        touched.map(|_| Tally::Lines).collect()
+    }
+
+    fn render(&self, out: &mut String, style: Style) {
+        render_blocks(out, self, style);
+    }
+}
+
+impl Change for BlockChange {
+    fn told(&self) -> (&'static str, String) {
+        ("change lines in", format!("/etc/{}", self.target))
+    }
+
+    fn touch(&self) -> Option<Touch<'_>> {
+        let is_done = !matches!(self.verb, BlockVerb::Adopt | BlockVerb::Forget);
+        is_done.then(|| Touch {
+            target: &self.target,
+            makes: Some(Makes::File),
+            size: Size::More(self.text.as_ref().map_or(0, |t| t.len() as u64)),
+            kept: kept(self.keep.as_ref(), &self.before),
+        })
+    }
+
+    fn apply(&self, root: &Root) -> Result<()> {
+        apply(root, self)
     }
 }
 
@@ -22,11 +48,11 @@ pub(crate) fn keep(root: &Root, change: &BlockChange) -> Result<()> {
 ///
 /// # Errors
 /// When the file has changed since the plan was made, or can't be written.
-pub(crate) fn apply(root: &Root, change: &BlockChange) -> Result<()> {
+fn apply(root: &Root, change: &BlockChange) -> Result<()> {
     if matches!(change.verb, BlockVerb::Adopt | BlockVerb::Forget) {
         return Ok(());
     }
-    check_unchanged(root, change)?;
+    check_unchanged(root, &change.target, &change.before)?;
     let path = change.target.in_etc();
     let content = root.read(&path)?;
     match (render(content.as_deref(), change), content) {
@@ -54,14 +80,4 @@ pub(crate) fn apply(root: &Root, change: &BlockChange) -> Result<()> {
         }
     }
     .with_context(|| format!("changing the lines of ours in /etc/{}", change.target))
-}
-
-fn check_unchanged(root: &Root, change: &BlockChange) -> Result<()> {
-    if root.node(&change.target.in_etc())? != change.before {
-        bail!(
-            "/etc/{} has changed since the plan was made\nhint: run this again",
-            change.target
-        );
-    }
-    Ok(())
 }

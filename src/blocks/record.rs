@@ -49,7 +49,6 @@ impl Owns for BlocksRecord {
 impl Record for BlocksRecord {
     type Seen = BTreeMap<TargetPath, Seen>;
     type Plan = [BlockChange];
-    type Done = ();
 
     fn settle(&mut self, seen: &Self::Seen) {
         for (target, owned) in &mut self.0 {
@@ -80,7 +79,7 @@ impl Record for BlocksRecord {
         }
     }
 
-    fn commit(&mut self, changes: &[BlockChange], _done: &()) {
+    fn commit(&mut self, changes: &[BlockChange]) {
         for change in changes {
             if let Some(owned) = self.0.get_mut(&change.target) {
                 owned.text.commit();

@@ -2,23 +2,25 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
 use crate::activation::prepare::How;
 use crate::cli::args_compat::CompatArgs;
+use crate::cli::args_global::{AFTER, Global};
 use crate::cli::args_hidden::Hidden;
-use crate::cli::args_look::{LookArgs, OptionArgs};
+use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::args_past::{
     BackArgs, DeactivateArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs,
 };
-use crate::cli::remote_args::RemoteArgs;
+use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
+use crate::model::page::{Page, render_html, render_markdown};
 use crate::store::lock::Patience;
 
 /// Manage a stock Linux distribution with NixOS modules: plan, switch, undo.
 ///
-/// A host's configuration is evaluated by Nix to a toplevel. `plan` shows exactly what `switch` will do with it;
-/// `rollback` goes back a generation and `deactivate` takes everything away and puts back what stood there before.
+/// Nix evaluates and builds a host's configuration. `plan` shows exactly what `switch` will do with it; `rollback`
+/// returns to the previous generation, and `deactivate` removes everything that is managed and restores what was there before.
 #[derive(Debug, Parser)]
 #[command(name = "system-manager", version, max_term_width = 100, after_long_help = AFTER)]
 pub struct Cli {
@@ -29,78 +31,10 @@ pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
     pub global: Global,
-}
 
-const AFTER: &str = "\
-Files:
-  /etc/system-manager.toml, ~/.config/system-manager/config.toml
-      Flags by their long names, for all commands (`nixpkgs = '/home/me/nixpkgs'`), or in a table for one
-      (`[switch]`, `ask = true`). What the command line says stands.
-
-Environment:
-  SYSTEM_MANAGER_<FLAG>  The same, as SYSTEM_MANAGER_UNIT_TIMEOUT=60; stands over the files
-  NIX_PATH               Where <nixpkgs> is, without --nixpkgs
-  NO_COLOR               No colours
-  EDITOR, VISUAL         What `edit` opens
-
-Exit codes:
-  0   done, or nothing to do
-  1   refused or failed before anything was changed
-  2   the command line is wrong
-  3   stopped part-way, also by Ctrl-C; run again to resume
-  4   activated, but units, scripts or health checks of this run have failed
-  5   rolled back (switch --rollback-on-failure)
-  10  there are changes (plan --detailed-exitcode), or something to look at (status --detailed-exitcode)";
-
-/// Options that every command takes.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Options of every command")]
-pub struct Global {
-    /// Work on the system below DIR instead of the running one; no systemd is asked there
-    #[arg(long, global = true, value_name = "DIR")]
-    pub root: Option<PathBuf>,
-
-    /// Print the result as JSON
-    #[arg(long, global = true)]
-    pub json: bool,
-
-    /// When to use colours: auto (on a terminal, unless `NO_COLOR` is set), always or never
-    #[arg(
-        long,
-        global = true,
-        value_name = "WHEN",
-        default_value = "auto",
-        hide_possible_values = true,
-        hide_default_value = true
-    )]
-    pub color: ColorChoice,
-
-    /// Log more: -v each unchanged thing, -vv everything
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
-    pub verbose: u8,
-
-    /// Write how far the command is to this file descriptor, as lines of JSON
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub progress_fd: Option<u16>,
-
-    /// Log warnings and errors only
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
-    pub quiet: bool,
-
-    /// On which other hosts, and how.
-    #[command(flatten)]
-    pub remote: RemoteArgs,
-}
-
-/// When to use colours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal, unless `NO_COLOR` is set
-    Auto,
-    /// Always
-    Always,
-    /// Never
-    Never,
+    /// The option of the command, which numtide/system-manager takes before it, too
+    #[arg(long = "nix-option", hide = true, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
+    pub nix_option_before: Vec<String>,
 }
 
 /// Where the configuration comes from.
@@ -133,16 +67,41 @@ pub struct SourceArgs {
     pub show_trace: bool,
 }
 
-/// The plan as a page.
+/// What is told, as a page.
 #[derive(Debug, Clone, Copy, Default, Args)]
-pub struct PlanPages {
+pub struct PageArgs {
     /// Print Markdown, folded and at most 60 kB long, as a comment on a pull request takes it
     #[arg(long, conflicts_with_all = ["json", "html"])]
     pub markdown: bool,
     /// Print one HTML file
     #[arg(long, conflicts_with = "json")]
     pub html: bool,
-    /// Print what stands in the way and how much there is to do, without the list of it
+}
+
+impl PageArgs {
+    /// Whether a page is asked for.
+    pub(crate) fn is_wanted(self) -> bool {
+        self.markdown || self.html
+    }
+
+    /// Renders what a command says in the style of pages; parts whose titles begin with `unfolded` are open in Markdown.
+    pub(crate) fn render(self, text: &str, unfolded: &str, command: &str) -> String {
+        let page = Page::read(text);
+        let rendered = if self.markdown {
+            render_markdown(&page, unfolded, command)
+        } else {
+            render_html(&page, command)
+        };
+        rendered.trim_end().to_owned()
+    }
+}
+
+/// How the plan is told.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct PlanPages {
+    #[command(flatten)]
+    pub page: PageArgs,
+    /// Print conflicts and how much there is to do, without the details
     #[arg(long, conflicts_with_all = ["markdown", "html"])]
     pub summary: bool,
 }
@@ -199,6 +158,7 @@ impl ApplyArgs {
         How {
             strict: self.strict,
             all_scripts: self.all_scripts,
+            ..How::default()
         }
     }
 }
@@ -231,10 +191,14 @@ pub struct PlanArgs {
     /// Plan to run all activation scripts, also where nothing else is to be done
     #[arg(long)]
     pub all_scripts: bool,
+    /// Plan a switch that is of this boot only
+    #[arg(long, conflicts_with = "deactivate")]
+    pub ephemeral: bool,
 }
 
 /// What `switch` takes.
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct SwitchArgs {
     /// The configuration's file, a flake, or a plan that `plan --out` saved
     #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
@@ -248,6 +212,9 @@ pub struct SwitchArgs {
     /// Go back to the generation before if units fail or the activation stops part-way
     #[arg(long)]
     pub rollback_on_failure: bool,
+    /// For this boot only: what is written goes to /run, and `deactivate` goes back to what was active before
+    #[arg(long, conflicts_with = "rollback_on_failure")]
+    pub ephemeral: bool,
     /// Show the plan and ask on the terminal before anything is changed
     #[arg(short, long, conflicts_with = "json")]
     pub ask: bool,
@@ -277,8 +244,8 @@ Examples:
     },
     /// Show what `switch` will do, and change nothing
     ///
-    /// `+` is added, `~` changed, `-` removed, `<` put back as it was before; `!` stands in the way and must be
-    /// resolved first. Then come the unit actions with their reasons, and one line that sums up.
+    /// `+` is added, `~` changed, `-` removed, `<` restored as it was before; `!` is a conflict that must be resolved
+    /// first. Then come the actions on units with their reasons, and a summary line.
     #[command(after_long_help = "\
 Examples:
   system-manager plan system.nix
@@ -299,41 +266,29 @@ Examples:
 Examples:
   system-manager register /nix/store/...-system-manager-web && system-manager activate")]
     #[command(alias = "generate")]
-    Register {
-        /// The configuration's file, a flake, or a toplevel that is built already
-        #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake", "store_path"])]
-        given: Option<PathBuf>,
-        /// A toplevel that is built already, by the name that numtide/system-manager gives the option
-        #[arg(long, value_name = "TOPLEVEL", hide = true)]
-        store_path: Option<PathBuf>,
-        /// Where the configuration comes from.
-        #[command(flatten)]
-        source: SourceArgs,
-        /// Where it comes from.
-        #[command(flatten)]
-        origin: OriginArgs,
-    },
+    Register(RegisterArgs),
+    /// Place a configuration's files for the next boot, and start nothing
+    ///
+    /// Registers it as a generation. Files, links and accounts come at once; no unit is stopped, restarted or started, and no
+    /// activation script runs: the next boot does all of it, or the next `switch`. Without a source, the profile's current
+    /// generation is placed.
+    #[command(after_long_help = "\
+Examples:
+  system-manager pre-populate system.nix
+  system-manager pre-populate system.nix -n   # what it would do
+  system-manager pre-populate --flake . && reboot")]
+    PrePopulate(PrePopulateArgs),
     /// Activate a toplevel, by default the profile's current generation
     ///
     /// The toplevel is not registered. What a `rollback` would go back to stays what it was.
-    Activate {
-        /// The toplevel
-        #[arg(value_name = "TOPLEVEL", conflicts_with = "store_path")]
-        toplevel: Option<PathBuf>,
-        /// The same, by the name that numtide/system-manager gives the option
-        #[arg(long, value_name = "TOPLEVEL", hide = true)]
-        store_path: Option<PathBuf>,
-        /// How the activation is done.
-        #[command(flatten)]
-        apply: ApplyArgs,
-    },
-    /// Take everything away and put back what stood there before
+    Activate(ActivateArgs),
+    /// Remove everything that is managed and restore what was there before
     ///
-    /// The generations stay: `activate` brings the current one back. `plan --deactivate` shows what will happen.
+    /// Generations are kept: `activate` brings the current one back. `plan --deactivate` shows what will happen.
     Deactivate(DeactivateArgs),
-    /// Activate the generation before, or another one
+    /// Activate the previous generation, or another one
     ///
-    /// Goes back from what is active now. The profile then points at that generation; later ones stay.
+    /// The profile then points at that generation; later ones are kept.
     #[command(after_long_help = "\
 Examples:
   system-manager rollback
@@ -346,7 +301,7 @@ Examples:
         #[command(flatten)]
         back: BackArgs,
     },
-    /// Activate what was active before, whatever its number
+    /// Activate what was active before, regardless of its number
     ///
     /// Undoes the last switch, rollback, activation or deactivation; twice is back again. The generations stay.
     #[command(after_long_help = "\
@@ -354,14 +309,14 @@ Examples:
   system-manager undo
   system-manager undo -n   # what it would do")]
     Undo(BackArgs),
-    /// List the generations: when, from where, what changed, how big, what became of them
+    /// List the generations: date, origin, changes, size, result
     #[command(after_long_help = "\
 Examples:
   system-manager generations
   system-manager generations -v   # with their store paths
   system-manager generations delete --older-than 30d --keep 5")]
     Generations(GenerationsArgs),
-    /// Show how two generations differ, or one from what is live: files, units, accounts, packages
+    /// Show how two generations differ, or one from the live host: files, units, accounts, packages
     ///
     /// What is live is what is active, with what was changed by hand since. Nothing is changed.
     #[command(after_long_help = "\
@@ -373,8 +328,8 @@ Examples:
     Diff(DiffArgs),
     /// Show what is managed, what was changed by hand, and what is unfinished
     ///
-    /// Generation, what is managed, units of ours that have failed, drift, timers, what waits for somebody, and the room that
-    /// the store has. `-v` lists all of what is many.
+    /// Generation, what is managed, managed units that have failed, drift, timers, what needs attention, and the free space of
+    /// the store. `-v` lists everything.
     #[command(after_long_help = "\
 Examples:
   system-manager status
@@ -382,7 +337,7 @@ Examples:
   system-manager status --detailed-exitcode   # 10 when somebody should look, for monitoring
   system-manager status --watch")]
     Status(StatusArgs),
-    /// Remove what arrived from other machines and nothing needs any more
+    /// Remove store paths that arrived from other machines and are no longer needed
     ///
     /// On a host without Nix. What is active, a generation, a run under way, a link in the folders of Nix's roots, or a
     /// process needs stays, with all that it refers to. Where there is Nix, its own `nix-collect-garbage` does this.
@@ -394,10 +349,10 @@ Examples:
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
     },
-    /// Show who set a file, unit, account, variable, rule or option, and whose a foreign file is
+    /// Show what set a file, unit, account, variable, rule or option, and where a foreign file comes from
     ///
-    /// Names the file and line of each definition behind it, its priority, and the definitions that lost. Nothing is
-    /// evaluated: the toplevel that is active carries it. A file that is not managed is looked up with the distribution.
+    /// Names the file and line of each definition behind it, its priority, and the definitions that were overridden. Nothing is
+    /// evaluated: the active toplevel has the answer. For a file that is not managed, the distribution is asked.
     #[command(after_long_help = "\
 Examples:
   system-manager why /etc/motd
@@ -429,7 +384,7 @@ Examples:
 Examples:
   EDITOR=nano system-manager edit")]
     Edit(LookArgs),
-    /// Show which modules of NixOS work here, or what a configuration would be on NixOS
+    /// Show which NixOS modules work here, or what a configuration would be on NixOS
     ///
     /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
     /// enabled, what it sets without effect on a host that is not NixOS, which option it wants to be set, and whether
@@ -451,21 +406,24 @@ Exit codes:
   2   the command line is wrong
   3   interrupted; the same command goes on")]
     Compat(CompatArgs),
-    /// Write a first configuration, system.nix
+    /// Write a first configuration, system.nix, and a flake.nix where Nix has flakes enabled
     ///
     /// It names the distribution, and proposes, as comments, NixOS's modules for services that run here.
     #[command(after_long_help = "\
 Examples:
   system-manager init ~/host
-  system-manager init ~/host --flake")]
-    Init {
-        /// The folder to write it to
-        #[arg(value_name = "DIR", default_value = ".")]
-        folder: PathBuf,
-        /// Write a flake.nix for it, too
-        #[arg(long)]
-        flake: bool,
-    },
+  system-manager init ~/host --no-flake")]
+    Init(InitArgs),
+    /// Print Nix that describes what is there: files, units, users, groups
+    ///
+    /// A plan of what it prints has nothing to do: what is there is described, not changed. Of what only some may read, and of
+    /// passwords, nothing is printed. In a folder, what is as a package has shipped it is left out.
+    #[command(after_long_help = "\
+Examples:
+  system-manager adopt /etc/cron.d /etc/sysctl.d/90-local.conf app.service alice >adopted.nix
+  system-manager plan adopted.nix   # no changes
+  system-manager adopt /etc/passwd  # all people")]
+    Adopt(AdoptArgs),
     /// Print a shell's completion script
     #[command(after_long_help = "\
 Examples:

@@ -30,11 +30,15 @@ pub struct CompatArgs {
     pub compare: bool,
 
     /// Print Markdown
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "html"])]
     pub markdown: bool,
 
+    /// Print one HTML file, with a table that can be searched and sorted
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+
     /// Compare a configuration here with the same on NixOS
-    #[arg(long, conflicts_with_all = ["modules", "under", "compare", "markdown", "min_enabled", "jobs", "timeout", "no_cache"])]
+    #[arg(long, conflicts_with_all = ["modules", "under", "compare", "markdown", "html", "min_enabled", "jobs", "timeout", "no_cache"])]
     pub nixos: bool,
 
     /// The configuration for --nixos, a file [default: as for `build`]

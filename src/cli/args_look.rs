@@ -27,3 +27,11 @@ pub struct LookArgs {
     #[command(flatten)]
     pub source: SourceArgs,
 }
+
+/// What `adopt` takes.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// A path below /etc, a unit, a user or a group
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+}

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use crate::cli::args::{ApplyArgs, UNIT_TIMEOUT};
+use crate::cli::args::{ApplyArgs, PageArgs, UNIT_TIMEOUT};
 
 /// Where a configuration comes from, for `generations`.
 #[derive(Debug, Clone, Default, Args)]
@@ -114,6 +114,9 @@ mod tests {
 /// What `deactivate` takes.
 #[derive(Debug, Args)]
 pub struct DeactivateArgs {
+    /// numtide/system-manager takes its program from there; here, the one that runs deactivates what is active
+    #[arg(long, value_name = "TOPLEVEL", hide = true)]
+    pub store_path: Option<std::path::PathBuf>,
     /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
     #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,
@@ -140,11 +143,13 @@ pub struct StatusArgs {
     /// Show what was changed by hand, line by line
     #[arg(long, conflicts_with = "json")]
     pub diff: bool,
+    #[command(flatten)]
+    pub page: PageArgs,
     /// Exit with 10 when something has failed, was changed by hand, or is not finished
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// Show it again every so many seconds, until it is interrupted
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
-          value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode"])]
+          value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode", "markdown", "html"])]
     pub watch: Option<u64>,
 }

@@ -25,6 +25,7 @@ use crate::host::process::{Command, show_code};
 use crate::model::names::AbsolutePath;
 use crate::nix::{BuildOptions, Source};
 use crate::scripts::decide::{Action, FailedScript};
+use crate::store::history::Origin;
 use crate::store::lock::{Lock, Patience};
 use crate::units::decide::UnitPlan;
 use crate::units::layers::Layers;
@@ -47,6 +48,26 @@ pub(crate) enum End {
     Changes,
     /// As it ended on another host.
     Code(u8),
+}
+
+/// How a switch treats the profile.
+#[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
+pub(crate) struct How {
+    /// Whether what is activated becomes a generation.
+    pub(crate) register: bool,
+    /// Whether a switch that fails goes back.
+    pub(crate) rollback_on_failure: bool,
+    /// Whether the plan is shown, and a person on the terminal is asked.
+    pub(crate) ask: bool,
+    /// Whether its secrets are read on this machine.
+    pub(crate) brings_secrets: bool,
+    /// Where what is activated comes from.
+    pub(crate) origin: Origin,
+    /// Whether it is of this boot only.
+    pub(crate) ephemeral: bool,
+    /// Whether files are placed only, and all else is left to the next boot.
+    pub(crate) pre_populate: bool,
 }
 
 /// Gives the source that the command line names.
@@ -202,7 +223,10 @@ pub fn activate(
     let activation = Activation {
         root,
         plan: &prepared.plan,
-        systemd: prepared.systemd.as_ref(),
+        systemd: prepared
+            .systemd
+            .as_ref()
+            .filter(|_| !prepared.plan.pre_populates),
         before: &prepared.before,
         ground: &prepared.ground,
         new_units: Layers {

@@ -168,6 +168,9 @@ fn from_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Se
 
 /// Adds to a command line the flags that its command has and that are not on it. Pure.
 fn extend(line: Vec<OsString>, settings: &Settings, cli: impl Fn() -> Command) -> Vec<OsString> {
+    if *settings == Settings::default() {
+        return line;
+    }
     // What is wrong by itself is told when it is parsed in the end.
     let Ok(matches) = cli().try_get_matches_from(&line) else {
         return line;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use crate::host::fs::Root;
+use crate::host::process::Command;
 
 const TEMPLATE: &str = include_str!("../../examples/hello.nix");
 
@@ -74,6 +75,22 @@ pub(crate) fn init(root: &Root, folder: &Path, flake: bool) -> Result<Vec<PathBu
         written.push(path);
     }
     Ok(written)
+}
+
+/// Whether Nix is there and takes flakes without being told so.
+#[must_use]
+pub(crate) fn has_flakes() -> bool {
+    let show = |words: &[&str]| Command::new("nix").args(words).output();
+    // By its name of today, or the one that older ones know.
+    let asked = show(&["config", "show", "--json"])
+        .ok()
+        .filter(|output| output.code == Some(0))
+        .map_or_else(|| show(&["show-config", "--json"]), Ok);
+    // Without a Nix that answers, nobody can use a flake.
+    let Ok(output) = asked else { return false };
+    let settings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let features = settings["experimental-features"]["value"].as_array();
+    features.is_some_and(|all| all.iter().any(|feature| feature == "flakes"))
 }
 
 fn write_new(path: &Path, text: &str) -> Result<()> {

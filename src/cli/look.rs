@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, anyhow, bail};
 use serde::Serialize;
 
-use crate::cli::args_look::{LookArgs, OptionArgs};
+use crate::activation::adopt;
+use crate::activation::state::State;
+use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
-use crate::cli::print::{print, print_json};
+use crate::cli::print::{print, print_json, tell};
 use crate::cli::session::Session;
 use crate::host::process::Command;
 use crate::model::style::{Color, Style, line};
@@ -32,6 +34,27 @@ struct Told<'a> {
 }
 
 impl Session {
+    pub(crate) fn adopt(&self, args: &AdoptArgs) -> Result<End, Failure> {
+        let state = State::read(&self.root)?;
+        let adopted = adopt::read(&self.root, &state, &args.names)?;
+        if self.json {
+            print_json(&adopted)?;
+        } else {
+            print(adopted.nix.trim_end())?;
+        }
+        // Where the text goes to a file, its comments are not seen.
+        if !adopted.left.is_empty() {
+            tell(&format!(
+                "note: {} not described; the text says why\n",
+                match adopted.left.len() {
+                    1 => "1 thing is".to_owned(),
+                    n => format!("{n} things are"),
+                }
+            ));
+        }
+        Ok(End::Done)
+    }
+
     pub(crate) fn option(&self, args: &OptionArgs) -> Result<End, Failure> {
         let (source, options) = commands::source(&args.source)?;
         let name = args.name.as_deref().unwrap_or_default();

@@ -2,9 +2,12 @@
 
 pub(crate) mod args;
 pub(crate) mod args_compat;
+pub(crate) mod args_global;
 pub(crate) mod args_hidden;
 pub(crate) mod args_look;
 pub(crate) mod args_past;
+pub(crate) mod args_place;
+mod as_root;
 mod build;
 pub(crate) mod commands;
 mod defaults;
@@ -21,6 +24,7 @@ pub(crate) mod remote_args;
 mod remote_tasks;
 mod run;
 pub(crate) mod session;
+mod status;
 mod survey;
 
 use std::process::ExitCode;

@@ -16,10 +16,10 @@ use crate::activation::{compare, health, prepare};
 use crate::cli::args::ApplyArgs;
 use crate::cli::args::PlanPages;
 use crate::cli::args_past::{BackArgs, DeleteArgs, DiffArgs};
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, read_given};
 use crate::cli::print::{print, print_json};
-use crate::cli::session::{How, Session, ask};
+use crate::cli::session::{Session, ask};
 use crate::closure;
 use crate::host::clock::now;
 use crate::host::signals::Signals;
@@ -342,6 +342,15 @@ impl Session {
         let own = all.iter().filter(|g| g.toplevel == *toplevel);
         let own = own.max_by_key(|g| (g.current, g.number));
         Some(match own {
+            _ if plan.ephemeral.is_some() => {
+                "It is active until the next boot, and no generation".to_owned()
+            }
+            Some(own) if plan.pre_populates => {
+                format!(
+                    "Generation {} is in place, and starts with the next boot",
+                    own.number
+                )
+            }
             Some(own) => format!("Generation {} is active", own.number),
             None => "It is active, and no generation".to_owned(),
         })

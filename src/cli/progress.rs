@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use crate::activation::apply::Progress as Activation;
 use crate::activation::plan::Step;
-use crate::basics;
 use crate::cli::print::{end_live, tell, tell_live};
 use crate::host::systemd::Event;
 use crate::model::job::Verb;
@@ -265,7 +264,7 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::RemoveLeftover(target) => ("clean", file(target)),
         Step::Keep(change) => ("back up", file(&change.target)),
         Step::KeepEdit(edit) => ("back up", Some(edit.path.clone())),
-        Step::KeepBlock(change) => ("back up", file(&change.target)),
+        Step::KeepFirst(touch) => ("back up", file(touch.target)),
         Step::KeepAside(aside) => ("back up", file(&aside.from)),
         Step::Claim => ("note what is to happen", None),
         Step::Retire => ("set the other record aside", None),
@@ -278,11 +277,9 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::MakeFolder(folder) => ("make", file(folder)),
         Step::MendFolder(mend) => ("give its mode to", file(&mend.target)),
         Step::Write(change) => ("write", file(&change.target)),
-        Step::Block(change) => ("change lines in", file(&change.target)),
-        Step::Basics(basics::decide::Step::Keep(change)) => ("back up", file(&change.target)),
-        Step::Basics(basics::decide::Step::Set(change)) => ("set", file(&change.target)),
-        Step::Basics(basics::decide::Step::Name(change)) => {
-            ("name this host", Some(change.to.clone()))
+        Step::Change(change) => {
+            let (word, what) = change.told();
+            (word, Some(what))
         }
         Step::Script(script) => ("run script", Some(script.name.clone())),
         Step::DaemonReload => ("reload systemd", None),
@@ -290,6 +287,7 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::UserManagers => ("switch user managers", None),
         Step::StartUnits => ("start units", None),
         Step::Commit => ("note what is", None),
+        Step::EndEphemeral => ("end what is of this boot only", None),
     }
 }
 

@@ -12,7 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cli::args::{Cli, Global};
+use crate::cli::args::Cli;
+use crate::cli::args_global::Global;
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::print::{print, print_error, print_json, tell};
 use crate::cli::remote_args::RemoteArgs;
@@ -38,6 +39,12 @@ const CONFIRM: u64 = 60;
 pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
     let global = cli.global;
     let task = task(cli.command, &global)?;
+    if task.arguments.iter().any(|word| word == "--ephemeral") {
+        return Err(anyhow::anyhow!(
+            "--ephemeral is for the machine itself: what a run from here leaves on a host outlives its boot\nhint: run it there, as `ssh HOST sudo system-manager switch --ephemeral`; a switch from here returns by itself unless it is confirmed"
+        )
+        .into());
+    }
     let targets = targets(&global.remote, &task)?;
     let password = if global.remote.ask_sudo_password {
         Some(ask_password("password for sudo there")?)

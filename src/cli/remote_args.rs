@@ -34,16 +34,16 @@ pub struct RemoteArgs {
     #[arg(long, global = true, alias = "use-substitutes")]
     pub substitute_on_destination: bool,
 
-    /// Become root there with sudo or doas
+    /// Build as this user, and become root with sudo; on other hosts, with sudo or doas there
     #[arg(long, global = true, alias = "use-remote-sudo")]
     pub sudo: bool,
 
-    /// Ask here, once, for the password that sudo wants there
+    /// Ask here, once, for the password that sudo wants
     #[arg(long, global = true)]
     pub ask_sudo_password: bool,
 
-    /// One more option for ssh, as its -o takes it; may be repeated
-    #[arg(long, global = true, value_name = "OPTION")]
+    /// One more option for ssh: a value of its -o, or flags such as `-p 2222`; may be repeated
+    #[arg(long, global = true, value_name = "OPTION", allow_hyphen_values = true)]
     pub ssh_option: Vec<String>,
 
     /// How long the host waits to be reached anew after an activation before it returns to what it was, in seconds
@@ -109,12 +109,16 @@ impl RemoteArgs {
         }))
     }
 
+    /// Whether root is to be asked for with sudo.
+    #[must_use]
+    pub fn wants_sudo(&self) -> bool {
+        self.sudo || self.ask_sudo_password
+    }
+
     /// Returns an option that is given and means nothing without another host.
     #[must_use]
     pub fn without_host(&self) -> Option<&'static str> {
         [
-            (self.sudo, "--sudo"),
-            (self.ask_sudo_password, "--ask-sudo-password"),
             (
                 !self.ssh_option.is_empty() && self.build_host.is_none(),
                 "--ssh-option",

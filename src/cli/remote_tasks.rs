@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::cli::args::{ApplyArgs, ColorChoice, Command, Global, PlanArgs, SourceArgs, SwitchArgs};
-use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, StatusArgs};
+use crate::cli::args::{ApplyArgs, Command, PlanArgs, SourceArgs, SwitchArgs};
+use crate::cli::args_global::{ColorChoice, Global};
+use crate::cli::args_past::{BackArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs};
+use crate::cli::args_place::PrePopulateArgs;
 use crate::cli::commands;
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::nix::{BuildOptions, Source};
@@ -85,11 +87,12 @@ fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
     words.extend(flags(&[
         (args.deactivate, "--deactivate"),
         (args.detailed_exitcode, "--detailed-exitcode"),
-        (args.pages.markdown, "--markdown"),
-        (args.pages.html, "--html"),
+        (args.pages.page.markdown, "--markdown"),
+        (args.pages.page.html, "--html"),
         (args.pages.summary, "--summary"),
         (args.strict, "--strict"),
         (args.all_scripts, "--all-scripts"),
+        (args.ephemeral, "--ephemeral"),
     ]));
     Ok(words)
 }
@@ -103,28 +106,19 @@ fn task_of(command: Command) -> Result<Task> {
     let (arguments, wants, how) = match command {
         Command::Plan(args) => plan_task(&args)?,
         Command::Switch(args) => switch_task(&args)?,
-        Command::Register {
-            given,
-            store_path,
-            source,
-            origin,
-        } => {
-            let given = store_path.or(given);
-            let mut arguments = words(&["register"]);
-            arguments.extend(origin_words(origin_of(given.as_deref(), &source, &origin)));
-            (
-                arguments,
-                Some(wants(given.as_deref(), &source)?),
-                How::Attended,
-            )
+        Command::Register(args) => {
+            let given = args.given.or(args.store_path);
+            let (arguments, wants) =
+                place_parts("register", given.as_deref(), &args.source, &args.origin)?;
+            (arguments, Some(wants), How::Attended)
         }
-        Command::Activate {
-            toplevel,
-            store_path,
-            apply,
-        } => {
-            let wants = toplevel.or(store_path).map(Wants::Built);
-            apart([words(&["activate"]), apply_words(&apply)].concat(), wants)
+        Command::PrePopulate(args) => pre_populate_task(args)?,
+        Command::Activate(args) => {
+            let wants = args.toplevel.or(args.store_path);
+            let wants = wants.map(Wants::Built);
+            let ephemeral = flags(&[(args.ephemeral, "--ephemeral")]);
+            let arguments = [words(&["activate"]), ephemeral, apply_words(&args.apply)];
+            apart(arguments.concat(), wants)
         }
         Command::Deactivate(args) => {
             let arguments = [words(&["deactivate"]), apply_words(&args.apply())].concat();
@@ -183,6 +177,36 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|w| (*w).to_owned()).collect()
 }
 
+/// What a command comes to that registers what it is given, or what is named.
+fn place_parts(
+    command: &str,
+    given: Option<&Path>,
+    source: &SourceArgs,
+    origin: &OriginArgs,
+) -> Result<(Vec<String>, Wants)> {
+    let mut arguments = words(&[command]);
+    arguments.extend(origin_words(origin_of(given, source, origin)));
+    Ok((arguments, wants(given, source)?))
+}
+
+fn pre_populate_task(args: PrePopulateArgs) -> Result<Parts> {
+    let given = args.given.or(args.store_path);
+    let is_named = given.is_some() || args.source.file.is_some() || args.source.flake.is_some();
+    let (mut arguments, wants) = if is_named {
+        let (arguments, wants) =
+            place_parts("pre-populate", given.as_deref(), &args.source, &args.origin)?;
+        (arguments, Some(wants))
+    } else {
+        (words(&["pre-populate"]), None)
+    };
+    arguments.extend(flags(&[
+        (args.dry_run, "--dry-run"),
+        (args.ephemeral, "--ephemeral"),
+    ]));
+    arguments.extend(apply_words(&args.apply));
+    Ok((arguments, wants, How::Attended))
+}
+
 fn plan_task(args: &PlanArgs) -> Result<Parts> {
     let words = plan_words(args)?;
     let wants = if args.deactivate {
@@ -200,10 +224,11 @@ fn switch_task(args: &SwitchArgs) -> Result<Parts> {
             "`--ask` is for this machine\nhint: look at `plan --target-host` first; a switch of another host returns unless it is confirmed"
         );
     }
+    let ephemeral = flags(&[(args.ephemeral, "--ephemeral")]);
     if args.dry_run {
-        return Ok((words(&["plan"]), wants, How::Attended));
+        return Ok(([words(&["plan"]), ephemeral].concat(), wants, How::Attended));
     }
-    let mut arguments = words(&["switch"]);
+    let mut arguments = [words(&["switch"]), ephemeral].concat();
     let rollback = args.rollback_on_failure;
     arguments.extend(flags(&[(rollback, "--rollback-on-failure")]));
     arguments.extend(apply_words(&args.apply));
@@ -219,6 +244,8 @@ fn status_words(args: &StatusArgs) -> Result<Vec<String>> {
     let mut words = vec!["status".to_owned()];
     words.extend(flags(&[
         (args.diff, "--diff"),
+        (args.page.markdown, "--markdown"),
+        (args.page.html, "--html"),
         (args.detailed_exitcode, "--detailed-exitcode"),
     ]));
     Ok(words)

@@ -10,15 +10,16 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::activation::ephemeral;
 use crate::activation::plan::Goal;
 use crate::activation::prepare;
-use crate::cli::args::{
-    ApplyArgs, Cli, ColorChoice, Command, Global, PlanArgs, PlanPages, SwitchArgs,
-};
+use crate::cli::args::{ApplyArgs, Cli, Command, PlanArgs, PlanPages, SwitchArgs};
+use crate::cli::args_global::{ColorChoice, Global};
 use crate::cli::args_hidden::Hidden;
 use crate::cli::args_past::GenerationsAction;
+use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
 use crate::cli::build::{build, switch_goal};
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
@@ -36,7 +37,7 @@ use clap::error::{ContextKind, ContextValue};
 use crate::cli::manual::{print_completions, print_manual};
 use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
 use crate::cli::progress::{Progress, Telling};
-use crate::cli::session::{How, Session};
+use crate::cli::session::Session;
 
 const REFUSED: u8 = 1;
 const USAGE: i32 = 2;
@@ -58,7 +59,8 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
-    let cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
+    let mut cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
+    cli.settle();
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
         // The plan is of the host as it was before.
@@ -172,10 +174,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         Action::Switch | Action::Test => {
             let how = How {
                 register: action == Action::Switch,
-                rollback_on_failure: false,
-                ask: false,
-                brings_secrets: false,
-                origin: Origin::default(),
+                ..How::default()
             };
             session.switch(Goal::Activate(goal), None, &args, &how)
         }
@@ -236,6 +235,9 @@ fn run(cli: Cli) -> Result<End, Failure> {
         )
         .into());
     }
+    if cli.global.remote.wants_sudo() && !::nix::unistd::geteuid().is_root() {
+        return cli::as_root::run(cli);
+    }
     let global = cli.global;
     let path = global.root.as_deref().unwrap_or(Path::new("/"));
     let session = Session {
@@ -264,27 +266,9 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         }
         Command::Plan(args) => plan(session, &args),
         Command::Switch(args) => switch(session, &args),
-        Command::Register {
-            given,
-            store_path,
-            source,
-            origin,
-        } => {
-            let given = given.or(store_path);
-            let origin = origin_of(given.as_deref(), &source, &origin);
-            session.register(&build(session, given.as_deref(), &source)?, &origin)
-        }
-        Command::Activate {
-            toplevel,
-            store_path,
-            apply,
-        } => {
-            let toplevel = match toplevel.or(store_path) {
-                Some(path) => commands::toplevel_path(&path)?,
-                None => commands::current_toplevel(&session.root)?,
-            };
-            session.switch(Goal::Activate(toplevel), None, &apply, &How::default())
-        }
+        Command::Register(args) => register(session, args),
+        Command::PrePopulate(args) => pre_populate(session, args),
+        Command::Activate(args) => activate(session, args),
         Command::Deactivate(args) => {
             session.switch(Goal::Deactivate, None, &args.apply(), &How::default())
         }
@@ -298,11 +282,12 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
         Command::Why { name } => session.why(&name),
+        Command::Adopt(args) => session.adopt(&args),
         Command::Option(args) => session.option(&args),
         Command::Repl(args) => look::repl(&args),
         Command::Edit(args) => look::edit(&args),
         Command::Compat(args) => session.compat(&args),
-        Command::Init { folder, flake } => init(session, &folder, flake),
+        Command::Init(args) => init(session, &args),
         Command::Completions { shell } => {
             print_completions(shell);
             Ok(End::Done)
@@ -332,8 +317,61 @@ fn finish(
 ) -> Result<End, Failure> {
     apply.wait = true;
     let toplevel = toplevel.map(commands::toplevel_path).transpose()?;
+    let how = How {
+        ephemeral: toplevel.is_some() && ephemeral::is_in_force(&session.root)?,
+        ..How::default()
+    };
     let goal = toplevel.map_or(Goal::Deactivate, Goal::Activate);
-    session.switch(goal, None, &apply, &How::default())
+    session.switch(goal, None, &apply, &how)
+}
+
+fn register(session: &Session, args: RegisterArgs) -> Result<End, Failure> {
+    let given = args.given.or(args.store_path);
+    let origin = origin_of(given.as_deref(), &args.source, &args.origin);
+    session.register(&build(session, given.as_deref(), &args.source)?, &origin)
+}
+
+fn activate(session: &Session, args: ActivateArgs) -> Result<End, Failure> {
+    let toplevel = match args.toplevel.or(args.store_path) {
+        Some(path) => commands::toplevel_path(&path)?,
+        None => commands::current_toplevel(&session.root)?,
+    };
+    let how = How {
+        ephemeral: args.ephemeral,
+        ..How::default()
+    };
+    session.switch(Goal::Activate(toplevel), None, &args.apply, &how)
+}
+
+fn pre_populate(session: &Session, args: PrePopulateArgs) -> Result<End, Failure> {
+    if args.ephemeral {
+        return Err(anyhow!(
+            "what is of this boot only can't be placed for the next one\nhint: leave out --ephemeral, or `switch --ephemeral`"
+        )
+        .into());
+    }
+    let given = args.given.or(args.store_path);
+    let is_named = given.is_some() || args.source.file.is_some() || args.source.flake.is_some();
+    let toplevel = if is_named {
+        build(session, given.as_deref(), &args.source)?
+    } else {
+        commands::current_toplevel(&session.root)?
+    };
+    let goal = Goal::Activate(toplevel);
+    if args.dry_run {
+        let how = prepare::How {
+            pre_populate: true,
+            ..args.apply.how()
+        };
+        return session.plan(goal, how, None, false, PlanPages::default());
+    }
+    let how = How {
+        register: true,
+        pre_populate: true,
+        origin: origin_of(given.as_deref(), &args.source, &args.origin),
+        ..How::default()
+    };
+    session.switch(goal, None, &args.apply, &how)
 }
 
 fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
@@ -355,7 +393,9 @@ fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
     Ok(End::Done)
 }
 
-fn init(session: &Session, folder: &Path, flake: bool) -> Result<End, Failure> {
+fn init(session: &Session, args: &InitArgs) -> Result<End, Failure> {
+    let folder = args.path.as_deref().unwrap_or(&args.folder);
+    let flake = args.flake || (!args.no_flake && cli::init::has_flakes());
     let written = cli::init::init(&session.root, folder, flake)?;
     if session.json {
         print_json(&serde_json::json!({ "version": 1, "files": written }))?;
@@ -374,6 +414,8 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
     let how = prepare::How {
         strict: args.strict,
         all_scripts: args.all_scripts,
+        ephemeral: args.ephemeral,
+        ..prepare::How::default()
     };
     let goal = if args.deactivate {
         Goal::Deactivate
@@ -387,11 +429,16 @@ fn plan(session: &Session, args: &PlanArgs) -> Result<End, Failure> {
 fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
     let (goal, saved) = switch_goal(session, args.given.as_deref(), &args.source)?;
     if args.dry_run {
-        let how = args.apply.how();
+        let how = prepare::How {
+            ephemeral: args.ephemeral,
+            ..args.apply.how()
+        };
         return session.plan(goal, how, None, false, PlanPages::default());
     }
     let how = How {
         register: true,
+        ephemeral: args.ephemeral,
+        pre_populate: false,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
         // A run from another machine has brought them.

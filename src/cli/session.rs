@@ -8,30 +8,26 @@ use crate::store::toplevel::read_manifest;
 use std::io::{IsTerminal, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::activation::apply::Progress as Activation;
 use crate::activation::outcome::Outcome;
-use crate::activation::pages::{render_html, render_markdown};
 use crate::activation::plan::{Goal, Plan, TellingPlan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::status::{self, Status};
-use crate::activation::{compare, outcome_report, status_report, why};
+use crate::activation::{outcome_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
-use crate::cli::args_past::StatusArgs;
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::commands::{self, End, Failure, How};
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
+use crate::model::page;
 use crate::model::style::{Style, show_bytes};
 use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
-use crate::store::pending::Pending;
 use crate::store::secrets;
 use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
@@ -49,22 +45,6 @@ pub(crate) struct Session {
     pub(crate) progress: Progress,
     /// The machine that builds, if it is another one.
     pub(crate) build_host: Option<BuildHost>,
-}
-
-/// How a switch treats the profile.
-#[derive(Debug, Clone, Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
-pub(crate) struct How {
-    /// Whether what is activated becomes a generation.
-    pub(crate) register: bool,
-    /// Whether a switch that fails goes back.
-    pub(crate) rollback_on_failure: bool,
-    /// Whether the plan is shown, and a person on the terminal is asked.
-    pub(crate) ask: bool,
-    /// Whether its secrets are read on this machine.
-    pub(crate) brings_secrets: bool,
-    /// Where what is activated comes from.
-    pub(crate) origin: Origin,
 }
 
 /// What `why --json` prints.
@@ -97,10 +77,9 @@ impl Session {
     ) -> Result<End, Failure> {
         self.progress.begin("plan");
         let plan = prepare::prepare(&self.root, goal, how)?.plan;
-        if pages.markdown {
-            print(render_markdown(&plan).trim_end())?;
-        } else if pages.html {
-            print(render_html(&plan).trim_end())?;
+        if pages.page.is_wanted() {
+            let text = report::render_plan(&plan, page::TEXT);
+            print(&pages.page.render(&text, report::CONFLICTS, "plan"))?;
         } else if pages.summary && self.json {
             print_json(&plan.summary())?;
         } else if pages.summary {
@@ -114,8 +93,9 @@ impl Session {
                 .with_context(|| format!("writing the plan {}", path.display()))?;
         }
         print_refusal(&plan.conflicts);
+        let changes_nothing = plan.is_empty() || plan.changes_nothing();
         Ok(
-            match (plan.conflicts.is_empty(), detailed && !plan.is_empty()) {
+            match (plan.conflicts.is_empty(), detailed && !changes_nothing) {
                 (false, _) => End::Refused,
                 (true, true) => End::Changes,
                 (true, false) => End::Done,
@@ -146,45 +126,6 @@ impl Session {
             print(&format!("generation {number}: {toplevel}"))?;
         }
         Ok(End::Done)
-    }
-
-    pub(crate) fn status(&self, args: &StatusArgs) -> Result<End, Failure> {
-        loop {
-            let status = status::read(&self.root)?;
-            if args.watch.is_some() {
-                // The screen and what was above it are cleared.
-                print("\x1b[H\x1b[2J\x1b[3J")?;
-            }
-            self.print_status(&status, args.diff)?;
-            let Some(seconds) = args.watch else {
-                let end = if args.detailed_exitcode && status.needs_attention() {
-                    End::Changes
-                } else {
-                    End::Done
-                };
-                return Ok(end);
-            };
-            std::thread::sleep(Duration::from_secs(seconds));
-        }
-    }
-
-    fn print_status(&self, status: &Status, diff: bool) -> Result<()> {
-        if self.json {
-            return print_json(status);
-        }
-        print(status_report::render(status, self.style).trim_end())?;
-        if let Some(pending) = Pending::read(&self.root)? {
-            print(&pending.describe())?;
-        }
-        if let Some(active) = status.active.as_ref().filter(|_| diff) {
-            let built = compare::read_built(&self.root, active, None)?;
-            let live = compare::read_live(&self.root, None)?;
-            let difference = compare::compare(&built, &live, true)?;
-            let names = ["what was built", "what is live"];
-            print("")?;
-            print(compare::render(&difference, names, self.style).trim_end())?;
-        }
-        Ok(())
     }
 
     pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
@@ -261,8 +202,12 @@ impl Session {
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
-        let mut planned = args.how();
-        planned.all_scripts |= saved.is_some_and(|plan| plan.scripts.is_asked());
+        let mut planned = prepare::How {
+            all_scripts: args.all_scripts || saved.is_some_and(|plan| plan.scripts.is_asked()),
+            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
+            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
+            ..args.how()
+        };
         if let (Goal::Activate(toplevel), true) = (&goal, how.brings_secrets) {
             // Where nothing else changes, they are a change.
             planned.all_scripts |= self.bring_secrets(toplevel)?;
@@ -289,7 +234,7 @@ impl Session {
         }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
-            Goal::Activate(toplevel) if how.register => {
+            Goal::Activate(toplevel) if how.register && prepared.plan.ephemeral.is_none() => {
                 Some(generations::register(&self.root, toplevel)?)
             }
             _ => None,
@@ -355,9 +300,7 @@ impl Session {
             prepare::prepare(&self.root, Goal::Activate(before), prepare::How::default())?;
         if !prepared.plan.conflicts.is_empty() {
             self.print_plan(&prepared.plan)?;
-            return Err(Failure::Before(anyhow::anyhow!(
-                "something stands in the way"
-            )));
+            return Err(Failure::Before(anyhow::anyhow!("there are conflicts")));
         }
         let plan = prepared.plan.clone();
         let outcome = self.apply(prepared, args, signals)?;

@@ -40,6 +40,8 @@ impl Session {
             print_json(&survey)?;
         } else if args.markdown {
             print(compat::report::render_markdown(&survey).trim_end())?;
+        } else if args.html {
+            print(compat::page::render_html(&survey).trim_end())?;
         } else {
             let details = !args.modules.is_empty();
             print(compat::report::render_text(&survey, details, self.style).trim_end())?;

@@ -3,6 +3,7 @@
 pub(crate) mod both_ways;
 mod cache;
 mod nixpkgs;
+pub(crate) mod page;
 mod probe;
 mod reasons;
 pub(crate) mod report;

@@ -37,15 +37,19 @@ fn render_table(modules: &[Module], style: Style) -> String {
             color(m.verdict),
             &format!("{:word$}", show_verdict(m.verdict)),
         );
-        let line = format!("{:name$}  {verdict}  {}", m.module, notes(m).join("; "));
+        let line = format!(
+            "{:name$}  {verdict}  {}",
+            m.module,
+            notes(m, NAMED).join("; ")
+        );
         out += line.trim_end();
         out.push('\n');
     }
     out
 }
 
-/// What a line says about a module besides the verdict.
-fn notes(module: &Module) -> Vec<String> {
+/// What a line says about a module besides the verdict; of options without effect it names so many.
+pub(super) fn notes(module: &Module, most: usize) -> Vec<String> {
     let mut notes = Vec::new();
     if module.verdict == Verdict::Runs {
         notes.push(show_runs(module));
@@ -56,7 +60,7 @@ fn notes(module: &Module) -> Vec<String> {
         notes.push(format!("{}: {}", show_step(step), one_line(error)));
     }
     if let Some(enabled) = &module.findings.enabled {
-        notes.extend(show_no_effect(enabled, NAMED));
+        notes.extend(show_no_effect(enabled, most));
     }
     notes.extend(show_compared(module));
     notes
@@ -138,7 +142,7 @@ fn render_summary(summary: &Summary, style: Style) -> String {
 }
 
 /// The figures of a summary: what, how many of how many, and the share.
-fn figures(summary: &Summary) -> Vec<(&'static str, String, String)> {
+pub(super) fn figures(summary: &Summary) -> Vec<(&'static str, String, String)> {
     let s = summary;
     let mut rows = vec![
         ("declares", s.declare, s.modules),
@@ -238,7 +242,7 @@ fn needed(module: &Module) -> Option<&str> {
     option.filter(|_| module.verdict == Verdict::NeedsSetting)
 }
 
-fn show_verdict(verdict: Verdict) -> &'static str {
+pub(super) fn show_verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Runs => "runs",
         Verdict::Evaluates => "evaluates",
@@ -304,7 +308,7 @@ fn show_compared(module: &Module) -> Option<String> {
 }
 
 /// A module of one folder is known by the folder.
-fn short(module: &str) -> &str {
+pub(super) fn short(module: &str) -> &str {
     module.strip_suffix("/default.nix").unwrap_or(module)
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 
-use crate::files::decide::{FileChange, Verb};
+use crate::files::decide::{FileChange, FilesPlan, Verb};
 use crate::host::fs::{Root, open_source};
 use crate::model::names::TargetPath;
 use crate::model::node::{Kind, Node};
@@ -112,4 +112,18 @@ fn read_link_content(node: &Node) -> Option<Vec<u8>> {
         }
         _ => None,
     }
+}
+
+/// Reads how the texts of changed files differ, by target.
+///
+/// # Errors
+/// When one can't be read.
+pub(crate) fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
+    let mut diffs = BTreeMap::new();
+    for change in files.changes() {
+        if let Some(diff) = read_diff(root, change)? {
+            diffs.insert(change.target.clone(), diff);
+        }
+    }
+    Ok(diffs)
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "looks at sources")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -71,6 +72,7 @@ impl Known<'_> {
             replace_existing: want.replace_existing,
             built: None,
             why_copy: None,
+            alike: None,
         };
         let in_store = want.source.starts_with(STORE);
         let mode = match want.mode {
@@ -82,11 +84,12 @@ impl Known<'_> {
             EtcMode::Symlink | EtcMode::DirectSymlink => {
                 if in_store {
                     wanted.built = self.built(target, want)?;
+                    wanted.alike = alike(&wanted);
                 }
                 return Ok(Ok(wanted));
             }
         };
-        let (Some(uid), Some(gid)) = (self.owners.uid(&want.user), self.owners.gid(&want.group))
+        let (Some(uid), Some(gid)) = (self.owners.uid(want.user), self.owners.gid(want.group))
         else {
             return Ok(Err(self.without_owner(target, want)));
         };
@@ -113,7 +116,7 @@ impl Known<'_> {
     }
 
     fn without_owner(&self, target: &TargetPath, want: &Want) -> Conflict {
-        let what = if self.owners.uid(&want.user).is_none() {
+        let what = if self.owners.uid(want.user).is_none() {
             format!("user `{}`", want.user)
         } else {
             format!("group `{}`", want.group)
@@ -157,6 +160,18 @@ impl Known<'_> {
     }
 }
 
+/// Returns the file that shows what a link to the store shows: readable by all, root's, and a program where that is one.
+fn alike(wanted: &Wanted) -> Option<Node> {
+    let built = wanted.built.as_ref().filter(|_| wanted.replace_existing)?;
+    let is_program = std::fs::metadata(&wanted.source).is_ok_and(|m| m.mode() & 0o111 != 0);
+    Some(Node::File {
+        sha256: built.sha256.clone(),
+        mode: if is_program { 0o755 } else { LIKE_A_LINK },
+        uid: 0,
+        gid: 0,
+    })
+}
+
 fn is_link(is: &Node) -> bool {
     matches!(is, Node::Link { .. })
 }
@@ -186,16 +201,20 @@ pub(crate) fn look_at_packages(
     vendors: &Vendors,
     seen: &mut Seen,
 ) -> Result<()> {
-    let in_the_way = desired.keys().filter(|target| {
-        let is_file = matches!(node(seen, target), Node::File { .. });
-        is_file && !record.entries.contains_key(*target)
+    let files = seen.nodes.iter();
+    let files = files.filter(|(_, node)| matches!(node, Node::File { .. }));
+    let in_the_way = files.filter(|(target, _)| {
+        desired.contains_key(*target) && !record.entries.contains_key(*target)
     });
     let put_back = record.entries.iter().filter(|(target, o)| {
         o.package.is_some() && o.backup.is_some() && !desired.contains_key(*target)
     });
-    let targets: BTreeSet<&TargetPath> = in_the_way
+    let targets = in_the_way.map(|(target, _)| target);
+    let targets: BTreeSet<TargetPath> = targets
         .chain(put_back.map(|(target, _)| target))
+        .cloned()
         .collect();
+    let targets: BTreeSet<&TargetPath> = targets.iter().collect();
     let others = vendor::read_others(root, &targets, vendors)?;
     for target in targets {
         let Some(vendor) = vendors.get(target).or_else(|| others.get(target)) else {

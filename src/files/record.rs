@@ -99,7 +99,6 @@ impl Owns for FilesRecord {
 impl Record for FilesRecord {
     type Seen = Seen;
     type Plan = FilesPlan;
-    type Done = ();
 
     fn settle(&mut self, seen: &Seen) {
         let folders = &self.folders;
@@ -144,7 +143,7 @@ impl Record for FilesRecord {
         }
     }
 
-    fn commit(&mut self, plan: &FilesPlan, _done: &()) {
+    fn commit(&mut self, plan: &FilesPlan) {
         for change in plan.changes() {
             if let Some(file) = self.entries.get_mut(&change.target) {
                 file.placed.commit();
@@ -189,7 +188,7 @@ impl FilesRecord {
         let mut after = self.clone();
         let backups = &mut Backups::default();
         after.claim(plan, &mut Claiming { backups, now: 0 });
-        after.commit(plan, &());
+        after.commit(plan);
         after
     }
 

@@ -195,11 +195,11 @@ fn notes(change: &FileChange) -> Vec<String> {
     }
     if let (Some(why), Some(backup)) = (&change.withheld, &change.backup) {
         notes.push(format!(
-            "what stood there before is not put back, since {why}; it is kept as {BACKUPS}/{backup}"
+            "what was there before is not restored, since {why}; it is kept as {BACKUPS}/{backup}"
         ));
     }
     if change.verb == Verb::Restore {
-        notes.push("what stood there before is put back".to_owned());
+        notes.push("what was there before is restored".to_owned());
     }
     if let (
         Verb::Change,

@@ -20,8 +20,11 @@ pub(crate) fn find<'a>(
     let list: BTreeMap<String, String> =
         serde_json::from_str(LIST).context("reading the list of reserved files")?;
     let remedy = |target: &'a TargetPath| {
-        let above = || target.parents().find_map(|above| list.get(above.as_str()));
-        let remedy = list.get(target.as_str()).or_else(above)?;
+        let is_at_or_below = |name: &str| {
+            let rest = target.as_str().strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let (_, remedy) = list.iter().find(|(name, _)| is_at_or_below(name))?;
         Some((target, remedy.clone()))
     };
     Ok(targets.into_iter().filter_map(remedy).collect())
@@ -33,10 +36,17 @@ mod tests {
 
     #[test]
     fn what_the_host_cannot_do_without_is_refused() {
-        let names = ["passwd", "fstab", "fstab/inside", "fstab.d/x", "motd"];
+        let names = [
+            "passwd",
+            "passwd.lock",
+            "fstab",
+            "fstab/inside",
+            "fstab.d/x",
+            "motd",
+        ];
         let targets: Vec<TargetPath> = names.iter().map(|t| t.parse().unwrap()).collect();
         let found = find(&targets).unwrap();
         let found: Vec<&str> = found.keys().map(|target| target.as_str()).collect();
-        assert_eq!(found, ["fstab", "fstab/inside", "passwd"]);
+        assert_eq!(found, ["fstab", "fstab/inside", "passwd", "passwd.lock"]);
     }
 }

@@ -247,26 +247,24 @@ pub(crate) fn find_beside<'a>(
     root: &Root,
     targets: impl IntoIterator<Item = &'a TargetPath>,
 ) -> Result<BTreeMap<TargetPath, Vec<TargetPath>>> {
-    let mut folders: BTreeMap<&str, Vec<&TargetPath>> = BTreeMap::new();
-    for target in targets {
-        folders.entry(target.folder()).or_default().push(target);
-    }
+    let targets: Vec<&TargetPath> = targets.into_iter().collect();
+    let folders: BTreeSet<&str> = targets.iter().map(|target| target.folder()).collect();
     let mut found = BTreeMap::new();
-    for (folder, targets) in folders {
-        let listed = root.list(&Path::new("etc").join(folder))?;
-        let has_ending = |name: &String| BESIDE.iter().any(|ending| name.ends_with(ending));
-        let names: BTreeSet<String> = listed.into_iter().filter(has_ending).collect();
+    for folder in folders {
+        let has_ending = |name: &str| BESIDE.iter().any(|ending| name.ends_with(ending));
+        let names = root.list_those(&Path::new("etc").join(folder), has_ending)?;
         if names.is_empty() {
             continue;
         }
-        for target in targets {
+        let names: BTreeSet<String> = names.into_iter().collect();
+        for target in targets.iter().filter(|target| target.folder() == folder) {
             let beside: Vec<TargetPath> = BESIDE
                 .iter()
                 .filter(|ending| names.contains(&format!("{}{ending}", target.file_name())))
                 .filter_map(|ending| format!("{target}{ending}").parse().ok())
                 .collect();
             if !beside.is_empty() {
-                found.insert(target.clone(), beside);
+                found.insert((*target).clone(), beside);
             }
         }
     }

@@ -11,37 +11,37 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 
 use crate::model::manifest::{EtcMode, Manifest, OverrideStrategy, Unit};
-use crate::model::names::{AbsolutePath, TargetPath, UnitName};
+use crate::model::names::{AbsolutePath, TargetPath, UnitName, folders_above};
 
 /// A file that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Want {
+pub(crate) struct Want<'a> {
     /// The path whose content it has, or that it links to (for a relative link, the link's own text).
     pub source: String,
     /// How it is placed.
     pub mode: EtcMode,
     /// Owner of a copy.
-    pub user: String,
+    pub user: &'a str,
     /// Group of a copy.
-    pub group: String,
+    pub group: &'a str,
     /// Whether a foreign file is backed up and replaced.
     pub replace_existing: bool,
 }
 
 /// All that is wanted, by target.
-pub(crate) type Desired = BTreeMap<TargetPath, Want>;
+pub(crate) type Desired<'a> = BTreeMap<TargetPath, Want<'a>>;
 
 /// Whether a definition is an addition to a unit that is there without it, by its folder below `/etc`, its name, its source,
 /// and whether the configuration has a template of it.
 pub(crate) type IsAddition = dyn Fn(&str, &UnitName, &AbsolutePath, bool) -> bool;
 
-impl Want {
+impl Want<'_> {
     fn link(to: &str) -> Self {
         Self {
             source: to.to_owned(),
             mode: EtcMode::DirectSymlink,
-            user: "root".to_owned(),
-            group: "root".to_owned(),
+            user: "root",
+            group: "root",
             replace_existing: false,
         }
     }
@@ -52,7 +52,10 @@ impl Want {
 /// # Errors
 /// When a source is missing, two parts of the configuration want different things at one target, or one wants a
 /// file where another needs a folder.
-pub(crate) fn read_desired(manifest: &Manifest, is_addition: &IsAddition) -> Result<Desired> {
+pub(crate) fn read_desired<'a>(
+    manifest: &'a Manifest,
+    is_addition: &IsAddition,
+) -> Result<Desired<'a>> {
     let mut desired = Desired::new();
     add_etc(manifest, &mut desired).context("reading `environment.etc`")?;
     for (folder, units, packages) in [
@@ -84,7 +87,7 @@ pub(crate) fn read_desired(manifest: &Manifest, is_addition: &IsAddition) -> Res
     Ok(desired)
 }
 
-fn add(desired: &mut Desired, target: TargetPath, want: Want) -> Result<()> {
+fn add<'a>(desired: &mut Desired<'a>, target: TargetPath, want: Want<'a>) -> Result<()> {
     match desired.entry(target) {
         Entry::Vacant(place) => {
             place.insert(want);
@@ -101,14 +104,14 @@ fn add(desired: &mut Desired, target: TargetPath, want: Want) -> Result<()> {
     Ok(())
 }
 
-fn add_etc(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
+fn add_etc<'a>(manifest: &'a Manifest, desired: &mut Desired<'a>) -> Result<()> {
     for (target, entry) in &manifest.etc {
-        let want = |source: &Path| -> Result<Want> {
+        let want = |source: &Path| -> Result<Want<'a>> {
             Ok(Want {
                 source: utf8(source)?.to_owned(),
                 mode: entry.mode,
-                user: entry.user.clone(),
-                group: entry.group.clone(),
+                user: &entry.user,
+                group: &entry.group,
                 replace_existing: entry.replace_existing,
             })
         };
@@ -277,14 +280,15 @@ fn add_tmpfiles(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
 
 /// A file of ours can't have another below it.
 fn check_nesting(desired: &Desired) -> Result<()> {
-    for target in desired.keys() {
-        if let Some(above) = target.parents().find(|p| desired.contains_key(p)) {
-            bail!(
-                "/etc/{target} lies below /etc/{above}, which is a file or link of the same configuration\nhint: name the files of that folder one by one, or with a glob source such as `DIR/*`"
-            );
-        }
-    }
-    Ok(())
+    let folders = folders_above(desired.keys());
+    let Some(above) = folders.into_iter().find(|f| desired.contains_key(f)) else {
+        return Ok(());
+    };
+    let is_below = |target: &&TargetPath| target.parents().any(|folder| folder == above);
+    let target = desired.keys().find(is_below).unwrap_or(&above);
+    bail!(
+        "/etc/{target} lies below /etc/{above}, which is a file or link of the same configuration\nhint: name the files of that folder one by one, or with a glob source such as `DIR/*`"
+    )
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -6,6 +6,7 @@ pub(crate) mod fs;
 pub(crate) mod getent;
 pub(crate) mod held;
 mod living;
+pub(crate) mod overlay;
 mod pipes;
 pub(crate) mod process;
 pub(crate) mod selinux;

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::statvfs::{FsFlags, statvfs};
 
 use crate::host::process::Command;
 
@@ -73,11 +74,13 @@ pub(crate) fn read_labels(paths: &Paths) -> Result<Labels> {
 
 /// Whether a policy is loaded, and ours to ask. A container sees its host's, read-only, and labels nothing.
 fn is_in_force() -> bool {
-    let is_writable = || {
-        let flags = nix::sys::statvfs::statvfs(LOADED[0]).map(|vfs| vfs.flags());
-        flags.is_ok_and(|flags| !flags.contains(nix::sys::statvfs::FsFlags::ST_RDONLY))
-    };
-    LOADED.iter().all(|path| Path::new(path).exists()) && is_writable()
+    let flags = statvfs(LOADED[0]).map(|vfs| vfs.flags()).ok();
+    LOADED.iter().all(|path| Path::new(path).exists()) && is_ours(flags)
+}
+
+/// Whether a policy whose file system is mounted with these flags can be told what to do. Pure.
+fn is_ours(flags: Option<FsFlags>) -> bool {
+    flags.is_some_and(|flags| !flags.contains(FsFlags::ST_RDONLY))
 }
 
 fn ask(teller: &str, kind: &str, paths: &[PathBuf]) -> Result<BTreeMap<PathBuf, String>> {
@@ -135,26 +138,48 @@ pub(crate) fn label_target(to: &str, label: &str) {
         if !file.starts_with(STORE) || !file.is_file() {
             return Ok(());
         }
-        let value = [label.as_bytes(), b"\0"].concat();
-        if xattr::get(&file, ATTRIBUTE)?.as_ref() == Some(&value) {
-            return Ok(());
-        }
-        if file.metadata()?.nlink() > 1 {
-            // The label is the file's, whatever its name: others that share its content would get it too.
-            return Err(std::io::Error::other(
-                "it shares its content with other files of the store (`nix-store --optimise`), and keeps its label; a copy (a `mode` such as \"0644\") gets the right one",
-            ));
-        }
-        xattr::set(&file, ATTRIBUTE, &value)
+        label_file(&file, label)
     };
     if let Err(error) = inner() {
         tracing::warn!("labelling {to} as {label}: {error}");
     }
 }
 
+fn label_file(file: &Path, label: &str) -> std::io::Result<()> {
+    let value = [label.as_bytes(), b"\0"].concat();
+    if xattr::get(file, ATTRIBUTE)?.as_ref() == Some(&value) {
+        return Ok(());
+    }
+    if file.metadata()?.nlink() > 1 {
+        // The label is the file's, whatever its name: others that share its content would get it too.
+        return Err(std::io::Error::other(
+            "it shares its content with other files of the store (`nix-store --optimise`), and keeps its label; a copy (a `mode` such as \"0644\") gets the right one",
+        ));
+    }
+    xattr::set(file, ATTRIBUTE, &value)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_that_only_shows_is_none_to_ask() {
+        assert!(is_ours(Some(FsFlags::empty())));
+        assert!(!is_ours(Some(FsFlags::ST_RDONLY | FsFlags::ST_NOSUID)));
+        assert!(!is_ours(None));
+    }
+
+    #[test]
+    fn a_file_that_others_share_keeps_its_label() {
+        let folder = tempfile::tempdir().unwrap();
+        let [one, two] = ["one", "two"].map(|name| folder.path().join(name));
+        std::fs::write(&one, "").unwrap();
+        std::fs::hard_link(&one, &two).unwrap();
+        let error = label_file(&one, "system_u:object_r:etc_t:s0").unwrap_err();
+        assert!(error.to_string().contains("shares its content"), "{error}");
+        assert_eq!(xattr::get(&two, ATTRIBUTE).unwrap(), None);
+    }
 
     #[test]
     fn pairs_each_path_with_its_label() {

@@ -1,7 +1,7 @@
 //! The only file that speaks D-Bus: the running systemd, its units and its jobs (org.freedesktop.systemd1(5)).
 #![expect(clippy::disallowed_methods, reason = "waits for jobs")]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
 use zbus::{MatchRule, Message, message};
 
 use crate::host::threads;
-use crate::model::job::Verb;
+use crate::model::job::{Verb, Waiting};
 
 const SERVICE: &str = "org.freedesktop.systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
@@ -416,7 +416,7 @@ impl Systemd {
             let left = timeout.saturating_sub(begun.elapsed());
             match self.removed.recv_timeout(left.min(Duration::from_secs(1))) {
                 Ok((job, _, result)) => {
-                    for unit in waiting.remove(&job).into_iter().flatten() {
+                    for unit in waiting.end(job.as_str()) {
                         tell(Event::Ended {
                             unit: &unit,
                             result: &result,
@@ -424,7 +424,7 @@ impl Systemd {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
-                    for unit in std::mem::take(&mut waiting).into_values().flatten() {
+                    for unit in std::mem::take(&mut waiting).units() {
                         tell(Event::Ended {
                             unit: &unit,
                             result: TIMED_OUT,
@@ -432,7 +432,7 @@ impl Systemd {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    let units = waiting.values().flatten().cloned().collect();
+                    let units = waiting.units();
                     tell(Event::Waiting {
                         units: &units,
                         since: begun.elapsed(),
@@ -449,23 +449,21 @@ impl Systemd {
         Ok(())
     }
 
-    /// Queues one job a unit, and tells at once of those that have ended with that. Returns the units by their jobs: a unit
-    /// and its alias, or one that another has pulled in, share one.
+    /// Queues one job a unit, and tells at once of those that have ended with that.
     fn queue(
         &self,
         verb: Verb,
         units: &[String],
         tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
-    ) -> Result<BTreeMap<String, Vec<String>>> {
-        let mut waiting: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    ) -> Result<Waiting> {
+        let mut waiting = Waiting::default();
         for unit in units {
             let queued = self
                 .call(method(verb), &(unit, "replace"))
                 .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
             let (name, text) = match queued {
                 Ok(job) => {
-                    let units = waiting.entry(job.to_string()).or_default();
-                    units.push(unit.clone());
+                    waiting.add(job.to_string(), unit.clone());
                     continue;
                 }
                 Err(zbus::Error::MethodError(name, text, _)) => (name, text),

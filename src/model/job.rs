@@ -1,5 +1,7 @@
 //! What can be asked of systemd for a unit, as data.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,5 +42,55 @@ impl Verb {
             Self::Restart => "restarting",
             Self::Reload => "reloading",
         }
+    }
+}
+
+/// Units that are waited for, by their jobs: a unit and its alias, or one that another has pulled in, share one.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting(BTreeMap<String, Vec<String>>);
+
+impl Waiting {
+    /// Adds a unit and its job.
+    pub(crate) fn add(&mut self, job: String, unit: String) {
+        self.0.entry(job).or_default().push(unit);
+    }
+
+    /// Returns the units whose job has ended, for which is not waited any more.
+    pub(crate) fn end(&mut self, job: &str) -> Vec<String> {
+        self.0.remove(job).unwrap_or_default()
+    }
+
+    /// Whether nothing is waited for.
+    #[must_use]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns all units.
+    #[must_use]
+    pub(crate) fn units(&self) -> BTreeSet<String> {
+        self.0.values().flatten().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_unit_of_a_job_hears_of_its_end() {
+        let mut waiting = Waiting::default();
+        for (job, unit) in [
+            ("/1", "sshd.service"),
+            ("/2", "a.service"),
+            ("/1", "ssh.service"),
+        ] {
+            waiting.add(job.to_owned(), unit.to_owned());
+        }
+        assert_eq!(waiting.units().len(), 3);
+        assert_eq!(waiting.end("/1"), ["sshd.service", "ssh.service"]);
+        assert!(waiting.end("/9").is_empty(), "that of somebody else");
+        assert_eq!(waiting.end("/2"), ["a.service"]);
+        assert!(waiting.is_empty());
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod names;
 pub(crate) mod node;
 pub(crate) mod owners;
 pub(crate) mod packages;
+pub(crate) mod page;
 pub(crate) mod style;
 pub(crate) mod text_diff;
 pub(crate) mod time;

@@ -161,7 +161,7 @@ pub(crate) const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934c
 /// When reading fails.
 pub fn sha256_of(mut reader: impl Read) -> io::Result<String> {
     let mut hasher = Sha256::new();
-    let mut buffer = [0; 16 * 1024];
+    let mut buffer = [0; 8 * 1024];
     loop {
         let n = reader.read(&mut buffer)?;
         if n == 0 {

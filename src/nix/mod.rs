@@ -6,12 +6,10 @@
 
 use std::fs;
 use std::io::IsTerminal;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use nix::unistd::{AccessFlags, access};
 use sha2::{Digest, Sha256};
 
 use crate::host::getent;
@@ -27,6 +25,7 @@ pub(crate) mod hosts;
 pub(crate) mod keep;
 pub(crate) mod option;
 pub(crate) mod revision;
+mod served;
 pub(crate) mod watch;
 
 mod embedded {
@@ -58,9 +57,6 @@ pub(crate) struct BuildOptions {
     /// Whether an error shows where Nix was.
     pub show_trace: bool,
 }
-
-/// Where Nix's daemon listens.
-const DAEMON: &str = "/nix/var/nix/daemon-socket/socket";
 
 /// The value of `--nixpkgs` that means none at all.
 pub(crate) const EMBEDDED: &str = "embedded";
@@ -107,7 +103,7 @@ pub(crate) fn build_watched(
     options: &BuildOptions,
     watch: Option<&mut Watch<'_>>,
 ) -> Result<AbsolutePath> {
-    may_build()?;
+    served::may_build(options)?;
     let toplevel = match (source, &options.build_host) {
         (_, Some(host)) => elsewhere::build(host, source, options)?,
         (Source::File(file), None) => build_file(file, options, watch)?,
@@ -117,38 +113,6 @@ pub(crate) fn build_watched(
         .trim()
         .parse()
         .with_context(|| format!("Nix gave {toplevel:?} instead of a store path"))
-}
-
-/// Refuses where Nix would, in words that say what to set up: without its daemon, a store is written by who owns it.
-fn may_build() -> Result<()> {
-    let writes = |path: &str| access(Path::new(path), AccessFlags::W_OK).is_ok();
-    let asks_another = ["NIX_REMOTE", "NIX_STORE_DIR", "NIX_STATE_DIR"]
-        .iter()
-        .any(|name| std::env::var_os(name).is_some());
-    let has_store = Path::new("/nix/store").exists();
-    if !has_store || asks_another || Path::new(DAEMON).exists() || writes("/nix/var/nix/db") {
-        return Ok(());
-    }
-    if let Some(group) = group_of_the_served() {
-        bail!(
-            "this user may not write to Nix's store, and Nix's daemon does not serve it\nhint: run this as root, for example with sudo, or join those whom the daemon serves: `sudo usermod --append --groups {group} $USER`, and log in anew"
-        );
-    }
-    bail!(
-        "this user may not write to Nix's store, and no daemon of Nix runs that would\nhint: run this as root, for example with sudo, or install the daemon (on Debian: `apt-get install nix-setup-systemd`)"
-    )
-}
-
-/// Returns the group whose members may enter the folder of the daemon's socket, where this user may not.
-fn group_of_the_served() -> Option<String> {
-    let folder = Path::new(DAEMON).parent()?;
-    // A folder that can't be looked at is none that could be explained.
-    let gid = fs::metadata(folder).ok()?.gid();
-    if access(folder, AccessFlags::X_OK).is_ok() {
-        return None;
-    }
-    let entry = getent::look_up("group", &gid.to_string()).ok().flatten()?;
-    Some(entry.split(':').next()?.to_owned())
 }
 
 /// Is told what Nix is at, with what people must read of what it said.
@@ -359,7 +323,7 @@ pub(crate) fn find_nixpkgs(options: &BuildOptions) -> Option<PathBuf> {
 pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Command {
     let mut settings = String::new();
     let single_user = nix::unistd::geteuid().is_root()
-        && !Path::new(DAEMON).exists()
+        && !served::has_daemon()
         && !matches!(getent::look_up("group", "nixbld"), Ok(Some(_)));
     if single_user {
         settings.push_str("build-users-group =\n");

@@ -18,7 +18,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::frame::escape;
 use super::probe::{Facts, Means, SCRIPT, parse};
 use super::ssh_errors;
-use super::target::Target;
+use super::target::{Target, split_options};
 use crate::host::process::{Command, Piped};
 use crate::host::threads;
 
@@ -413,7 +413,7 @@ fn forward(
 
 fn command(target: &Target, ways: &Ways) -> Command {
     // The first value of an option counts: those of the user come first.
-    let mut options = ways.ssh_options.clone();
+    let (words, mut options): (Vec<&str>, Vec<String>) = split_options(&ways.ssh_options);
     let own = [
         "ControlMaster=no",
         "ControlPath=none",
@@ -430,7 +430,9 @@ fn command(target: &Target, ways: &Ways) -> Command {
     if !ways.interactive {
         options.push("BatchMode=yes".to_owned());
     }
-    let mut command = Command::new("ssh").hint("apt-get install openssh-client");
+    let mut command = Command::new("ssh")
+        .hint("apt-get install openssh-client")
+        .args(words);
     for option in options {
         command = command.arg("-o").arg(option);
     }

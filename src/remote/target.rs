@@ -123,9 +123,25 @@ pub(crate) fn parse_hosts(text: &str) -> Result<Vec<Target>> {
     Ok(hosts)
 }
 
+/// Tells ssh's own flags (`-p 2222`, `-o ProxyJump=relay`), in words, from values of its `-o`. Pure.
+pub(crate) fn split_options(given: &[String]) -> (Vec<&str>, Vec<String>) {
+    let (flags, values): (Vec<&String>, Vec<&String>) =
+        given.iter().partition(|option| option.starts_with('-'));
+    let words = flags.into_iter().flat_map(|flag| flag.split_whitespace());
+    (words.collect(), values.into_iter().cloned().collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_of_ssh_are_told_from_its_options() {
+        let given = ["-o ProxyJump=relay@bastion", "Port=1", "-p 2222"].map(str::to_owned);
+        let (words, values) = split_options(&given);
+        assert_eq!(words, ["-o", "ProxyJump=relay@bastion", "-p", "2222"]);
+        assert_eq!(values, ["Port=1"]);
+    }
 
     #[test]
     fn hosts_are_read_and_written_as_people_do() {

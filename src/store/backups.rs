@@ -47,6 +47,27 @@ impl Default for Backups {
     }
 }
 
+impl Backups {
+    /// Leaves one copy of each edit: what a run that was cut short has kept, the one that resumes it keeps again; and of
+    /// some edits it had only said that it would.
+    ///
+    /// # Errors
+    /// When a copy can't be read.
+    pub(crate) fn keep_once(&mut self, root: &Root) -> Result<()> {
+        let mut once: Vec<(SavedEdit, Node)> = Vec::new();
+        for edit in std::mem::take(&mut self.saved).into_iter().rev() {
+            let copy = node(root, &edit.backup)?;
+            let is_double =
+                |(other, same): &(SavedEdit, Node)| other.target == edit.target && *same == copy;
+            if copy != Node::Absent && !once.iter().any(is_double) {
+                once.push((edit, copy));
+            }
+        }
+        self.saved = once.into_iter().rev().map(|(edit, _)| edit).collect();
+        Ok(())
+    }
+}
+
 /// Gives the path of a backup, relative to the root.
 #[must_use]
 pub(crate) fn path(id: &FileName) -> PathBuf {

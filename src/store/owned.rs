@@ -6,7 +6,6 @@
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::model::names::{FileName, TargetPath};
-use crate::model::node::Node;
 use crate::store::backups::Backups;
 
 /// Something that is ours. A `T` that is an `Option` has none where nothing of ours is, or will be.
@@ -83,8 +82,6 @@ pub trait Record {
     type Seen: ?Sized;
     /// What an activation does about it.
     type Plan: ?Sized;
-    /// What an activation learns only by doing it.
-    type Done: ?Sized;
 
     /// Resolves what a stopped activation left open, by what the host shows.
     fn settle(&mut self, seen: &Self::Seen);
@@ -93,7 +90,7 @@ pub trait Record {
     fn claim(&mut self, plan: &Self::Plan, claiming: &mut Claiming<'_>);
 
     /// Notes that everything of the plan has been done.
-    fn commit(&mut self, plan: &Self::Plan, done: &Self::Done);
+    fn commit(&mut self, plan: &Self::Plan);
 }
 
 /// What is asked of the records of all kinds alike.
@@ -110,57 +107,6 @@ pub(crate) trait Owns {
     fn backups(&self) -> Vec<&FileName> {
         Vec::new()
     }
-}
-
-/// What is asked of the plans of all kinds alike, for labels, room, and what stands in the way.
-pub(crate) trait Touches {
-    /// Returns what is made, replaced or removed below `/etc`.
-    fn touches(&self) -> Vec<Touch<'_>>;
-}
-
-/// One path that a plan touches.
-pub(crate) struct Touch<'a> {
-    /// Where.
-    pub target: &'a TargetPath,
-    /// What is made there; none where it is removed, put back, or only its mode changes.
-    pub makes: Option<Makes>,
-    /// How much is written.
-    pub size: Size<'a>,
-    /// Whether what stands there is copied to the backups first.
-    pub is_kept: bool,
-}
-
-/// What is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Makes {
-    /// A file.
-    File,
-    /// A link.
-    Link,
-    /// A folder.
-    Folder,
-}
-
-impl Makes {
-    /// Returns what is made where this will stand.
-    pub(crate) fn of(node: &Node) -> Option<Self> {
-        match node {
-            Node::File { .. } => Some(Self::File),
-            Node::Link { .. } => Some(Self::Link),
-            _ => None,
-        }
-    }
-}
-
-/// How much is written to a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Size<'a> {
-    /// So many bytes.
-    Bytes(u64),
-    /// As many as this file has.
-    Of(&'a str),
-    /// So many more than what stands there has.
-    More(u64),
 }
 
 #[cfg(test)]

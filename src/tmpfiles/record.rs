@@ -76,7 +76,6 @@ impl Owns for TmpfilesRecord {
 impl Record for TmpfilesRecord {
     type Seen = BTreeMap<String, Option<Object>>;
     type Plan = TmpfilesPlan;
-    type Done = Applied;
 
     fn settle(&mut self, seen: &Self::Seen) {
         self.made.retain(|path, owned| {
@@ -97,18 +96,23 @@ impl Record for TmpfilesRecord {
         }
     }
 
-    /// What could not be taken away is still ours, and what could not be done is still due.
-    fn commit(&mut self, plan: &TmpfilesPlan, applied: &Applied) {
-        if !plan.considered {
-            return;
+    fn commit(&mut self, plan: &TmpfilesPlan) {
+        if plan.considered {
+            let made = plan.made.iter();
+            let owned =
+                |(path, made): (&String, &Made)| (path.clone(), Owned::at_rest(Some(made.clone())));
+            self.made = made.map(owned).collect();
         }
+    }
+}
+
+impl TmpfilesRecord {
+    /// Notes what shows only when rules are applied: what could not be taken away is still ours, and what could not be
+    /// done is still due.
+    pub fn note(&mut self, applied: &Applied) {
         let left = applied.left.iter();
-        self.made = plan
-            .made
-            .iter()
-            .chain(left)
-            .map(|(path, made)| (path.clone(), Owned::at_rest(Some(made.clone()))))
-            .collect();
+        self.made
+            .extend(left.map(|(path, made)| (path.clone(), Owned::at_rest(Some(made.clone())))));
         self.failed.clone_from(&applied.problems);
     }
 }

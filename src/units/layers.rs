@@ -238,10 +238,13 @@ pub(crate) fn lacks(name: &str, file: &UnitFile) -> Option<&'static str> {
     }
 }
 
-/// Whether a definition of this name is an addition to the unit that the host has, unless it says otherwise itself.
+/// Whether a definition of this name is an addition to the unit that the host has, unless it says otherwise itself. One
+/// that empties the list of what is started replaces that of another file, of which the rest counts.
 #[must_use]
 pub(crate) fn is_addition(name: &str, file: &UnitFile) -> bool {
-    matches!(suffix_of(name), "slice" | "target" | "automount") || lacks(name, file).is_some()
+    matches!(suffix_of(name), "slice" | "target" | "automount")
+        || lacks(name, file).is_some()
+        || file.replaces_start()
 }
 
 #[cfg(test)]
@@ -273,6 +276,17 @@ mod tests {
             ("a.slice", "", None),
         ] {
             assert_eq!(lacks(name, &file(text)), expected, "{name} {text}");
+        }
+    }
+
+    #[test]
+    fn what_replaces_a_part_is_an_addition() {
+        for (text, expected) in [
+            ("[Service]\nExecStart=\nExecStart=/x", true),
+            ("[Service]\nExecStart=/x", false),
+            ("[Service]\nNice=5", true),
+        ] {
+            assert_eq!(is_addition("a.service", &file(text)), expected, "{text}");
         }
     }
 }

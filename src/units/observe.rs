@@ -10,7 +10,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::host::systemd::{Loaded, Systemd};
-use crate::units::decide::{Ground, Sight, complete};
+use crate::units::decide::{Ground, Seeds, Sight, complete};
 use crate::units::failures::{Failures, Now};
 use crate::units::set::{Live, LiveUnit, Origin};
 use crate::units::verify::Started;
@@ -198,6 +198,19 @@ pub(crate) fn keep_failing(systemd: &Systemd, failures: &mut Failures) -> Result
         }
     }
     failures.retain(|unit, failure| !failure.is_over(now.get(unit)));
+    Ok(())
+}
+
+/// Reads how the units are that an earlier run had to leave, and drops what has come about since.
+///
+/// # Errors
+/// When systemd does not answer.
+pub(crate) fn keep_due(systemd: &Systemd, left: &mut Seeds) -> Result<()> {
+    let loaded = systemd.list()?.into_iter();
+    let units = loaded.map(|unit| (unit.name.clone(), state_of(&unit)));
+    left.drop_done(&Live {
+        units: units.collect(),
+    });
     Ok(())
 }
 

@@ -14,6 +14,9 @@ use crate::units::failures::Failures;
 pub struct UnitsRecord {
     /// Unit actions.
     pub pending: Seeds,
+    /// The boot in which files were placed only: the next one does all that is pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_boot_after: Option<String>,
     /// Units of the host that ran when ours took their place.
     #[serde(default)]
     pub ran_beneath: BTreeSet<String>,
@@ -25,4 +28,16 @@ pub struct UnitsRecord {
     /// The same of user managers, by user.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub failed_of_users: BTreeMap<String, Failures>,
+}
+
+impl UnitsRecord {
+    /// Forgets what a boot has done since files were placed only; says whether there was one.
+    pub(crate) fn forget_what_boot_did(&mut self, boot: &str) -> bool {
+        let placed_in = self.until_boot_after.take_if(|placed| placed != boot);
+        if placed_in.is_some() {
+            self.pending = Seeds::default();
+            self.pending_users = None;
+        }
+        placed_in.is_some()
+    }
 }

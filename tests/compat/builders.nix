@@ -22,6 +22,11 @@ in
       {
         state = "y";
         none = null;
+        # None of them is the build's own.
+        package = "p";
+        path = "q";
+        inputs = "r";
+        input = "s";
         list = [
           "a"
           "b"
@@ -33,7 +38,7 @@ in
         assign() { local -n name=$1; name=set; }
         assign value
         mapfile -t lines < <(printf 'a\nb\n')
-        echo "''${#numbers[@]} $value ''${#lines[@]} ''${none-unset} $list $(realpath -m /x/../y)" >>"$out"
+        echo "''${#numbers[@]} $value ''${#lines[@]} ''${none-unset} $list $(realpath -m /x/../y) $package$path$inputs$input" >>"$out"
         cp --no-preserve=mode ${builtins.toFile "t" "of @who@, X"} text
         substituteInPlace text --subst-var-by who us --replace-fail X Y
         cat text >>"$out"
@@ -57,6 +62,12 @@ in
     jq --compact-output . <<<'{ "a": 1 }' >"$out"
     ${pkgs.jq}/bin/jq .a "$out" >>"$out"
     if ${pkgs.gnugrep}/bin/grep --quiet nothing "$out"; then echo wrong >>"$out"; fi
+  '';
+
+  # So is `openssl`, with settings like those that the distribution has.
+  certificate = pkgs.runCommand "certificate" { } ''
+    ${pkgs.openssl}/bin/openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=it -keyout key -out certificate 2>/dev/null
+    ${pkgs.openssl}/bin/openssl x509 -noout -subject -in certificate | tr -d ' ' >"$out"
   '';
 
   # Modules add to what makes a file of settings.

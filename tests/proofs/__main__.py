@@ -57,12 +57,12 @@ def main() -> int:
             print(f"SKIPPED {name}: {why}")
             continue
         begin = time.monotonic()
-        tally = Tally(name, options.seed, begin + options.minutes * 60 if options.minutes else None)
+        tally = Tally(name, options.seed, options.minutes, options.only)
         with worlds(options.jobs) as places:
             proof(places, tally, few if options.sample else options.cases)
         seconds = time.monotonic() - begin
         print(tally.summary(seconds), flush=True)
-        if options.record:
+        if options.record and options.only is None:
             record.record(tally, seconds)
         found += len(tally.found)
     return 1 if found else 0
@@ -73,7 +73,12 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("proofs", nargs="*", choices=[*PROOFS, []], metavar="PROOF", help=f"of {', '.join(PROOFS)}")
     parser.add_argument("--sample", action="store_true", help="a few cases of each, by chance")
     parser.add_argument("--cases", type=int, help="about so many cases of each, by chance (default: all)")
-    parser.add_argument("--minutes", type=float, help="begin no new case after so many minutes of each")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="begin no new case after so many minutes of each, or of each target of mutations (default: 10)",
+    )
+    parser.add_argument("--only", help="only the scenes, targets or races whose name has this word; is not recorded")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at the same time")
     parser.add_argument("--record", action="store_true", help="write what came of it into docs/reliability.md")
     parser.add_argument("--seed", type=int, default=1, help="what chance begins with (default: 1)")

@@ -7,15 +7,15 @@ attributes, old times, accounts, the record, the copies in the backups, and noth
 
 from __future__ import annotations
 
-import difflib
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import strace
+import upstream
 from strace import Call
 from tally import Tally
-from world import Failed, Tree, World, require, require_between, require_decent, require_nothing_lost
+from world import Records, Tree, World, require, require_between, require_decent, require_nothing_lost
 
 Command = tuple[str, ...]
 
@@ -35,6 +35,7 @@ class Scene:
 ACTIVATE: Command = ("activate",)
 AWAY: Command = ("deactivate",)
 OTHER: Command = ("activate", "@three")
+ONE: Command = ("activate", "@one")
 
 SCENES = (
     Scene("first switch", "registered-one", ACTIVATE, ((ACTIVATE,), (OTHER,), (AWAY,), (OTHER, AWAY))),
@@ -43,6 +44,8 @@ SCENES = (
     Scene("deactivate", "two", AWAY, ((AWAY,), (ACTIVATE,), (OTHER, AWAY))),
     Scene("register", "one", ("register", "@two"), ((("register", "@two"), ACTIVATE), (AWAY,))),
     Scene("a run after a kill", "interrupted", ACTIVATE, ((ACTIVATE,), (AWAY,))),
+    Scene("takeover", "upstream", ONE, ((ONE,), (OTHER,), (AWAY,), (OTHER, AWAY))),
+    Scene("takeover and away", "upstream", AWAY, ((AWAY,), (ONE,))),
 )
 
 
@@ -55,13 +58,21 @@ def prepare(world: World) -> None:
     world.succeed("activate")
     world.archive("one")
     world.succeed("register", "@two")
+    # Someone has edited what stays, what changes and what goes.
+    for name in ("same", "changed", "given-back"):
+        world.edit(name, f"by hand: {name}\n")
     world.archive("registered-two")
     # Killed about the middle of the change.
     calls = strace.changing(strace.trace(world, "activate"))
+    for name in ("same", "added/here/deep", "carried"):
+        world.edit(name, f"by hand again: {name}\n")
     world.archive("two")
     world.reset("registered-two")
-    world.run("activate", before=strace.killing(calls[len(calls) * 3 // 5]))
+    world.run("activate", at=strace.killing(calls[len(calls) * 3 // 5]))
     world.archive("interrupted")
+    world.reset("empty")
+    upstream.manage(world)
+    world.archive("upstream")
 
 
 def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
@@ -70,6 +81,8 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
     each = sample and max(1, sample // sum(len(scene.ways) for scene in SCENES))
     cases: list[Case] = []
     for scene in SCENES:
+        if not tally.wants(scene.name):
+            continue
         calls = _calls(worlds[0], scene)
         for number, way in enumerate(scene.ways):
             ends = references(worlds[0], scene, way)
@@ -87,7 +100,7 @@ class Reference:
     """What a host comes to when nothing is killed."""
 
     tree: Tree
-    records: str
+    records: Records
 
 
 Case = tuple[Scene, tuple[Command, ...], Call, tuple[Reference, Reference]]
@@ -111,7 +124,7 @@ def references(world: World, scene: Scene, way: Sequence[Command]) -> tuple[Refe
 
 def _check(world: World, scene: Scene, way: Sequence[Command], call: Call, ends: tuple[Reference, Reference]) -> None:
     world.reset(scene.start)
-    killed = world.run(*scene.command, before=strace.killing(call))
+    killed = world.run(*scene.command, at=strace.killing(call))
     require(killed.code == -signal.SIGKILL, f"it was not killed: it ended with {killed.code}: {killed.said}")
     require_nothing_lost(world)
     if way == (scene.command,) == (("rollback",),) and world.is_at(ends[0].tree):
@@ -121,10 +134,7 @@ def _check(world: World, scene: Scene, way: Sequence[Command], call: Call, ends:
         require_decent(ran)
         require(ran.code == 0, f"`{' '.join(command)}` exits with {ran.code}: {ran.said}")
     require_between(world.tree(), ends[0].tree, ends[1].tree)
-    records = world.records()
-    if records not in (ends[0].records, ends[1].records):
-        lines = difflib.ndiff(ends[0].records.splitlines(), records.splitlines())
-        raise Failed("the record is not what it must be:", [line for line in lines if line[0] in "-+"])
+    require_between(world.records(), ends[0].records, ends[1].records)
     status = world.succeed("status").said
     for word in ("interrupted", "drift", "by hand"):
         require(word not in status, f"status says: {status}")

@@ -9,21 +9,25 @@ from __future__ import annotations
 import json
 import random
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import kill
 from kill import Command
-from tally import Tally
+from tally import Tally, side_by_side
 from world import FOREIGN, Failed, Standing, Tree, World, require, require_between, require_decent, require_nothing_lost
 
 _STATE = "var/lib/system-manager"
 _ACCOUNTS = ("passwd", "group", "shadow", "gshadow", "subuid", "subgid", "login.defs")
+_UPSTREAM = "state/system-manager-state.json"
+_ACTIVATE: Command = ("activate", "@mutated")
 _LEFT = re.compile(r"^etc/\w+\.lock$|\+$|/\.system-manager-[0-9a-f]{16}$|/backups/ ")
-_DEFAULT = 20_000
-"""How many cases are all: there is no end to them."""
+_MINUTES = 10.0
+"""How long each kind of target is damaged: there is no end to the cases."""
 
 _WORDS = [
     *(b"", b"\0", b"\n", b":", b"/", b"..", b"../../outside", b"%", b"\xff\xfe", b"-1", b"0", b"4294967296", b"1e999"),
@@ -90,6 +94,7 @@ _VALUES: list[Any] = [
 class Target:
     """Something that is read, and what is run when it is damaged."""
 
+    kind: str
     name: str
     start: str
     path: str
@@ -101,38 +106,54 @@ class Target:
 
 
 TARGETS = (
-    *(Target("manifest", "registered-one", "@mutated/manifest.json", ("activate", "@mutated"), is_json=True),) * 3,
-    Target("manifest of a change", "one", "@mutated/manifest.json", ("activate", "@mutated"), is_json=True),
-    Target("unit file", "registered-one", "@mutated/sources/unit-a.service", ("activate", "@mutated")),
-    *(Target("tmpfiles lines", "registered-one", "@mutated/sources/tmpfiles", ("activate", "@mutated")),) * 2,
+    *(Target("manifest", "manifest", "registered-one", "@mutated/manifest.json", _ACTIVATE, is_json=True),) * 3,
+    Target("manifest", "manifest of a change", "one", "@mutated/manifest.json", _ACTIVATE, is_json=True),
+    Target("unit files", "unit file", "registered-one", "@mutated/sources/unit-a.service", _ACTIVATE),
+    *(Target("tmpfiles lines", "tmpfiles lines", "registered-one", "@mutated/sources/tmpfiles", _ACTIVATE),) * 2,
     *(
-        Target(f"{name}", "two", f"{_STATE}/{name}", command, is_json=True, is_record=True)
-        for name in ("state.json", "ids.json")
+        Target(kind, kind, "two", f"{_STATE}/{kind}.json", command, is_json=True, is_record=True)
+        for kind in ("state", "ids")
         for command in (("activate", "@three"), ("deactivate",), ("status",), ("rollback",))
     ),
     *(
-        Target("journal", "interrupted", f"{_STATE}/journal", command, is_json=True, is_record=True)
+        Target("journal", "journal", "interrupted", f"{_STATE}/journal", command, is_json=True, is_record=True)
         for command in (("activate",), ("deactivate",), ("status",))
     ),
-    *(Target(name, "registered-one", f"etc/{name}", ("activate",)) for name in _ACCOUNTS),
-    *(Target(f"{name}, away", "two", f"etc/{name}", ("deactivate",)) for name in _ACCOUNTS),
-    Target("lines of ours in hosts", "two", "etc/hosts", ("activate", "@three")),
-    Target("plan", "one", "@plan/plan.json", ("switch", "@plan/plan.json"), is_json=True),
+    *(Target("accounts", name, "registered-one", f"etc/{name}", ("activate",)) for name in _ACCOUNTS),
+    *(Target("accounts", f"{name}, away", "two", f"etc/{name}", ("deactivate",)) for name in _ACCOUNTS),
+    Target("lines of ours", "lines of ours in hosts", "two", "etc/hosts", ("activate", "@three")),
+    Target("plan", "plan", "one", "@plan/plan.json", ("switch", "@plan/plan.json"), is_json=True),
+    Target("what upstream left", "its record", "upstream", f"{_STATE}/{_UPSTREAM}", ("activate", "@one"), is_json=True),
+    Target("what upstream left", "its record", "upstream", f"{_STATE}/{_UPSTREAM}", ("deactivate",), is_json=True),
 )
 
 
 def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
-    """Damages each target again and again."""
+    """Damages each kind of target for some minutes, or all of them `sample` times."""
     kill.prepare(worlds[0])
     plan = worlds[0].shared / "toplevel-plan"
     plan.mkdir()
     worlds[0].reset("one")
     worlds[0].succeed("plan", "@two", "--out", str(plan / "plan.json"))
-    count = sample or _DEFAULT
-    cases = [(TARGETS[number % len(TARGETS)], number) for number in range(count)]
-    outside = worlds[0].folder
-    tally.each(worlds, cases, lambda world, case: _check(world, case[0], tally.chance(case[1])), _describe)
-    require(outside.exists(), "the proof's own folder is gone")
+
+    def check(world: World, case: tuple[Target, int]) -> None:
+        _check(world, case[0], tally.chance(case[1]))
+
+    def for_minutes(world: World, kind: str) -> None:
+        targets = [target for target in TARGETS if target.kind == kind]
+        end, number = time.monotonic() + (tally.minutes or _MINUTES) * 60, 0
+        while time.monotonic() < end:
+            case = (targets[number % len(targets)], number)
+            tally.count(partial(check, world, case), partial(_describe, case))
+            number += 1
+        tally.notes.append(f"{kind}: {number:,}")
+
+    wanted = [target for target in TARGETS if tally.wants(target.kind)]
+    if sample is None:
+        side_by_side(worlds, list(dict.fromkeys(target.kind for target in wanted)), for_minutes)
+    else:
+        tally.each(worlds, [(wanted[number % len(wanted)], number) for number in range(sample)], check, _describe)
+    require(worlds[0].folder.exists(), "the proof's own folder is gone")
 
 
 def _check(world: World, target: Target, chance: random.Random) -> None:

@@ -68,6 +68,8 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
     count = -(-(sample or _DEFAULT) // len(_SCENES))
     cases: list[Case] = []
     for scene in _SCENES:
+        if not tally.wants(scene.name):
+            continue
         ways = [(scene.command,), (kill.AWAY,)]
         ends = [kill.references(first, scene, way) for way in ways]
         recording = _record(first, scene)

@@ -32,7 +32,7 @@ Race = Callable[[World, threading.Event], int]
 def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
     """Runs each race again and again."""
     kill.prepare(worlds[0])
-    races = [(name, *RACES[name]) for name in RACES]
+    races = [(name, *RACES[name]) for name in RACES if tally.wants(name)]
     if shutil.which("useradd") is None:
         races = [race for race in races if race[0] != "useradd"]
         tally.notes.append("no useradd here; apt-get install passwd")

@@ -14,6 +14,7 @@ from world import PROJECT
 DOCUMENT = PROJECT / "docs/reliability.md"
 
 _ROW = re.compile(r"^\| `(\w+)` \|.*\n", re.MULTILINE)
+_NOTE = re.compile(r"^- `(\w+)`: .*\n", re.MULTILINE)
 _BEGIN, _END = "<!-- proofs -->\n", "<!-- /proofs -->"
 
 
@@ -29,7 +30,12 @@ def record(tally: Tally, seconds: float, document: Path = DOCUMENT) -> None:
     rows[tally.name] = (
         f"| `{tally.name}` | {time.strftime('%Y-%m-%d', time.gmtime())} | {commit.stdout.strip() or '-'} | {counts} |\n"
     )
-    document.write_text(head + _BEGIN + title + "".join(rows.values()) + _END + tail)
+    notes = {match[1]: match[0] for match in _NOTE.finditer(table)}
+    notes.pop(tally.name, None)
+    if tally.notes:
+        notes[tally.name] = f"- `{tally.name}`: {'; '.join(tally.notes)}\n"
+    below = "\n" + "".join(notes.values()) if notes else ""
+    document.write_text(head + _BEGIN + title + "".join(rows.values()) + below + _END + tail)
 
 
 def unnamed() -> list[str]:

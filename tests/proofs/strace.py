@@ -1,8 +1,7 @@
-"""The system calls of a run, and faults and kills at chosen ones, by strace."""
+"""The system calls of a run, by strace."""
 
 from __future__ import annotations
 
-import errno
 import re
 import shutil
 import tempfile
@@ -11,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import inject
+from inject import Injection
 from world import World
 
 _CHANGING = """
@@ -53,7 +54,9 @@ class Call:
 
 def is_missing() -> str | None:
     """Returns why nothing can be injected here, and what to do."""
-    return None if shutil.which("strace") else "there is no strace; run with: apt-get install strace"
+    if shutil.which("strace") is None:
+        return "there is no strace; run with: apt-get install strace"
+    return inject.is_missing()
 
 
 def trace(world: World, *arguments: str) -> list[Call]:
@@ -90,20 +93,14 @@ def injectable(calls: Sequence[Call]) -> list[Call]:
     return [call for call in calls if (call.name in CHANGING and _changes(call)) or call.name in READING]
 
 
-def killing(call: Call) -> list[str]:
-    """Returns the words before a command that kill it on entering this call."""
-    return _inject(f"{call.name}:signal=KILL:when={call.number}", call.name)
+def killing(call: Call) -> Injection:
+    """Returns what kills the program on entering this call."""
+    return Injection(call.name, call.number, None)
 
 
-def failing(call: Call, fault: str) -> list[str]:
-    """Returns the words before a command that make this call fail, once."""
-    if fault not in errno.errorcode.values():
-        raise ValueError(fault)
-    return _inject(f"{call.name}:error={fault}:when={call.number}", call.name)
-
-
-def _inject(what: str, name: str) -> list[str]:
-    return ["strace", "-qq", "-o", "/dev/null", "-e", f"trace={name}", "-e", f"inject={what}"]
+def failing(call: Call, fault: str) -> Injection:
+    """Returns what makes this call fail, once."""
+    return Injection(call.name, call.number, fault)
 
 
 def _changes(call: Call) -> bool:

@@ -24,16 +24,18 @@ _SHOWN = 25
 class Tally:
     """What came of one proof."""
 
-    def __init__(self, name: str, seed: int, deadline: float | None) -> None:
-        """Begins; `deadline` is the time, as `time.monotonic` has it, after which no new case begins."""
+    def __init__(self, name: str, seed: int, minutes: float | None, only: str | None = None) -> None:
+        """Begins; after so many minutes no new case does. `only` is a word of what is tried."""
         self.name = name
+        self._only = only
+        self.minutes = minutes
         self.tried = 0
         self.found: list[str] = []
         self.kinds: Counter[str] = Counter()
         self.known: Counter[str] = Counter()
         self.notes: list[str] = []
         self._seed = seed
-        self._deadline = deadline
+        self._deadline = time.monotonic() + minutes * 60 if minutes else None
         self._lock = threading.Lock()
 
     def chance(self, *key: Any) -> random.Random:
@@ -45,6 +47,10 @@ class Tally:
         if count is None or count >= len(cases):
             return list(cases)
         return [cases[index] for index in sorted(self.chance(*key).sample(range(len(cases)), count))]
+
+    def wants(self, name: str) -> bool:
+        """Whether something of this name is to be tried."""
+        return self._only is None or self._only in name
 
     def is_over(self) -> bool:
         """Whether the time is used up."""
@@ -58,21 +64,12 @@ class Tally:
         describe: Callable[[Case], str],
     ) -> None:
         """Checks each case in one of the worlds."""
-        free: SimpleQueue[World] = SimpleQueue()
-        for world in worlds:
-            free.put(world)
 
-        def one(case: Case) -> None:
-            if self.is_over():
-                return
-            world = free.get()
-            try:
+        def one(world: World, case: Case) -> None:
+            if not self.is_over():
                 self.count(lambda: check(world, case), lambda: describe(case))
-            finally:
-                free.put(world)
 
-        with ThreadPoolExecutor(len(worlds)) as pool:
-            list(pool.map(one, cases))
+        side_by_side(worlds, cases, one)
 
     def count(self, check: Callable[[], None], describe: Callable[[], str]) -> None:
         """Counts a case, and keeps what it found."""
@@ -103,6 +100,23 @@ class Tally:
         passed = self.tried - len(self.found) - self.known.total()
         counts = f"{passed} passed, {len(self.found)} failed, 0 skipped, {self.known.total()} known"
         return "\n".join([*lines, f"{self.name}: {counts} in {seconds:.0f} s{kinds}"])
+
+
+def side_by_side(worlds: Sequence[World], tasks: Sequence[Case], work: Callable[[World, Case], None]) -> None:
+    """Does each task in one of the worlds, as many at the same time as there are worlds."""
+    free: SimpleQueue[World] = SimpleQueue()
+    for world in worlds:
+        free.put(world)
+
+    def one(task: Case) -> None:
+        world = free.get()
+        try:
+            work(world, task)
+        finally:
+            free.put(world)
+
+    with ThreadPoolExecutor(len(worlds)) as pool:
+        list(pool.map(one, tasks))
 
 
 def _kind_of(problem: str) -> str:

@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import inject
+from inject import Injection
+
 PROJECT = Path(__file__).resolve().parents[2]
 PROGRAM = os.environ.get("SYSTEM_MANAGER") or str(
     Path(os.environ.get("CARGO_TARGET_DIR", PROJECT / "target")) / "debug/system-manager"
@@ -107,6 +110,7 @@ class Standing:
 
 
 Tree = Mapping[str, Standing]
+Records = Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,7 @@ class World:
         self.folder = folder
         self.shared = shared
         self.root = folder / "root"
+        self._stands_at: str | None = None
         folder.mkdir(exist_ok=True)
         self.toplevels = {name: shared / f"toplevel-{name}" for name in configurations()}
         for config in configurations().values():
@@ -204,6 +209,7 @@ class World:
     def begin(self) -> None:
         """Makes a host of a distribution, on which nothing is managed."""
         shutil.rmtree(self.root, ignore_errors=True)
+        self._stands_at = None
         root = self.root
         for folder in ("etc", "var/lib", "home", "root", "run", "tmp", "usr/bin"):
             (root / folder).mkdir(parents=True)
@@ -241,22 +247,44 @@ class World:
         for name in files:
             os.utime(root / "etc" / name, (_OLD, _OLD + len(name)))
 
+    def edit(self, name: str, text: str) -> None:
+        """Edits a file by hand, as most editors do: with another one in its place."""
+        path = self.root / "etc" / name
+        self._stands_at = None
+        path.unlink()
+        path.write_text(text)
+
     def archive(self, name: str) -> None:
         """Keeps the host as it is, by a name."""
         _copy(self.root, self.shared / name)
 
     def reset(self, name: str) -> None:
         """Brings the host to what it was when it was kept."""
-        _copy(self.shared / name, self.root)
+        if self._stands_at != name:
+            _copy(self.shared / name, self.root)
+            self._stands_at = name
+
+    def still_stands_at(self, name: str) -> None:
+        """Says that a run has changed nothing: there is nothing to bring back."""
+        self._stands_at = name
 
     def command(self, *arguments: str) -> list[str]:
         """Returns the program with these arguments, on the host. `@NAME` is a toplevel."""
         words = [str(self.toplevels[word[1:]]) if word.startswith("@") else word for word in arguments]
         return [PROGRAM, "--root", str(self.root), *words]
 
-    def run(self, *arguments: str, before: Sequence[str] = (), limit: float = LIMIT, **more: Any) -> Ran:
-        """Runs the program, after the words of `before`, such as a tracer's."""
-        return run([*before, *self.command(*arguments)], limit, **more)
+    def run(
+        self, *arguments: str, before: Sequence[str] = (), at: Injection | None = None, limit: float = LIMIT
+    ) -> Ran:
+        """Runs the program, after the words of `before`, such as a tracer's, with something that happens at a call."""
+        argv = [*before, *self.command(*arguments)]
+        self._stands_at = None
+        if at is None:
+            return run(argv, limit)
+        ended = inject.run(argv, at, limit)
+        if ended is None:
+            raise _endless(limit)
+        return Ran(ended[0], *(stream.decode(errors="replace") for stream in ended[1:]))
 
     def succeed(self, *arguments: str) -> Ran:
         """Runs the program, which must succeed."""
@@ -279,12 +307,20 @@ class World:
         tree = {path: standing for path, standing in self.tree().items() if not unfinished.match(path)}
         return self.is_done() and tree == end
 
-    def records(self) -> str:
-        """Returns what the program remembers, without times and names of backups."""
+    def digest(self, tree: Tree) -> str:
+        """Returns what is the same for hosts that are the same in all but the time. `tree` is the host's."""
+        told = re.compile(rb'"(time|sha256|since)":("[^"]*"|\d+)')
+        remembered = {
+            name: told.sub(b"", path.read_bytes()) for name in _UNCOMPARED[:-1] if (path := self.root / name).exists()
+        }
+        return hashlib.sha256(repr((sorted(tree.items(), key=str), remembered)).encode()).hexdigest()
+
+    def records(self) -> Records:
+        """Returns what the program remembers of each thing, without times and names of backups."""
         path = self.root / _STATE / "state.json"
         state = json.loads(path.read_text()) if path.exists() else {}
         state.pop("sha256", None)  # of all of it
-        return "" if _is_empty(state) else _normal(state)
+        return {} if _is_empty(state) else dict(_things(_normal(state)))
 
 
 def foreign_text(name: str) -> str:
@@ -292,7 +328,11 @@ def foreign_text(name: str) -> str:
     return f"text-of-{name.replace('/', '-')}\n"
 
 
-def run(argv: Sequence[str], limit: float = LIMIT, **more: Any) -> Ran:
+def _endless(limit: float) -> Failed:
+    return Failed(f"it did not end within {limit:g} s")
+
+
+def run(argv: Sequence[str], limit: float = LIMIT) -> Ran:
     """Runs a command; one that does not end is a failure, and is killed with all that it started."""
     with subprocess.Popen(
         argv,
@@ -301,14 +341,13 @@ def run(argv: Sequence[str], limit: float = LIMIT, **more: Any) -> Ran:
         stderr=subprocess.PIPE,
         start_new_session=True,
         env={**os.environ, "RUST_BACKTRACE": "0"},
-        **more,
     ) as process:
         try:
             out, err = process.communicate(timeout=limit)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, 9)
             process.communicate()
-            raise Failed(f"it did not end within {limit:g} s") from None
+            raise _endless(limit) from None
     return Ran(process.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
@@ -318,13 +357,13 @@ def require(condition: object, otherwise: str) -> None:
         raise Failed(otherwise)
 
 
-def require_between(tree: Tree, one: Tree, other: Tree) -> None:
+def require_between(tree: Mapping[str, Any], one: Mapping[str, Any], other: Mapping[str, Any]) -> None:
     """Each path must be as it is in one of two trees, and what is in both of them must be there."""
     wrong = []
     for path in sorted(tree.keys() | (one.keys() & other.keys())):
         found, allowed = tree.get(path), [t[path] for t in (one, other) if path in t]
         if len(allowed) < 2:
-            allowed.append(None)  # type: ignore[arg-type]
+            allowed.append(None)
         if found not in allowed:
             wrong.append(f"{path}: is {found}, must be {' or '.join(map(str, dict.fromkeys(allowed)))}")
     if wrong:
@@ -431,12 +470,21 @@ def _is_empty(value: Any) -> bool:
     return not value
 
 
-def _normal(state: Any) -> str:
-    def normal(value: Any, key: str = "") -> Any:
-        if isinstance(value, dict):
-            return {name: normal(inner, name) for name, inner in sorted(value.items())}
-        if isinstance(value, list):
-            return [normal(inner) for inner in value]
-        return None if key in _VARYING else value
+def _normal(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {name: _normal(inner, name) for name, inner in sorted(value.items())}
+    if isinstance(value, list):
+        return [_normal(inner) for inner in value]
+    return None if key in _VARYING else value
 
-    return json.dumps(normal(state), indent=1)
+
+def _things(value: Any, path: str = "", depth: int = 4) -> Iterator[tuple[str, str]]:
+    """Gives each thing that is remembered apart: the entries of maps, and of lists, whose order says nothing."""
+    if isinstance(value, dict) and value and depth:
+        for name, inner in value.items():
+            yield from _things(inner, f"{path}/{name}", depth - 1)
+    elif isinstance(value, list) and value:
+        for inner, times in Counter(json.dumps(inner) for inner in value).items():
+            yield f"{path}: {inner}", str(times)
+    else:
+        yield path, json.dumps(value)

@@ -35,9 +35,10 @@ fn scripts_of_modules_run_in_a_real_bash() -> Result<()> {
         return Ok(());
     }
     for (attribute, expected) in [
-        ("bash", "3 set 2 unset a b /y\nof us, Y"),
+        ("bash", "3 set 2 unset a b /y pqrs\nof us, Y"),
         ("structured", "x y;z;"),
         ("tools", "{\"a\":1}\n1\n"),
+        ("certificate", "subject=CN=it\n"),
         ("added", "{\"a\":1}\nmore settings.json\n"),
         ("changed", "old changed new\n"),
     ] {

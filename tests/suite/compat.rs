@@ -191,6 +191,44 @@ fn modules_of_a_real_nixpkgs_run_the_programs_of_the_distribution() -> Result<()
 }
 
 #[test]
+fn programs_of_a_real_nixpkgs_find_drivers_locales_and_fonts() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let Some(nixpkgs) = std::env::var_os("NIXPKGS") else {
+        skip("no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test suite compat::)");
+        return Ok(());
+    };
+    let host = folder("nixos/graphics.nix");
+    let result = shown(&host, Path::new(&nixpkgs), None)?;
+    for (file, part) in [
+        (
+            "graphics",
+            "STORE-graphics-drivers\",\"STORE-graphics-drivers-32bit\"",
+        ),
+        ("graphics", "\"extra\":[\"nvidia-x11-550.54.14\"]"),
+        (
+            "profile.d/system-manager.sh",
+            "LOCALE_ARCHIVE=\"STORE-glibc-locales-",
+        ),
+        (
+            "fonts/conf.d/09-system-manager-packages.conf",
+            "<dir>STORE-dejavu-fonts-",
+        ),
+    ] {
+        let text = result["etc"][file].as_str().unwrap_or_default();
+        ensure!(text.contains(part), "{file} has no {part}: {text}");
+    }
+    // What is not honoured is listed, and nothing else.
+    let no_effect = result["noEffect"].as_object().context("no list")?;
+    ensure!(
+        no_effect.keys().eq(["security.pki.certificates"]),
+        "{no_effect:?}"
+    );
+    Ok(())
+}
+
+#[test]
 fn every_option_of_our_own_is_there_on_nixos() -> Result<()> {
     if lacks_nix() {
         return Ok(());

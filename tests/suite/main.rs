@@ -5,6 +5,7 @@
 mod account_files;
 mod accounts;
 mod builders;
+mod chance;
 mod cli;
 mod compat;
 mod docs;
@@ -14,6 +15,7 @@ mod flake;
 mod guides;
 mod layers;
 mod mistakes;
+mod moving_over;
 mod nar;
 mod needs;
 mod nix_fixture;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::chance;
 use crate::needs::is_root;
 use crate::world::{Aim, Entry, Host, Step, Stuff, aims, steps};
 use proptest::prelude::*;
@@ -11,17 +12,9 @@ use system_manager::face::files::{KeepReason, Verb};
 use system_manager::face::model::Node;
 
 fn config() -> ProptestConfig {
-    let given = ProptestConfig::default();
     ProptestConfig {
-        // Each case does much; PROPTEST_CASES=2000 is for a night.
-        cases: if std::env::var_os("PROPTEST_CASES").is_some() {
-            given.cases
-        } else {
-            100
-        },
         max_shrink_iters: 2000,
-        failure_persistence: None,
-        ..given
+        ..chance::cases(100)
     }
 }
 

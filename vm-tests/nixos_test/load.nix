@@ -4,18 +4,35 @@
 # - `import ./make-test-python.nix (...)`, in which that file is nixpkgs's own and need not be there
 # - `with import ../lib/testing-python.nix { ... }; makeTest { ... }`, and sets of such tests
 { lib, pkgs }:
+{
+  file,
+  test ? null,
+}:
 let
+  isFile = builtins.isPath file || builtins.isString file;
+  named = lib.removeSuffix ".nix" (baseNameOf (toString file));
   args = {
     inherit lib pkgs;
     inherit (pkgs.stdenv.hostPlatform) system;
     config = { };
+    # What files that hold several tests make each of them with.
+    inherit makeTest;
+    runTest = makeModule;
   };
 
-  # Gives a function what it names and we have; the rest must have defaults.
+  # Gives a function what it names and we have; the rest must have defaults. What nixpkgs's list of tests gives to one
+  # of them besides is a package: by its own name, or as `package`, that of the test.
   call =
     f:
+    let
+      asked = lib.functionArgs f;
+      packages = removeAttrs (builtins.intersectAttrs asked pkgs) (
+        builtins.filter (name: asked.${name}) (builtins.attrNames asked)
+      );
+      own = lib.optionalAttrs (isFile && asked ? package) { package = pkgs.${named}; };
+    in
     if lib.isFunction f then
-      f (if lib.functionArgs f == { } then args else builtins.intersectAttrs (lib.functionArgs f) args)
+      f (if asked == { } then args else packages // own // builtins.intersectAttrs asked args)
     else
       f;
 
@@ -31,7 +48,10 @@ let
     test:
     makeModule (
       builtins.intersectAttrs known (
-        if lib.isFunction test then test { inherit (args) lib pkgs system; } else test
+        if lib.isFunction test then
+          (if lib.functionArgs test == { } then test { inherit (args) lib pkgs system; } else call test)
+        else
+          test
       )
     );
   testing = {
@@ -94,13 +114,6 @@ let
       lib.concatLists (lib.mapAttrsToList (name: names (prefix ++ [ name ])) value)
     else
       [ ];
-in
-{
-  file,
-  test ? null,
-}:
-let
-  isFile = builtins.isPath file || builtins.isString file;
   called = if isFile then toString file else "the test";
   value = if isFile then importWithin (/. + toString file) else file;
   loaded = asTest (asValue value);

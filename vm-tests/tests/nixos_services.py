@@ -137,14 +137,71 @@ SERVICES = {
         "9060",
         "test $(printf '\\005\\001\\000' | timeout 10 nc -w 3 127.0.0.1 VALUE | od -An -tx1 | tr -d ' \\n') = 0500",
     ),
+    "services/web-servers/apache-httpd/default.nix": Service(
+        "httpd.service",
+        """services.httpd = {
+          enable = true;
+          adminAddr = "root@localhost";
+          virtualHosts.localhost = {
+            listen = [ { ip = "127.0.0.1"; port = VALUE; } ];
+            documentRoot = "/etc/ssl";
+          };
+        };""",
+        "8095",
+        "8096",
+        "curl --fail --silent http://127.0.0.1:VALUE/openssl.cnf | grep --quiet openssl_conf",
+    ),
+    "services/monitoring/snmpd.nix": Service(
+        "snmpd.service",
+        """services.snmpd = {
+          enable = true;
+          listenAddress = "127.0.0.1";
+          port = VALUE;
+          configText = "rocommunity public";
+        };""",
+        "1161",
+        "1162",
+        "snmpwalk -v 2c -c public 127.0.0.1:VALUE 1.3.6.1.2.1.1.5 | grep --quiet STRING",
+    ),
+    "services/backup/restic.nix": Service(
+        "restic-backups-data.timer",
+        """services.restic.backups.data = {
+          initialize = true;
+          repository = "/var/backup-restic";
+          passwordFile = "${pkgs.writeText "password" "secret"}";
+          paths = [ "/etc/ssl" ];
+          extraBackupArgs = [ "--tag VALUE" ];
+          timerConfig = { OnCalendar = "daily"; Persistent = false; };
+        };""",
+        "first",
+        "second",
+        "systemctl start restic-backups-data.service &&"
+        " RESTIC_PASSWORD=secret restic -r /var/backup-restic snapshots --json --latest 1 |"
+        """ python3 -I -c 'import json, sys; all = sorted(json.load(sys.stdin), key=lambda s: s["time"]);"""
+        """ assert all[-1]["tags"] == ["VALUE"]'""",
+    ),
+    "services/backup/borgbackup.nix": Service(
+        "borgbackup-job-data.timer",
+        """services.borgbackup.jobs.data = {
+          paths = [ "/etc/ssl" ];
+          repo = "/var/backup-borg";
+          encryption.mode = "none";
+          startAt = "daily";
+          archiveBaseName = "VALUE";
+        };""",
+        "first",
+        "second",
+        # The names of archives have no more than the second in them.
+        "systemctl start borgbackup-job-data.service &&"
+        " BORG_RELOCATED_REPO_ACCESS_IS_OK=yes BORG_UNKNOWN_UNENCRYPTED_REPO_ACCESS_IS_OK=yes"
+        " borg list --last 1 --short /var/backup-borg | grep --quiet '^VALUE-'",
+    ),
     "services/web-servers/lighttpd/default.nix": Service(
         "lighttpd.service",
         """services.lighttpd = {
           enable = true;
           port = VALUE;
           document-root = "/etc/ssl";
-          # The list comes with the sources only.
-          enableUpstreamMimeTypes = false;
         };""",
         "8083",
         "8084",
@@ -407,8 +464,8 @@ SERVICES = {
           enable = true;
           virtualHosts.":VALUE".extraConfig = "respond found";
         };""",
-        "8085",
-        "8086",
+        "85",
+        "86",
         "test $(curl --fail --silent http://localhost:VALUE/) = found",
     ),
     "services/networking/ntp/chrony.nix": Service(
@@ -446,6 +503,8 @@ assert s.recv(48)[1] == 3
         "4",
         "6",
         "fail2ban-client get sshd maxretry | grep --quiet --line-regexp VALUE",
+        # Debian's own, which runs when ours has gone, reads the log of sshd from a file.
+        prepare="touch /var/log/auth.log",
     ),
     "services/networking/syncthing.nix": Service(
         "syncthing.service",

@@ -146,6 +146,11 @@ def test_units_that_scripts_ask_for_are_restarted_and_reloaded(host: Host) -> No
     other = f"{toplevel}/specialisation/two/bin/switch-to-configuration"
 
     log = machine.succeed("cat /var/lib/sm-log")
+    # What a run under way has left for its scripts is its own.
+    machine.succeed("mkdir --parents /run/nixos", "echo of a run >/run/nixos/activation-shell")
+    output = machine.fail(f"flock /var/lib/system-manager/lock {other} dry-activate 2>&1")
+    assert "another activation is running" in output
+    assert machine.succeed("cat /run/nixos/activation-shell") == "of a run\n"
     output = machine.succeed(f"{other} dry-activate 2>&1")
     assert "would restart the following units: sm-web.service" in output
     assert "the activation script sm-prepare does not support dry activation" in output

@@ -14,7 +14,7 @@ PLAIN = {
     "QUOTES": 'a "quoted" \'word\'"',
     "BACKQUOTES": "`id -un` and `",
     "BACKSLASH": "\\n is no newline \\",
-    "LINES": "one\ntwo\n",
+    "TWO_LINES": "one\ntwo\n",
     "DOLLARS": "5$ $5 ${ $$ $",
     "BLANKS": "  two  \t",
     "HASH": "a # b @ {HOME} %h !! ;&|<>*?",
@@ -25,8 +25,8 @@ EXPANDED = {"AT_HOME": "$HOME/x", "BRACED": "${HOME}/y", "LITERAL": "\\$HOME \\$
 # These are for shells alone.
 OF_SHELLS = {"FALLBACK": "${NO_SUCH_VARIABLE:-$HOME/z}", "COMMAND": "$(id -un)"}
 # No line of environment.d(5) can hold these, or is empty, and none of pam_env.conf(5) those.
-NOT_OF_SERVICES = {"LINES", "BLANKS", "EMPTY"}
-NOT_OF_PAM = {"QUOTES", "BACKSLASH", "LINES", "HASH"}
+NOT_OF_SERVICES = {"TWO_LINES", "BLANKS", "EMPTY"}
+NOT_OF_PAM = {"QUOTES", "BACKSLASH", "TWO_LINES", "HASH"}
 
 
 def environment(text: str) -> dict[str, str]:

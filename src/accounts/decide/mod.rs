@@ -435,3 +435,58 @@ pub(crate) fn is_secret(file: AccountFile, field: usize) -> bool {
     use AccountFile::{Group, Gshadow, Passwd, Shadow};
     matches!((file, field), (Passwd | Shadow | Group | Gshadow, 1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn homes_and_lingering_and_late_passwords_are_part_of_what_was_shown() {
+        let shown = AccountsReport::default;
+        let home = HomeStep {
+            user: "a".to_owned(),
+            path: "/home/a".to_owned(),
+            mode: 0o700,
+            uid: 1000,
+            gid: 1000,
+            create: true,
+        };
+        for (other, same, why) in [
+            (shown(), true, "nothing"),
+            (
+                AccountsReport {
+                    warnings: vec!["odd".to_owned()],
+                    ..shown()
+                },
+                true,
+                "it may warn of something else",
+            ),
+            (
+                AccountsReport {
+                    homes: vec![home],
+                    ..shown()
+                },
+                false,
+                "a home",
+            ),
+            (
+                AccountsReport {
+                    linger: [("a".to_owned(), true)].into(),
+                    ..shown()
+                },
+                false,
+                "lingering",
+            ),
+            (
+                AccountsReport {
+                    late_passwords: [("a".to_owned(), "/secret".to_owned())].into(),
+                    ..shown()
+                },
+                false,
+                "where a password comes from",
+            ),
+        ] {
+            assert_eq!(shown().does_the_same(&other), same, "{why}");
+        }
+    }
+}

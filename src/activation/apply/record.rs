@@ -7,6 +7,7 @@ use anyhow::{Context, Result, anyhow};
 
 use super::{CURRENT, GC_ROOTS, Run};
 use crate::activation::journal::{self, Journal, Record};
+use crate::activation::kinds;
 use crate::activation::outcome::{self};
 use crate::activation::plan::Goal;
 use crate::activation::state::State;
@@ -24,7 +25,7 @@ use crate::{accounts, store};
 impl Run<'_> {
     pub(super) fn claim(&mut self) -> Result<()> {
         let (root, plan) = (self.a.root, self.a.plan);
-        self.a.state.claim(plan, now());
+        kinds::claim(&mut self.a.state, plan, now());
         self.a.state.scripts.clone_from(&plan.scripts.record);
         self.a.state.units.pending = Seeds::default();
         let ran = plan.units.ran.iter().flatten().cloned();
@@ -54,7 +55,8 @@ impl Run<'_> {
         // The journal first: what it says is due is only ever more than what the state has changed.
         let journal = Journal::begin(root, &begin, plan.resumes.is_some())?;
         if let Err(error) = self.a.state.write(root) {
-            let is_new = |now: State| now.identity().ok() == self.a.state.identity().ok();
+            // Its checksum is still that of the one before.
+            let is_new = |now: State| now.digest().ok() == self.a.state.digest().ok();
             if State::read(root).is_ok_and(is_new) {
                 // It is in place, if perhaps not yet on the disk.
                 self.is_claimed = true;
@@ -80,17 +82,24 @@ impl Run<'_> {
         let (root, plan) = (self.a.root, self.a.plan);
         self.judge();
         root.sync()?;
-        self.a.state.commit(plan, &self.tmpfiles);
+        kinds::commit(&mut self.a.state, plan);
+        if plan.tmpfiles.considered {
+            self.a.state.tmpfiles.note(&self.tmpfiles);
+        }
         self.a.state.active.clone_from(&plan.becomes);
         // Also when it was an interrupted run that has given them.
         self.a.state.accounts |= accounts::apply::is_recorded(root)?;
         if let Some(ran) = &plan.units.ran {
             self.a.state.units.ran_beneath.clone_from(ran);
         }
+        if plan.resumes.is_some() {
+            self.a.state.backups.keep_once(root)?;
+        }
         self.a.state.units.pending = self.pending();
+        self.a.state.units.until_boot_after = plan.pre_populates.then(journal::this_boot);
         self.remember_failures();
-        self.a.state.units.pending_users =
-            self.users_left().then(|| self.a.user_units_before.clone());
+        let users_left = self.users_left() || (plan.pre_populates && self.a.user_units.is_some());
+        self.a.state.units.pending_users = users_left.then(|| self.a.user_units_before.clone());
         if plan.goal == Goal::Deactivate {
             root.remove_file(Path::new(CURRENT))?;
             root.remove_file(&Path::new(GC_ROOTS).join("system-manager"))?;
@@ -152,6 +161,9 @@ impl Run<'_> {
 
     /// Returns what the next run has to do: what has not ended in time, and what this run is a part of.
     pub(super) fn pending(&self) -> Seeds {
+        if self.a.plan.pre_populates {
+            return self.a.plan.due();
+        }
         let jobs = self.units.as_ref().map(|u| u.jobs.as_slice());
         outcome::pending(jobs.unwrap_or_default(), self.after())
     }

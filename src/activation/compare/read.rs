@@ -122,7 +122,7 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
         None => return Ok(Side::default()),
     };
     for (target, file) in &state.files.entries {
-        match observed.seen.nodes.get(target) {
+        match observed.seen.files.nodes.get(target) {
             Some(now) if now == file.node() => {}
             Some(Node::Absent) | None => {
                 side.files.remove(target);
@@ -139,7 +139,7 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
             }
         }
     }
-    for (target, is_gone) in blocks::decide::find_drift(&state.blocks, &observed.blocks) {
+    for (target, is_gone) in blocks::decide::find_drift(&state.blocks, &observed.seen.blocks) {
         let text = if is_gone { "" } else { "(changed by hand)\n" };
         side.lines.insert(target, text.to_owned());
     }

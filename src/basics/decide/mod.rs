@@ -22,7 +22,6 @@ use crate::model::conflict::Conflict;
 use crate::model::manifest::Basics;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::{Node, sha256_of};
-use crate::store::owned::{Makes, Size, Touch, Touches};
 
 #[cfg(test)]
 mod tests;
@@ -120,44 +119,6 @@ impl BasicsPlan {
     pub(crate) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.name.is_none()
     }
-
-    /// Returns what is done before the claim: copies to the backups.
-    pub(crate) fn keeps(&self) -> impl Iterator<Item = Step<'_>> {
-        let kept = self.changes.iter().filter(|change| change.keep.is_some());
-        kept.map(Step::Keep)
-    }
-
-    /// Returns what is done after it, in order.
-    pub(crate) fn sets(&self) -> impl Iterator<Item = Step<'_>> {
-        let names = self.name.iter().map(Step::Name);
-        self.changes.iter().map(Step::Set).chain(names)
-    }
-}
-
-impl Touches for BasicsPlan {
-    fn touches(&self) -> Vec<Touch<'_>> {
-        let is_done = |c: &&BasicsChange| !matches!(c.verb, Verb::Adopt | Verb::Forget);
-        let changes = self.changes.iter().filter(is_done);
-        changes
-            .map(|change| Touch {
-                target: &change.target,
-                makes: Makes::of(&change.after),
-                size: Size::Bytes(change.new.as_ref().map_or(0, |t| t.len() as u64)),
-                is_kept: change.keep.is_some(),
-            })
-            .collect()
-    }
-}
-
-/// One step of carrying it out.
-#[derive(Debug, Clone, Copy)]
-pub enum Step<'a> {
-    /// What stands at a place is copied to the backups.
-    Keep(&'a BasicsChange),
-    /// A place is written, or given back.
-    Set(&'a BasicsChange),
-    /// The running host gets its name.
-    Name(&'a NameChange),
 }
 
 /// What it is decided from.

@@ -166,7 +166,7 @@ fn the_running_host_is_named_and_gets_its_name_back() {
     let mut stopped = record.clone();
     stopped.settle(&seen);
     assert_eq!(stopped, none, "nothing was done");
-    record.commit(&first, &());
+    record.commit(&first);
     seen.name = Some("new".to_owned());
     seen.places
         .insert(target("hostname"), place(file("new\n"), "new\n"));

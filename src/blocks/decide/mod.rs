@@ -15,7 +15,6 @@ use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::model::text_diff;
-use crate::store::owned::{Makes, Size, Touch, Touches};
 
 #[cfg(test)]
 mod tests;
@@ -62,21 +61,6 @@ pub struct BlockChange {
     pub drifted: bool,
     /// The difference of the file.
     pub diff: Option<String>,
-}
-
-impl Touches for Vec<BlockChange> {
-    fn touches(&self) -> Vec<Touch<'_>> {
-        let is_done = |c: &&BlockChange| !matches!(c.verb, BlockVerb::Adopt | BlockVerb::Forget);
-        let changes = self.iter().filter(is_done);
-        changes
-            .map(|change| Touch {
-                target: &change.target,
-                makes: Some(Makes::File),
-                size: Size::More(change.text.as_ref().map_or(0, |t| t.len() as u64)),
-                is_kept: change.keep.is_some(),
-            })
-            .collect()
-    }
 }
 
 /// What is there of a file that has, or is to have, a block.

@@ -45,7 +45,7 @@ fn step(
     let change = plan_block(&target(), wanted.as_ref(), owned, &seen).unwrap()?;
     let changes = [change];
     claim(state, &changes);
-    state.commit(&changes, &());
+    state.commit(&changes);
     let [change] = changes;
     let after = match change.verb {
         BlockVerb::Adopt | BlockVerb::Forget => content.map(str::to_owned),

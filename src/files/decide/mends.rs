@@ -56,6 +56,9 @@ pub struct Mend {
 
 impl Planner<'_> {
     pub(super) fn plan_mends(&mut self, damaged: &BTreeMap<String, Damaged>) {
+        if damaged.is_empty() {
+            return;
+        }
         let mut links: BTreeMap<&str, Vec<&TargetPath>> = BTreeMap::new();
         let wanted = self.desired.iter().map(|(target, w)| (target, &w.node));
         let owned = self

@@ -19,10 +19,11 @@ use crate::files::record::FilesRecord;
 use crate::model::conflict::Conflict;
 use crate::model::names::{FileName, TargetPath, folders_above};
 use crate::model::node::Node;
-use crate::store::owned::{Makes, Size, Touch, Touches};
+use crate::store::kind::{Kept, Makes, Size, Tally, Touch};
 
 pub(crate) use folders::{Access, FOLDER_MODE, FolderMend};
 pub(crate) use mends::{Damaged, Means, Mend};
+pub(crate) use writes::destination;
 
 /// A wanted file with its owner resolved and its content hashed: comparable with what is observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub(crate) struct Wanted {
     pub built: Option<Built>,
     /// Why it is a copy where the configuration has a link.
     pub why_copy: Option<String>,
+    /// What a foreign file would be that shows all that the link shows, where it may be one.
+    pub alike: Option<Node>,
 }
 
 /// What was read from the disk for the decision.
@@ -107,6 +110,19 @@ pub enum Verb {
     Forget,
 }
 
+impl Verb {
+    /// Returns what a change with this verb counts as; none where only the record changes.
+    pub(crate) fn tally(self) -> Option<Tally> {
+        Some(match self {
+            Self::Add => Tally::Add,
+            Self::Change => Tally::Change,
+            Self::Remove => Tally::Remove,
+            Self::Restore => Tally::PutBack,
+            Self::Adopt | Self::Forget => return None,
+        })
+    }
+}
+
 /// Why what stands there is kept before it is replaced or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -125,6 +141,12 @@ pub struct Keep {
     pub backup: FileName,
     /// Why.
     pub reason: KeepReason,
+}
+
+/// Returns the copy that is made of what stands somewhere, in the words of all kinds.
+pub(crate) fn kept<'a>(keep: Option<&'a Keep>, before: &'a Node) -> Option<Kept<'a>> {
+    let backup = &keep?.backup;
+    Some(Kept { before, backup })
 }
 
 /// One change of a file below `/etc`.
@@ -227,10 +249,16 @@ impl FilesPlan {
     pub fn changes(&self) -> impl Iterator<Item = &FileChange> {
         self.removals.iter().chain(&self.writes)
     }
-}
 
-impl Touches for FilesPlan {
-    fn touches(&self) -> Vec<Touch<'_>> {
+    /// Returns what it comes to, one for each that counts.
+    pub(crate) fn tallies(&self) -> impl Iterator<Item = Tally> {
+        let mends = self.mends.len() + self.folder_mends.len();
+        let mends = std::iter::repeat_n(Tally::Change, mends);
+        self.changes().filter_map(|c| c.verb.tally()).chain(mends)
+    }
+
+    /// Returns what is made, replaced or removed below `/etc`.
+    pub(crate) fn touches(&self) -> Vec<Touch<'_>> {
         let is_done = |c: &&FileChange| !matches!(c.verb, Verb::Adopt | Verb::Forget);
         let files = self.changes().filter(is_done).map(|change| Touch {
             target: &change.target,
@@ -239,14 +267,14 @@ impl Touches for FilesPlan {
                 (Node::File { .. }, Some(source)) => Size::Of(source),
                 _ => Size::Bytes(0),
             },
-            is_kept: change.keep.is_some(),
+            kept: kept(change.keep.as_ref(), &change.before),
         });
         let folder = |makes| {
             move |target| Touch {
                 target,
                 makes,
                 size: Size::Bytes(0),
-                is_kept: false,
+                kept: None,
             }
         };
         let mended = self.folder_mends.iter().map(|mend| &mend.target);
@@ -361,4 +389,4 @@ pub(crate) fn node<'a>(seen: &'a Seen, target: &TargetPath) -> &'a Node {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -8,11 +8,11 @@ use crate::files::record::{OwnedFile, Placed};
 use crate::store::backups::Backups;
 use crate::store::owned::{Claiming, Owned, Record as _};
 
-fn target(name: &str) -> TargetPath {
+pub(crate) fn target(name: &str) -> TargetPath {
     name.parse().unwrap()
 }
 
-fn file(content: &str) -> Node {
+pub(crate) fn file(content: &str) -> Node {
     Node::File {
         sha256: content.to_owned(),
         mode: 0o644,
@@ -32,6 +32,7 @@ fn wanted(node: Node) -> Wanted {
         replace_existing: false,
         built: None,
         why_copy: None,
+        alike: None,
     }
 }
 
@@ -209,6 +210,51 @@ fn a_foreign_link_that_is_as_wanted_stays_foreign_unless_only_we_make_such() {
 }
 
 #[test]
+fn a_foreign_file_that_may_be_replaced_stays_while_it_is_as_wanted() {
+    let described = |is: Node, alike: Option<Node>, stands: Node| {
+        let wants = Wanted {
+            replace_existing: true,
+            alike,
+            ..wanted(is)
+        };
+        World::new(Some(wants), None, stands).told()
+    };
+    let program = Node::File {
+        sha256: "x".to_owned(),
+        mode: 0o755,
+        uid: 0,
+        gid: 0,
+    };
+    let replaced = "Change, keeps Foreign";
+    for (is, alike, stands, expected, why) in [
+        (file("x"), None, file("x"), "", "the same"),
+        (file("x"), None, file("y"), replaced, "another text"),
+        (file("x"), None, program.clone(), replaced, "another mode"),
+        (
+            link("/nix/store/x"),
+            Some(file("x")),
+            file("x"),
+            "",
+            "shows the same",
+        ),
+        (
+            link("/nix/store/x"),
+            Some(program),
+            file("x"),
+            replaced,
+            "no program",
+        ),
+        (link("b"), None, link("/etc/b"), "", "leads to the same"),
+        (link("../b"), None, link("/b"), "", "leads to the same"),
+        (link("b"), None, link("c/../b"), replaced, "c may be a link"),
+    ] {
+        assert_eq!(described(is, alike, stands), expected, "{why}");
+    }
+    let unasked = World::new(Some(wanted(file("x"))), None, file("x"));
+    assert_eq!(unasked.told(), "conflict", "nobody has said that it may go");
+}
+
+#[test]
 fn a_file_as_it_was_shipped_is_replaced_and_comes_back_until_its_package_is_purged() {
     let shipped = file("shipped");
     let vendor = |is_pristine| SeenVendor {
@@ -224,7 +270,7 @@ fn a_file_as_it_was_shipped_is_replaced_and_comes_back_until_its_package_is_purg
     let (mut record, mut backups) = (world.record.clone(), Backups::default());
     let plan = world.plan();
     claim(&mut record, &mut backups, &plan);
-    record.commit(&plan, &());
+    record.commit(&plan);
     let kept = record.entries[&target("a")].clone();
     assert_eq!(kept.package.as_deref(), Some("app"));
     let backup = kept.backup.clone().unwrap();

@@ -50,6 +50,8 @@ impl Planner<'_> {
                 }
                 change.verb = Verb::Adopt;
             }
+            // It is described, and needs no replacing: it stays theirs until something else is wanted.
+            (seen, None) if wanted.replace_existing && is_alike(target, wanted, seen) => return,
             (_, None) => {
                 let vendor = self.seen.vendors.get(target);
                 // What a package has shipped, and nobody has edited, is the package's to give again.
@@ -130,4 +132,40 @@ impl Planner<'_> {
                 .is_some_and(|w| w.source.starts_with(STORE) && *node(self.seen, &path) == w.node)
         })
     }
+}
+
+/// Whether what others have is as good as what is wanted.
+fn is_alike(target: &TargetPath, wanted: &Wanted, seen: &Node) -> bool {
+    if *seen == wanted.node || wanted.alike.as_ref() == Some(seen) {
+        return true;
+    }
+    match (seen, &wanted.node) {
+        (Node::Link { to: theirs }, Node::Link { to: ours }) => {
+            let theirs = destination(target, theirs);
+            theirs.is_some() && theirs == destination(target, ours)
+        }
+        _ => false,
+    }
+}
+
+/// The path that a link at a target leads to, as far as its text tells: the folders above a target are no links, all others
+/// may be. None where it leads up after it has led down.
+pub(crate) fn destination(target: &TargetPath, to: &str) -> Option<String> {
+    let mut folder: Vec<&str> = match to.strip_prefix('/') {
+        Some(_) => Vec::new(),
+        None => std::iter::once("etc")
+            .chain(target.as_str().split('/'))
+            .collect(),
+    };
+    folder.pop();
+    let mut rest = to.trim_start_matches('/');
+    while let Some(above) = rest.strip_prefix("../") {
+        folder.pop();
+        rest = above;
+    }
+    let parts = rest
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".");
+    let parts: Vec<&str> = folder.into_iter().chain(parts).collect();
+    (!parts.contains(&"..")).then(|| parts.join("/"))
 }

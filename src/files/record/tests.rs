@@ -1,23 +1,11 @@
 //! Every prefix of an activation, in memory: what is claimed is settled to what the disk shows.
 
+use crate::files::decide::tests::{file, target};
 use crate::files::decide::{Seen, Wanted, plan_files};
 
 use super::*;
 
 type Disk = BTreeMap<TargetPath, Node>;
-
-fn target(text: &str) -> TargetPath {
-    text.parse().unwrap()
-}
-
-fn file(content: &str) -> Node {
-    Node::File {
-        sha256: content.to_owned(),
-        mode: 0o644,
-        uid: 0,
-        gid: 0,
-    }
-}
 
 fn wanted(entries: &[(&str, &str)]) -> BTreeMap<TargetPath, Wanted> {
     let of = |content: &str| Wanted {
@@ -26,6 +14,7 @@ fn wanted(entries: &[(&str, &str)]) -> BTreeMap<TargetPath, Wanted> {
         replace_existing: true,
         built: None,
         why_copy: None,
+        alike: None,
     };
     entries
         .iter()
@@ -91,7 +80,7 @@ fn walk(
     copy(&mut kept, &plan);
     let changes: Vec<&FileChange> = plan.changes().collect();
     let mut whole = claimed.clone();
-    whole.commit(&plan, &());
+    whole.commit(&plan);
     for done in 0..=changes.len() {
         let mut now = disk.clone();
         for change in &changes[..done] {
@@ -119,7 +108,7 @@ fn go_on(
     assert_eq!(next.conflicts, [], "{at}, then {way:?}");
     let (mut end, mut there, mut copies) = (settled.clone(), now.clone(), kept.clone());
     claim(&mut end, &next);
-    end.commit(&next, &());
+    end.commit(&next);
     copy(&mut copies, &next);
     for change in next.changes() {
         there.insert(change.target.clone(), change.after.clone());
@@ -155,7 +144,7 @@ fn whatever_was_done_of_a_claim_is_settled_to_what_is_there() {
     );
     let mut record = none.clone();
     claim(&mut record, &plan);
-    record.commit(&plan, &());
+    record.commit(&plan);
     let mut after = disk.clone();
     let mut kept = BTreeMap::new();
     for change in plan.changes() {

@@ -5,9 +5,10 @@ use std::io::{self, Read, Write};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{self, Mode, SFlag};
 
-use super::READ_FLAGS;
+use super::at::kind;
+use super::{READ_FLAGS, whole};
 use crate::model::node::sha256_of;
 
 /// Where the content of a file comes from.
@@ -28,13 +29,14 @@ pub enum Content<'a> {
 ///
 /// # Errors
 /// When it can't be opened, or is not a regular file.
-pub(crate) fn open_source(path: &str) -> Result<File> {
+pub(crate) fn open_source(path: &str) -> Result<impl Read + use<>> {
     let flags = READ_FLAGS.difference(OFlag::O_NOFOLLOW);
-    let file = File::from(openat(AT_FDCWD, path, flags, Mode::empty())?);
-    if !file.metadata()?.is_file() {
+    let file = openat(AT_FDCWD, path, flags, Mode::empty())?;
+    let st = stat::fstat(&file)?;
+    if kind(&st) != SFlag::S_IFREG {
         bail!("it is not a regular file");
     }
-    Ok(file)
+    Ok(whole(File::from(file), st.st_size))
 }
 
 pub(super) fn fill(file: &mut File, content: Content<'_>) -> Result<()> {
@@ -60,13 +62,13 @@ pub(super) fn fill(file: &mut File, content: Content<'_>) -> Result<()> {
 }
 
 /// A reader that writes what is read through it.
-struct Copied<'a> {
-    source: File,
+struct Copied<'a, R> {
+    source: R,
     file: &'a mut File,
     error: Option<io::Error>,
 }
 
-impl Read for Copied<'_> {
+impl<R: Read> Read for Copied<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.source.read(buffer)?;
         if let Err(error) = self.file.write_all(&buffer[..n]) {

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -103,12 +103,18 @@ impl Root {
             (Folder::Missing, _) => return Ok(Node::Absent),
             (Folder::Blocked(at), _) => return Ok(Node::Blocked { at }),
         };
+        // Nearly all that is managed are links, which one call reads and tells from the rest.
+        match read_link(&folder, name) {
+            Err(Errno::ENOENT) => return Ok(Node::Absent),
+            Err(Errno::EINVAL) => {}
+            to => return Ok(Node::Link { to: to? }),
+        }
         let Some(st) = lstat(&folder, name)? else {
             return Ok(Node::Absent);
         };
         Ok(match kind(&st) {
             SFlag::S_IFLNK => Node::Link {
-                to: readlinkat(&*folder, name)?.to_string_lossy().into_owned(),
+                to: read_link(&folder, name)?,
             },
             SFlag::S_IFDIR => Node::Folder,
             SFlag::S_IFREG => {
@@ -119,7 +125,7 @@ impl Root {
                     bail!("it was replaced while it was read");
                 }
                 Node::File {
-                    sha256: sha256_of(File::from(file))?,
+                    sha256: sha256_of(whole(File::from(file), st.st_size))?,
                     mode: st.st_mode & 0o7777,
                     uid: st.st_uid,
                     gid: st.st_gid,
@@ -152,7 +158,7 @@ impl Root {
             let kind = match kind(&st) {
                 SFlag::S_IFDIR => Kind::Folder,
                 SFlag::S_IFLNK => Kind::Link {
-                    to: readlinkat(&*folder, name)?.to_string_lossy().into_owned(),
+                    to: read_link(&folder, name)?,
                 },
                 SFlag::S_IFIFO => Kind::Pipe,
                 SFlag::S_IFSOCK => Kind::Socket,
@@ -190,6 +196,18 @@ impl Root {
     /// # Errors
     /// When it can't be read.
     pub fn list(&self, relative: &Path) -> Result<Vec<String>> {
+        self.list_those(relative, |_| true)
+    }
+
+    /// Lists those names in a folder that are asked for, sorted; empty when there is no such folder.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) fn list_those(
+        &self,
+        relative: &Path,
+        is_asked: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>> {
         let inner = || -> Result<Vec<String>> {
             let Folder::Open(fd) = self.folder(relative)? else {
                 return Ok(Vec::new());
@@ -199,9 +217,9 @@ impl Root {
             let mut names = Vec::new();
             for entry in nix::dir::Dir::from_fd(own)?.iter() {
                 let entry = entry?;
-                let name = entry.file_name().to_bytes();
-                if name != b"." && name != b".." {
-                    names.push(String::from_utf8_lossy(name).into_owned());
+                let name = entry.file_name().to_string_lossy();
+                if name != "." && name != ".." && is_asked(&name) {
+                    names.push(name.into_owned());
                 }
             }
             names.sort();
@@ -340,6 +358,18 @@ const READ_FLAGS: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_CLOEXEC)
     .union(OFlag::O_NONBLOCK);
+
+/// Returns what a regular file of this size has, whose end is known by the size and needs no call to be found.
+fn whole(file: File, size: i64) -> io::Take<File> {
+    // One of the kernel's that has none is read to its end.
+    let size = u64::try_from(size).unwrap_or_default();
+    file.take(if size == 0 { u64::MAX } else { size })
+}
+
+fn read_link(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<String, Errno> {
+    let to = readlinkat(&**folder, name)?.into_string();
+    Ok(to.unwrap_or_else(|other| other.to_string_lossy().into_owned()))
+}
 
 fn read_regular(mut file: &File) -> Result<Vec<u8>> {
     if !file.metadata()?.is_file() {

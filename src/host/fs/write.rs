@@ -15,11 +15,15 @@ use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use sha2::{Digest, Sha256};
+use xattr::FileExt;
 
 use super::content::{Content, fill};
 use super::{FOLDER_FLAGS, Folder, READ_FLAGS, Root, kind, lstat};
 use crate::host::selinux;
 use crate::model::node::hex;
+
+#[cfg(test)]
+mod tests;
 
 /// How many folders wait for `sync` at most; each holds a file descriptor.
 const MOST_UNSYNCED: usize = 64;
@@ -202,16 +206,11 @@ impl Root {
     pub fn rewrite_file(&self, relative: &Path, content: &[u8]) -> Result<()> {
         let inner = || -> Result<()> {
             let (source, name) = self.open_parent(relative)?;
-            let st = lstat(&source, name)?.ok_or_else(|| anyhow!("it does not exist"))?;
-            if kind(&st) != SFlag::S_IFREG {
-                bail!("it is not a regular file");
-            }
+            let before = open_regular(&source, name)?;
             self.replace(relative, |folder, temporary| {
                 let mut file = create(folder, temporary)?;
                 file.write_all(content)?;
-                std::os::unix::fs::fchown(&file, Some(st.st_uid), Some(st.st_gid))?;
-                stat::fchmod(&file, Mode::from_bits_truncate(st.st_mode & 0o7777))?;
-                copy_xattrs(&source, name, folder, temporary)?;
+                copy_access(&before, &file)?;
                 file.sync_all()?;
                 Ok(())
             })
@@ -242,12 +241,10 @@ impl Root {
                     set_times(folder, temporary, &st)
                 }
                 SFlag::S_IFREG => {
-                    let mut input = File::from(openat(&*source, name, READ_FLAGS, Mode::empty())?);
+                    let mut input = open_regular(&source, name)?;
                     let mut file = create(folder, temporary)?;
                     io::copy(&mut input, &mut file)?;
-                    std::os::unix::fs::fchown(&file, Some(st.st_uid), Some(st.st_gid))?;
-                    stat::fchmod(&file, Mode::from_bits_truncate(st.st_mode & 0o7777))?;
-                    copy_xattrs(&source, name, folder, temporary)?;
+                    let st = copy_access(&input, &file)?;
                     set_times(folder, temporary, &st)?;
                     file.sync_all()?;
                     Ok(())
@@ -436,6 +433,37 @@ fn proc_path(folder: &Rc<OwnedFd>, name: &OsStr) -> PathBuf {
         .join(name)
 }
 
+fn open_regular(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<File> {
+    let file = File::from(openat(&**folder, name, READ_FLAGS, Mode::empty())?);
+    if kind(&stat::fstat(&file)?) != SFlag::S_IFREG {
+        bail!("it is not a regular file");
+    }
+    Ok(file)
+}
+
+/// Gives a file the owner, the mode and the extended attributes of another, and returns what else that has: of the one that
+/// is open, whatever stands in its place by now.
+fn copy_access(from: &File, to: &File) -> Result<FileStat> {
+    let st = stat::fstat(from)?;
+    std::os::unix::fs::fchown(to, Some(st.st_uid), Some(st.st_gid))?;
+    // After the owner, since chown clears setuid and setgid.
+    stat::fchmod(to, Mode::from_bits_truncate(st.st_mode & 0o7777))?;
+    let names = match from.list_xattr() {
+        Ok(names) => names,
+        Err(e) if e.raw_os_error() == Some(Errno::EOPNOTSUPP as i32) => return Ok(st),
+        Err(e) => return Err(e).context("listing its extended attributes"),
+    };
+    for attribute in names {
+        if let Some(value) = from.get_xattr(&attribute)? {
+            to.set_xattr(&attribute, &value).with_context(|| {
+                format!("setting its extended attribute {}", attribute.display())
+            })?;
+        }
+    }
+    Ok(st)
+}
+
+/// Copies the extended attributes of a link, which can't be opened.
 fn copy_xattrs(from: &Rc<OwnedFd>, name: &OsStr, to: &Rc<OwnedFd>, to_name: &str) -> Result<()> {
     let source = proc_path(from, name);
     let target = proc_path(to, OsStr::new(to_name));

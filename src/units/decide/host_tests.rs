@@ -282,6 +282,7 @@ fn what_is_under_way_is_waited_for() {
         ("a stop of what goes", files, &[][..], "deactivating", "", "a.service", "stop a.service"),
         ("a stop of what is gone", &[], &[], "deactivating", "", "a.service", "stop a.service"),
         ("a stop that has ended", &[], &[], "inactive", "", "a.service", "nothing"),
+        ("a stop that has ended badly", &[], &[], "failed", "", "a.service", "stop a.service"),
         ("a stop of what has come back", &[], files, "deactivating", "", "a.service", "nothing"),
     ] {
         let live = with(&format!("a.service:{state}"), |live| {
@@ -299,6 +300,26 @@ fn what_is_under_way_is_waited_for() {
             options: Options::default(),
         });
         assert_eq!(told(&plan), expected, "{why}");
+        assert_eq!(plan.forget.contains("a.service"), state == "failed", "{why}");
+    }
+}
+
+#[test]
+fn what_has_come_about_without_us_is_not_left_to_be_done() {
+    let names: BTreeSet<String> = ["a.service".to_owned()].into();
+    for (state, has_job, start, stop) in [
+        ("active", false, false, true),
+        ("activating", true, true, true),
+        ("inactive", false, true, false),
+        ("failed", false, true, true),
+        ("deactivating", true, true, true),
+    ] {
+        let live = with(&format!("a.service:{state}"), |live| {
+            live.units.get_mut("a.service").unwrap().has_job = has_job;
+        });
+        let mut seeds = Seeds { start: names.clone(), stop: names.clone(), ..Seeds::default() };
+        seeds.drop_done(&live);
+        assert_eq!((!seeds.start.is_empty(), !seeds.stop.is_empty()), (start, stop), "{state}");
     }
 }
 

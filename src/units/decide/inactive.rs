@@ -43,7 +43,7 @@ impl Decision<'_> {
             let Some(why) = self.reason_to_start(&unit, &file) else {
                 continue;
             };
-            if self.refuses_start(&unit) {
+            if self.refuses_start(&unit) && !self.comes_with_its_target(&unit) {
                 let why = format!("{why}, but it refuses a manual start; the next boot starts it");
                 self.notes.insert(unit, why);
             } else {

@@ -37,7 +37,7 @@
 //! | changed, with `X-RestartIfChanged=false` or `X-SwitchMethod=keep-old` | nothing |
 //! | changed, anything else | start |
 //! | pulled in by a unit that is started here | start, as systemd does |
-//! | refusing manual start (`RefuseManualStart`, `X-OnlyManualStart`) | nothing, with a note |
+//! | refusing manual start (`RefuseManualStart`, and `X-OnlyManualStart` where it is not new) | nothing, with a note |
 //!
 //! A unit that only a timer, socket or path triggers is wanted by no target: a change of it waits for its trigger.
 
@@ -148,7 +148,22 @@ pub struct Seeds {
     pub daemon_reload: bool,
 }
 
+/// Whether something of a unit is left that a stop takes away: it runs, or systemd still lists it as failed.
+fn is_left(now: &Live, unit: &str) -> bool {
+    let found = now.find(unit).map(|(_, live)| live.active_state.as_str());
+    !matches!(found, None | Some("" | "inactive"))
+}
+
 impl Seeds {
+    /// Drops what has come about without us: the start of what is up, the stop of what is down. Pure.
+    pub(crate) fn drop_done(&mut self, now: &Live) {
+        self.stop.retain(|unit| is_left(now, unit));
+        self.start.retain(|unit| {
+            let found = now.find(unit).map(|(_, live)| live);
+            found.is_none_or(|live| !live.is_active() || live.is_coming())
+        });
+    }
+
     /// Returns the units that anything is to be done with.
     pub fn units(&self) -> impl Iterator<Item = &String> {
         let sets = [&self.start, &self.restart, &self.reload, &self.stop];
@@ -299,8 +314,7 @@ impl Decision<'_> {
         self.reload = reload;
         for unit in &seeds.stop {
             let goes = self.new.definition(unit).file().is_none();
-            let runs = self.live.find(unit).is_some_and(|(_, u)| !u.is_down());
-            if goes && runs && !self.start.contains_key(unit) {
+            if goes && is_left(self.live, unit) && !self.start.contains_key(unit) {
                 self.stop.insert(unit.clone(), why());
             }
         }
@@ -368,7 +382,7 @@ impl Decision<'_> {
         let refused: Vec<String> = self
             .start
             .keys()
-            .filter(|u| self.refuses_start(u))
+            .filter(|u| self.refuses_start(u) && !self.comes_with_its_target(u))
             .cloned()
             .collect();
         for unit in refused {
@@ -379,6 +393,16 @@ impl Decision<'_> {
         for unit in self.start.keys() {
             self.reload.remove(unit);
         }
+    }
+
+    /// Whether a new unit only asks switches to leave it alone: NixOS starts it with the target that wants it.
+    pub(crate) fn comes_with_its_target(&self, unit: &str) -> bool {
+        let new = self.new.definition(unit);
+        let asks = new
+            .file()
+            .is_some_and(|file| file.only_manual_start() && !file.refuses_manual_start());
+        asks && !self.live_refuses_start(unit)
+            && matches!(self.old.definition(unit), Definition::Absent)
     }
 
     /// Tells whether a unit may not be started by name.

@@ -248,6 +248,28 @@ fn each_kind_of_unit_has_its_rule() {
 }
 
 #[test]
+fn a_new_unit_that_switches_leave_alone_comes_with_its_target() {
+    let only: Files = &[
+        ("a.timer", "[Unit]\nX-OnlyManualStart=true\n[Timer]\nOnCalendar=daily\n"),
+        ("a.timer < multi-user.target", ""),
+    ];
+    let refusing: Files = &[
+        ("a.timer", "[Unit]\nX-OnlyManualStart=true\nRefuseManualStart=true\n"),
+        ("a.timer < multi-user.target", ""),
+    ];
+    let changed: Files = &[
+        ("a.timer", "[Unit]\nX-OnlyManualStart=true\n[Timer]\nOnCalendar=weekly\n"),
+        ("a.timer < multi-user.target", ""),
+    ];
+    check(&[
+        ("new", &[], only, "", "start a.timer"),
+        ("new, and it refuses every start", &[], refusing, "", "nothing"),
+        ("changed, and somebody stopped it", only, changed, "a.timer:inactive", "nothing"),
+        ("changed, and it runs", only, changed, "a.timer", "skip a.timer"),
+    ]);
+}
+
+#[test]
 fn nixos_starts_every_active_target_anew() {
     let options = Options {
         start_active_targets: true,

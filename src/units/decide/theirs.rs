@@ -150,7 +150,8 @@ impl Decision<'_> {
             .filter(|name| {
                 let was_ours = matches!(self.old.definition(name), Definition::File(_));
                 let is_ours = matches!(self.new.definition(name), Definition::File(_));
-                was_ours && !is_ours && !self.start.contains_key(*name)
+                let goes = was_ours || self.stop.contains_key(*name);
+                goes && !is_ours && !self.start.contains_key(*name)
             })
             .cloned()
             .collect()

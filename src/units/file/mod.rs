@@ -38,6 +38,8 @@ const NAMED_CHANGES: usize = 3;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UnitFile {
     sections: BTreeMap<Vec<u8>, Section>,
+    /// Whether a text of it empties the list of what is started, which says something of other files only.
+    empties_start: bool,
 }
 
 /// What the difference of two unit files asks for.
@@ -94,6 +96,8 @@ impl UnitFile {
             {
                 let (key, value) = (trim(&line[..at]), trim(&line[at + 1..]));
                 if !key.is_empty() {
+                    self.empties_start |=
+                        section == b"Service" && key == b"ExecStart" && value.is_empty();
                     let keys = self.sections.entry(section.clone()).or_default();
                     assign(keys.entry(key.to_vec()).or_default(), value);
                 }
@@ -116,6 +120,12 @@ impl UnitFile {
             .get(section.as_bytes())
             .and_then(|keys| keys.get(key.as_bytes()))
             .map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether what is started replaces what another file has: the list is emptied, and is not left empty.
+    #[must_use]
+    pub(crate) fn replaces_start(&self) -> bool {
+        self.empties_start && !self.values("Service", "ExecStart").is_empty()
     }
 
     /// Gives the last value of a key.

@@ -128,7 +128,7 @@ impl Host {
         }
         // The record goes through its file form on every run.
         let mut record = plan.record.clone();
-        record.commit(plan, &());
+        record.commit(plan);
         self.record = AccountsRecord::parse(&record.render().unwrap()).unwrap();
     }
 

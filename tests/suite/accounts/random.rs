@@ -101,7 +101,7 @@ fn ids(host: &Host) -> BTreeMap<(AccountFile, String), String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(crate::chance::cases(48))]
 
     #[test]
     fn any_walk_ends_where_it_began(

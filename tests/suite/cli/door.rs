@@ -2,21 +2,27 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use nix::sys::stat::Mode;
 use serde_json::json;
 
 use crate::cli::story::{Config, PROGRAM, Ran, Test};
-use crate::cli::strace::{count_calls, has_strace};
+use crate::cli::strace::{Whose, count_calls, has_strace, with_fault};
 
 /// Runs the program below limits that a shell sets first.
 fn run_limited(t: &Test, limits: &str, arguments: &str) -> Ran {
+    Ran::new(&run_after(t, &format!("{limits}; exec"), arguments))
+}
+
+/// Runs the program after these words of a shell.
+fn run_after(t: &Test, words: &str, arguments: &str) -> Output {
     let script = format!(
-        "{limits}; exec {PROGRAM} --root {} {arguments}",
+        "{words} {PROGRAM} --root {} {arguments}",
         t.root().display()
     );
-    Ran::new(&Command::new("sh").args(["-euc", &script]).output().unwrap())
+    let mut shell = Command::new("sh");
+    shell.args(["-euc", &script]).output().unwrap()
 }
 
 #[test]
@@ -99,6 +105,80 @@ fn a_folder_never_has_another_mode_than_its_own() {
     for folder in ["etc/made", "etc/made/by"] {
         assert_eq!(fs::metadata(t.path(folder)).unwrap().mode() & 0o7777, 0o755);
     }
+}
+
+#[test]
+fn a_folder_whose_making_is_killed_has_its_mode_after_the_next_run() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    let toplevel = t.build(&Config::new().copy("made/by/us", "0644", "1\n"));
+    let activate = format!("activate {}", toplevel.display());
+    let files = || fs::read_dir(t.path("etc")).unwrap().count();
+    let (before, mut kills) = (files(), 0);
+    for call in ["mkdirat", "fchmod", "renameat", "renameat2"] {
+        for number in 1.. {
+            let tracer = format!("umask 077; exec strace -qq -o /dev/null -e trace={call}");
+            let limits = format!("{tracer} -e inject={call}:signal=KILL:when={number}");
+            if run_after(&t, &limits, &activate).status.success() {
+                break;
+            }
+            kills += 1;
+            t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+            for folder in ["etc/made", "etc/made/by"] {
+                let mode = fs::metadata(t.path(folder)).unwrap().mode() & 0o7777;
+                assert_eq!(mode, 0o755, "{folder} after {call} {number}");
+            }
+            t.run(&["deactivate"]).exits(0);
+            assert_eq!(files(), before, "after {call} {number}");
+        }
+        t.run(&["deactivate"]).exits(0);
+    }
+    assert!(kills > 8, "only {kills} kills");
+}
+
+#[test]
+fn where_no_thread_can_be_made_nothing_is_begun() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    let toplevel = t.build(&Config::new().copy("a", "0644", "1\n"));
+    let mut run = with_fault(&t, "clone3:error=EAGAIN:when=1", Whose::Its);
+    let output = run.arg("activate").arg(toplevel).output().unwrap();
+    let ran = Ran::new(&output).exits(1);
+    assert!(
+        ran.stderr.contains("error: making a thread"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!t.path("etc/a").exists());
+}
+
+#[test]
+fn what_can_not_be_looked_at_is_not_taken_for_missing() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    t.write("usr/bin/tool", "")
+        .write("usr/share/zoneinfo/Zone", "");
+    let requirement = json!([{ "path": "/usr/bin/tool", "package": "tool", "install": {} }]);
+    let config = Config::new()
+        .field("basics", json!({ "timeZone": "Zone" }))
+        .field("hostRequirements", requirement);
+    let toplevel = t.build(&config);
+    let mut refused = 0;
+    for number in 1..60 {
+        let mut run = with_fault(&t, &format!("openat2:error=EIO:when={number}"), Whose::Its);
+        let output = run.arg("plan").arg(&toplevel).output().unwrap();
+        refused += usize::from(!output.status.success());
+        Ran::new(&output)
+            .never_says("is not installed")
+            .never_says("this host has no");
+    }
+    assert!(refused > 10, "only {refused} faults");
 }
 
 #[test]

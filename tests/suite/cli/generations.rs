@@ -198,6 +198,29 @@ fn a_check_that_refuses_leaves_everything_as_it_was() {
 }
 
 #[test]
+fn a_check_has_its_time() {
+    let Some(t) = Test::begin() else { return };
+    let script = t.source("check", "#!/bin/sh\nexec sleep 600\n");
+    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let checks = serde_json::json!([{ "name": "hangs", "script": script }]);
+    let config = Config::new()
+        .copy("n", "0644", "2\n")
+        .field("preActivationChecks", checks);
+    let toplevel = t.build(&config);
+    let begun = std::time::Instant::now();
+    t.refuses(
+        &[
+            "activate".as_ref(),
+            toplevel.as_os_str(),
+            "--unit-timeout".as_ref(),
+            "1".as_ref(),
+        ],
+        &["running the check `hangs`"],
+    );
+    assert!(begun.elapsed().as_secs() < 300, "it was waited for");
+}
+
+#[test]
 fn deactivating_twice_is_nothing_to_do() {
     let Some(t) = Test::begin() else { return };
     t.run(&["deactivate"]).exits(0).says("No changes");

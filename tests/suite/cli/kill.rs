@@ -1,6 +1,7 @@
 //! Killed at any moment, and run again.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::process::{Command, Stdio};
 
@@ -381,6 +382,47 @@ fn copies_of_a_run_that_was_cut_short_do_not_stay() {
 }
 
 #[test]
+fn an_edit_that_a_run_which_was_cut_short_has_kept_is_kept_once() {
+    let Some(t) = Test::begin() else { return };
+    if !has_strace() {
+        return;
+    }
+    let config = Config::new()
+        .copy("a", "0644", "ours\n")
+        .link("b", "ours\n");
+    let toplevel = t.build(&config);
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    t.write("etc/a", "by hand\n");
+    let archive = archive(&t);
+    let backups = t.path("var/lib/system-manager/backups");
+    let count = || fs::read_dir(&backups).map_or(0, Iterator::count);
+    for (way, mut left) in [("activate", 0), ("deactivate", 0)] {
+        let mut way = vec![OsStr::new(way)];
+        if way[0] == "activate" {
+            way.push(toplevel.as_os_str());
+        }
+        for call in ["renameat", "symlinkat", "fsync"] {
+            for number in 1.. {
+                reset(&t, &archive);
+                if !killed_at(&t, &toplevel, call, number, Whose::Its) {
+                    break;
+                }
+                left += usize::from(count() > 0 && t.read("etc/a") == "by hand\n");
+                t.run(&way).exits(0);
+                assert_eq!(count(), 1, "{call} {number}");
+                let kept = t.run(&["status"]).exits(0).stdout;
+                assert_eq!(
+                    kept.matches("kept edit").count(),
+                    1,
+                    "{call} {number}: {kept}"
+                );
+            }
+        }
+        assert!(left > 2, "no kill left a copy of what is still edited");
+    }
+}
+
+#[test]
 fn what_was_changed_is_never_told_as_not_begun() {
     let Some(t) = Test::begin() else { return };
     if !has_strace() {
@@ -406,6 +448,8 @@ fn what_was_changed_is_never_told_as_not_begun() {
                 _ => {
                     assert_eq!(code, Some(1), "{fault}");
                     assert_eq!(t.read("etc/a"), "1\n", "{fault}");
+                    let state = t.read("var/lib/system-manager/state.json");
+                    assert!(!state.contains("becomes"), "{fault}: {state}");
                 }
             }
         }

@@ -1,8 +1,10 @@
 //! The real program on a temporary root, as a stranger meets it.
 mod accounts;
+mod adopt;
 mod bad_input;
 mod basics;
 mod blocks;
+mod browser;
 mod compat;
 mod compat_nixos;
 mod door;

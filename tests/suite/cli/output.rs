@@ -155,6 +155,10 @@ fn a_first_configuration_is_about_the_host() {
         .exits(0)
         .says("flake.nix\n")
         .says("system.nix` shows what it does\n");
+    let bare = t.beside("bare");
+    t.run(&["init".as_ref(), "--no-flake".as_ref(), bare.as_os_str()])
+        .exits(0);
+    assert!(bare.join("system.nix").exists() && !bare.join("flake.nix").exists());
     let text = std::fs::read_to_string(folder.join("system.nix")).unwrap();
     assert!(
         text.starts_with("# The configuration of a host with Debian of this test.\n"),

@@ -378,6 +378,33 @@ fn a_script_does_not_outlive_the_run() {
 }
 
 #[test]
+fn the_scripts_of_the_boot_leave_the_shell_of_a_run_under_way_alone() {
+    let Some(t) = begin() else { return };
+    let fifo = t.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let waits = script(
+        &t,
+        "waits",
+        "echo of the run >$_activationShell; read go </fifo",
+    );
+    let toplevel = t.build(&with(Config::new(), &[waits]));
+    let mut child = t
+        .command(&["activate".as_ref(), toplevel.as_os_str()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Opened when the script reads, which it does under the lock of its run.
+    let mut writer = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
+    t.run(&["run-activation-scripts"])
+        .exits(1)
+        .says("another activation is running");
+    assert_eq!(t.read("run/nixos/activation-shell"), "of the run\n");
+    std::io::Write::write_all(&mut writer, b"go\n").unwrap();
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
 fn a_script_does_not_outlive_who_holds_it() {
     let Some(t) = begin() else { return };
     let fifo = t.path("fifo");

@@ -134,6 +134,25 @@ fn what_it_placed_becomes_ours_and_what_was_before_it_comes_back() {
 }
 
 #[test]
+fn what_a_kill_has_left_of_it_goes_with_the_next_run() {
+    let Some((t, before)) = fresh() else { return };
+    manage(&t);
+    t.switch(&ours());
+    // Between the end of its record and of its root.
+    let root = t.path("nix/var/nix/gcroots/system-manager-current");
+    assert!(!root.is_symlink());
+    symlink("/nix/store/top", &root).unwrap();
+    t.run(&["deactivate"]).exits(0);
+    assert!(!root.is_symlink());
+    assert_same(&before, &contents(&t));
+    // Without a record that was taken over, it is that program's.
+    fs::remove_file(t.path(&format!("{RECORD}.taken-over"))).unwrap();
+    symlink("/nix/store/top", &root).unwrap();
+    t.switch(&Config::new().link("a", "1\n"));
+    assert!(root.is_symlink());
+}
+
+#[test]
 fn its_generations_are_none_to_go_back_to() {
     let Some((t, _)) = fresh() else { return };
     manage(&t);

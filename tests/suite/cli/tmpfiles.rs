@@ -12,6 +12,27 @@ fn rules(t: &Test, name: &str, text: &str) -> Value {
 }
 
 #[test]
+fn what_failed_of_a_rollback_is_tried_again_where_that_was_going() {
+    let Some(t) = Test::begin() else { return };
+    let folder = rules(&t, "one", "d /srv/app 0755 - - -\n");
+    let first = Config::new().link("n", "1\n");
+    let number = |n: &str| Config::new().link("n", n);
+    t.switch(&first);
+    t.switch(&number("2\n").field("tmpfiles", folder));
+    t.switch(&number("3\n"));
+    t.write("srv/app", "a file where a folder must go\n");
+    let failed = t.run(&["rollback"]).exits(4);
+    assert_eq!(t.read("etc/n"), "2\n");
+    fs::remove_file(t.path("srv/app")).unwrap();
+    let (_, hint) = failed.stderr.split_once("then `system-manager ").unwrap();
+    let words: Vec<&str> = hint.split('`').next().unwrap().split(' ').collect();
+    t.run(&words).exits(0);
+    assert_eq!(t.read("etc/n"), "2\n");
+    assert!(t.path("srv/app").is_dir());
+    t.run(&["generations"]).says("*    2");
+}
+
+#[test]
 fn a_rule_that_failed_is_tried_again_until_it_holds_or_goes() {
     let Some(t) = Test::begin() else { return };
     t.write("srv/app", "a file where a folder must go\n");

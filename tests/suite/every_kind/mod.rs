@@ -11,9 +11,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use proptest::test_runner::{RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::{TestCaseError, TestRunner};
 use serde_json::Value;
 
+use crate::chance;
 use crate::needs::is_root;
 use host::{Host, Left};
 use sources::Sources;
@@ -28,20 +29,10 @@ const UNVARIED: [&str; 4] = [
 ];
 
 fn config(cases: u32) -> ProptestConfig {
-    let given = ProptestConfig::default();
-    // Each case runs the program a dozen times, and the suite tries the same ones each time. PROPTEST_CASES=2000 is for a
-    // night, with others each time.
-    let is_hunt = std::env::var_os("PROPTEST_CASES").is_some();
     ProptestConfig {
-        cases: if is_hunt { given.cases } else { cases },
-        rng_seed: if is_hunt {
-            given.rng_seed
-        } else {
-            RngSeed::Fixed(1)
-        },
+        // Each case runs the program a dozen times.
         max_shrink_iters: 300,
-        failure_persistence: None,
-        ..given
+        ..chance::cases(cases)
     }
 }
 

@@ -147,7 +147,7 @@ const RESERVED: &[&str] = &[
     "mtab",
     "machine-id",
     "os-release",
-    ".pwd.lock",
+    "passwd.lock",
     "ld.so.preload",
     "passwd/inside",
     "dpkg/dpkg.cfg.d/system-manager",

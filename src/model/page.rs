@@ -1,16 +1,14 @@
-//! A plan as a page: Markdown for a comment on a pull request, and HTML in one file. Pure.
+//! A text for the terminal as a page: Markdown for a comment on a pull request, and HTML in one file. Pure.
 //!
-//! Both are made from the text for the terminal, so that they say the same.
+//! Both are made from that text, so that they say the same.
 
-use crate::activation::plan::Plan;
-use crate::activation::report::{CONFLICTS, render_plan};
 use crate::model::style::Style;
 
 /// How long a Markdown page gets, in bytes: a comment on GitHub holds 65,536 characters.
 const MARKDOWN_LIMIT: usize = 60_000;
 
-/// How the text is that they are made from.
-const TEXT: Style = Style {
+/// How the text is that pages are made from.
+pub(crate) const TEXT: Style = Style {
     color: true,
     full: false,
 };
@@ -24,7 +22,7 @@ struct Span {
 
 /// The text for the terminal in parts: what is before the first heading, and what is below each.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Page {
+pub(crate) struct Page {
     intro: Vec<Vec<Span>>,
     sections: Vec<(String, Vec<Vec<Span>>)>,
     summary: String,
@@ -81,9 +79,10 @@ fn text_of(spans: &[Span]) -> String {
 }
 
 impl Page {
-    fn of(plan: &Plan) -> Self {
+    /// Reads a text in the style [`TEXT`].
+    pub(crate) fn read(text: &str) -> Self {
         let mut page = Self::default();
-        for line in render_plan(plan, TEXT).lines() {
+        for line in text.lines() {
             let spans = read_spans(line);
             if is_heading(&spans) {
                 page.sections.push((text_of(&spans), Vec::new()));
@@ -107,10 +106,10 @@ impl Page {
     }
 }
 
-/// Renders a plan as Markdown, each part folded, and at most 60 kB long.
+/// Renders a page as Markdown, each part folded but those whose titles begin as is said, and at most 60 kB long. `command`
+/// shows what was cut.
 #[must_use]
-pub(crate) fn render_markdown(plan: &Plan) -> String {
-    let page = Page::of(plan);
+pub(crate) fn render_markdown(page: &Page, unfolded: &str, command: &str) -> String {
     let mut out = String::from("## system-manager\n\n");
     for line in &page.intro {
         out.push_str(&format!("{}\n", markdown_text(&text_of(line))));
@@ -119,7 +118,7 @@ pub(crate) fn render_markdown(plan: &Plan) -> String {
         out.push_str(&format!("\n**{}**\n", markdown_text(&page.summary)));
     }
     for (title, lines) in &page.sections {
-        let open = if title.starts_with(CONFLICTS) {
+        let open = if title.starts_with(unfolded) {
             " open"
         } else {
             ""
@@ -140,7 +139,7 @@ pub(crate) fn render_markdown(plan: &Plan) -> String {
         out.push_str(&format!("{fence}\n"));
         if shown < rows.len() {
             out.push_str(&format!(
-                "\n{} more lines: `system-manager plan` shows them.\n",
+                "\n{} more lines: `system-manager {command}` shows them.\n",
                 rows.len() - shown
             ));
         }
@@ -197,16 +196,30 @@ fn markdown_text(text: &str) -> String {
         .collect()
 }
 
-/// Renders a plan as one HTML file without scripts, which a browser's own search goes through.
-#[must_use]
-pub(crate) fn render_html(plan: &Plan) -> String {
-    let page = Page::of(plan);
-    let mut out = format!(
+/// How an HTML file begins, up to its heading. Nothing may be fetched by it, and no script but one of its own runs.
+pub(crate) fn html_head(title: &str, style: &str) -> String {
+    format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>system-manager: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>system-manager</h1>\n",
-        html_text(&page.summary)
-    );
+         <title>{}</title>\n<style>\n{STYLE}{style}</style>\n</head>\n<body>\n<main>\n",
+        html_text(title)
+    )
+}
+
+/// How an HTML file ends.
+pub(crate) const HTML_END: &str = "</main>\n</body>\n</html>\n";
+
+/// Renders a page as one HTML file without scripts, which a browser's own search goes through.
+#[must_use]
+pub(crate) fn render_html(page: &Page, name: &str) -> String {
+    let title = if page.summary.is_empty() {
+        format!("system-manager: {name}")
+    } else {
+        format!("system-manager: {}", page.summary)
+    };
+    let mut out = html_head(&title, "");
+    out.push_str(&format!("<h1>system-manager: {name}</h1>\n"));
     for line in &page.intro {
         out.push_str(&format!("<p>{}</p>\n", html_line(line)));
     }
@@ -228,23 +241,26 @@ pub(crate) fn render_html(plan: &Plan) -> String {
         }
         out.push_str("</pre>\n</details>\n");
     }
-    out.push_str("</main>\n</body>\n</html>\n");
+    out.push_str(HTML_END);
     out
 }
 
 const STYLE: &str = "\
 :root { color-scheme: light dark; --text: #1f2328; --back: #ffffff; --box: #f6f8fa; --add: #116329; --change: #7d4e00;
-  --remove: #a40e26; --dim: #59636e; }
+  --remove: #a40e26; --dim: #59636e; --line: #d0d7de; }
 @media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --back: #0d1117; --box: #161b22; --add: #56d364;
-  --change: #e3b341; --remove: #ff7b72; --dim: #9198a1; } }
-body { margin: 0; background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
+  --change: #e3b341; --remove: #ff7b72; --dim: #9198a1; --line: #30363d; } }
+* { box-sizing: border-box; }
+body { margin: 0; overflow-wrap: anywhere; background: var(--back); color: var(--text); font: 16px/1.5 system-ui, sans-serif; }
 main { max-width: 76rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.4rem; margin: 0 0 0.8rem; } h2 { font-size: 1.1rem; }
 .summary { font-weight: 600; }
 summary { cursor: pointer; font-weight: 600; padding: 0.3rem 0; }
 pre { overflow-x: auto; background: var(--box); border-radius: 6px; padding: 0.8rem; margin: 0 0 0.8rem;
   font: 13px/1.45 ui-monospace, monospace; }
 .add { color: var(--add); } .change { color: var(--change); } .remove { color: var(--remove); }
 .dim { color: var(--dim); font-weight: 400; } .bold { font-weight: 600; }
+@media (max-width: 40rem) { pre { white-space: pre-wrap; } }
 ";
 
 fn html_line(spans: &[Span]) -> String {
@@ -263,7 +279,8 @@ fn html_line(spans: &[Span]) -> String {
         .collect()
 }
 
-fn html_text(text: &str) -> String {
+/// Writes text so that HTML shows it as it is.
+pub(crate) fn html_text(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

@@ -1,0 +1,158 @@
+//! Overlays: what is written to a folder goes somewhere else, and the folder is what it was once the overlay is gone.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "mounts, and reads what is mounted"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+/// The names of an overlay's folders: what was written, and what the kernel needs beside it.
+const UPPER: &str = "upper";
+const WORK: &str = "work";
+
+/// Whether this process sees the same mounts as the system's first one: what it mounts is of no use to others otherwise.
+///
+/// # Errors
+/// When the kernel does not say.
+pub(crate) fn is_shared() -> Result<bool> {
+    let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
+    let inner = || Ok::<_, std::io::Error>(of("self")? == of("1")?);
+    inner().context("reading which mounts this process sees")
+}
+
+/// Returns where what is written to `folder` goes, if that is below `place`.
+///
+/// # Errors
+/// When the mounts can't be read.
+pub(crate) fn find(folder: &Path, place: &Path) -> Result<Option<PathBuf>> {
+    let upper = place.join(UPPER);
+    let option = format!("upperdir={}", upper.display());
+    let is_it = |line: &&str| {
+        let mount = Mount::parse(line);
+        mount.is_some_and(|m| m.at == folder && m.options.split(',').any(|o| o == option))
+    };
+    // The last one is on top.
+    Ok(read_mounts()?.lines().rfind(is_it).map(|_| upper))
+}
+
+/// Lists what is mounted below `folder`: an overlay would hide it.
+///
+/// # Errors
+/// When the mounts can't be read.
+pub(crate) fn mounts_below(folder: &Path) -> Result<Vec<PathBuf>> {
+    let text = read_mounts()?;
+    let mounts = text.lines().filter_map(Mount::parse).map(|m| m.at);
+    Ok(mounts
+        .filter(|at| at.starts_with(folder) && at != folder)
+        .collect())
+}
+
+/// Has what is written to `folder` go to `place`.
+///
+/// # Errors
+/// When the kernel can't do that.
+pub(crate) fn put_on(folder: &Path, place: &Path) -> Result<()> {
+    let inner = || -> Result<()> {
+        let (upper, work) = (place.join(UPPER), place.join(WORK));
+        fs::create_dir_all(&upper)?;
+        fs::create_dir_all(&work)?;
+        // The folder keeps its mode and owner, which are those of the layer on top.
+        let beneath = fs::metadata(folder)?;
+        fs::set_permissions(&upper, beneath.permissions())?;
+        let (uid, gid) = {
+            use std::os::unix::fs::MetadataExt;
+            (beneath.uid(), beneath.gid())
+        };
+        std::os::unix::fs::chown(&upper, Some(uid), Some(gid))?;
+        let options = format!(
+            "lowerdir={},upperdir={},workdir={}",
+            folder.display(),
+            upper.display(),
+            work.display()
+        );
+        mount(
+            Some("overlay"),
+            folder,
+            Some("overlay"),
+            MsFlags::empty(),
+            Some(options.as_str()),
+        )?;
+        Ok(())
+    };
+    inner().with_context(|| {
+        format!(
+            "mounting an overlay on {}\nhint: the kernel has to have overlayfs, and /run a file system that serves it",
+            folder.display()
+        )
+    })
+}
+
+/// Takes the overlay off `folder`, whoever has something open there.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn take_off(folder: &Path) -> Result<()> {
+    umount2(folder, MntFlags::MNT_DETACH)
+        .with_context(|| format!("taking the overlay off {}", folder.display()))
+}
+
+fn read_mounts() -> Result<String> {
+    fs::read_to_string("/proc/self/mountinfo").context("reading /proc/self/mountinfo")
+}
+
+/// A line of mountinfo, see proc(5).
+struct Mount<'a> {
+    at: PathBuf,
+    options: &'a str,
+}
+
+impl<'a> Mount<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let (before, after) = line.split_once(" - ")?;
+        let at = before.split(' ').nth(4)?;
+        Some(Self {
+            at: PathBuf::from(unescape(at)),
+            options: after.rsplit(' ').next().unwrap_or_default(),
+        })
+    }
+}
+
+/// Spaces and the like are written as `\040`.
+fn unescape(text: &str) -> String {
+    let mut parts = text.split('\\');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..3).and_then(|c| u8::from_str_radix(c, 8).ok());
+        match code {
+            Some(code) => {
+                out.push(char::from(code));
+                out.push_str(&part[3..]);
+            }
+            None => out.push_str(part),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_lines_of_mountinfo() {
+        let line = r"61 29 0:44 / /etc/a\040b rw,relatime shared:1 - overlay overlay rw,lowerdir=/etc,upperdir=/run/x/upper,workdir=/run/x/work";
+        let mount = Mount::parse(line).unwrap();
+        assert_eq!(mount.at, Path::new("/etc/a b"));
+        assert!(
+            mount
+                .options
+                .split(',')
+                .any(|o| o == "upperdir=/run/x/upper")
+        );
+        assert!(Mount::parse("cut").is_none());
+    }
+}
