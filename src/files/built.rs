@@ -275,6 +275,10 @@ mod tests {
 
     /// Leaves a file as Nix does.
     fn build(path: &Path, text: &str) {
+        if path.exists() {
+            // Only root may write to it as it is.
+            fs::remove_file(path).unwrap();
+        }
         fs::write(path, text).unwrap();
         fs::set_permissions(path, fs::Permissions::from_mode(0o444)).unwrap();
         let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1);
