@@ -202,16 +202,7 @@ impl Session {
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
-        let mut planned = prepare::How {
-            all_scripts: args.all_scripts || saved.is_some_and(|plan| plan.scripts.is_asked()),
-            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
-            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
-            ..args.how()
-        };
-        if let (Goal::Activate(toplevel), true) = (&goal, how.brings_secrets) {
-            // Where nothing else changes, they are a change.
-            planned.all_scripts |= self.bring_secrets(toplevel)?;
-        }
+        let planned = self.planned(&goal, saved, args, how)?;
         self.progress.begin("plan");
         let mut prepared = prepare::prepare(&self.root, goal, planned)?;
         if !how.register {
@@ -265,6 +256,27 @@ impl Session {
             }
             None => ended.map(|outcome| self.end(&outcome, self.last_word(&plan).as_deref())),
         }
+    }
+
+    /// Returns how a switch is planned. Secrets that differ are a change, also where nothing else is.
+    fn planned(
+        &self,
+        goal: &Goal,
+        saved: Option<&Plan>,
+        args: &ApplyArgs,
+        how: &How,
+    ) -> Result<prepare::How> {
+        let differs = match goal {
+            Goal::Activate(toplevel) if how.brings_secrets => self.bring_secrets(toplevel)?,
+            _ => false,
+        };
+        let is_asked = saved.is_some_and(|plan| plan.scripts.is_asked());
+        Ok(prepare::How {
+            all_scripts: args.all_scripts || is_asked || differs,
+            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
+            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
+            ..args.how()
+        })
     }
 
     /// Reads the secrets of a toplevel on this machine and keeps them. Returns whether one is new to services.
