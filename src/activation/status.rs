@@ -191,8 +191,6 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let block_drift = find_block_drift(&state, &observed.seen.blocks);
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
-    let places = places.into_iter();
-    let basics_drift = places.map(|(target, is_gone)| (target, Drift::by_hand(is_gone)));
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
     let entries = state.files.entries.keys();
@@ -226,7 +224,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         warnings: accounts.warnings,
         account_drift: accounts.drift,
         block_drift,
-        basics_drift: basics_drift.collect(),
+        basics_drift: by_hand(places),
         name_drift,
         drift,
         folder_drift: folder_drift(&observed.seen.files),
@@ -243,6 +241,14 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+/// Tells of places that were changed or removed that it was by hand.
+fn by_hand(places: BTreeMap<TargetPath, bool>) -> BTreeMap<TargetPath, Drift> {
+    let places = places.into_iter();
+    places
+        .map(|(target, is_gone)| (target, Drift::by_hand(is_gone)))
+        .collect()
 }
 
 /// Finds the number of the active toplevel.

@@ -58,7 +58,7 @@ def _installs(machine: Machine, package: Path, command: str) -> None:
 def _is_whole(machine: SystemdMachine, zsh: str) -> None:
     """Checks what the package has brought besides the program."""
     pages = machine.succeed(f"ls {SHARE}/man/man1").split()
-    list_commands = "system-manager --help | sed -n '/^Commands:/,/^$/s/^  \\([a-z]*\\) .*/\\1/p'"
+    list_commands = "system-manager --help | sed -n '/^Commands:/,/^$/s/^  \\([a-z-]*\\) .*/\\1/p'"
     for command in machine.succeed(list_commands).split():
         assert command == "help" or f"system-manager-{command}.1.gz" in pages, (command, pages)
     assert ".TH system-manager 1" in machine.succeed(f"zcat {SHARE}/man/man1/system-manager.1.gz")
