@@ -332,9 +332,7 @@ impl Connection {
             ),
         }
     }
-}
 
-impl Connection {
     /// Returns the host.
     #[must_use]
     pub(crate) fn target(&self) -> &Target {

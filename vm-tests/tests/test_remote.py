@@ -674,12 +674,14 @@ def test_a_host_that_stalls_is_given_up_in_time_with_what_it_was_at(make_targets
     large = tmp_path / "large"
     large.write_bytes(Random(1).randbytes(150 << 20))
     toplevel = build(_written(tmp_path, f"{{ environment.etc.large.source = {large}; }}"), tmp_path)
+    # More than the program, which is copied there.
+    arrives = "find /nix/store -path '*/.system-manager-*' -size +60M | grep -q ."
     for program, phase in (("head", "sending the activator"), ("system-manager", "sending /nix/store/")):
         process = deployer.start("switch", toplevel, "--target-host", f"root@{address}")
         if program == "head":
             wait_for(target, "pkill -STOP -x head")
         else:
-            wait_for(target, "test -e /nix/store/.system-manager-* && pkill -STOP -f 'agent$'")
+            wait_for(target, f"{arrives} && pkill -STOP -f 'agent$'")
         begun = time.monotonic()
         said = given_up(process, begun)
         assert phase in said and "for 25 s" in said, said
