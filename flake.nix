@@ -46,7 +46,14 @@
         "nixos-compat"
         "src"
       ];
+      neededRust = (lib.importTOML ./Cargo.toml).package.rust-version;
       package =
+        pkgs:
+        if lib.versionOlder (pkgs.rustc.version or neededRust) neededRust then
+          throw "system-manager is built with Rust ${neededRust} or newer, and this nixpkgs has ${pkgs.rustc.version}: take its package from the flake itself (packages.<system>.default), whose nixpkgs is its own where `inputs.nixpkgs.follows` is left out"
+        else
+          buildPackage pkgs;
+      buildPackage =
         pkgs:
         # With musl, and static: a toplevel's activator uses no C library of its target.
         pkgs.pkgsStatic.rustPlatform.buildRustPackage {

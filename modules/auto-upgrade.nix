@@ -19,7 +19,7 @@ let
   words =
     if cfg.toplevel != null then
       [
-        "activate"
+        "switch"
         cfg.toplevel
       ]
     else
@@ -78,7 +78,7 @@ in
       default = null;
       example = "/var/lib/deployments/latest";
       description = ''
-        A built toplevel that is activated, or a link to one, instead of a flake: nothing is evaluated on the host.
+        A built toplevel that is switched to, or a link to one, instead of a flake: nothing is evaluated on the host.
         Something else brings it there with its closure.
       '';
     };

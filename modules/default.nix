@@ -11,6 +11,7 @@
   ./host-packages.nix
   ./manifest.nix
   ./nixpkgs.nix
+  ./outputs.nix
   ./packages.nix
   ./provenance.nix
   ./secrets.nix

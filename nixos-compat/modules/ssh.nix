@@ -98,6 +98,14 @@ in
         Whether the other options here are written. Nothing of the distribution's is touched without one of them.
       '';
     };
+    systemd-ssh-proxy.enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = ''
+        For configurations that are for NixOS, too. The distribution's systemd brings the file of its own for ssh, whatever
+        this says.
+      '';
+    };
     extraConfig = mkOption {
       type = types.lines;
       default = "";

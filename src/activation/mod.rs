@@ -7,6 +7,7 @@ pub(crate) mod compare;
 pub(crate) mod ephemeral;
 mod graphics;
 pub(crate) mod health;
+pub(crate) mod install;
 pub(crate) mod journal;
 mod kinds;
 mod lost_shells;

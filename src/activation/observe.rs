@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use nix::errno::Errno;
 
+use crate::activation::install::Manager;
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::kinds;
 use crate::activation::plan::Plan;
@@ -184,11 +185,7 @@ fn find_leftovers(root: &Root, state: &State, seen: &Seen) -> Result<BTreeMap<Ta
 ///
 /// # Errors
 /// When it can't be told whether one is there.
-pub(crate) fn missing_programs(
-    root: &Root,
-    manifest: &Manifest,
-    family: &str,
-) -> Result<Vec<Conflict>> {
+pub(crate) fn missing<'a>(root: &Root, manifest: &'a Manifest) -> Result<Vec<&'a HostRequirement>> {
     let mut missing = Vec::new();
     for r in &manifest.host_requirements {
         let is_there = match root.stat_in_root(Path::new(r.path.as_str())) {
@@ -197,29 +194,42 @@ pub(crate) fn missing_programs(
             found => found?.is_some(),
         };
         if !is_there {
-            missing.push(Conflict {
-                subject: r.path.to_string(),
-                cause: format!(
-                    "the host package `{}` needs it, and it is not installed",
-                    r.package
-                ),
-                remedy: install_command(r, family),
-            });
+            missing.push(r);
         }
     }
     Ok(missing)
 }
 
+/// Tells what forbids an activation for want of programs.
+///
+/// # Errors
+/// When it can't be told whether one is there.
+pub(crate) fn missing_programs(
+    root: &Root,
+    manifest: &Manifest,
+    family: &str,
+) -> Result<Vec<Conflict>> {
+    let missing = missing(root, manifest)?.into_iter();
+    let conflicts = missing.map(|r| Conflict {
+        subject: r.path.to_string(),
+        cause: format!(
+            "the host package `{}` needs it, and it is not installed",
+            r.package
+        ),
+        remedy: install_command(r, family),
+    });
+    Ok(conflicts.collect())
+}
+
 fn install_command(requirement: &HostRequirement, family: &str) -> String {
-    match (requirement.install.get(family), family) {
-        (Some(package), "debian") => format!("apt-get install {package}"),
-        (Some(package), "fedora") => format!("dnf install {package}"),
+    match (requirement.install.get(family), Manager::of(family)) {
+        (Some(package), Some(manager)) => manager.command([package.as_str()]),
         _ => "install it with the distribution's package manager".to_owned(),
     }
 }
 
-/// Names the distribution's family by os-release(5); only for the wording of a remedy.
-fn read_family(root: &Root) -> String {
+/// Names the distribution's family by os-release(5), which tells its package manager.
+pub(crate) fn read_family(root: &Root) -> String {
     let text = ["etc/os-release", "usr/lib/os-release"]
         .iter()
         .find_map(|p| root.read_in_root(Path::new(p)).ok().flatten())

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accounts::decide::AccountsReport;
 use crate::activation::ephemeral::Ephemeral;
+use crate::activation::install::Install;
 use crate::activation::kinds;
 use crate::activation::state::Active;
 use crate::activation::takeover::{Aside, Takeover};
@@ -62,6 +63,9 @@ pub struct Plan {
     /// What numtide/system-manager has left that becomes ours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub takeover: Option<Takeover>,
+    /// Packages of the distribution that are missing; `switch --install-missing` installs them first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub install: Option<Install>,
     /// Checks that run before anything is changed.
     pub checks: Vec<PreActivationCheck>,
     /// Checks that run after it.
@@ -308,6 +312,8 @@ impl Plan {
             && packages.changed.is_empty()
             && self.takeover.is_none()
             && self.resumes.is_none()
+            && self.ephemeral.is_none()
+            && !self.pre_populates
             && self.files.leftovers.is_empty()
             && self.files.make_folders.is_empty()
             && self.files.remove_folders.is_empty()

@@ -7,14 +7,12 @@ use anyhow::Result;
 
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
-use crate::activation::beneath;
-use crate::activation::ephemeral;
-use crate::activation::graphics;
-use crate::activation::lost_shells;
+use crate::activation::install::Install;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
+use crate::activation::{beneath, ephemeral, graphics, lost_shells};
 use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
@@ -188,6 +186,7 @@ impl Sources<'_> {
             resumes: interrupted.map(|i| i.purpose.clone()),
             conflicts,
             takeover: self.observed.takeover.clone(),
+            install: Install::missing(root, self.manifest, &self.observed.family)?,
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
             diffs: files::diff::read_diffs(root, &files)?,

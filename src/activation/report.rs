@@ -66,7 +66,19 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     render_conflicts(&mut out, &plan.conflicts, style);
     out.push('\n');
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    render_install(&mut out, plan);
     out
+}
+
+/// The command that installs what is missing, the last thing of a plan.
+fn render_install(out: &mut String, plan: &Plan) {
+    if let Some(install) = &plan.install {
+        line(
+            out,
+            "Packages of the distribution are missing; `switch --install-missing` installs them first, or:",
+        );
+        line(out, &format!("  {}", install.command()));
+    }
 }
 
 /// How long what is done lasts, and from when.
@@ -102,6 +114,7 @@ fn render_recorded(plan: &Plan, style: Style) -> String {
             out.push('\n');
             line(&mut out, no_changes(&plan.accounts.warnings));
             render_warnings(&mut out, &plan.accounts.warnings, style);
+            render_warnings(&mut out, &plan.warnings, style);
             line(
                 &mut out,
                 "A switch remembers this configuration as the active one, and touches nothing else.",
@@ -175,6 +188,7 @@ pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
     let mut out = String::new();
     render_conflicts(&mut out, &plan.conflicts, style);
     line(&mut out, &style.paint(Color::Bold, &summary_line(plan)));
+    render_install(&mut out, plan);
     out.trim_start().to_owned()
 }
 

@@ -193,8 +193,12 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
-    let entries = state.files.entries.keys();
-    let acted_on: BTreeSet<&str> = entries.filter_map(extended_unit).collect();
+    let acted_on: BTreeSet<&str> = state
+        .files
+        .entries
+        .keys()
+        .filter_map(extended_unit)
+        .collect();
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
     let last = active.as_ref().and_then(|active| history.last(active));
@@ -202,6 +206,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let generation = generation_of(root, active.as_ref())?;
     let left = read_left(root, state.units.pending);
     let pending = pending(observed.interrupted.as_ref(), &left);
+    let interrupted = observed.interrupted.map(|i| i.purpose);
     Ok(Status {
         version: VERSION,
         active,
@@ -231,10 +236,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         backups: backups_of(&state.files),
         beside,
         saved: state.backups.saved,
-        interrupted: observed
-            .interrupted
-            .map(|i| i.purpose)
-            .filter(|_| running.is_none()),
+        interrupted: interrupted.filter(|_| running.is_none()),
         running,
         pending,
         tmpfiles: state.tmpfiles.failed,

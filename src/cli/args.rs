@@ -212,8 +212,12 @@ pub struct SwitchArgs {
     /// Go back to the generation before if units fail or the activation stops part-way
     #[arg(long)]
     pub rollback_on_failure: bool,
+    /// Install the distribution's packages that are missing first, by apt-get or dnf; waits for its lock no longer than
+    /// --unit-timeout
+    #[arg(long)]
+    pub install_missing: bool,
     /// For this boot only: what is written goes to /run, and `deactivate` goes back to what was active before
-    #[arg(long, conflicts_with = "rollback_on_failure")]
+    #[arg(long, conflicts_with_all = ["rollback_on_failure", "install_missing"])]
     pub ephemeral: bool,
     /// Show the plan and ask on the terminal before anything is changed
     #[arg(short, long, conflicts_with = "json")]

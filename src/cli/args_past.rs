@@ -114,6 +114,9 @@ mod tests {
 /// What `deactivate` takes.
 #[derive(Debug, Args)]
 pub struct DeactivateArgs {
+    /// Remove the distribution's packages, too, that `switch --install-missing` has installed and nothing else needs
+    #[arg(long)]
+    pub purge_installed: bool,
     /// numtide/system-manager takes its program from there; here, the one that runs deactivates what is active
     #[arg(long, value_name = "TOPLEVEL", hide = true)]
     pub store_path: Option<std::path::PathBuf>,

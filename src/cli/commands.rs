@@ -62,6 +62,8 @@ pub(crate) struct How {
     pub(crate) ask: bool,
     /// Whether its secrets are read on this machine.
     pub(crate) brings_secrets: bool,
+    /// Whether packages of the distribution that are missing are installed first.
+    pub(crate) install_missing: bool,
     /// Where what is activated comes from.
     pub(crate) origin: Origin,
     /// Whether it is of this boot only.

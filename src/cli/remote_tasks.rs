@@ -121,7 +121,8 @@ fn task_of(command: Command) -> Result<Task> {
             apart(arguments.concat(), wants)
         }
         Command::Deactivate(args) => {
-            let arguments = [words(&["deactivate"]), apply_words(&args.apply())].concat();
+            let mut arguments = [words(&["deactivate"]), apply_words(&args.apply())].concat();
+            arguments.extend(flags(&[(args.purge_installed, "--purge-installed")]));
             apart(arguments, None)
         }
         Command::Rollback { to, back } => {
@@ -230,7 +231,11 @@ fn switch_task(args: &SwitchArgs) -> Result<Parts> {
     }
     let mut arguments = [words(&["switch"]), ephemeral].concat();
     let rollback = args.rollback_on_failure;
-    arguments.extend(flags(&[(rollback, "--rollback-on-failure")]));
+    let install = args.install_missing;
+    arguments.extend(flags(&[
+        (rollback, "--rollback-on-failure"),
+        (install, "--install-missing"),
+    ]));
     arguments.extend(apply_words(&args.apply));
     let origin = origin_of(args.given.as_deref(), &args.source, &args.origin);
     arguments.extend(origin_words(origin));

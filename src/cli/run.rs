@@ -270,7 +270,8 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::PrePopulate(args) => pre_populate(session, args),
         Command::Activate(args) => activate(session, args),
         Command::Deactivate(args) => {
-            session.switch(Goal::Deactivate, None, &args.apply(), &How::default())
+            let end = session.switch(Goal::Deactivate, None, &args.apply(), &How::default())?;
+            session.after_deactivation(&args, end)
         }
         Command::Rollback { to, back } => session.rollback(to, &back),
         Command::Undo(back) => session.undo(&back),
@@ -443,6 +444,7 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         ask: args.ask,
         // A run from another machine has brought them.
         brings_secrets: !store::pending::is_run(),
+        install_missing: args.install_missing && saved.is_none(),
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };
     session.switch(goal, saved.as_ref(), &args.apply, &how)

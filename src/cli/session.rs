@@ -1,12 +1,5 @@
 //! Commands on a root, from the plan to what is printed of it.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the door writes what is named on the command line"
-)]
-
 use crate::store::toplevel::read_manifest;
-use std::io::{IsTerminal, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use crate::activation::apply::Progress as Activation;
@@ -31,9 +24,9 @@ use crate::store::lock::Patience;
 use crate::store::secrets;
 use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
-use nix::fcntl::OFlag;
 use serde::Serialize;
 
+use crate::cli::asked::{ask, write_private};
 use crate::cli::print::{print, print_error, print_failure, print_json, print_refusal, tell};
 use crate::cli::progress::{Progress, describe_files};
 
@@ -203,8 +196,7 @@ impl Session {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let planned = self.planned(&goal, saved, args, how)?;
-        self.progress.begin("plan");
-        let mut prepared = prepare::prepare(&self.root, goal, planned)?;
+        let mut prepared = self.prepare(goal, planned, args, how)?;
         if !how.register {
             prepared.action = scripts::decide::Action::Test;
         }
@@ -410,39 +402,4 @@ impl Session {
             print(outcome_report::render_outcome(outcome, self.style).trim_end())
         }
     }
-}
-
-/// Asks a person on the terminal; anything but yes is an error.
-pub(crate) fn ask(question: &str) -> Result<(), Failure> {
-    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
-        return Err(Failure::Before(anyhow::anyhow!(
-            "there is no terminal to ask on\nhint: leave `--ask` out, or look at `system-manager plan` first"
-        )));
-    }
-    eprint!("{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .context("reading the answer")?;
-    match answer.trim().to_lowercase().as_str() {
-        "y" | "yes" => Ok(()),
-        _ => Err(Failure::Before(anyhow::anyhow!(
-            "the answer was not yes; nothing was changed"
-        ))),
-    }
-}
-
-/// Writes a file that nobody else may read: a plan tells what is in files, and which accounts there will be.
-fn write_private(path: &Path, text: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(OFlag::O_NONBLOCK.bits())
-        .open(path)?;
-    if file.metadata()?.is_file() {
-        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    }
-    file.write_all(text)
 }

@@ -4,6 +4,7 @@ pub(crate) mod backups;
 pub(crate) mod checked;
 pub(crate) mod generations;
 pub(crate) mod history;
+pub(crate) mod installed;
 pub(crate) mod kind;
 pub(crate) mod lock;
 pub(crate) mod owned;

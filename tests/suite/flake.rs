@@ -48,7 +48,7 @@ const STAND_IN: &str = r#"
           mkShellNoCC = args: named "shell";
           cargo = null;
           clippy = null;
-          rustc = null;
+          rustc.version = "1.95.0";
           rustfmt = null;
           shellcheck = null;
           stdenv.cc = null;
@@ -238,6 +238,34 @@ fn the_program_is_built_anew_for_its_own_sources_only() -> Result<()> {
     fs::write(own.join("modules/new.nix"), "{ }\n")?;
     let with_a_module = derivation(program()?);
     ensure!(before != with_a_module, "{before:?}");
+    Ok(())
+}
+
+#[test]
+fn a_nixpkgs_whose_rust_is_too_old_is_told_the_remedy() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let overlay = |rust: &str| {
+        let apply = format!(
+            r#"overlay:
+               let
+                 final = {{
+                   rustc.version = "{rust}";
+                   pkgsStatic.rustPlatform.buildRustPackage = args: args.pname;
+                 }};
+               in (overlay final {{ }}).system-manager"#
+        );
+        flakes.own(&["eval", "--raw", "FLAKE#overlays.default", "--apply", &apply])
+    };
+    let new = overlay("1.95.0")?;
+    ensure!(new.starts_with("system-manager"), "{new}");
+    let old = overlay("1.82.0").err().context("it takes any Rust")?;
+    let said = old.to_string();
+    for text in ["this nixpkgs has 1.82.0", "inputs.nixpkgs.follows"] {
+        ensure!(said.contains(text), "`{text}` is missing in:\n{said}");
+    }
     Ok(())
 }
 

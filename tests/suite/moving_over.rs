@@ -1,7 +1,15 @@
 //! Who comes from numtide/system-manager finds its commands, flags, options and attributes here, and its tests as ours.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use clap::Parser;
 use system_manager::face::cli::Cli;
+
+use crate::needs::{lacks_nix, skip};
+use crate::nix_fixture::{NIX_CONFIG, own_store};
 
 /// Command lines of its manual and of its program's own help: each command with each flag that it takes.
 const COMMANDS: [&str; 41] = [
@@ -70,4 +78,124 @@ fn every_command_line_of_upstream_is_understood() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The options that it documents, each a line; those of newer NixOS modules that it imports are among them.
+const OPTIONS: &str = "tests/fixtures/upstream-options.txt";
+
+#[test]
+fn no_option_of_upstream_is_missing() {
+    if lacks_nix() {
+        return;
+    }
+    let Some(nixpkgs) = std::env::var_os("NIXPKGS") else {
+        skip("no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test suite moving_over::)");
+        return;
+    };
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let expression = format!(
+        r#"
+        let
+          api = import {project} {{ nixpkgs = {nixpkgs}; }};
+          host = api.lib.evalSystemConfig {{ name = "host"; modules = [ {{ nixpkgs.hostPlatform = "x86_64-linux"; }} ]; }};
+          lines = text: builtins.filter (line: builtins.isString line && line != "") (builtins.split "\n" text);
+          parts = name: builtins.filter builtins.isString (builtins.split "[.]" name);
+          # What is below an option is of its type.
+          has = path: at:
+            path == [ ]
+            || builtins.isAttrs at
+            && (at._type or "" == "option" || at ? ${{builtins.head path}} && has (builtins.tail path) at.${{builtins.head path}});
+          all = lines (builtins.readFile {project}/{OPTIONS});
+        in
+        {{ count = builtins.length all; missing = builtins.filter (name: !has (parts name) host.options) all; }}
+        "#,
+        project = project.display(),
+        nixpkgs = Path::new(&nixpkgs).display(),
+    );
+    let output = Command::new("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "-E", &expression, "--store"])
+        .arg(own_store("moving-over-store"))
+        .env("NIX_CONFIG", NIX_CONFIG)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["missing"], serde_json::json!([]));
+    assert!(found["count"].as_u64() >= Some(260), "{found}");
+}
+
+/// The tests of upstream, by the names of their files.
+const TESTS: [&str; 27] = [
+    "auto-upgrade",
+    "empty-config",
+    "environment-variables",
+    "etc-files-with-glob",
+    "example (container)",
+    "example (VM)",
+    "existing-files",
+    "existing-group-members",
+    "extra-init",
+    "home-manager",
+    "masked-units",
+    "nix-enabled",
+    "prepopulate",
+    "restart-if-changed",
+    "security-wrappers",
+    "sops-ssh-key",
+    "ssh",
+    "state-v0-v1-activate-migration",
+    "state-v0-v1-deactivate-migration",
+    "stop-on-removal",
+    "sudo",
+    "sudo-module",
+    "system-checks",
+    "system-path",
+    "systemd-packages",
+    "target-host",
+    "user-packages",
+];
+
+#[test]
+fn every_test_of_upstream_has_one_of_ours() {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(project.join("docs/moving-over.md")).unwrap();
+    let (_, table) = page.split_once("<!-- tests -->").unwrap();
+    let (table, _) = table.split_once("<!-- /tests -->").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| ")).skip(2);
+    let rows: Vec<Vec<&str>> = rows
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let named: BTreeSet<&str> = rows.iter().map(|row| row[0]).collect();
+    assert_eq!(named, BTreeSet::from(TESTS));
+    let sources = tests_of(project);
+    for row in &rows {
+        let ours: Vec<&str> = row[1].split('`').skip(1).step_by(2).collect();
+        assert!(!ours.is_empty(), "{row:?}");
+        for name in ours {
+            let is_there = [format!("fn {name}("), format!("def {name}(")]
+                .iter()
+                .any(|definition| sources.contains(definition));
+            assert!(is_there, "{name}, which {} is to be, is no test", row[0]);
+        }
+    }
+}
+
+/// The text of all tests.
+fn tests_of(project: &Path) -> String {
+    let folders = ["tests/suite", "vm-tests/tests", "src"];
+    let files = folders
+        .iter()
+        .flat_map(|folder| walkdir::WalkDir::new(project.join(folder)))
+        .map(Result::unwrap)
+        .filter(|entry| {
+            let extension = entry.path().extension();
+            extension.is_some_and(|e| e == "rs" || e == "py")
+        });
+    files
+        .map(|entry| fs::read_to_string(entry.path()).unwrap())
+        .collect()
 }

@@ -152,6 +152,42 @@ fn what_a_kill_has_left_of_it_goes_with_the_next_run() {
     assert!(root.is_symlink());
 }
 
+/// The same record as the first version has it: a tree, in which each path is a node.
+fn write_record_of_version_0(t: &Test) {
+    let record: Value = serde_json::from_str(&t.read(RECORD)).unwrap();
+    let mut tree = json!({ "status": "unmanaged", "path": "/", "nested": {} });
+    for (list, status) in [("files", "managed"), ("backedUpFiles", "managedWithBackup")] {
+        for path in record["fileTree"][list].as_array().unwrap() {
+            let path = path.as_str().unwrap();
+            let (mut node, mut at) = (&mut tree, String::new());
+            for part in path.split('/').skip(1) {
+                at = format!("{at}/{part}");
+                node = &mut node["nested"][part];
+                if node.is_null() {
+                    *node = json!({ "status": "unmanaged", "path": at, "nested": {} });
+                }
+            }
+            node["status"] = json!(status);
+        }
+    }
+    write_record(
+        t,
+        &json!({ "fileTree": tree, "services": record["services"] }),
+    );
+}
+
+#[test]
+fn a_record_of_its_first_version_is_taken_over_alike() {
+    let Some((t, before)) = fresh() else { return };
+    manage(&t);
+    let plan = || t.run(&["plan", "--deactivate"]).exits(0).stdout;
+    let as_lists = plan();
+    write_record_of_version_0(&t);
+    assert_eq!(plan(), as_lists);
+    t.run(&["deactivate"]).exits(0);
+    assert_same(&before, &contents(&t));
+}
+
 #[test]
 fn its_generations_are_none_to_go_back_to() {
     let Some((t, _)) = fresh() else { return };
