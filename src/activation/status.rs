@@ -201,8 +201,9 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         .collect();
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
-    let last = active.as_ref().and_then(|active| history.last(active));
-    let activated = last.map(|past| past.time);
+    let activated = active.as_ref().and_then(|active| history.last(active));
+    let unhealthy = activated.map(|past| past.unhealthy.clone());
+    let activated = activated.map(|past| past.time);
     let generation = generation_of(root, active.as_ref())?;
     let left = read_left(root, state.units.pending);
     let pending = pending(observed.interrupted.as_ref(), &left);
@@ -223,7 +224,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         failed: read_failed(root, &acted_on),
         not_brought_up: read_failures(root, state.units.failed),
         not_brought_up_for_users: running_only(root, state.units.failed_of_users)?,
-        unhealthy: last.map(|past| past.unhealthy.clone()).unwrap_or_default(),
+        unhealthy: unhealthy.unwrap_or_default(),
         user_managers_left: state.units.pending_users.is_some(),
         accounts: accounts.managed,
         warnings: accounts.warnings,
