@@ -14,6 +14,7 @@
   ./outputs.nix
   ./packages.nix
   ./provenance.nix
+  ./secrets.nix
   ./specialisation.nix
   ./system.nix
   ./systemd/generators.nix

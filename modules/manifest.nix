@@ -37,6 +37,7 @@ let
     };
     noEffect = map (e: { inherit (e) option definedIn; }) config.system-manager.noEffect;
   }
+  // lib.optionalAttrs (build.secrets != [ ]) { inherit (build) secrets; }
   // lib.optionalAttrs (build.healthChecks != [ ]) { inherit (build) healthChecks; }
   // lib.optionalAttrs (basics != { }) { inherit basics; }
   // lib.optionalAttrs (replaceExisting != [ ]) { inherit replaceExisting; }

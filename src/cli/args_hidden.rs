@@ -16,6 +16,13 @@ pub enum Hidden {
         #[command(flatten)]
         apply: ApplyArgs,
     },
+    /// Place the secrets of the configuration whose activation runs this
+    #[command(hide = true, name = crate::store::secrets::COMMAND)]
+    PlaceSecrets {
+        /// Those that accounts need, and not the others
+        #[arg(long)]
+        for_users: bool,
+    },
     /// Run a program that ends with whoever holds the other end of standard input
     #[command(hide = true, name = crate::host::tether::COMMAND)]
     RunTethered {

@@ -29,7 +29,7 @@ use crate::store::history::Origin;
 use crate::store::lock::{Lock, Patience};
 use crate::units::decide::UnitPlan;
 use crate::units::layers::Layers;
-use crate::{cli, compat, nix, scripts, store, units};
+use crate::{accounts, cli, compat, nix, scripts, store, units};
 
 /// How a command ended, for its exit code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,8 @@ pub(crate) struct How {
     pub(crate) rollback_on_failure: bool,
     /// Whether the plan is shown, and a person on the terminal is asked.
     pub(crate) ask: bool,
+    /// Whether its secrets are read on this machine.
+    pub(crate) brings_secrets: bool,
     /// Whether packages of the distribution that are missing are installed first.
     pub(crate) install_missing: bool,
     /// Where what is activated comes from.
@@ -354,6 +356,22 @@ fn warn_of_script(failed: &FailedScript) {
     );
     for line in &failed.log {
         tracing::warn!("{}: {line}", failed.name);
+    }
+}
+
+/// Places secrets; called by an activation script, which knows its toplevel, and asks as it does for what comes of it.
+///
+/// # Errors
+/// When one can't be placed.
+pub(crate) fn place_secrets(root: &Root, for_users: bool) -> Result<()> {
+    let toplevel = std::env::var("systemConfig")
+        .context("an activation script runs this, and sets `systemConfig`")?;
+    let owners = accounts::apply::read_owners(root)?;
+    let [restart, reload] = store::secrets::place(root, &toplevel.parse()?, for_users, &owners)?;
+    // At boot nothing runs that has read them.
+    match std::env::var("NIXOS_ACTION") {
+        Ok(_) => scripts::apply::request(root, &restart, &reload),
+        Err(_) => Ok(()),
     }
 }
 

@@ -9,9 +9,11 @@ use serde::Serialize;
 use crate::activation::journal::{self, Interrupted};
 use crate::activation::outcome::Outcome;
 use crate::activation::plan::{Goal, Plan};
+use crate::activation::prepare::Prepared;
 use crate::activation::state::State;
 use crate::activation::told::{self, Choice, Generation as Told};
 use crate::activation::{compare, health, prepare};
+use crate::cli::args::ApplyArgs;
 use crate::cli::args::PlanPages;
 use crate::cli::args_past::{BackArgs, DeleteArgs, DiffArgs};
 use crate::cli::asked::ask;
@@ -29,6 +31,8 @@ use crate::nix::{self, BuildOptions};
 use crate::store::generations::{self, Generation};
 use crate::store::history::{self, History, Past};
 use crate::store::lock::Patience;
+use crate::store::pending::Pending;
+use crate::store::secrets;
 
 /// What `generations delete --json` prints.
 #[derive(Serialize)]
@@ -265,6 +269,36 @@ impl Session {
                 Some(&format!("Rolled back to generation {}", target.number)),
             )
         })
+    }
+
+    /// Applies what was prepared, looks whether the host is well then, and remembers how it ended.
+    pub(crate) fn apply(
+        &self,
+        prepared: Prepared,
+        args: &ApplyArgs,
+        signals: &Signals,
+    ) -> Result<Outcome, Failure> {
+        let checks = prepared.plan.health_checks.clone();
+        let goal = prepared.plan.goal.clone();
+        let mut ended = self.carry_out(prepared, args, signals);
+        if let (Ok(outcome), Goal::Activate(toplevel)) = (&mut ended, &goal) {
+            let is_asked = || signals.is_asked();
+            outcome.failed_checks = health::run(&self.root, &checks, toplevel, &is_asked);
+            if let Some(why) = health::sentence(&outcome.failed_checks) {
+                Pending::note_unhealthy(&self.root, &why).map_err(Failure::PartWay)?;
+            }
+        }
+        if ended.is_ok() {
+            let active = match &goal {
+                Goal::Activate(toplevel) => Some(toplevel),
+                Goal::Deactivate => None,
+            };
+            if let Err(error) = secrets::sweep(&self.root, active) {
+                tracing::warn!("secrets that nothing needs any more are left: {error:#}");
+            }
+        }
+        self.remember(goal, &ended);
+        ended
     }
 
     /// Remembers how an activation ended. What had changed nothing is nothing to remember.

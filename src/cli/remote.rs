@@ -26,6 +26,8 @@ use crate::remote::fleet::{self, LastRun, Pace, Recap};
 use crate::remote::frame::escape;
 use crate::remote::host::{Built, Host, Program, Reached, Went};
 use crate::remote::target::{Target, parse_hosts};
+use crate::store::secrets::{self, Values};
+use crate::store::toplevel::read_manifest;
 
 /// How long a host waits to be confirmed after a `switch`, in seconds.
 const CONFIRM: u64 = 60;
@@ -59,6 +61,7 @@ pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
     let deployer = Deployer {
         own: Program::read(&std::env::current_exe().context("finding this program's own file")?)?,
         built: Mutex::default(),
+        secrets: Mutex::default(),
         build_host: global.remote.build_host()?,
         confirm: confirm(&global.remote, task.how),
         task,
@@ -270,6 +273,7 @@ struct Deployer {
     confirm: Option<u64>,
     build_host: Option<BuildHost>,
     built: Mutex<BTreeMap<Key, Arc<Built>>>,
+    secrets: Mutex<BTreeMap<AbsolutePath, Arc<Values>>>,
 }
 
 impl Deployer {
@@ -292,12 +296,32 @@ impl Deployer {
             built.push(one);
         }
         let program = built.first().map_or(&self.own, |built| built.program());
-        let link = host.bring(reached, program, &built)?;
+        let mut link = host.bring(reached, program, &built)?;
+        if let (How::Apart { confirmed: true }, Some(built)) = (self.task.how, built.first())
+            && let values = self.secrets_of(&built.toplevel)?
+            && !values.is_empty()
+            && link.secrets(&built.toplevel, &values)?
+        {
+            // Where nothing else changes, they are a change.
+            arguments.push("--all-scripts".to_owned());
+        }
         match self.task.how {
             How::Attended => host.run(link, &arguments),
             How::Apart { .. } => host.activate(link, program, arguments, self.confirm),
             How::Attach => host.attach(link),
         }
+    }
+
+    /// Reads the secrets of what is switched to, once for all hosts that get the same.
+    fn secrets_of(&self, toplevel: &AbsolutePath) -> Result<Arc<Values>> {
+        let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(values) = known.get(toplevel) {
+            return Ok(values.clone());
+        }
+        let wanted = read_manifest(Path::new(toplevel.as_str()))?.secrets;
+        let values = Arc::new(secrets::gather(&wanted)?);
+        known.insert(toplevel.clone(), values.clone());
+        Ok(values)
     }
 
     /// Builds what a host gets, once for all hosts that get the same.

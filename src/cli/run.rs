@@ -29,7 +29,7 @@ use crate::host::tether;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::history::Origin;
-use crate::{cli, nix, remote, units};
+use crate::{cli, nix, remote, store, units};
 use anyhow::{Result, anyhow};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
@@ -385,6 +385,7 @@ fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
             return commands::run_scripts_of_boot(root, &apply);
         }
         Hidden::RunTethered { root, program } => std::process::exit(tether::hold(&root, &program)?),
+        Hidden::PlaceSecrets { for_users } => commands::place_secrets(root, for_users)?,
         Hidden::SwitchUserManager => units::users::serve()?,
         Hidden::Agent => remote::agent::serve(root)?,
         Hidden::CarryOutRun { run } => remote::agent::carry_out(root, &run)?,
@@ -441,6 +442,8 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         pre_populate: false,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
+        // A run from another machine has brought them.
+        brings_secrets: !store::pending::is_run(),
         install_missing: args.install_missing && saved.is_none(),
         origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
     };

@@ -8,7 +8,7 @@ use crate::activation::plan::{Goal, Plan, TellingPlan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::{health, outcome_report, why};
+use crate::activation::{outcome_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::commands::{self, End, Failure, How};
 use crate::host::fs::Root;
@@ -21,7 +21,7 @@ use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
-use crate::store::pending::Pending;
+use crate::store::secrets;
 use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -195,12 +195,7 @@ impl Session {
     ) -> Result<End, Failure> {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
-        let planned = prepare::How {
-            all_scripts: args.all_scripts || saved.is_some_and(|plan| plan.scripts.is_asked()),
-            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
-            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
-            ..args.how()
-        };
+        let planned = self.planned(&goal, saved, args, how)?;
         let mut prepared = self.prepare(goal, planned, args, how)?;
         if !how.register {
             prepared.action = scripts::decide::Action::Test;
@@ -255,6 +250,33 @@ impl Session {
         }
     }
 
+    /// Returns how a switch is planned. Secrets that differ are a change, also where nothing else is.
+    fn planned(
+        &self,
+        goal: &Goal,
+        saved: Option<&Plan>,
+        args: &ApplyArgs,
+        how: &How,
+    ) -> Result<prepare::How> {
+        let differs = match goal {
+            Goal::Activate(toplevel) if how.brings_secrets => self.bring_secrets(toplevel)?,
+            _ => false,
+        };
+        let is_asked = saved.is_some_and(|plan| plan.scripts.is_asked());
+        Ok(prepare::How {
+            all_scripts: args.all_scripts || is_asked || differs,
+            ephemeral: how.ephemeral || saved.is_some_and(|plan| plan.ephemeral.is_some()),
+            pre_populate: how.pre_populate || saved.is_some_and(|plan| plan.pre_populates),
+            ..args.how()
+        })
+    }
+
+    /// Reads the secrets of a toplevel on this machine and keeps them. Returns whether one is new to services.
+    fn bring_secrets(&self, toplevel: &AbsolutePath) -> Result<bool> {
+        let wanted = read_manifest(Path::new(toplevel.as_str()))?.secrets;
+        secrets::keep(&self.root, toplevel, &secrets::gather(&wanted)?)
+    }
+
     /// Tells on standard error what the activation came to that is undone now; the result is that of the way back.
     fn tell_why_back(&self, ended: &Result<Outcome, Failure>) {
         match ended {
@@ -295,27 +317,7 @@ impl Session {
         })
     }
 
-    pub(crate) fn apply(
-        &self,
-        prepared: Prepared,
-        args: &ApplyArgs,
-        signals: &Signals,
-    ) -> Result<Outcome, Failure> {
-        let checks = prepared.plan.health_checks.clone();
-        let goal = prepared.plan.goal.clone();
-        let mut ended = self.carry_out(prepared, args, signals);
-        if let (Ok(outcome), Goal::Activate(toplevel)) = (&mut ended, &goal) {
-            let is_asked = || signals.is_asked();
-            outcome.failed_checks = health::run(&self.root, &checks, toplevel, &is_asked);
-            if let Some(why) = health::sentence(&outcome.failed_checks) {
-                Pending::note_unhealthy(&self.root, &why).map_err(Failure::PartWay)?;
-            }
-        }
-        self.remember(goal, &ended);
-        ended
-    }
-
-    fn carry_out(
+    pub(super) fn carry_out(
         &self,
         prepared: Prepared,
         args: &ApplyArgs,

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::database::{Database, register, substitute, unknown_to_nix};
 use super::info::{PathInfo, StorePath};
@@ -17,6 +17,7 @@ use super::{Hold, Holding, RECEIVING, STORE, folder, hold, is_of_nix, lock};
 use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
 use crate::host::held::{Held, How};
+use crate::host::threads;
 use crate::nar;
 
 /// What a path that has not arrived is called in the store; no store path begins so.
@@ -140,13 +141,19 @@ impl<'a> Receiver<'a> {
 
     fn copy_ourselves(&self, info: &PathInfo) -> Result<()> {
         let partial = self.partial(&info.path);
-        let mut archive = Vec::new();
-        nar::write(&own_program(), &mut archive)?;
-        let unpacked = nar::unpack(&mut &*archive, &partial);
-        if unpacked.is_err() {
+        let (mut archive, writer) = io::pipe().context("copying this program")?;
+        let writing = threads::begin("that reads this program", move || {
+            nar::write(&own_program(), &mut io::BufWriter::new(writer))
+        })?;
+        let unpacked = nar::unpack(&mut archive, &partial);
+        drop(archive);
+        let written = writing.join();
+        let written = written.map_err(|_| anyhow!("a thread has panicked"));
+        let copied = unpacked.and_then(|()| written?);
+        if copied.is_err() {
             remove_tree(&partial)?;
         }
-        unpacked?;
+        copied?;
         self.flush()?;
         put_in_place(&partial, &self.place(&info.path))
     }

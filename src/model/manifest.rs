@@ -55,6 +55,9 @@ pub struct Manifest {
     pub host_requirements: Vec<HostRequirement>,
     /// Scripts that must exit 0 on the target before anything is changed.
     pub pre_activation_checks: Vec<PreActivationCheck>,
+    /// Secrets, whose values come beside the generation (`system-manager.secrets`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
     /// What must be well after an activation.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub health_checks: Vec<HealthCheck>,
@@ -304,6 +307,30 @@ pub struct PreActivationCheck {
     pub name: String,
     /// An executable; exit status 0 means that the host may be activated.
     pub script: AbsolutePath,
+}
+
+/// A secret: where its value is on the machine from which one switches, and how it is placed on the target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Secret {
+    /// Its name, of which it becomes a file in `/run/system-manager/secrets`.
+    pub name: FileName,
+    /// The file that has it.
+    pub file: Option<AbsolutePath>,
+    /// The command of the shell that prints it.
+    pub command: Option<String>,
+    /// Owner: a name, or `+` and a uid.
+    pub owner: String,
+    /// Group: a name, or `+` and a gid.
+    pub group: String,
+    /// Permission bits, octal.
+    pub mode: String,
+    /// Units that are restarted when its value is another.
+    pub restart_units: Vec<UnitName>,
+    /// Units that are reloaded then.
+    pub reload_units: Vec<UnitName>,
+    /// Whether it is placed before users and groups are changed.
+    pub needed_for_users: bool,
 }
 
 /// A check that runs on the target after an activation (`system-manager.healthChecks`).

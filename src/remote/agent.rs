@@ -20,7 +20,7 @@ use crate::closure::receive::Receiver;
 use crate::host::fs::Root;
 use crate::host::threads;
 use crate::model::node::sha256_of;
-use crate::store;
+use crate::store::{self, pending, secrets};
 
 /// The hidden command.
 pub(crate) const COMMAND: &str = "agent";
@@ -121,6 +121,11 @@ impl Agent<'_> {
                     receiver.settle()?;
                 }
                 self.output.answer(&Answer::Done)
+            }
+            Request::Secrets { toplevel, values } => {
+                pending::refuse_others(self.root)?;
+                let differs = secrets::keep(self.root, &toplevel, &values.values()?)?;
+                self.output.answer(&Answer::Kept { differs })
             }
             Request::Run { arguments } => self.run(&arguments),
             Request::Start(start) => {

@@ -5,11 +5,15 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::frame::escape;
 use super::probe::{Facts, Means, SCRIPT, parse};
@@ -19,7 +23,7 @@ use crate::host::process::{Command, Piped};
 use crate::host::threads;
 
 /// How long a host may say nothing. Its agent says something each five seconds, and ssh asks the other end as often.
-const SILENCE: Duration = Duration::from_secs(30);
+const SILENCE: Duration = Duration::from_secs(25);
 
 /// How much noise of a login is read past, before the first word that is meant for us.
 const NOISE: usize = 64 << 20;
@@ -83,6 +87,10 @@ impl Connection {
     /// When it can't be reached, or is not understood; the message says which of the two, and why.
     pub(crate) fn open(target: &Target, ways: &Ways) -> Result<Self> {
         let mut ssh = command(target, ways).piped()?;
+        if let Some(stdin) = &ssh.stdin {
+            fcntl(stdin, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
+                .context("preparing a pipe to ssh")?;
+        }
         let (sender, events) = sync_channel(64);
         forward(ssh.stdout.take(), sender.clone(), Event::Output)?;
         forward(ssh.stderr.take(), sender, Event::Error)?;
@@ -142,8 +150,12 @@ impl Connection {
     pub(crate) fn put(&mut self, sha256: &str, program: &[u8]) -> Result<String> {
         let sending = format!("sending the activator to {}", self.target);
         writeln!(self, "put {sha256} {}", program.len()).with_context(|| sending.clone())?;
-        if self.write_all(program).and_then(|()| self.flush()).is_err() {
-            return Err(self.gone().context(sending));
+        match self.write_all(program).and_then(|()| self.flush()) {
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                return Err(anyhow::Error::from(e).context(sending));
+            }
+            Err(_) => return Err(self.gone().context(sending)),
+            Ok(()) => {}
         }
         match self.reply("put ")? {
             Some(path) => Ok(path),
@@ -320,9 +332,7 @@ impl Connection {
             ),
         }
     }
-}
 
-impl Connection {
     /// Returns the host.
     #[must_use]
     pub(crate) fn target(&self) -> &Target {
@@ -353,9 +363,25 @@ impl Read for Connection {
 
 impl Write for Connection {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match &mut self.ssh.stdin {
-            Some(stdin) => stdin.write(bytes),
-            None => Err(io::ErrorKind::BrokenPipe.into()),
+        let Some(stdin) = &mut self.ssh.stdin else {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        };
+        // A host that takes nothing more, though its end of the connection lives, would keep this waiting for ever.
+        let timeout = PollTimeout::try_from(SILENCE).unwrap_or(PollTimeout::MAX);
+        loop {
+            match stdin.write(bytes) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                other => return other,
+            }
+            let mut ready = [PollFd::new(stdin.as_fd(), PollFlags::POLLOUT)];
+            match poll(&mut ready, timeout) {
+                Ok(0) => {
+                    let silence = format!("it has taken nothing for {} s", SILENCE.as_secs());
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, silence));
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(e) => return Err(e.into()),
+            }
         }
     }
 

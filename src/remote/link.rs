@@ -6,10 +6,12 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::connection::{Connection, Password};
 use super::frame::{self, Archiving, Frame, Kind, escape};
-use super::message::{Answer, Ended, Request};
+use super::message::{Answer, Ended, Request, SecretValues};
 use super::probe::Means;
 use crate::closure::info::{PathInfo, StorePath};
+use crate::model::names::AbsolutePath;
 use crate::nar;
+use crate::store::secrets::Values;
 
 /// How much a program on a host may print.
 const OUTPUT: usize = 64 << 20;
@@ -69,6 +71,10 @@ impl Link {
 
     /// Says why nothing can be sent: the agent has said so, or the connection is gone.
     fn broken(&mut self, phase: &str, error: io::Error) -> anyhow::Error {
+        if error.kind() == io::ErrorKind::TimedOut {
+            let target = self.connection.target();
+            return anyhow::Error::new(error).context(format!("{target}: {phase}"));
+        }
         match self.frame(phase) {
             Ok(Frame {
                 kind: Kind::Message,
@@ -166,7 +172,8 @@ impl Link {
         let connection = &mut self.connection;
         let mut trouble = None;
         let pieces = Archiving(|bytes: &[u8]| {
-            frame::write(connection, Kind::Archive, bytes).inspect_err(|e| trouble = Some(e.kind()))
+            frame::write(connection, Kind::Archive, bytes)
+                .inspect_err(|e| trouble = Some(io::Error::new(e.kind(), e.to_string())))
         });
         let mut buffered = io::BufWriter::with_capacity(frame::CHUNK, pieces);
         let written = nar::write(std::path::Path::new(info.path.as_str()), &mut buffered)
@@ -175,9 +182,7 @@ impl Link {
         let _ = buffered.into_parts();
         match (written, trouble) {
             (Ok(()), _) => Ok(()),
-            (Err(_), Some(kind)) => {
-                Err(self.broken(&format!("sending {}", info.path), kind.into()))
-            }
+            (Err(_), Some(error)) => Err(self.broken(&format!("sending {}", info.path), error)),
             (Err(error), None) => Err(error),
         }
     }
@@ -229,6 +234,21 @@ impl Link {
             run: run.map(str::to_owned),
         })?;
         self.followed(tell)
+    }
+
+    /// Brings the secrets of a toplevel. Returns whether one is another than services read there now.
+    ///
+    /// # Errors
+    /// When the host can't keep them.
+    pub(crate) fn secrets(&mut self, toplevel: &AbsolutePath, values: &Values) -> Result<bool> {
+        self.ask(&Request::Secrets {
+            toplevel: toplevel.clone(),
+            values: SecretValues::of(values),
+        })?;
+        match self.answer("bringing secrets")? {
+            Answer::Kept { differs } => Ok(differs),
+            other => Err(self.unexpected(&other)),
+        }
     }
 
     /// Confirms a run.

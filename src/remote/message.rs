@@ -1,8 +1,15 @@
 //! What the two sides say to each other.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use crate::closure::info::{PathInfo, StorePath};
+use crate::model::names::{AbsolutePath, FileName};
+use crate::model::node::hex;
+use crate::store::secrets::Values;
 
 /// What the deployer asks of the target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +29,13 @@ pub(crate) enum Request {
     },
     /// All have come.
     Settle,
+    /// Keep these secrets of a configuration.
+    Secrets {
+        /// The configuration.
+        toplevel: AbsolutePath,
+        /// Their values.
+        values: SecretValues,
+    },
     /// Run the program with these arguments, as long as this connection lives.
     Run {
         /// The arguments.
@@ -39,6 +53,46 @@ pub(crate) enum Request {
         /// The run.
         run: String,
     },
+}
+
+/// Values of secrets by name, each byte as two digits. Nothing prints them.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SecretValues(BTreeMap<String, String>);
+
+impl fmt::Debug for SecretValues {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("(secrets)")
+    }
+}
+
+impl SecretValues {
+    /// Makes a message of values. Pure.
+    #[must_use]
+    pub(crate) fn of(values: &Values) -> Self {
+        let each = values
+            .iter()
+            .map(|(name, value)| (name.clone(), hex(value)));
+        Self(each.collect())
+    }
+
+    /// Returns the values. Pure.
+    ///
+    /// # Errors
+    /// When they are none.
+    pub(crate) fn values(&self) -> Result<Values> {
+        let one = |(name, text): (&String, &String)| -> Result<(String, Vec<u8>)> {
+            let _: FileName = name.parse()?;
+            let pairs = (0..text.len()).step_by(2);
+            let bytes = pairs.map(|at| {
+                let pair = text.get(at..at + 2).context("it is cut")?;
+                Ok(u8::from_str_radix(pair, 16)?)
+            });
+            Ok((name.clone(), bytes.collect::<Result<_>>()?))
+        };
+        let read = self.0.iter().map(one).collect::<Result<_>>();
+        // An error of the text would have some of it.
+        read.map_err(|_| anyhow!("secrets came that are none"))
+    }
 }
 
 /// A run that outlives its connection.
@@ -68,6 +122,11 @@ pub(crate) enum Answer {
     Missing {
         /// The paths.
         paths: Vec<StorePath>,
+    },
+    /// The secrets are kept.
+    Kept {
+        /// Whether one is another than services read now.
+        differs: bool,
     },
     /// It is done.
     Done,

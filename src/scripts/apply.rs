@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::host;
-use crate::host::fs::Root;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::names::AbsolutePath;
 use crate::scripts::decide::Action;
 use crate::units::requests::Requests;
@@ -92,6 +92,37 @@ fn lists(action: Action) -> [String; 2] {
         "activation"
     };
     ["restart", "reload"].map(|verb| format!("{FOLDER}/{prefix}-{verb}-list"))
+}
+
+/// Asks as a script does for units to be restarted or reloaded.
+///
+/// # Errors
+/// When a list can't be written.
+pub(crate) fn request(
+    root: &Root,
+    restart: &BTreeSet<String>,
+    reload: &BTreeSet<String>,
+) -> Result<()> {
+    for (path, more) in lists(Action::Switch).iter().zip([restart, reload]) {
+        if more.is_empty() {
+            continue;
+        }
+        root.make_folders(Path::new(FOLDER))?;
+        let mut text = root.read(Path::new(path))?.unwrap_or_default();
+        for unit in more {
+            text.extend(unit.as_bytes());
+            text.push(b'\n');
+        }
+        let content = Content::Bytes(&text);
+        let new = NewFile {
+            content,
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+        };
+        root.write_file(Path::new(path), &new)?;
+    }
+    Ok(())
 }
 
 /// Reads which units scripts want restarted or reloaded.

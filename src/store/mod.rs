@@ -9,6 +9,7 @@ pub(crate) mod kind;
 pub(crate) mod lock;
 pub(crate) mod owned;
 pub(crate) mod pending;
+pub(crate) mod secrets;
 pub(crate) mod toplevel;
 
 use std::path::Path;

@@ -155,6 +155,12 @@ impl Pending {
     }
 }
 
+/// Whether this process is part of a run from another machine.
+#[must_use]
+pub(crate) fn is_run() -> bool {
+    std::env::var_os(RUN).is_some()
+}
+
 /// Refuses a change of a host where somebody else's run waits to be confirmed.
 ///
 /// # Errors

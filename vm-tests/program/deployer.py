@@ -30,6 +30,7 @@ class Deployer:
         self.known_hosts.touch()
         # What the user's own ssh is configured with.
         self.config = folder / "ssh_config"
+        self.variables: dict[str, str] = {}
         seat.connect()
 
     def admit(self, target: Container, user: str = "root") -> None:
@@ -72,7 +73,7 @@ class Deployer:
         environment = {name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"}
         # Programs of the test come before those of this machine.
         path = f"{self.folder / 'bin'}:{os.environ['PATH']}"
-        return {**environment, "PATH": path, "XDG_CACHE_HOME": str(self.folder / "cache")}
+        return {**environment, "PATH": path, "XDG_CACHE_HOME": str(self.folder / "cache"), **self.variables}
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begins to run the program; both of its streams are one."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -440,12 +441,17 @@ def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTar
     target.succeed("! ls -A /nix/store | grep '^[.]'")
     deployer.on(target, "deactivate")
 
-    # There is no room for it: nothing is sent.
-    target.succeed("rm -rf /nix/* /nix/var", "mount -t tmpfs -o size=8M tmpfs /nix")
-    said = deployer.on(target, "switch", *wanted, expect=1)
-    assert "bytes have to come to /nix/store, where" in said, said
-    assert target.succeed("ls /nix/store | wc -l").strip() in ("0", "1")
-    target.succeed("umount /nix")
+    # There is no room for it, or there are not enough inodes: nothing is sent.
+    target.succeed("rm -rf /nix/* /nix/var")
+    for room, why in (
+        ("size=8M", "bytes have to come to /nix/store"),
+        ("nr_inodes=60", "files have to come to /nix/store"),
+    ):
+        target.succeed(f"mount -t tmpfs -o {room} tmpfs /nix")
+        said = deployer.on(target, "switch", *wanted, expect=1)
+        assert f"{why}, where" in said and "are free" in said, said
+        assert target.succeed("ls /nix/store | wc -l").strip() in ("0", "1")
+        target.succeed("umount /nix")
 
 
 def test_a_host_that_is_not_well_returns_and_a_batch_stops(make_targets: MakeTargets, tmp_path: Path) -> None:
@@ -586,16 +592,8 @@ def test_a_host_with_nix_builds_for_others_and_fetches_by_itself(make_targets: M
     wanted = source(tmp_path, HELLO % ("cached", "cached"))
     toplevel = build(tmp_path / "system.nix", tmp_path)
     cache = tmp_path / "cache"
-    nix = [
-        "nix",
-        "--extra-experimental-features",
-        "nix-command",
-        "copy",
-        "--to",
-        f"file://{cache}?compression=none",
-        toplevel,
-    ]
-    subprocess.run(nix, check=True, timeout=300)
+    nix = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to", f"file://{cache}?compression=none"]
+    subprocess.run([*nix, toplevel], check=True, timeout=300)
     archive = tmp_path / "cache.tar"
     subprocess.run(["tar", "-C", str(tmp_path), "-cf", str(archive), "cache"], check=True, timeout=60)
     target.unpack(archive, "/")
@@ -604,3 +602,140 @@ def test_a_host_with_nix_builds_for_others_and_fetches_by_itself(make_targets: M
     assert ": sending " not in output, output
     said = deployer.on(target, "switch", "--substitute-on-destination", *source(tmp_path, HELLO % ("new", "new")))
     assert ": sending " in said, said
+
+
+def test_a_connection_that_dies_is_made_anew_and_the_users_own_is_not_touched(
+    make_targets: MakeTargets, tmp_path: Path
+) -> None:
+    deployer, [target] = make_targets("target")
+    address = deployer.address(target)
+    # The user has a master connection; and folders for temporary files have long names.
+    control = tmp_path / "control"
+    known = f"UserKnownHostsFile {deployer.known_hosts}\n  IdentityFile {deployer.key}"
+    deployer.config.write_text(f"Host *\n  ControlMaster auto\n  ControlPath {control}\n  {known}\n")
+    master = subprocess.Popen([*deployer.enter(), "ssh", "-N", f"root@{address}"], stdin=subprocess.DEVNULL)
+    try:
+        check = [*deployer.enter(), "ssh", "-O", "check", f"root@{address}"]
+        while subprocess.run(check, capture_output=True, timeout=10, check=False).returncode != 0:
+            assert master.poll() is None
+        sessions = target.succeed("pgrep -c -f '[s]shd: root'").strip()
+        long = tmp_path / ("t" * (89 - len(str(tmp_path)))) if len(str(tmp_path)) < 88 else tmp_path
+        long.mkdir(exist_ok=True)
+        deployer.variables = {"TMPDIR": str(long)}
+        process = deployer.start("switch", *source(tmp_path, SLOW), "--target-host", f"root@{address}")
+        wait_for(target, "test -e /run/slow")
+        # The one through which the activation is followed dies.
+        own = subprocess.run(["pgrep", "-P", str(process.pid), "-x", "ssh"], capture_output=True, text=True, timeout=10)
+        [pid] = own.stdout.split()
+        subprocess.run(["kill", "-KILL", pid], check=True, timeout=10)
+        target.succeed("touch /run/go-on")
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, output
+        assert "the activation goes on there" in output and "confirmed" in output, output
+        assert subprocess.run(check, capture_output=True, timeout=10, check=False).returncode == 0
+        target.wait_until_succeeds(f"test $(pgrep -c -f '[s]shd: root') = {sessions}")
+    finally:
+        master.kill()
+        master.wait()
+
+
+SILENT = """\
+import signal, socket, sys
+listening = socket.socket()
+listening.bind(("", int(sys.argv[1])))
+listening.listen(0)
+# Whoever is not taken waits, and whoever comes then is not answered at all: it pings, and that is all.
+kept = [socket.create_connection(("127.0.0.1", int(sys.argv[1]))) for _ in range(int(sys.argv[2]))]
+taken = [] if kept else [listening.accept() for _ in range(9)]
+signal.pause()
+"""
+
+
+def test_a_host_that_stalls_is_given_up_in_time_with_what_it_was_at(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = deployer.address(target)
+    (tmp_path / "silent.py").write_text(SILENT)
+    target.copy_from_host(tmp_path / "silent.py", "/root/silent.py")
+
+    def given_up(process: subprocess.Popen[str], begun: float) -> str:
+        output, _ = process.communicate(timeout=60)
+        assert process.returncode == 1 and time.monotonic() - begun < 31, output
+        return output
+
+    # It takes connections and says nothing; it does not even take them.
+    for port, waiting in ((2301, 0), (2302, 1)):
+        target.succeed(f"systemd-run --quiet python3 /root/silent.py {port} {waiting} ")
+        target.wait_until_succeeds(f"ss --listening --numeric --tcp | grep -q :{port}")
+        begun = time.monotonic()
+        process = deployer.start("status", "--target-host", f"root@{address}:{port}")
+        assert "can't be reached" in given_up(process, begun)
+
+    # It stops in the middle of what is sent: the activator first, then a path.
+    large = tmp_path / "large"
+    large.write_bytes(Random(1).randbytes(150 << 20))
+    toplevel = build(_written(tmp_path, f"{{ environment.etc.large.source = {large}; }}"), tmp_path)
+    # More than the program, which is copied there.
+    arrives = "find /nix/store -path '*/.system-manager-*' -size +60M | grep -q ."
+    for program, phase in (("head", "sending the activator"), ("system-manager", "sending /nix/store/")):
+        process = deployer.start("switch", toplevel, "--target-host", f"root@{address}")
+        if program == "head":
+            wait_for(target, "pkill -STOP -x head")
+        else:
+            wait_for(target, f"{arrives} && pkill -STOP -f 'agent$'")
+        begun = time.monotonic()
+        said = given_up(process, begun)
+        assert phase in said and "for 25 s" in said, said
+        target.succeed("pkill -KILL -x head || pkill -KILL -f 'agent$'")
+    target.fail("test -e /etc/large")
+
+
+def _written(folder: Path, text: str) -> Path:
+    file = folder / "system.nix"
+    file.write_text(text)
+    return file
+
+
+def test_a_power_cut_within_the_window_leads_back_at_the_next_boot(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    before = take_snapshot(target)
+    address = f"root@{deployer.address(target)}"
+    for moment in ("while it activates", "while it waits"):
+        # A boot in the middle starts it, too.
+        target.succeed("rm -f /run/slow /run/go-on")
+        patient = ["--confirm-timeout", "600", "--target-host", address]
+        process = deployer.start("switch", *source(tmp_path, SLOW), *patient)
+        wait_for(target, "test -e /run/slow")
+        process.kill()
+        process.communicate()
+        if moment == "while it waits":
+            target.succeed("touch /run/go-on")
+            wait_for(target, "grep -q '\"deadline\":[0-9]' /var/lib/system-manager/confirm.json")
+        assert target.succeed("cat /etc/hello") == "slow"
+        target.crash()
+        target.start()
+        target.succeed("systemctl start ssh.service")
+        wait_for(target, "! test -e /var/lib/system-manager/confirm.json")
+        assert target.succeed("cat /etc/hello") == "one", moment
+        assert_same(before, take_snapshot(target))
+
+
+def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
+    make_targets: MakeTargets, tmp_path: Path
+) -> None:
+    deployer, [target] = make_targets("target")
+    key = deployer.key.with_suffix(".pub").read_text().strip()
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")]
+    subprocess.run(make, check=True, timeout=60)
+    other = (tmp_path / "other.pub").read_text().strip()
+    admits = '{ environment.etc."ssh/authorized_keys.d/root" = { text = "%s\\n"; mode = "0444"; }; }'
+    # The key is only where configurations have it.
+    target.succeed("echo 'AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u /root/first' >>/etc/ssh/sshd_config")
+    target.succeed("mv /root/.ssh/authorized_keys /root/first", "systemctl reload ssh.service")
+    deployer.on(target, "switch", *source(tmp_path, admits % key))
+    target.succeed("rm /root/first")
+    before = take_snapshot(target)
+    output = deployer.on(target, "switch", "--confirm-timeout", "5", *source(tmp_path, admits % other), expect=5)
+    assert "refuses the login" in output and "has returned to what it was" in output, output
+    assert_same(before, take_snapshot(target))
+    assert "active: generation 1" in deployer.on(target, "status")

@@ -1,0 +1,161 @@
+# Secrets that travel with a switch, beside the store.
+{ config, lib, ... }:
+let
+  inherit (lib) mkOption types;
+  cfg = config.system-manager.secrets;
+
+  units =
+    what:
+    mkOption {
+      type = types.listOf types.str;
+      default = [ ];
+      example = [ "web.service" ];
+      description = "Units of the configuration that are ${what} when the value is another.";
+    };
+
+  secret =
+    { name, ... }:
+    {
+      options = {
+        file = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          # A path of Nix would be copied into the store where it is used as a text.
+          apply = file: if file == null then null else toString file;
+          example = "/home/alice/secrets/web";
+          description = "The file that has it, on the machine from which one switches.";
+        };
+        command = mkOption {
+          type = types.nullOr types.str;
+          default = null;
+          example = "pass show web";
+          description = "A command of the shell that prints it, on the machine from which one switches.";
+        };
+        owner = mkOption {
+          type = types.str;
+          default = "root";
+          description = "The user that it belongs to: a name, or `+` and a uid.";
+        };
+        group = mkOption {
+          type = types.str;
+          default = "root";
+          description = "The group that it belongs to: a name, or `+` and a gid.";
+        };
+        mode = mkOption {
+          type = types.strMatching "0?[0-7]{3}" // {
+            description = "octal mode, such as 0400";
+          };
+          default = "0400";
+          description = "Who may read it.";
+        };
+        restartUnits = units "restarted";
+        reloadUnits = units "reloaded";
+        neededForUsers = mkOption {
+          type = types.bool;
+          default = false;
+          description = ''
+            Whether it is placed before users and groups are changed, as a `hashedPasswordFile` must be. It belongs to root.
+          '';
+        };
+        path = mkOption {
+          type = types.str;
+          readOnly = true;
+          default = "/run/system-manager/secrets/${name}";
+          description = "Where services read it.";
+        };
+      };
+    };
+
+  names = builtins.attrNames cfg;
+  isName = name: builtins.match "[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,99}" name != null;
+  inStore = name: cfg.${name}.file != null && lib.hasPrefix builtins.storeDir cfg.${name}.file;
+  isOne = name: (cfg.${name}.file == null) != (cfg.${name}.command == null);
+  early =
+    name: cfg.${name}.neededForUsers && (cfg.${name}.owner != "root" || cfg.${name}.group != "root");
+
+  # Each with what is wrong about it.
+  wrong =
+    lib.concatMap
+      (
+        check:
+        map (name: "system-manager.secrets.${name}: ${check.why}") (
+          lib.filter (name: !check.isRight name) names
+        )
+      )
+      [
+        {
+          isRight = isName;
+          why = "a name has letters, digits, `_`, `-` and `.` only";
+        }
+        {
+          isRight = isOne;
+          why = "it needs either `file` or `command`";
+        }
+        {
+          isRight = name: !inStore name;
+          why = "its `file` is in the store, where everybody reads it";
+        }
+        {
+          isRight = name: !early name;
+          why = "with `neededForUsers`, no other owner than root is there yet";
+        }
+      ];
+
+  hasAny = test: lib.any test (builtins.attrValues cfg);
+  call = flags: ''"$systemConfig/bin/system-manager" place-secrets${flags}'';
+in
+{
+  options.system-manager.secrets = mkOption {
+    type = types.attrsOf (types.submodule secret);
+    default = { };
+    example = lib.literalExpression ''
+      {
+        web = {
+          command = "pass show web";
+          owner = "www-data";
+          restartUnits = [ "web.service" ];
+        };
+      }
+    '';
+    description = ''
+      Secrets that are read on the machine from which one switches, and sent beside the configuration: they are never in
+      the store, a plan, a log or the arguments of a program. The host keeps them encrypted for itself, with
+      `systemd-creds` where it has that, else for root alone, and places them in `/run/system-manager/secrets` before units
+      start, also at boot. `LoadCredential` reads them there.
+    '';
+  };
+
+  config = {
+    assertions = map (message: {
+      assertion = false;
+      inherit message;
+    }) wrong;
+
+    system.activationScripts = lib.mkMerge [
+      (lib.mkIf (hasAny (s: s.neededForUsers)) {
+        system-manager-secrets-for-users.text = call " --for-users";
+        users.deps = [ "system-manager-secrets-for-users" ];
+      })
+      (lib.mkIf (hasAny (s: !s.neededForUsers)) {
+        system-manager-secrets = {
+          deps = [ "users" ];
+          text = call "";
+        };
+      })
+    ];
+
+    system.build.secrets = lib.mapAttrsToList (name: s: {
+      inherit name;
+      inherit (s)
+        file
+        command
+        owner
+        group
+        mode
+        restartUnits
+        reloadUnits
+        neededForUsers
+        ;
+    }) cfg;
+  };
+}

@@ -1,0 +1,158 @@
+"""Many hosts at once: each has its own end, and those that failed are tried again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from program.fleet import Fleet, Place
+
+WANTED = """
+  {
+    environment.etc."hello".text = "%s";
+    system.activationScripts.fails.text = "test ! -e /fails";
+    system-manager.healthChecks.web = { script = "test ! -e /unwell"; retries = 0; };
+  }
+"""
+
+
+def source(folder: Path, text: str) -> list[str]:
+    """Writes a configuration and returns the options that name it."""
+    file = folder / "system.nix"
+    file.write_text(text)
+    return ["--nixpkgs", "embedded", "--file", str(file)]
+
+
+@pytest.fixture
+def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Fleet]:
+    """Gives running hosts, as many as the test asks for."""
+    if os.geteuid() != 0:
+        pytest.skip("hosts have roots of their own; run as root")
+    with Fleet(tmp_path, request.param).running() as fleet:
+        yield fleet
+
+
+@pytest.mark.parametrize("fleet", [50], indirect=True)
+def test_fifty_hosts_have_an_end_each_and_five_of_them_are_tried_again(fleet: Fleet, tmp_path: Path) -> None:
+    wanted = source(tmp_path, WANTED % "one")
+    dead, failing, unwell = fleet.places[3:6], fleet.places[17], fleet.places[31]
+    for place in dead:
+        place.dead.touch()
+    failing.switch("fails", True)
+    unwell.switch("unwell", True)
+    output = fleet.run("switch", *wanted, "--hosts", str(fleet.list), expect=5)
+    assert "total: 45 done, 1 failed, 1 returned, 3 refused" in output, output
+    bad = {*dead, failing, unwell}
+    for place in fleet.places:
+        expected = None if place in dead or place is unwell else "one"
+        assert place.read("etc/hello") == expected, place
+        assert (f"{place.name}  done" in output) == (place not in bad), place
+
+    # Nothing was changed since: only the five are tried again, and the truth is told of each.
+    for place in dead:
+        place.dead.unlink()
+    failing.switch("fails", False)
+    unwell.switch("unwell", False)
+    again = fleet.run("--json", "-q", "switch", *wanted, "--hosts", str(fleet.list), "--retry-failed")
+    recap = json.loads(again[again.index("{\n") :])
+    assert {row["host"] for row in recap["hosts"]} == {place.name for place in bad}
+    assert {row["code"] for row in recap["hosts"]} == {0}
+    assert [place.read("etc/hello") for place in fleet.places] == ["one"] * 50
+
+
+def built(fleet: Fleet, folder: Path, text: str) -> str:
+    """Builds a configuration, and returns its toplevel."""
+    return fleet.run("-q", "build", *source(folder, text)).strip().splitlines()[-1]
+
+
+def require_whole(place: Place) -> None:
+    """Requires that each path in a host's store is what it is here."""
+    store = place.root / "nix/store"
+    for path in store.iterdir() if store.exists() else ():
+        if not path.name.startswith("."):
+            subprocess.run(["diff", "-r", "--no-dereference", path, f"/nix/store/{path.name}"], check=True, timeout=60)
+
+
+CUT = """\
+import os, sys
+left = int(sys.argv[1])
+while left and (piece := os.read(0, min(left, 65536))):
+    os.write(1, piece)
+    left -= len(piece)
+"""
+
+
+@pytest.mark.parametrize("fleet", [1], indirect=True)
+def test_a_link_that_is_cut_at_any_of_fifty_bytes_leaves_nothing_half(fleet: Fleet, tmp_path: Path) -> None:
+    [place] = fleet.places
+    random = Random(5)
+    files = []
+    for number in range(30):
+        file = tmp_path / f"file-{number}"
+        file.write_bytes(random.randbytes(random.choice((10, 1000, 100_000, 400_000))))
+        files.append(f'environment.etc."files/{number}".source = {file};')
+    toplevel = built(fleet, tmp_path, f"{{ {' '.join(files)} }}")
+    # How much goes over the link when the activator is there already.
+    fleet.run("status", "--target-host", place.name, "--no-confirm")
+    sent = tmp_path / "sent"
+    place.wrap.write_text(f"tee {sent} | $enter env -i HOME=/root /bin/sh; exit\n")
+    fleet.run("plan", toplevel, "--target-host", place.name)
+    total = sent.stat().st_size
+    assert total > 2_000_000, total
+    cut = tmp_path / "cut.py"
+    cut.write_text(CUT)
+    resumed = 0
+    for position in sorted(random.sample(range(total - 1000), 50)):
+        shutil.rmtree(place.root / "nix", ignore_errors=True)
+        place.wrap.write_text(f"python3 {cut} {position} | $enter env -i HOME=/root /bin/sh; exit\n")
+        fleet.run("plan", toplevel, "--target-host", place.name, expect=1)
+        require_whole(place)
+        if position % 5 == 0:
+            # It goes on where it was.
+            place.wrap.write_text(f"tee {sent} | $enter env -i HOME=/root /bin/sh; exit\n")
+            fleet.run("plan", toplevel, "--target-host", place.name)
+            require_whole(place)
+            assert not [path for path in (place.root / "nix/store").iterdir() if path.name.startswith(".")]
+            resumed += total - sent.stat().st_size > total // 10
+    assert resumed > 0
+
+
+PEAK = """\
+import resource, subprocess, sys
+subprocess.call(["/bin/sh"])
+with open("/peak", "w") as file:
+    file.write(str(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))
+"""
+
+
+@pytest.mark.parametrize("fleet", [1], indirect=True)
+def test_a_path_of_any_size_takes_the_same_memory_on_both_sides(fleet: Fleet, tmp_path: Path) -> None:
+    [place] = fleet.places
+    (place.root / "peak.py").write_text(PEAK)
+    place.wrap.write_text('exec $enter env -i HOME=/root PATH="$PATH" python3 /peak.py\n')
+    fleet.run("status", "--target-host", place.name)
+    peaks = []
+    for megabytes in (10, 1024):
+        large = tmp_path / f"large-{megabytes}"
+        with large.open("wb") as file:
+            file.truncate(megabytes << 20)
+        toplevel = built(fleet, tmp_path, f"{{ environment.etc.large.source = {large}; }}")
+        large.unlink()
+        process = fleet.start("register", toplevel, "--target-host", place.name)
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        assert status == 0, output
+        assert any(path.name.endswith(large.name) for path in (place.root / "nix/store").iterdir())
+        peaks.append((usage.ru_maxrss, int((place.root / "peak").read_text())))
+    (here, there), (here_large, there_large) = peaks
+    # In kB. The activator itself is in memory here, while it is sent.
+    assert here_large < here * 1.15 + 4000 and there_large < there * 1.15 + 4000, peaks
+    assert there_large < 100_000, peaks
