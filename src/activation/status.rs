@@ -205,7 +205,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let unhealthy = activated.map(|past| past.unhealthy.clone());
     let activated = activated.map(|past| past.time);
     let generation = generation_of(root, active.as_ref())?;
-    let pending = pending(root, observed.interrupted.as_ref(), &state.units.pending);
+    let left = read_left(root, state.units.pending);
+    let pending = pending(observed.interrupted.as_ref(), &left);
     let interrupted = observed.interrupted.map(|i| i.purpose);
     Ok(Status {
         version: VERSION,
@@ -293,12 +294,11 @@ fn backups_of(record: &FilesRecord) -> BTreeMap<TargetPath, String> {
 }
 
 /// Returns the units of which something is left to be done.
-fn pending(root: &Root, interrupted: Option<&Interrupted>, pending: &Seeds) -> Vec<String> {
-    let left = read_left(root, pending.clone());
+fn pending(interrupted: Option<&Interrupted>, pending: &Seeds) -> Vec<String> {
     let due = interrupted.map(|interrupted| &interrupted.due);
     let units: BTreeSet<&String> = due
         .into_iter()
-        .chain([&left])
+        .chain([pending])
         .flat_map(Seeds::units)
         .collect();
     units.into_iter().cloned().collect()
