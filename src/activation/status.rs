@@ -162,6 +162,7 @@ impl Status {
         !(self.failed.is_empty()
             && self.not_brought_up.is_empty()
             && self.not_brought_up_for_users.is_empty()
+            && self.unhealthy.is_empty()
             && !self.user_managers_left
             && self.drift.is_empty()
             && self.folder_drift.is_empty()
@@ -192,13 +193,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
-    let units: BTreeSet<&str> = state.files.entries.keys().filter_map(unit_name).collect();
-    let acted_on: BTreeSet<&str> = state
-        .files
-        .entries
-        .keys()
-        .filter_map(extended_unit)
-        .collect();
+    let units = names(&state.files, unit_name);
+    let acted_on = names(&state.files, extended_unit);
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
     let activated = active.as_ref().and_then(|active| history.last(active));
@@ -244,6 +240,14 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         tmpfiles_drift,
         unfinished_scripts: state.scripts.unfinished().cloned().collect(),
     })
+}
+
+/// Returns what files of ours are called as units.
+fn names<'a>(
+    files: &'a FilesRecord,
+    name: impl Fn(&'a TargetPath) -> Option<&'a str>,
+) -> BTreeSet<&'a str> {
+    files.entries.keys().filter_map(name).collect()
 }
 
 /// Tells of places that were changed or removed that it was by hand.

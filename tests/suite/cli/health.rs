@@ -42,6 +42,7 @@ fn a_host_that_is_not_well_is_told_until_it_is() {
     t.run(&["status"]).says("unhealthy: web: exit status 1");
     let json = t.run(&["status", "--json"]).json();
     assert_eq!(json["unhealthy"]["web"], "exit status 1");
+    t.run(&["status", "--detailed-exitcode"]).exits(10);
 
     // What has nothing else to do checks it, too.
     let json = t

@@ -3,6 +3,7 @@
 
 mod host;
 mod people;
+mod runs;
 mod sources;
 mod wishes;
 

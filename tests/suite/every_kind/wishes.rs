@@ -7,6 +7,7 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Map, Value, json};
 
 use super::people::accounts;
+use super::runs::{checks, health_checks, no_effect, requirements, scripts, secrets};
 use super::sources::Sources;
 
 /// How often a configuration has what must be refused.
@@ -26,9 +27,14 @@ pub fn manifests(sources: &'static Sources) -> impl Strategy<Value = Value> {
             strings("nix"),
             basics(),
         ),
-        scripts(sources),
+        (
+            checks(sources),
+            scripts(sources),
+            health_checks(sources),
+            secrets(),
+        ),
     );
-    kinds.prop_map(|(files, units, (rules, packages, blocks), accounts, more, scripts)| {
+    kinds.prop_map(|(files, units, (rules, packages, blocks), accounts, more, run)| {
         let mut all = json!({ "version": 1, "blocks": blocks, "accounts": accounts, "packages": packages.0 });
         let fields = all.as_object_mut().unwrap();
         fields.extend(files);
@@ -43,8 +49,10 @@ pub fn manifests(sources: &'static Sources) -> impl Strategy<Value = Value> {
             fields.insert("environment".to_owned(), environment);
         fields.insert("hostRequirements".to_owned(), requirements);
         fields.insert("noEffect".to_owned(), no_effect);
-        fields.insert("preActivationChecks".to_owned(), scripts.0);
-        fields.insert("activationScripts".to_owned(), scripts.1);
+        fields.insert("preActivationChecks".to_owned(), run.0);
+        fields.insert("activationScripts".to_owned(), run.1);
+        fields.insert("healthChecks".to_owned(), run.2);
+        fields.insert("secrets".to_owned(), run.3);
         all
     })
 }
@@ -453,48 +461,4 @@ fn basics() -> impl Strategy<Value = Value> {
         .prop_map(|(name, zone, locale, keys)| {
             json!({ "hostName": name, "timeZone": zone, "locale": locale, "keyMap": keys })
         })
-}
-
-fn requirements() -> impl Strategy<Value = Value> {
-    let path = prop_oneof![30 => Just("/bin/sh"), 1 => Just("/usr/bin/not-there")];
-    let install = named(&["debian", "fedora"], 2, |name| Just(json!(name)));
-    let one = (path, select(vec!["dash", "shell"]), install).prop_map(
-        |(path, package, install)| json!({ "path": path, "package": package, "install": install }),
-    );
-    prop::collection::vec(one, 0..2).prop_map(|all| json!(all))
-}
-
-fn checks(sources: &'static Sources) -> impl Strategy<Value = Value> {
-    let script = prop_oneof![30 => Just("/bin/true".to_owned()), 1 => Just("/bin/false".to_owned()), 1 => Just(sources.path("missing"))];
-    let one = (select(vec!["first", "second"]), script)
-        .prop_map(|(name, script)| json!({ "name": name, "script": script }));
-    prop::collection::vec(one, 0..2).prop_map(|all| json!(all))
-}
-
-fn scripts(sources: &'static Sources) -> impl Strategy<Value = (Value, Value)> {
-    let script = select(vec![
-        "script-well",
-        "script-well",
-        "script-well",
-        "script-fails",
-        "missing",
-    ]);
-    let one = (select(vec!["one", "two"]), script, prop::bool::ANY, prop::bool::ANY).prop_map(
-        move |(name, script, dry, early)| {
-            json!({
-                "name": name, "script": sources.path(script), "supportsDryActivation": dry, "beforeAccounts": early,
-            })
-        },
-    );
-    let all = prop::collection::vec(one, 0..2).prop_map(|all| json!(all));
-    (checks(sources), all)
-}
-
-fn no_effect() -> impl Strategy<Value = Value> {
-    let one = (
-        select(vec!["boot.loader.x", "services.x.y"]),
-        some(&["/x.nix", "/y.nix"], 2),
-    )
-        .prop_map(|(option, files)| json!({ "option": option, "definedIn": files }));
-    prop::collection::vec(one, 0..2).prop_map(|all| json!(all))
 }
