@@ -17,6 +17,7 @@ pub(crate) mod outcome;
 pub(crate) mod outcome_report;
 pub(crate) mod packages_report;
 pub(crate) mod plan;
+mod plan_tmpfiles;
 mod plan_units;
 pub(crate) mod prepare;
 pub(crate) mod report;

@@ -10,6 +10,7 @@ use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::install::Install;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
+use crate::activation::plan_tmpfiles::plan_tmpfiles;
 use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
 use crate::activation::{beneath, ephemeral, graphics, lost_shells};
@@ -30,12 +31,10 @@ use crate::model::owners::Owners;
 use crate::model::packages::{self, Contents, PackagesChange};
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
-use crate::tmpfiles::decide::{Facts, TmpfilesPlan};
-use crate::tmpfiles::record::TmpfilesRecord;
 use crate::units::decide::{Ground, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, basics, blocks, closure, files, scripts, tmpfiles};
+use crate::{accounts, basics, blocks, closure, files, scripts};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -442,35 +441,6 @@ fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
         }),
         _ => None,
     }
-}
-
-/// The rules are looked at when one of their files changes, and again after an interruption, or when something failed.
-fn plan_tmpfiles(
-    root: &Root,
-    desired: &Desired,
-    files: &FilesPlan,
-    observed: &Observed,
-    owners: &Owners,
-) -> Result<(TmpfilesPlan, Vec<Conflict>)> {
-    let recorded = &observed.state.tmpfiles;
-    let changed = files
-        .changes()
-        .any(|c| tmpfiles::apply::is_rules(&c.target));
-    if !changed && observed.interrupted.is_none() && recorded.failed.is_empty() {
-        return Ok(<_>::default());
-    }
-    let ours = tmpfiles::apply::read_ours(desired)?;
-    if ours.is_empty() && *recorded == TmpfilesRecord::default() {
-        return Ok(<_>::default());
-    }
-    tmpfiles::decide::plan_tmpfiles(&Facts {
-        ours: &ours,
-        foreign: &tmpfiles::apply::read_foreign(root, desired, &observed.state.files)?,
-        recorded,
-        specifiers: &tmpfiles::apply::read_specifiers(root)?,
-        owners,
-        host: root,
-    })
 }
 
 /// What changes of the packages, by the closures where they are known. Nothing is asked when nothing changes.

@@ -309,7 +309,7 @@ impl Player<'_> {
     ) -> Result<()> {
         let same = !rule.force
             && matches!(object.kind, Kind::File { .. })
-            && Some(digest(&self.world.content(path)?)?)
+            && Some(self.world_content(path, object)?)
                 == rule.argument.as_deref().map(digest).transpose()?;
         if !same {
             let what = if rule.force {

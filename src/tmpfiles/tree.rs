@@ -73,6 +73,20 @@ pub(crate) struct World<'h> {
     covered: BTreeSet<String>,
 }
 
+impl Host for World<'_> {
+    fn object(&self, path: &str) -> Result<Option<Object>> {
+        self.look(path)
+    }
+
+    fn names(&self, path: &str) -> Result<Vec<String>> {
+        self.names(path)
+    }
+
+    fn content(&self, path: &str) -> Result<Vec<u8>> {
+        self.content(path)
+    }
+}
+
 impl<'h> World<'h> {
     pub(crate) fn new(host: &'h dyn Host) -> Self {
         Self {

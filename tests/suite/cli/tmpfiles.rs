@@ -117,6 +117,27 @@ fn a_machine_id_that_is_a_link_is_no_obstacle() {
 }
 
 #[test]
+fn a_rule_copies_what_the_same_activation_places() {
+    let Some(t) = Test::begin() else { return };
+    t.write("etc/skel/.profile", "of the distribution\n");
+    t.write("etc/skel/.bashrc", "of the distribution\n");
+    let copy = rules(&t, "one", "C /srv/app - - - - /etc/skel\n");
+    let toplevel = t.build(
+        &Config::new()
+            .link("skel/.profile", "ours\n")
+            .copy("skel/.new/deep/file", "0644", "new\n")
+            .field("replaceExisting", json!(["skel/.profile"]))
+            .field("tmpfiles", copy),
+    );
+    t.run(&["activate".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .never_says("could not be applied");
+    assert!(t.path("srv/app/.profile").is_symlink());
+    assert_eq!(t.read("srv/app/.new/deep/file"), "new\n");
+    assert_eq!(t.read("srv/app/.bashrc"), "of the distribution\n");
+}
+
+#[test]
 fn what_stands_no_more_as_a_rule_made_it_is_drift() {
     let Some(t) = Test::begin() else { return };
     let config = Config::new().field("tmpfiles", rules(&t, "one", "d /srv/app 0750 - - -\n"));
