@@ -54,6 +54,15 @@ let
       enable = lib.mkForce false;
     });
 
+  without =
+    what: why:
+    let
+      names = lib.attrNames config.system-manager.${what};
+    in
+    lib.optional (
+      names != [ ]
+    ) "`system-manager.${what}` has no effect on NixOS, ${why}: ${lib.concatStringsSep ", " names}";
+
   # A module in a folder can be imported by the folder's name, under which NixOS does not know its own import of it.
   folder =
     entry:
@@ -107,6 +116,25 @@ in
       healthChecks = set "What must be well once an activation has done all else.";
       hostPackages = list "Host packages that must be there.";
       hostRequirements = list "Programs that must exist on the target.";
+      secrets = mkOption (
+        here "Secrets that travel with a switch."
+        // {
+          type = types.attrsOf (
+            types.submodule (
+              { name, ... }:
+              {
+                freeformType = types.attrsOf types.unspecified;
+                options.path = mkOption {
+                  type = types.str;
+                  default = "/run/system-manager/secrets/${name}";
+                  description = "Where services read it.";
+                };
+              }
+            )
+          );
+          default = { };
+        }
+      );
       nixPrograms.enable = flag true "Whether programs of nixpkgs find what they look for, as they do on NixOS.";
       nixPrograms.shells = list "Shells that get the variables of the configuration.";
       nvidia.version = mkOption (
@@ -144,7 +172,9 @@ in
 
     warnings =
       lib.optional (config.system-manager.blocks != { })
-        "`system-manager.blocks` has no effect on NixOS, which writes these files itself: ${lib.concatStringsSep ", " (lib.attrNames config.system-manager.blocks)}";
+        "`system-manager.blocks` has no effect on NixOS, which writes these files itself: ${lib.concatStringsSep ", " (lib.attrNames config.system-manager.blocks)}"
+      ++ without "healthChecks" "which nobody runs there"
+      ++ without "secrets" "where sops-nix or agenix places them";
 
     # A program of the distribution: on NixOS, that is nixpkgs's package of the same name.
     nixpkgs.overlays = [

@@ -64,7 +64,8 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
             way = number % len(ways)
             cases.append((scene, call, fault, ways[way][0], ends[way], before))
     seen: set[str] = set()
-    tally.each(worlds, tally.some(_spread(cases, tally), sample), lambda world, case: _check(world, *case, seen), _describe)
+    chosen = tally.some(_spread(cases, tally), sample)
+    tally.each(worlds, chosen, lambda world, case: _check(world, *case, seen), _describe)
     tally.notes.append(f"{len(seen)} different hosts came of them; the next run was tried on each of these once")
 
 

@@ -164,9 +164,7 @@ class Switch:
     def refuses(self, name: str) -> bool:
         """Tells whether it can't be started by name."""
         meaning = self.new.meaning(name)
-        found = self.named(name)
-        said = split(name)[1] in {"scope", "device"}
-        said = said or (found is not None and bool(self.live[found].get("refusesManualStart")))
+        said = self.says_no(name)
         if meaning.kind == "masked":
             return True
         if meaning.kind == "absent":
@@ -174,6 +172,20 @@ class Switch:
         default = said if meaning.kind == "foreign" else False
         text = meaning.text
         return text.yes("Unit", "RefuseManualStart", default) or text.yes("Unit", "X-OnlyManualStart")
+
+    def says_no(self, name: str) -> bool:
+        """Tells whether what runs refuses to be started by name."""
+        found = self.named(name)
+        return split(name)[1] in {"scope", "device"} or (
+            found is not None and bool(self.live[found].get("refusesManualStart"))
+        )
+
+    def comes_with_its_target(self, name: str) -> bool:
+        """Tells whether a new unit only asks that switches leave it alone."""
+        meaning = self.new.meaning(name)
+        asks = meaning.text.yes("Unit", "X-OnlyManualStart") and not meaning.text.yes("Unit", "RefuseManualStart")
+        is_new = meaning.kind == "file" and self.old.meaning(name).kind == "absent"
+        return asks and is_new and not self.says_no(name)
 
     def clings(self, name: str) -> bool:
         """Tells whether the old definition refuses to be stopped."""
@@ -419,7 +431,8 @@ class Switch:
         self.restart -= down
         self.reload -= down | self.restart
         needless = {u for u in self.start - self.hidden if self.up(u) and u not in self.stop}
-        self.start -= self.restart | needless | {u for u in self.start if self.refuses(u)}
+        refused = {u for u in self.start if self.refuses(u) and not self.comes_with_its_target(u)}
+        self.start -= self.restart | needless | refused
         self.reload -= self.start
 
     def falls_with(self, name: str) -> set[str]:

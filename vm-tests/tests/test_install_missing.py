@@ -41,7 +41,8 @@ def host(machine: SystemdMachine, tmp_path: Path) -> Host:
             f"echo SHA256: $(sha256sum /srv/repo/{name}.deb | cut -d' ' -f1); echo; }} >>/srv/repo/Packages",
         )
     machine.succeed(
-        "echo 'APT::Sandbox::User \"root\";' >/etc/apt/apt.conf.d/99sm; rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*",
+        "echo 'APT::Sandbox::User \"root\";' >/etc/apt/apt.conf.d/99sm",
+        "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*",
         "echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list",
         "apt-get update",
     )

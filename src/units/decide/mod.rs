@@ -397,11 +397,12 @@ impl Decision<'_> {
 
     /// Whether a new unit only asks switches to leave it alone: NixOS starts it with the target that wants it.
     pub(crate) fn comes_with_its_target(&self, unit: &str) -> bool {
-        let new = self.new.definition(unit);
-        let asks = new
-            .file()
-            .is_some_and(|file| file.only_manual_start() && !file.refuses_manual_start());
-        asks && !self.live_refuses_start(unit)
+        let Definition::File(file) = self.new.definition(unit) else {
+            return false;
+        };
+        file.only_manual_start()
+            && !file.refuses_manual_start()
+            && !self.live_refuses_start(unit)
             && matches!(self.old.definition(unit), Definition::Absent)
     }
 

@@ -242,7 +242,7 @@ $run status
         return;
     };
     ran.exits(0)
-        .says("is not put back, since its package `app` is gone")
+        .says("is not restored, since its package `app` is gone")
         .says("kept edit: of /etc/app.conf");
     assert_eq!(kept(&t), ["shipped\n"]);
 }
