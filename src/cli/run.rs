@@ -33,6 +33,9 @@ use crate::{cli, nix, remote, store, units};
 use anyhow::{Result, anyhow};
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::manual::{print_completions, print_manual};
 use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
@@ -201,19 +204,24 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
 }
 
 fn log_to_stderr(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => "warn",
-        (_, 0) => "system_manager=info,warn",
-        (_, 1) => "system_manager=debug,warn",
-        _ => "trace",
+    let (ours, others) = match (global.quiet, global.verbose) {
+        (true, _) => (LevelFilter::WARN, LevelFilter::WARN),
+        (_, 0) => (LevelFilter::INFO, LevelFilter::WARN),
+        (_, 1) => (LevelFilter::DEBUG, LevelFilter::WARN),
+        _ => (LevelFilter::TRACE, LevelFilter::TRACE),
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(level)
+    let levels = Targets::new()
+        .with_default(others)
+        .with_target("system_manager", ours);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(|| Told)
         .without_time()
         .with_target(false)
         .with_level(global.verbose > 0)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(levels)
+        .with(lines)
         .init();
 }
 

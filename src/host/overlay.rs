@@ -5,6 +5,7 @@
 )]
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -34,6 +35,11 @@ pub(crate) fn find(folder: &Path, place: &Path) -> Result<Option<PathBuf>> {
     let is_it = |line: &&str| {
         let mount = Mount::parse(line);
         mount.is_some_and(|m| m.at == folder && m.options.split(',').any(|o| o == option))
+    };
+    // Without the folder nothing is mounted, which is known where `/proc` is not, too.
+    match fs::symlink_metadata(&upper) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.with_context(|| format!("looking at {}", upper.display()))?,
     };
     // The last one is on top.
     Ok(read_mounts()?.lines().rfind(is_it).map(|_| upper))
@@ -101,7 +107,9 @@ pub(crate) fn take_off(folder: &Path) -> Result<()> {
 }
 
 fn read_mounts() -> Result<String> {
-    fs::read_to_string("/proc/self/mountinfo").context("reading /proc/self/mountinfo")
+    let text = fs::read("/proc/self/mountinfo").context("reading /proc/self/mountinfo")?;
+    // Names that are not UTF-8 are none of ours.
+    Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
 /// A line of mountinfo, see proc(5).

@@ -384,7 +384,7 @@ def test_another_name_of_the_hosts_server(host: Host) -> None:
 def test_presets_and_names_of_the_host_change_nothing_of_ours(host: Host) -> None:
     machine = host.machine
     toplevel = host.bring(
-        service("sm-own")[:-1] + ' environment.etc."hostname" = { text = "machine\\n"; replaceExisting = true; }; }'
+        service("sm-own")[:-1] + ' environment.etc."hostname" = { text = "sm-named\\n"; replaceExisting = true; }; }'
     )
     host.run("activate", toplevel)
     pid = host.pid("sm-own.service")
@@ -398,7 +398,7 @@ def test_presets_and_names_of_the_host_change_nothing_of_ours(host: Host) -> Non
     machine.succeed("hostnamectl set-hostname sm-other")
     assert "drift: /etc/hostname was changed by hand" in host.run("status")
     host.run("activate", toplevel)
-    assert machine.succeed("cat /etc/hostname") == "machine\n"
+    assert machine.succeed("cat /etc/hostname") == "sm-named\n"
     # needrestart looks at what runs from the store, and asks nobody.
     machine.succeed("needrestart -b -r l </dev/null")
     host.run("deactivate")
