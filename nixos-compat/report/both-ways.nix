@@ -64,6 +64,8 @@ let
     gid = if g.gid == null then "" else toString g.gid;
     members = toString (lib.naturalSort g.members);
   };
+  # Those of the distribution are there to be read, until somebody declares them.
+  managed = lib.filterAttrs (_name: a: a.enable or true);
   lines = fields: lib.concatStrings (lib.mapAttrsToList (name: v: "${name}=${v}\n") fields);
   accounts = show: lib.mapAttrs (name: a: lines (show name a));
 
@@ -78,11 +80,11 @@ let
       show = lib.mapAttrs entry;
     };
     users = {
-      of = config: config.users.users;
+      of = config: managed config.users.users;
       show = accounts user;
     };
     groups = {
-      of = config: config.users.groups;
+      of = config: managed config.users.groups;
       show = accounts group;
     };
   };

@@ -138,7 +138,7 @@ def test_a_path_of_any_size_takes_the_same_memory_on_both_sides(fleet: Fleet, tm
     [place] = fleet.places
     (place.root / "peak.py").write_text(PEAK)
     place.wrap.write_text('exec $enter env -i HOME=/root PATH="$PATH" python3 /peak.py\n')
-    # The target's end of a connection lives a little longer than ours. Open for both, a pipe keeps nobody waiting to open it.
+    # The target's end of a connection lives a little longer than ours. A pipe that is open for both is opened at once.
     os.mkfifo(place.root / "peaks")
     there = os.fdopen(os.open(place.root / "peaks", os.O_RDWR), "rb", buffering=0)
     fleet.run("status", "--target-host", place.name)
