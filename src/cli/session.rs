@@ -123,16 +123,21 @@ impl Session {
 
     pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
         let active = State::read(&self.root)?.active.map(|a| a.toplevel);
+        let mut outdated = Vec::new();
         if let Some(keep) = keep {
             let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
-            for number in generations::outdated(&self.root, keep, active.as_ref())? {
-                print(&format!("- generation {number}"))?;
+            outdated = generations::outdated(&self.root, keep, active.as_ref())?;
+            for number in &outdated {
+                if !self.json {
+                    print(&format!("- generation {number}"))?;
+                }
                 if !dry_run {
-                    generations::forget(&self.root, number)?;
+                    generations::forget(&self.root, *number)?;
                 }
             }
         }
-        let collected = closure::gc::collect(&self.root, active.as_ref(), dry_run)?;
+        let mut collected = closure::gc::collect(&self.root, active.as_ref(), dry_run)?;
+        collected.generations = outdated;
         if self.json {
             print_json(&collected)?;
             return Ok(End::Done);

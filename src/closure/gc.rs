@@ -34,6 +34,8 @@ const LINKS: [&str; 3] = [
 pub(crate) struct Collected {
     /// Format version.
     pub version: u32,
+    /// Generations that went before, so that their paths are needed no more.
+    pub generations: Vec<u64>,
     /// The paths.
     pub paths: Vec<StorePath>,
     /// How many bytes they take on the disk.
@@ -87,6 +89,7 @@ pub(crate) fn collect(
     }
     Ok(Collected {
         version: 1,
+        generations: Vec::new(),
         paths: dead,
         bytes,
         dry_run,

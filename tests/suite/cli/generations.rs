@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use serde_json::json;
+
 use crate::cli::story::{Config, Ran, Test, assert_same, lasting};
 
 #[test]
@@ -21,6 +23,19 @@ fn a_saved_plan_is_applied_once() {
         &["switch".as_ref(), plan.as_os_str()],
         &["stale", "hint: make a new one"],
     );
+}
+
+#[test]
+fn what_garbage_collection_forgets_is_in_its_json() {
+    let Some(t) = Test::begin() else { return };
+    for text in ["1\n", "2\n", "3\n"] {
+        t.switch(&Config::new().copy("a", "0644", text));
+    }
+    let would = t.run(&["gc", "--keep", "1", "--dry-run", "--json"]);
+    assert_eq!(would.exits(0).json()["generations"], json!([1, 2]));
+    let did = t.run(&["gc", "--keep", "1", "--json"]);
+    assert_eq!(did.exits(0).json()["generations"], json!([1, 2]));
+    t.run(&["generations"]).says("*    3").never_says("   2");
 }
 
 #[test]
