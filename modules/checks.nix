@@ -8,20 +8,24 @@
 let
   inherit (lib) mkOption types;
 
+  # What every check on the target has.
+  named = name: {
+    enable = mkOption {
+      type = types.bool;
+      default = true;
+      description = "Whether the check runs.";
+    };
+    name = mkOption {
+      type = types.str;
+      default = name;
+      description = "The name by which a failure is reported.";
+    };
+  };
+
   preActivation =
     { name, ... }:
     {
-      options = {
-        enable = mkOption {
-          type = types.bool;
-          default = true;
-          description = "Whether the check runs.";
-        };
-        name = mkOption {
-          type = types.str;
-          default = name;
-          description = "The name by which a failure is reported.";
-        };
+      options = named name // {
         script = mkOption {
           type = types.lines;
           example = "test -e /etc/debian_version";
@@ -39,17 +43,7 @@ let
   health =
     { name, ... }:
     {
-      options = {
-        enable = mkOption {
-          type = types.bool;
-          default = true;
-          description = "Whether the check runs.";
-        };
-        name = mkOption {
-          type = types.str;
-          default = name;
-          description = "The name by which a failure is reported.";
-        };
+      options = named name // {
         script = mkOption {
           type = types.nullOr types.lines;
           default = null;

@@ -4,12 +4,16 @@
     reason = "mounts, and reads what is mounted"
 )]
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use crate::host::fs::unescape_mount;
 
 /// The names of an overlay's folders: what was written, and what the kernel needs beside it.
 const UPPER: &str = "upper";
@@ -123,27 +127,10 @@ impl<'a> Mount<'a> {
         let (before, after) = line.split_once(" - ")?;
         let at = before.split(' ').nth(4)?;
         Some(Self {
-            at: PathBuf::from(unescape(at)),
+            at: PathBuf::from(OsString::from_vec(unescape_mount(at.as_bytes()))),
             options: after.rsplit(' ').next().unwrap_or_default(),
         })
     }
-}
-
-/// Spaces and the like are written as `\040`.
-fn unescape(text: &str) -> String {
-    let mut parts = text.split('\\');
-    let mut out = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let code = part.get(..3).and_then(|c| u8::from_str_radix(c, 8).ok());
-        match code {
-            Some(code) => {
-                out.push(char::from(code));
-                out.push_str(&part[3..]);
-            }
-            None => out.push_str(part),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl Root {
             .with_context(|| format!("looking at {}", self.show(Path::new("")).display()))?;
         let text = std::fs::read("/proc/self/mountinfo").context("reading /proc/self/mountinfo")?;
         let points = text.split(|b| *b == b'\n').filter_map(|line| {
-            let point = unescape(line.split(|b| *b == b' ').nth(4)?);
+            let point = unescape_mount(line.split(|b| *b == b' ').nth(4)?);
             let point = Path::new(OsStr::from_bytes(&point)).to_owned();
             point.strip_prefix(&root).ok().map(Path::to_owned)
         });
@@ -209,8 +209,8 @@ fn access(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<Result<(), Errno>> {
     }
 }
 
-/// Resolves the escapes (`\040`) in a path of mountinfo. Pure.
-fn unescape(text: &[u8]) -> Vec<u8> {
+/// Resolves the escapes (`\040`) in a path of mountinfo, proc(5). Pure.
+pub(crate) fn unescape_mount(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut at = 0;
     while at < text.len() {
@@ -234,7 +234,11 @@ mod tests {
             ("/a\\134040", "/a\\040"),
             ("/a\\", "/a\\"),
         ] {
-            assert_eq!(unescape(text.as_bytes()), expected.as_bytes(), "{text}");
+            assert_eq!(
+                unescape_mount(text.as_bytes()),
+                expected.as_bytes(),
+                "{text}"
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -342,6 +342,15 @@ fn a_switch_that_goes_back_ends_with_an_error() {
     assert_eq!(t.read("etc/a"), "a\n");
 }
 
+/// Begins an activation that goes on.
+fn under_way(t: &Test, toplevel: &Path) -> Child {
+    t.command(&["activate".as_ref(), toplevel.as_os_str()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
 #[test]
 fn a_script_does_not_outlive_the_run() {
     let Some(t) = begin() else { return };
@@ -354,12 +363,7 @@ fn a_script_does_not_outlive_the_run() {
         "exec 3>/fifo; echo ready >&3; sleep 60 & wait",
     );
     let toplevel = t.build(&with(Config::new(), &[endless]));
-    let mut child = t
-        .command(&["activate".as_ref(), toplevel.as_os_str()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = under_way(&t, &toplevel);
     let mut reader = std::io::BufReader::new(fs::File::open(&fifo).unwrap());
     let mut line = String::new();
     std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
@@ -388,12 +392,7 @@ fn the_scripts_of_the_boot_leave_the_shell_of_a_run_under_way_alone() {
         "echo of the run >$_activationShell; read go </fifo",
     );
     let toplevel = t.build(&with(Config::new(), &[waits]));
-    let mut child = t
-        .command(&["activate".as_ref(), toplevel.as_os_str()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut child = under_way(&t, &toplevel);
     // Opened when the script reads, which it does under the lock of its run.
     let mut writer = fs::OpenOptions::new().write(true).open(&fifo).unwrap();
     t.run(&["run-activation-scripts"])
