@@ -97,7 +97,7 @@ pub(crate) fn keep(root: &Root, toplevel: &AbsolutePath, values: &Values) -> Res
     for folder in [FOLDER, &format!("{FOLDER}/values"), &format!("{FOLDER}/of")] {
         root.make_folder(Path::new(folder), 0o700)?;
     }
-    let known = kept(root, toplevel)?;
+    let known = kept(root, &of(toplevel))?;
     let (mut files, mut differs) = (BTreeMap::new(), false);
     for (name, value) in values {
         let same = |file: &&String| read(root, name, file).is_ok_and(|known| known == *value);
@@ -125,12 +125,12 @@ fn value_path(file: &str) -> PathBuf {
     Path::new(FOLDER).join("values").join(file)
 }
 
-fn kept(root: &Root, toplevel: &AbsolutePath) -> Result<BTreeMap<String, String>> {
-    let path = of(toplevel);
-    let Some(text) = root.read(&path)? else {
+/// Reads, by the names of secrets, which files have the values of a configuration.
+fn kept(root: &Root, of: &Path) -> Result<BTreeMap<String, String>> {
+    let Some(text) = root.read(of)? else {
         return Ok(BTreeMap::new());
     };
-    serde_json::from_slice(&text).with_context(|| format!("reading {}", root.show(&path).display()))
+    serde_json::from_slice(&text).with_context(|| format!("reading {}", root.show(of).display()))
 }
 
 /// Writes a value, encrypted where that can be done. Returns the name of its file.
@@ -230,7 +230,7 @@ pub(crate) fn place(
     owners: &Owners,
 ) -> Result<[BTreeSet<String>; 2]> {
     let manifest = read_manifest(Path::new(toplevel.as_str()))?;
-    let kept = kept(root, toplevel)?;
+    let kept = kept(root, &of(toplevel))?;
     root.make_folders(Path::new("run/system-manager"))?;
     root.make_folder(Path::new(PLACE), 0o751)?;
     let [mut restart, mut reload] = [BTreeSet::new(), BTreeSet::new()];
@@ -313,10 +313,7 @@ pub(crate) fn sweep(root: &Root, active: Option<&AbsolutePath>) -> Result<()> {
             active.is_some() && age.is_ok_and(|age| age < FRESH)
         };
         if alive.contains(&path) || is_fresh() {
-            let text = root.read(&path)?.unwrap_or_default();
-            let files: BTreeMap<String, String> = serde_json::from_slice(&text)
-                .with_context(|| format!("reading {}", root.show(&path).display()))?;
-            needed.extend(files.into_values());
+            needed.extend(kept(root, &path)?.into_values());
         } else {
             root.remove_file(&path)?;
         }
