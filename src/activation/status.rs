@@ -20,6 +20,7 @@ use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
+use crate::host::kernel;
 use crate::host::systemd::Systemd;
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
@@ -427,9 +428,7 @@ fn store_free(root: &Root) -> Result<Option<u64>> {
     }
     let vfs = nix::sys::statvfs::statvfs(&root.show(store));
     // The rest of the status is worth having without it.
-    Ok(vfs
-        .ok()
-        .map(|vfs| vfs.blocks_available() * vfs.fragment_size()))
+    Ok(vfs.ok().map(|vfs| kernel::free_bytes(&vfs)))
 }
 
 /// Asks systemd when those of the units that are timers elapse next.
