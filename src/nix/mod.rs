@@ -184,10 +184,12 @@ fn explain_file(
     source: &Path,
     options: &BuildOptions,
 ) -> Option<String> {
+    // Nix takes a relative name for one below the root.
+    let file = fs::canonicalize(file).ok()?;
     let mut command = nix("nix-instantiate", true, options)
         .args(["--readonly-mode", "--show-trace", "-A", "toplevel"])
         .args(["--argstr", "file"])
-        .arg(file);
+        .arg(&file);
     if let Some(nixpkgs) = nixpkgs {
         command = command.args(["--argstr", "nixpkgs"]).arg(nixpkgs);
     }
