@@ -283,7 +283,7 @@ mod tests {
         assert!(
             said(check_program(&facts(), &elf(183))).contains("systemConfigs.x86_64-linux.web")
         );
-        assert!(said(check_program(&facts(), b"#!/bin/sh")).contains("not a program"));
+        assert!(said(check_program(&facts(), b"#!/bin/sh")).contains("no program for Linux"));
         let bsd = Facts {
             kernel: "FreeBSD".into(),
             ..facts()
