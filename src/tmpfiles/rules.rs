@@ -78,8 +78,13 @@ impl Player<'_> {
                     Ok(())
                 }
             }
-            (Kind::Device { .. }, Kind::Device { .. }) if old.kind != kind => {
+            (Kind::Device { block, .. }, Kind::Device { block: wanted, .. }) if block != wanted => {
                 self.replace_or_fail(rule, source, &path, &old, kind)
+            }
+            // Which device it is, systemd-tmpfiles does not look at, not even to replace it.
+            (Kind::Device { .. }, Kind::Device { .. }) if old.kind != kind => {
+                self.remark(source, &path, "is another device already, and is left so");
+                self.adjust(rule, source, &path, Age::Existing)
             }
             (Kind::File { .. }, Kind::File { content }) => {
                 if rule.letter == 'F' || rule.force {
@@ -191,7 +196,7 @@ impl Player<'_> {
             match self.world.walk(above, Last::Native)? {
                 Walk::At(at) if self.is_folder(&at)? => continue,
                 Walk::Missing { at, by_link: false } => {
-                    self.make_folder(source, &at)?;
+                    self.make_folder(rule, source, &at)?;
                     continue;
                 }
                 walk if !rule.replace || walk == Walk::Loop => {
@@ -207,16 +212,31 @@ impl Player<'_> {
             if let Some(object) = self.world.look(&at)? {
                 self.refuse_loss(source, &at, &object);
                 self.world.remove(&at);
-                self.make_folder(source, &at)?;
+                self.make_folder(rule, source, &at)?;
             }
         }
         match self.world.walk(&rule.path, Last::Itself)? {
             Walk::At(path) => Ok(Some(path)),
             walk => {
+                self.remove_unreached(rule, source)?;
                 self.failure(source, &rule.path, &obstacle(&walk));
                 Ok(None)
             }
         }
+    }
+
+    /// With `=`, what is of another type goes before systemd-tmpfiles finds that it refuses the way there.
+    fn remove_unreached(&mut self, rule: &Rule, source: &Source) -> Result<()> {
+        if rule.replace
+            && rule.letter != 'C'
+            && let Some((path, old)) = self.world.native(&rule.path)?
+            && !old.kind.is_like(&wanted_kind(rule)?)
+        {
+            self.refuse_loss(source, &path, &old);
+            self.because.insert(path.clone(), source.clone());
+            self.world.remove(&path);
+        }
+        Ok(())
     }
 
     fn is_folder(&self, path: &str) -> Result<bool> {
@@ -227,8 +247,12 @@ impl Player<'_> {
                 .is_some_and(|o| o.kind == Kind::Folder))
     }
 
-    fn make_folder(&mut self, source: &Source, path: &str) -> Result<()> {
-        let object = self.new_object(path, Kind::Folder, 0o755)?;
+    fn make_folder(&mut self, rule: &Rule, source: &Source, path: &str) -> Result<()> {
+        let mut object = self.new_object(path, Kind::Folder, 0o755)?;
+        if !rule.replace {
+            // Without `=`, the mode is set once more, and what was passed on of it is lost.
+            object.mode = 0o755;
+        }
         self.made
             .insert(path.to_owned(), Made::of(&Kind::Folder, None));
         self.because.insert(path.to_owned(), source.clone());

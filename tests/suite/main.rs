@@ -21,5 +21,6 @@ mod needs;
 mod nix_fixture;
 mod properties;
 mod tmpfiles;
+mod tmpfiles_table;
 mod unit_differential;
 mod world;
