@@ -469,7 +469,13 @@ in
         "profile.d/system-manager.user.sh".text = ''
           if [ -d "/etc/profiles/per-user/''${USER:-$(id -un)}" ]; then
             export PATH="/etc/profiles/per-user/''${USER:-$(id -un)}/bin:$PATH"
+            export XDG_DATA_DIRS="/etc/profiles/per-user/''${USER:-$(id -un)}/share:''${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
           fi
+        '';
+        # The same for what a user's service manager starts.
+        "environment.d/11-system-manager.user.conf".text = ''
+          PATH="/etc/profiles/per-user/''${USER}/bin:''${PATH}"
+          XDG_DATA_DIRS="/etc/profiles/per-user/''${USER}/share:''${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
         '';
       })
     ];

@@ -29,10 +29,11 @@ let
   names = lib.concatStringsSep " " (lib.reverseList profiles);
   data = map (profile: "${profile}/share") profiles;
 
-  variables = "/etc/profile.d/system-manager.sh";
+  # The variables of all, and where the packages of a user are.
+  source = "for file in /etc/profile.d/system-manager.sh /etc/profile.d/system-manager.user.sh; do if test -r $file; then . $file; fi; done";
   isDebian = config.nixos-compat.distributionFacts.family == "debian";
   # zsh reads no profile.d; Fedora's own file for login shells has it do so.
-  login = "if [[ -o login && -r ${variables} ]]; then emulate sh -c '. ${variables}'; fi\n";
+  login = "if [[ -o login ]]; then emulate sh -c '${source}; unset file'; fi\n";
   zsh = lib.optionalString isDebian login + ''
     for profile in ''${(u)=:-${sw} $NIX_PROFILES}; do
       fpath=($profile/share/zsh/site-functions $profile/share/zsh/vendor-completions $fpath)
@@ -41,8 +42,8 @@ let
   '';
   # What the file of variables comes to is asked of a shell that reads it: its values may be expansions of a shell.
   fish = ''
-    if status is-login; and test -r ${variables}
-      for line in (/bin/sh -c '. ${variables}; exec env -0' | string split0)
+    if status is-login
+      for line in (/bin/sh -c '${source}; exec env -0' | string split0)
         set --local pair (string split --max 1 = -- $line)
         switch $pair[1]
           case PATH
@@ -57,7 +58,7 @@ let
       set --global --append fish_function_path $profile/share/fish/vendor_functions.d
     end
   '';
-  exported = builtins.attrNames config.environment.variables;
+  exported = lib.unique ([ "XDG_DATA_DIRS" ] ++ builtins.attrNames config.environment.variables);
 in
 {
   options = {

@@ -20,6 +20,7 @@ mod nar;
 mod needs;
 mod nix_fixture;
 mod properties;
+mod schema;
 mod tmpfiles;
 mod unit_differential;
 mod world;
