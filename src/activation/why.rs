@@ -87,9 +87,13 @@ pub(crate) struct Answer {
 
 impl Answer {
     fn ours(kind: &'static str, name: &str, settings: &[Setting]) -> Self {
+        let name = match kind {
+            "file" => format!("/etc/{name}"),
+            _ => name.to_owned(),
+        };
         Self {
             kind,
-            name: name.to_owned(),
+            name,
             settings: settings.to_vec(),
             owner: None,
         }
@@ -363,7 +367,7 @@ mod tests {
     #[test]
     fn says_who_set_a_file_and_what_lost() {
         expect![[r"
-            file motd
+            file /etc/motd
               environment.etc.motd.mode  /h/force.nix:2  (priority 50)
               environment.etc.motd.mode  /h/host.nix:3  (loses, priority 100)
         "]]

@@ -12,6 +12,7 @@ mod asked;
 mod build;
 pub(crate) mod commands;
 mod defaults;
+mod elsewhere;
 mod given;
 mod init;
 mod look;

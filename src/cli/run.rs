@@ -243,6 +243,9 @@ fn run(cli: Cli) -> Result<End, Failure> {
         )
         .into());
     }
+    if !cfg!(target_os = "linux") {
+        cli::elsewhere::refuse(&cli.command)?;
+    }
     if cli.global.remote.wants_sudo() && !::nix::unistd::geteuid().is_root() {
         return cli::as_root::run(cli);
     }
@@ -262,9 +265,27 @@ fn run(cli: Cli) -> Result<End, Failure> {
         })?,
         build_host: global.remote.build_host()?,
     };
-    let ended = run_here(&session, cli.command);
+    let ended = refuse_json(&cli.command, session.json)
+        .map_err(Failure::Before)
+        .and_then(|()| run_here(&session, cli.command));
     session.progress.end(exit_code(&ended));
     ended
+}
+
+/// Commands that are for people or a shell print no JSON, and say so.
+fn refuse_json(command: &Command, json: bool) -> Result<()> {
+    let name = match command {
+        Command::Repl(_) => "repl",
+        Command::Edit(_) => "edit",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
+        _ => return Ok(()),
+    };
+    anyhow::ensure!(
+        !json,
+        "`{name}` prints nothing for programs\nhint: leave out `--json`; `system-manager option --json` tells of a configuration"
+    );
+    Ok(())
 }
 
 fn run_here(session: &Session, command: Command) -> Result<End, Failure> {

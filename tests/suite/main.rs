@@ -20,6 +20,7 @@ mod nar;
 mod needs;
 mod nix_fixture;
 mod properties;
+mod schema;
 mod tmpfiles;
 mod tmpfiles_table;
 mod unit_differential;

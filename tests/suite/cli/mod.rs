@@ -14,6 +14,7 @@ mod foreign;
 mod generations;
 mod health;
 mod heard;
+mod json;
 mod kill;
 mod look;
 mod obstacles;
