@@ -150,8 +150,8 @@ mod tests {
     #[test]
     fn no_pattern_takes_long() {
         assert!(!matches(
-            &"a*".repeat(100),
-            &format!("{}b", "a".repeat(200))
+            &format!("{}c", "a*".repeat(100)),
+            &"a".repeat(200)
         ));
         assert_eq!(expand_braces(&"{a,b}".repeat(800)), None);
         assert_eq!(expand_braces(&"{a,b}".repeat(12)).unwrap().len(), MOST);

@@ -193,7 +193,14 @@ impl Player<'_> {
     /// Makes the folders above a rule's path and gives its real place; none when that fails.
     fn make_parents(&mut self, rule: &Rule, source: &Source) -> Result<Option<String>> {
         for above in parents(&rule.path) {
-            match self.world.walk(above, Last::Native)? {
+            let walk = self.world.walk(above, Last::Native)?;
+            if rule.replace
+                && let Some(refused) = self.changes_hands(above, &walk)?
+            {
+                self.failure(source, &rule.path, &obstacle(&refused));
+                return Ok(None);
+            }
+            match walk {
                 Walk::At(at) if self.is_folder(&at)? => continue,
                 Walk::Missing { at, by_link: false } => {
                     self.make_folder(rule, source, &at)?;
@@ -223,6 +230,21 @@ impl Player<'_> {
                 Ok(None)
             }
         }
+    }
+
+    /// Says how a way leads from a folder of a user's to what is another's, which rules with `=` refuse where links are followed.
+    fn changes_hands(&self, path: &str, leads: &Walk) -> Result<Option<Walk>> {
+        let (Walk::At(to), Walk::At(from)) = (leads, self.world.walk(parent(path), Last::Native)?)
+        else {
+            return Ok(None);
+        };
+        let (folder, object) = (self.world.look(&from)?, self.world.look(to)?);
+        let (Some(folder), Some(object)) = (folder, object) else {
+            return Ok(None);
+        };
+        let is_safe = folder.user == Id::Number(0) || folder.user == object.user;
+        let to = to.clone();
+        Ok((!is_safe).then_some(Walk::Unsafe { from, to }))
     }
 
     /// With `=`, what is of another type goes before systemd-tmpfiles finds that it refuses the way there.

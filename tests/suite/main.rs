@@ -12,6 +12,7 @@ mod docs;
 mod eval;
 mod every_kind;
 mod flake;
+mod fuzz;
 mod guides;
 mod layers;
 mod mistakes;
