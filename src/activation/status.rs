@@ -23,6 +23,7 @@ use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
+use crate::host::kernel;
 use crate::model::in_etc;
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::model::node::Node;
@@ -407,7 +408,5 @@ fn store_free(root: &Root) -> Result<Option<u64>> {
     }
     let vfs = nix::sys::statvfs::statvfs(&root.show(store));
     // The rest of the status is worth having without it.
-    Ok(vfs
-        .ok()
-        .map(|vfs| vfs.blocks_available() * vfs.fragment_size()))
+    Ok(vfs.ok().map(|vfs| kernel::free_bytes(&vfs)))
 }

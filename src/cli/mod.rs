@@ -14,6 +14,7 @@ pub(crate) mod commands;
 mod complete;
 mod complete_sources;
 mod defaults;
+mod elsewhere;
 mod given;
 mod init;
 mod look;

@@ -246,6 +246,9 @@ fn run(cli: Cli) -> Result<End, Failure> {
         )
         .into());
     }
+    if !cfg!(target_os = "linux") {
+        cli::elsewhere::refuse(&cli.command)?;
+    }
     if cli.global.remote.wants_sudo() && !::nix::unistd::geteuid().is_root() {
         return cli::as_root::run(cli);
     }

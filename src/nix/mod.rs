@@ -159,6 +159,11 @@ fn builder_of_file(
 ) -> Result<(Command, PathBuf)> {
     let file = fs::canonicalize(file)
         .with_context(|| format!("reading the configuration {}", file.display()))?;
+    if !cfg!(target_os = "linux") {
+        bail!(
+            "a file's configuration takes the program that builds it to its host, and this one is not for Linux\nhint: put the file into a flake, whose hosts get the program for their system: `system-manager init --flake`"
+        );
+    }
     let activator = std::env::current_exe().context("finding this program's own file")?;
     let nixpkgs = find_nixpkgs(options);
     let mut command = nix(program, nixpkgs.is_none(), options)
