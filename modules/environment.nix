@@ -44,8 +44,8 @@ in
       if value == null then null else lib.concatMapStringsSep ":" toString (lib.toList value)
     );
     description = ''
-      Variables of login shells. A list is joined with `:`; `null` leaves a variable out. `$NAME`, `''${NAME:-text}` and
-      `$(command)` are expanded by the shell, `\$` is a dollar sign, and all else is taken as it is.
+      Environment variables for login shells. A list is joined with `:`; `null` omits a variable. `$NAME`, `''${NAME:-text}` and
+      `$(command)` are expanded by the shell, `\$` is a dollar sign, and everything else is taken literally.
     '';
   };
 
