@@ -8,7 +8,7 @@ from pathlib import Path
 from api.systemd_api import SystemdMachine
 from program.host import PROGRAM, PROJECT, Host
 
-_PARTS = (
+PARTS = (
     "Cargo.lock",
     "Cargo.toml",
     "default.nix",
@@ -33,7 +33,7 @@ class FlakeHost(Host):
     def __init__(self, machine: SystemdMachine, folder: Path) -> None:
         """Brings the flakes: the project's to where its package has it."""
         super().__init__(machine, folder)
-        for name in _PARTS:
+        for name in PARTS:
             machine.copy_from_host(PROJECT / name, f"{SOURCE}/{name}")
         stand_in = folder / "nixpkgs"
         (stand_in / "bin").mkdir(parents=True)
