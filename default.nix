@@ -124,7 +124,8 @@ let
       inherit makeSystemConfig;
       # The same, without a toplevel: what a tool needs that reads `config` before it is checked.
       evalSystemConfig = evaluate;
-    };
+    }
+    // import ./modules/test-snippets.nix;
     inherit version;
   };
 

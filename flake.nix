@@ -11,7 +11,9 @@
         "x86_64-linux"
         "aarch64-linux"
       ];
-      forEachSystem = f: lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
+      # A Mac can't be managed, but it builds, and looks after other hosts.
+      deploySystems = systems ++ [ "aarch64-darwin" ];
+      forEachSystem = f: lib.genAttrs deploySystems (system: f nixpkgs.legacyPackages.${system});
 
       api = import ./. {
         inherit nixpkgs;
@@ -55,8 +57,11 @@
           buildPackage pkgs;
       buildPackage =
         pkgs:
-        # With musl, and static: a toplevel's activator uses no C library of its target.
-        pkgs.pkgsStatic.rustPlatform.buildRustPackage {
+        let
+          # With musl, and static: a toplevel's activator uses no C library of its target. A Mac sends none.
+          inherit (if pkgs.stdenv.hostPlatform.isLinux then pkgs.pkgsStatic else pkgs) rustPlatform;
+        in
+        rustPlatform.buildRustPackage {
           pname = "system-manager";
           inherit (api) version;
           src = lib.cleanSourceWith {
@@ -69,11 +74,13 @@
           cargoLock.lockFile = ./Cargo.lock;
           # The other tests want a Nix, a root of their own or machines: see CONTRIBUTING.md.
           cargoTestFlags = [ "--lib" ];
+          # They are about what Linux does.
+          doCheck = pkgs.stdenv.hostPlatform.isLinux;
           meta = {
             description = "Manages a stock Linux distribution with NixOS modules";
             license = lib.licenses.mit;
             mainProgram = "system-manager";
-            platforms = lib.platforms.linux;
+            platforms = lib.platforms.linux ++ [ "aarch64-darwin" ];
           };
         };
 

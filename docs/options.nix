@@ -57,12 +57,12 @@ in
 ''
   # Options
 
-  Every option that the core modules declare, with NixOS's names, types and defaults where NixOS has the
-  option. This file is generated from `modules/`.
+  All options that this project declares. Those that NixOS has, too, have the same names, types and defaults there.
+  This file is generated from the modules.
 
-  The options of `systemd.user` are those of `systemd`, for the users' service managers. Sockets, timers, paths,
-  targets, slices, mounts and automounts have, besides their own options, those of a service that are not about its
-  processes, such as `after`, `wantedBy` and `unitConfig`.
+  `systemd.user` has the same options as `systemd`, for the service managers of users. Besides their own options, sockets,
+  timers, paths, targets, slices, mounts and automounts have those options of services that are not about processes, such
+  as `after`, `wantedBy` and `unitConfig`.
 
 ''
 + lib.concatMapStringsSep "\n" entry shown

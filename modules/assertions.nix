@@ -14,7 +14,7 @@ in
       }
     ];
     description = ''
-      Conditions that must hold for the configuration to be built. All that fail are listed at once.
+      Conditions that must be true for the configuration to be built. All failed assertions are listed at once.
     '';
   };
 

@@ -57,7 +57,7 @@ in
       type = types.bool;
       default = false;
       description = ''
-        Whether the host switches by itself: `system-manager-upgrade.timer` starts
+        Whether the host switches automatically: `system-manager-upgrade.timer` starts
         `system-manager-upgrade.service`, which runs `system-manager switch`.
       '';
     };
@@ -65,39 +65,39 @@ in
       type = types.nullOr types.str;
       default = null;
       example = "github:example/hosts";
-      description = "The flake that is switched to. It is fetched anew each time.";
+      description = "The flake to switch to. It is fetched again each time.";
     };
     file = mkOption {
       type = types.nullOr types.str;
       default = null;
       example = "/etc/hosts.d/system.nix";
-      description = "A configuration file on the host that is switched to, instead of a flake.";
+      description = "A configuration file on the host to switch to, instead of a flake.";
     };
     toplevel = mkOption {
       type = types.nullOr types.str;
       default = null;
       example = "/var/lib/deployments/latest";
       description = ''
-        A built toplevel that is switched to, or a link to one, instead of a flake: nothing is evaluated on the host.
-        Something else brings it there with its closure.
+        A built toplevel to switch to, or a link to one, instead of a flake: nothing is evaluated on the host. You
+        must copy it to the host together with its closure.
       '';
     };
     flags = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "--strict" ];
-      description = "Further arguments of the command.";
+      description = "Additional arguments for the command.";
     };
     rollbackOnFailure = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether the host goes back to the generation before when units fail.";
+      description = "Whether the host goes back to the previous generation if units fail.";
     };
     dates = mkOption {
       type = types.str;
       default = "04:40";
       example = "daily";
-      description = "When it runs, as in systemd.time(7).";
+      description = "When to run, in the syntax of systemd.time(7).";
     };
     randomizedDelaySec = mkOption {
       type = types.str;
@@ -113,19 +113,19 @@ in
     persistent = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether a run that was missed, as the host was off, is made up for after it comes up.";
+      description = "Whether to catch up on a run that was missed because the host was off.";
     };
     upgrade = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether a flake is fetched anew, instead of being taken from Nix's cache of it.";
+      description = "Whether to fetch the flake again instead of using Nix's cache.";
     };
     allowReboot = mkOption {
       type = types.bool;
       default = false;
       description = ''
-        For configurations that are for NixOS, too. The kernel is the distribution's, and what is switched here needs no
-        reboot: it has no effect, and a warning says so.
+        Accepted for configurations that are also used on NixOS. The kernel is the distribution's and a switch needs
+        no reboot, so this has no effect, and a warning says so.
       '';
     };
     rebootWindow = mkOption {
@@ -138,7 +138,7 @@ in
         }
       );
       default = null;
-      description = "For configurations that are for NixOS, too; it has no effect, as `allowReboot`.";
+      description = "Accepted for configurations that are also used on NixOS; like `allowReboot`, it has no effect.";
     };
     operation = mkOption {
       type = types.enum [
@@ -146,12 +146,12 @@ in
         "boot"
       ];
       default = "switch";
-      description = "For configurations that are for NixOS, too; it is always `switch`.";
+      description = "Accepted for configurations that are also used on NixOS; it is always `switch`.";
     };
     channel = mkOption {
       type = types.nullOr types.str;
       default = null;
-      description = "For configurations that are for NixOS, too; there are no channels here.";
+      description = "Accepted for configurations that are also used on NixOS; there are no channels here.";
     };
   };
 

@@ -70,8 +70,8 @@ in
       default = "nixos";
       example = "web-1";
       description = ''
-        The host's name, without a domain: `/etc/hostname`, and the name of the running host. A host for which it is not set, or
-        empty, keeps its name; modules read the default of NixOS then.
+        The host's name, without a domain: `/etc/hostname`, and the name of the running host. If it is not set or
+        empty, the host keeps its name, and modules read NixOS's default.
       '';
     };
     time.timeZone = mkOption {
@@ -79,8 +79,8 @@ in
       default = null;
       example = "Europe/Berlin";
       description = ''
-        The host's time zone, as the host's own `/usr/share/zoneinfo` names it: `/etc/localtime`, and `/etc/timezone` where there
-        is one. With `null` the host keeps its own.
+        The host's time zone, by its name in the host's `/usr/share/zoneinfo`: `/etc/localtime`, and `/etc/timezone`
+        if it exists. With `null`, the host keeps its own.
       '';
     };
     i18n.defaultLocale = mkOption {
@@ -88,8 +88,8 @@ in
       default = "en_US.UTF-8";
       example = "de_DE.UTF-8";
       description = ''
-        The locale of the host, `LANG` in `/etc/default/locale` or `/etc/locale.conf`; the host must have it. A host for which
-        it is not set keeps its own.
+        The locale of the host, `LANG` in `/etc/default/locale` or `/etc/locale.conf`; the host must have it. If it
+        is not set, the host keeps its own.
       '';
     };
     i18n.extraLocaleSettings = mkOption {
@@ -98,15 +98,15 @@ in
       example = {
         LC_TIME = "de_DE.UTF-8";
       };
-      description = "Further variables of the locale, beside {option}`i18n.defaultLocale`.";
+      description = "Additional locale variables, besides {option}`i18n.defaultLocale`.";
     };
     console.keyMap = mkOption {
       type = types.either types.str types.path;
       default = "us";
       example = "de";
       description = ''
-        The map of the keyboard, by its name for the console: `XKBLAYOUT` in `/etc/default/keyboard`, or `KEYMAP` in
-        `/etc/vconsole.conf`, from the next boot on. A host for which it is not set keeps its own.
+        The keyboard map, by its console name: `XKBLAYOUT` in `/etc/default/keyboard`, or `KEYMAP` in
+        `/etc/vconsole.conf`; takes effect at the next boot. If it is not set, the host keeps its own.
       '';
     };
 

@@ -29,7 +29,7 @@ let
         script = mkOption {
           type = types.lines;
           example = "test -e /etc/debian_version";
-          description = "Shell commands; the host is activated only when they exit with status 0.";
+          description = "Shell commands; the activation continues only if they exit with status 0.";
         };
       };
     };
@@ -48,25 +48,26 @@ let
           type = types.nullOr types.lines;
           default = null;
           example = "curl --fail --silent http://localhost/";
-          description = "Shell commands; the host is well only when they exit with status 0.";
+          description = "Shell commands; the check passes if they exit with status 0.";
         };
         units = mkOption {
           type = types.listOf unit;
           default = [ ];
           example = [ "nginx.service" ];
-          description = "Units that must be active, whoever they are of. They are looked at before the script runs.";
+          description = "Units that must be active, managed or not. They are checked before the script runs.";
         };
         timeout = mkOption {
           type = types.ints.between 1 86400;
           default = 10;
           description = ''
-            How many seconds an attempt of the script may take. At the end of them it is ended with all that it has started.
+            The time limit for each attempt of the script, in seconds. When it is exceeded, the script and
+            everything it has started are killed.
           '';
         };
         retries = mkOption {
           type = types.ints.between 0 1000;
           default = 5;
-          description = "How often it is tried again, each time a second later, before the check has failed.";
+          description = "How often to retry, a second apart, before the check counts as failed.";
         };
       };
     };
@@ -83,7 +84,7 @@ in
     type = types.listOf types.package;
     default = [ ];
     example = lib.literalExpression ''[ (pkgs.runCommand "check" { } "test -e ''${./file} && touch $out") ]'';
-    description = "Packages that have to build for the configuration to build, and are not part of it.";
+    description = "Packages that must build successfully for the configuration to build, but are not part of it.";
   };
 
   options.system-manager.preActivationAssertions = mkOption {
@@ -91,7 +92,7 @@ in
     default = { };
     example = lib.literalExpression ''{ is-debian.script = "test -e /etc/debian_version"; }'';
     description = ''
-      Scripts that run on the target before an activation. When one fails, nothing is changed.
+      Scripts that run on the target before an activation. If one fails, nothing is changed.
     '';
   };
 
@@ -107,9 +108,9 @@ in
       }
     '';
     description = ''
-      What must be well once an activation has done all else, also one that had nothing to do. A check that fails is exit
-      code 4; it is the way back for a switch with `--rollback-on-failure`, and for one from another host that has still to
-      be confirmed. Where many hosts are switched in batches, the next one does not begin.
+      Checks that run at the end of each activation, even one that had nothing to do. If a check fails, the exit
+      code is 4. A switch with `--rollback-on-failure` then goes back, and so does a switch from another host that
+      has not been confirmed yet. If many hosts are switched in batches, the next batch does not start.
     '';
   };
 

@@ -1,4 +1,4 @@
-# Variables of login shells, and the packages' folder in their PATH.
+# Variables of login shells, and the packages' folder in their PATH and in that of users' services.
 {
   config,
   lib,
@@ -19,6 +19,18 @@ let
   names = builtins.attrNames config.environment.variables;
   badNames = lib.filter (name: !format.isName name) names;
   readOnly = lib.filter (name: lib.elem name format.readOnly) names;
+
+  # Where the packages are, for shells and for what a user's service manager starts.
+  places = {
+    PATH = "/run/system-manager/sw/bin:/run/system-manager/sw/sbin:$PATH";
+  }
+  # Unless the variable has it already.
+  //
+    lib.optionalAttrs (!lib.hasInfix "/run/system-manager/sw/share" (variables.XDG_DATA_DIRS or ""))
+      {
+        XDG_DATA_DIRS = "/run/system-manager/sw/share:\${XDG_DATA_DIRS:-/usr/local/share:/usr/share}";
+      };
+  of = line: lib.concatStrings (lib.mapAttrsToList line places);
 in
 {
   options.environment.variables = mkOption {
@@ -32,8 +44,8 @@ in
       if value == null then null else lib.concatMapStringsSep ":" toString (lib.toList value)
     );
     description = ''
-      Variables of login shells. A list is joined with `:`; `null` leaves a variable out. `$NAME`, `''${NAME:-text}` and
-      `$(command)` are expanded by the shell, `\$` is a dollar sign, and all else is taken as it is.
+      Environment variables for login shells. A list is joined with `:`; `null` omits a variable. `$NAME`, `''${NAME:-text}` and
+      `$(command)` are expanded by the shell, `\$` is a dollar sign, and everything else is taken literally.
     '';
   };
 
@@ -48,19 +60,14 @@ in
     }
   ];
 
-  config.environment.etc = lib.mkIf (variables != { } || hasPackages) {
-    "profile.d/system-manager.sh".text =
-      lib.concatStrings (lib.mapAttrsToList format.sh variables)
-      + lib.optionalString hasPackages (
-        format.sh "PATH" "/run/system-manager/sw/bin:/run/system-manager/sw/sbin:$PATH"
-
-        # Unless the variable has it already.
-        +
-          lib.optionalString (!(lib.hasInfix "/run/system-manager/sw/share" (variables.XDG_DATA_DIRS or "")))
-            (
-              format.sh "XDG_DATA_DIRS" "/run/system-manager/sw/share:\${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
-            )
-      );
+  config.environment.etc = {
+    "profile.d/system-manager.sh" = lib.mkIf (variables != { } || hasPackages) {
+      text =
+        lib.concatStrings (lib.mapAttrsToList format.sh variables)
+        + lib.optionalString hasPackages (of format.sh);
+    };
+    # Before what adds to it.
+    "environment.d/10-system-manager.conf" = lib.mkIf hasPackages { text = of format.environmentD; };
   };
 
   config.system.build.environment = variables;

@@ -36,8 +36,8 @@ let
         source = mkOption {
           type = types.path;
           description = ''
-            The file or folder that the entry shows. When the last component has a `*`, its matches
-            are placed below the target.
+            The file or folder that the entry contains. If the last component has a `*`, everything that matches is
+            placed below the target.
           '';
         };
         mode = mkOption {
@@ -48,9 +48,8 @@ let
           example = "0600";
           description = ''
             `symlink`, or the permission bits of a copy. A file that the distribution's package manager
-            watches over (a conffile of dpkg, a file of ucf), or that its program does not take as a link
-            (cron, sudo, NetworkManager), is a copy all the same, as the plan says; with
-            `direct-symlink` it is a link whatever comes of it.
+            tracks (a conffile of dpkg, a file of ucf), or that its program does not accept as a link
+            (cron, sudo, NetworkManager), is a copy in any case, as the plan says; `direct-symlink` forces a link.
           '';
         };
         uid = mkOption {
@@ -79,9 +78,8 @@ let
           type = types.bool;
           default = false;
           description = ''
-            Whether a file that is already there and not managed is kept as a backup and replaced.
-            Otherwise it is a conflict, and nothing is changed. The backup comes back when the entry
-            goes away.
+            Whether an existing file that is not managed is backed up and replaced. Otherwise it is a conflict, and
+            nothing is changed. The backup is restored when the entry is removed.
           '';
         };
       };
@@ -174,9 +172,9 @@ in
     default = [ ];
     example = [ "systemd/system/multi-user.target.wants/app.service" ];
     description = ''
-      Paths below `/etc` at which a file or link that is already there and not managed is kept as a backup
-      and replaced. For units, their links in `.wants` folders and tmpfiles rules; an entry of
-      `environment.etc` has an option of its own.
+      Paths below `/etc` at which an existing file or link that is not managed is backed up and replaced. This is
+      for units, their links in `.wants` folders, and tmpfiles rules; entries of `environment.etc` have their own
+      option.
     '';
   };
 

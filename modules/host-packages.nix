@@ -22,16 +22,16 @@ let
     options = {
       path = mkOption {
         type = types.strMatching "/.+";
-        description = "The path that must exist on the target.";
+        description = "The path of the program, which must exist on the target.";
       };
       package = mkOption {
         type = types.str;
-        description = "What asks for it.";
+        description = "The package that needs the program.";
       };
       install = mkOption {
         type = types.attrsOf types.str;
         default = { };
-        description = "The package to install, by family of distributions.";
+        description = "The package to install, by distribution family.";
       };
     };
   };
@@ -43,8 +43,8 @@ in
       default = [ ];
       example = lib.literalExpression ''[ (pkgs.hostPackage { name = "nginx"; bin = [ "/usr/sbin/nginx" ]; }) ]'';
       description = ''
-        Host packages that must be there on the target. Those in `environment.systemPackages` and in
-        the `path` of services are found without it.
+        Host packages that must be installed on the target. Those in `environment.systemPackages` and in the `path`
+        of services need not be listed.
       '';
     };
     hostRequirements = mkOption {

@@ -80,7 +80,7 @@ in
       defaultText = lib.literalMD "the system that evaluates";
       example = "aarch64-linux";
       apply = systems.elaborate;
-      description = "The system of the target: its name, or a set with `system` and what is particular about it.";
+      description = "The system of the target: its name, or a set with `system` and further attributes of the platform.";
     };
     buildPlatform = mkOption {
       type = platform;
@@ -94,12 +94,12 @@ in
           elaborated = systems.elaborate given;
         in
         if systems.equals elaborated cfg.hostPlatform then cfg.hostPlatform else elaborated;
-      description = "The system on which packages of nixpkgs are built. Another one than the target's makes them be cross-compiled.";
+      description = "The system on which packages of nixpkgs are built. If it differs from the target's, packages are cross-compiled.";
     };
     pkgs = mkOption {
       type = types.unspecified;
       example = lib.literalExpression "import <nixpkgs> { }";
-      description = "A ready set of packages, instead of one that is made from a nixpkgs.";
+      description = "A complete set of packages to use, instead of one made from a nixpkgs.";
     };
     config = mkOption {
       type = settings;
@@ -107,13 +107,13 @@ in
       example = {
         allowUnfree = true;
       };
-      description = "Configuration of nixpkgs. It means nothing without a nixpkgs.";
+      description = "The configuration of nixpkgs. It has no effect without a nixpkgs.";
     };
     overlays = mkOption {
       type = types.listOf types.unspecified;
       default = [ ];
       example = lib.literalExpression "[ (final: prev: { }) ]";
-      description = "Changes to the packages.";
+      description = "Overlays: changes to the set of packages.";
     };
   };
 

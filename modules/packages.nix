@@ -46,32 +46,32 @@ in
       default = [ ];
       example = lib.literalExpression "[ pkgs.ripgrep ]";
       description = ''
-        Packages whose programs are in the `PATH` of login shells, by `/run/system-manager/sw`.
+        Packages whose programs are in the `PATH` of login shells, through `/run/system-manager/sw`.
       '';
     };
     corePackages = mkOption {
       type = types.listOf types.package;
       default = [ ];
       example = lib.literalExpression "[ pkgs.coreutils ]";
-      description = "Packages as in `systemPackages`, in an option of their own so that they can be replaced together.";
+      description = "Packages like those in `systemPackages`, in a separate option so that they can be replaced as a group.";
     };
     extraOutputsToInstall = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "doc" ];
-      description = "Outputs of packages that are linked, besides those that a package names itself.";
+      description = "Additional outputs of packages to link, besides those that a package installs by default.";
     };
     extraSetup = mkOption {
       type = types.lines;
       default = "";
       example = "rm -f $out/bin/unwanted";
-      description = "Shell commands that change the folder of links, which is `$out`, before it is installed.";
+      description = "Shell commands that modify the folder of links, `$out`, before it is installed.";
     };
     pathsToLink = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "/share/zsh" ];
-      description = "The folders of packages that are linked, besides those that every configuration has.";
+      description = "Additional folders of packages to link, besides the default ones.";
     };
   };
 

@@ -10,7 +10,7 @@ let
       type = types.listOf types.str;
       default = [ ];
       example = [ "web.service" ];
-      description = "Units of the configuration that are ${what} when the value is another.";
+      description = "Units of the configuration that are ${what} when the value changes.";
     };
 
   secret =
@@ -23,30 +23,30 @@ let
           # A path of Nix would be copied into the store where it is used as a text.
           apply = file: if file == null then null else toString file;
           example = "/home/alice/secrets/web";
-          description = "The file that has it, on the machine from which one switches.";
+          description = "The file that contains the secret, on the machine that runs the switch.";
         };
         command = mkOption {
           type = types.nullOr types.str;
           default = null;
           example = "pass show web";
-          description = "A command of the shell that prints it, on the machine from which one switches.";
+          description = "A shell command that prints the secret, on the machine that runs the switch.";
         };
         owner = mkOption {
           type = types.str;
           default = "root";
-          description = "The user that it belongs to: a name, or `+` and a uid.";
+          description = "The user that owns the secret: a name, or `+` and a uid.";
         };
         group = mkOption {
           type = types.str;
           default = "root";
-          description = "The group that it belongs to: a name, or `+` and a gid.";
+          description = "The group that owns the secret: a name, or `+` and a gid.";
         };
         mode = mkOption {
           type = types.strMatching "0?[0-7]{3}" // {
             description = "octal mode, such as 0400";
           };
           default = "0400";
-          description = "Who may read it.";
+          description = "The permission bits of the file.";
         };
         restartUnits = units "restarted";
         reloadUnits = units "reloaded";
@@ -54,14 +54,15 @@ let
           type = types.bool;
           default = false;
           description = ''
-            Whether it is placed before users and groups are changed, as a `hashedPasswordFile` must be. It belongs to root.
+            Whether to place it before users and groups are changed, as a `hashedPasswordFile` must be. Such a
+            secret belongs to root.
           '';
         };
         path = mkOption {
           type = types.str;
           readOnly = true;
           default = "/run/system-manager/secrets/${name}";
-          description = "Where services read it.";
+          description = "The path where services read the secret.";
         };
       };
     };
@@ -118,10 +119,10 @@ in
       }
     '';
     description = ''
-      Secrets that are read on the machine from which one switches, and sent beside the configuration: they are never in
-      the store, a plan, a log or the arguments of a program. The host keeps them encrypted for itself, with
-      `systemd-creds` where it has that, else for root alone, and places them in `/run/system-manager/secrets` before units
-      start, also at boot. `LoadCredential` reads them there.
+      Secrets that are read on the machine that runs the switch, and sent alongside the configuration: they are
+      never in the store, a plan, a log or the arguments of a program. The host stores them readable only by root,
+      and encrypted if it has `systemd-creds`. It places them in `/run/system-manager/secrets` before units start,
+      also at boot, where `LoadCredential` can read them.
     '';
   };
 

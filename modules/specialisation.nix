@@ -25,7 +25,7 @@ let
       inheritParentConfig = mkOption {
         type = types.bool;
         default = true;
-        description = "Whether the variant adds to this configuration, instead of standing alone.";
+        description = "Whether the variant extends this configuration instead of replacing it.";
       };
       configuration = mkOption {
         type = modules;

@@ -31,8 +31,8 @@ in
     type = types.bool;
     default = true;
     description = ''
-      For configurations that were written for numtide/system-manager. Here every distribution is allowed, whatever
-      it says.
+      Accepted for configurations that were written for numtide/system-manager. Every distribution is allowed here,
+      whatever the value.
     '';
   };
 
@@ -40,8 +40,8 @@ in
     type = types.bool;
     default = true;
     description = ''
-      Whether `/run/current-system` leads to what is active, with the packages' folder `sw`: NixOS modules name
-      programs below it. A link that is there already is left alone.
+      Whether `/run/current-system` is a link to the active toplevel, with the packages in `sw`, where NixOS modules
+      expect programs. An existing link is left alone.
     '';
   };
 

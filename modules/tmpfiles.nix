@@ -27,7 +27,7 @@ let
         user = field "-" "The owner: a name or a number.";
         group = field "-" "The group: a name or a number.";
         age = field "-" "The age from which contents are cleaned up.";
-        argument = field "" "What else the type asks for, such as a link's target.";
+        argument = field "" "An argument that depends on the type, such as the target of a link.";
       };
     };
 
@@ -68,7 +68,7 @@ in
       type = types.listOf types.str;
       default = [ ];
       example = [ "d /var/lib/app 0750 app app -" ];
-      description = "Lines as in tmpfiles.d(5); they become `00-nixos.conf`.";
+      description = "Lines for tmpfiles.d(5); they become `00-nixos.conf`.";
     };
     settings = mkOption {
       type = types.attrsOf (types.attrsOf (types.attrsOf (types.submodule rule)));
@@ -80,7 +80,7 @@ in
           group = "app";
         };
       };
-      description = "Lines as data, by file name without `.conf`, path and type.";
+      description = "Rules as data, by file name without `.conf`, path and type.";
     };
     packages = mkOption {
       type = types.listOf types.package;

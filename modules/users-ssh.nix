@@ -14,7 +14,7 @@ let
       type = types.listOf types.singleLineStr;
       default = [ ];
       example = [ "ssh-ed25519 AAAA... alice@example.org" ];
-      description = "Public keys with which one can log in as this user, besides those in its home.";
+      description = "Public keys for logging in as this user, in addition to those in the home directory.";
     };
     keyFiles = mkOption {
       type = types.listOf types.path;

@@ -69,7 +69,7 @@ let
     }:
     {
       options = {
-        enable = bool true "Whether the user is managed. When false, it is as if it were not declared.";
+        enable = bool true "Whether the user is managed. If false, the user is treated as not declared.";
         name = mkOption {
           type = nameType;
           default = name;
@@ -80,50 +80,50 @@ let
           type = field;
           default = "";
           example = "Alice Q. User";
-          description = "Who or what the account is for. Unset, an existing account keeps its own.";
+          description = "A short description of the account. If it is not set, an existing account keeps its own.";
         };
         uid = optional types.ints.u32 ''
-          The user's id; `null` lets the activator choose. An id that the host uses for something else is
-          not applied, and one that the account has already is not changed.
+          The user's id; `null` means that one is chosen. An id that the host uses for another account is not
+          applied, and the id of an existing account is not changed.
         '';
-        isSystemUser = bool false "Whether it is an account of a service, with an id of the system range.";
+        isSystemUser = bool false "Whether this is the account of a service, with an id from the system range.";
         isNormalUser = bool false ''
-          Whether it is a person's account: in the group `users`, with a home below
+          Whether this is the account of a person: in the group `users`, with a home below
           {option}`users.defaultUserHome`, the default shell and subordinate ids.
         '';
         group = mkOption {
           type = types.str;
           default = "";
-          description = "The primary group: one that is declared, or one of the host.";
+          description = "The primary group: a declared one, or one of the host.";
         };
         extraGroups = mkOption {
           type = types.listOf types.str;
           default = [ ];
           example = [ "docker" ];
-          description = "Groups that the user joins, declared ones or those of the host.";
+          description = "Additional groups of the user, declared ones or groups of the host.";
         };
         home = mkOption {
           type = types.coercedTo types.package toString path;
           default = if name == "root" then "/root" else "/var/empty";
-          description = "The home folder. Unset, an existing account keeps its own.";
+          description = "The home directory. If it is not set, an existing account keeps its own.";
         };
         homeMode = mkOption {
           type = types.strMatching "[0-7]{1,5}";
           default = "700";
-          description = "The permission bits of a home that is created.";
+          description = "The permission bits of a home directory that is created.";
         };
-        createHome = bool false "Whether the home is created when it is missing.";
+        createHome = bool false "Whether to create the home directory if it is missing.";
         shell = mkOption {
           type = shell;
           default = "/usr/sbin/nologin";
           example = lib.literalExpression "pkgs.zsh";
           description = ''
-            The login shell, a package or a path. `null` (and no value at all) leaves an existing account its own. When a
-            shell of the store is not there on activation, `/bin/bash` serves.
+            The login shell, a package or a path. If it is `null` or not set, an existing account keeps its own. If
+            a shell in the store does not exist at activation, `/bin/bash` is used.
           '';
         };
         useDefaultShell = bool false "Whether the shell is {option}`users.defaultUserShell`.";
-        ignoreShellProgramCheck = bool false "Whether the shell's `programs` option need not be enabled.";
+        ignoreShellProgramCheck = bool false "Whether to allow a shell whose `programs` option is not enabled.";
         subUidRanges = mkOption {
           type = types.listOf (types.submodule (rangeType "startUid"));
           default = [ ];
@@ -134,30 +134,30 @@ let
           default = [ ];
           description = "Subordinate gids (subgid(5)).";
         };
-        autoSubUidGidRange = bool false "Whether a free range of 65536 subordinate uids and gids is allocated.";
+        autoSubUidGidRange = bool false "Whether to allocate a free range of 65536 subordinate uids and gids.";
         hashedPassword = optional types.str ''
-          A hash as `mkpasswd` makes it. With {option}`users.mutableUsers`, it only counts for a new account. An empty one
-          lets anybody in.
+          A password hash as printed by `mkpasswd`. With {option}`users.mutableUsers`, it applies only to a new
+          account. An empty one lets anyone log in.
         '';
         password = optional types.str ''
-          A clear password, hashed on the host. Everybody can read it in the store: for tests only.
+          A plain-text password, hashed on the host. Everyone can read it in the store, so use it only for tests.
         '';
         hashedPasswordFile = optional types.str ''
-          A file on the host whose first line is a hash; read on each activation. When it can't be read, an existing account
-          keeps its password.
+          A file on the host whose first line is a password hash; read on each activation. If it can't be read, an
+          existing account keeps its password.
         '';
-        initialHashedPassword = optional types.str "A hash for a new account.";
-        initialPassword = optional types.str "A clear password for a new account; everybody can read it.";
+        initialHashedPassword = optional types.str "A password hash for a new account.";
+        initialPassword = optional types.str "A plain-text password for a new account; everyone can read it in the store.";
         packages = mkOption {
           type = types.listOf types.package;
           default = [ ];
           description = "Packages for this user only, in `/etc/profiles/per-user/NAME`.";
         };
         expires = optional (types.strMatching "[0-9]{4}-[0-9]{2}-[0-9]{2}") ''
-          The day, `YYYY-MM-DD`, from which the account can't be used any more.
+          The date from which the account can't be used any more, as `YYYY-MM-DD`.
         '';
         linger = optional types.bool ''
-          Whether the user's services run without a session; `null` leaves it as it is.
+          Whether the user's services run without a login session; `null` leaves this as it is.
         '';
         cryptHomeLuks = optional types.str "No effect here.";
         pamMount = mkOption {
@@ -253,12 +253,12 @@ let
           description = "The group's name.";
         };
         gid = optional types.ints.u32 ''
-          The group's id; `null` lets the activator choose. As with users, an id that is taken is not applied.
+          The group's id; `null` means that one is chosen. As with users, an id that is in use is not applied.
         '';
         members = mkOption {
           type = types.listOf nameType;
           default = [ ];
-          description = "Members, besides the users that have the group in their `extraGroups`.";
+          description = "Members, in addition to the users that have the group in their `extraGroups`.";
         };
       };
       config.members = map (u: u.name) (lib.filter (u: lib.elem config.name u.extraGroups) users);
@@ -389,12 +389,12 @@ in
 {
   options.users = {
     mutableUsers = bool true ''
-      Whether passwords and members may be changed on the host. When false, those of declared users and groups are set
+      Whether passwords and members may be changed on the host. If false, those of declared users and groups are set
       on each activation; accounts that are not declared stay as they are.
     '';
     enforceIdUniqueness = bool true "Whether declared ids must be unique.";
     manageLingering = bool true "Whether {option}`users.users.<name>.linger` has an effect.";
-    allowNoPasswordLogin = bool false "Whether it is fine that no declared administrator can log in.";
+    allowNoPasswordLogin = bool false "Whether it is acceptable that no declared administrator can log in with a password or a key.";
     defaultUserShell = mkOption {
       type = types.either types.package path;
       default = "/bin/bash";
@@ -404,7 +404,7 @@ in
     defaultUserHome = mkOption {
       type = path;
       default = "/home";
-      description = "The folder with the homes of normal users.";
+      description = "The parent folder of the home directories of normal users.";
     };
     users = mkOption {
       type = types.attrsOf (types.submodule userOptions);
@@ -416,8 +416,8 @@ in
         };
       };
       description = ''
-        Users to create, or to adopt when they exist. An adopted one gets back what it had when it is no longer
-        declared; a created one is removed, but never its home.
+        Users to create, or to adopt if they exist. When a user is removed from the configuration, an adopted one
+        gets its previous values back; a created one is removed, but never its home directory.
       '';
     };
     groups = mkOption {
@@ -426,7 +426,7 @@ in
       example = {
         app = { };
       };
-      description = "Groups to create, or to adopt when they exist.";
+      description = "Groups to create, or to adopt if they exist.";
     };
   };
 
@@ -469,7 +469,13 @@ in
         "profile.d/system-manager.user.sh".text = ''
           if [ -d "/etc/profiles/per-user/''${USER:-$(id -un)}" ]; then
             export PATH="/etc/profiles/per-user/''${USER:-$(id -un)}/bin:$PATH"
+            export XDG_DATA_DIRS="/etc/profiles/per-user/''${USER:-$(id -un)}/share:''${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
           fi
+        '';
+        # The same for what a user's service manager starts.
+        "environment.d/11-system-manager.user.conf".text = ''
+          PATH="/etc/profiles/per-user/''${USER}/bin:''${PATH}"
+          XDG_DATA_DIRS="/etc/profiles/per-user/''${USER}/share:''${XDG_DATA_DIRS:-/usr/local/share:/usr/share}"
         '';
       })
     ];

@@ -127,7 +127,7 @@ in
                 options.path = mkOption {
                   type = types.str;
                   default = "/run/system-manager/secrets/${name}";
-                  description = "Where services read it.";
+                  description = "The path where services read the secret.";
                 };
               }
             )

@@ -94,7 +94,7 @@ let
       `${name}` is set in ${
         lib.concatMapStringsSep ", " (f: "`${f}`") (definedIn name)
       }, but the module that acts on it is not imported.
-        hint: add "''${modulesPath}/${short (lib.head (modulesOf name))}" to `imports`, or do without `nixos-compat.autoImport = false`'';
+        hint: add "''${modulesPath}/${short (lib.head (modulesOf name))}" to `imports`, or remove `nixos-compat.autoImport = false`'';
   };
 in
 {

@@ -69,11 +69,12 @@ in
       }
     '';
     description = ''
-      Scripts for bash that run in each activation that changes something, and at boot: after users, groups and files
-      are in place, before units start; those that `users` names in its `deps`, before any of that. Each is a process of
-      its own, which sees the variables and functions of those before it, with the folders of the distribution in `PATH`, the toplevel in `$systemConfig`, and in `$NIXOS_ACTION` what is done (`switch`, `test`; empty at boot). A script must be
-      safe to run again. What it does can't be planned or undone: where a unit, a tmpfiles rule or an account can do
-      it, that is the better way.
+      Bash scripts that run in each activation that changes something, and at boot: after users, groups and files
+      are in place, and before units start. Scripts that `users` names in its `deps` run before all of that. Each is
+      a separate process that sees the variables and functions of the previous scripts. `PATH` has the
+      distribution's folders, `$systemConfig` is the toplevel, and `$NIXOS_ACTION` is the action (`switch`, `test`;
+      empty at boot). A script must be safe to run again. Its effects can't be planned or undone, so prefer a unit,
+      a tmpfiles rule or an account if one can do the job.
     '';
   };
 

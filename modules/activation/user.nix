@@ -35,7 +35,7 @@ in
       { cache.text = "mkdir -p ~/.cache/site"; }
     '';
     description = ''
-      Scripts for bash that run as each user who is not a system user, in a service of the user's manager
+      Bash scripts that run as each ordinary user, in a service of the user's service manager
       (`nixos-activation.service`): when that manager starts, and in a switch that changes units of users.
     '';
   };

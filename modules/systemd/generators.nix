@@ -20,12 +20,12 @@ in
 {
   options.systemd = {
     generators = programs ''
-      Generators of units, see systemd.generator(7); `/dev/null` as the program masks the distribution's of that name. They
-      run when systemd reads its units.
+      Unit generators, see systemd.generator(7). The program `/dev/null` masks the distribution's generator of that
+      name. Generators run when systemd reads its units.
     '' "/usr/lib/app/generator";
     shutdown = programs ''
-      Programs that systemd runs last before the host is off, see systemd-shutdown(8). They must not need `/nix`, which may
-      be unmounted by then.
+      Programs that systemd runs last before the host powers off, see systemd-shutdown(8). They must not need
+      `/nix`, which may be unmounted by then.
     '' "/usr/lib/app/shutdown";
   };
 

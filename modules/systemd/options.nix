@@ -20,7 +20,7 @@ let
       type = types.listOf types.unspecified;
       default = [ ];
       example = lib.literalExpression "[ config.environment.etc.\"app.conf\".source ]";
-      description = "Anything whose change ${action} the unit on the next switch.";
+      description = "Values of any kind; a change of one ${action} the unit on the next switch.";
     };
 in
 {
@@ -38,15 +38,15 @@ in
       ];
       default = "asDropinIfExists";
       description = ''
-        How the unit meets one of the same name. `asDropinIfExists` makes it a drop-in when a package
-        of `systemd.packages` ships the unit; `asDropin` makes it a drop-in always, also of a unit
-        that the distribution ships.
+        What to do if another unit has the same name. `asDropinIfExists` makes it a drop-in if a package in
+        `systemd.packages` contains the unit; `asDropin` always makes it a drop-in, even for a unit of the
+        distribution.
       '';
     };
-    aliases = relation "Further names of the unit.";
+    aliases = relation "Additional names of the unit.";
     wantedBy = relation "Units that want this one: it is linked into their `.wants` folder.";
     requiredBy = relation "Units that require this one: it is linked into their `.requires` folder.";
-    upheldBy = relation "Units that uphold this one: it is linked into their `.upholds` folder.";
+    upheldBy = relation "Units that keep this one running: it is linked into their `.upholds` folder.";
   };
 
   # Options of every typed unit.
@@ -58,7 +58,7 @@ in
     description = mkOption {
       type = types.singleLineStr;
       default = "";
-      description = "What the unit is, in a few words.";
+      description = "A short description of the unit.";
     };
     documentation = mkOption {
       type = types.listOf types.str;
@@ -71,19 +71,19 @@ in
     upholds = relation "Units that are kept running while this one runs.";
     after = relation "Units that are started before this one, if they are started at all.";
     before = relation "Units that are started after this one, if they are started at all.";
-    bindsTo = relation "Like `requires`, and this unit is stopped when one of them disappears.";
+    bindsTo = relation "Like `requires`; in addition, this unit is stopped when one of them disappears.";
     partOf = relation "Units whose stop or restart stops or restarts this one.";
-    conflicts = relation "Units that are stopped when this one starts, and the other way round.";
+    conflicts = relation "Units that are stopped when this one starts, and vice versa.";
     requisite = relation "Units that must be running already when this one starts.";
     onFailure = relation "Units that are started when this one fails.";
-    onSuccess = relation "Units that are started when this one ends well.";
+    onSuccess = relation "Units that are started when this one finishes successfully.";
     startLimitBurst = mkOption {
       type = types.int;
       description = "How many starts are allowed within `startLimitIntervalSec`.";
     };
     startLimitIntervalSec = mkOption {
       type = types.int;
-      description = "The interval, in seconds, in which starts are counted.";
+      description = "The interval in which starts are counted, in seconds.";
     };
     unitConfig = mkOption {
       type = unitTypes.section;

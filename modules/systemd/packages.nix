@@ -9,8 +9,8 @@ in
     default = [ ];
     example = lib.literalExpression "[ pkgs.fwupd ]";
     description = ''
-      Packages whose units in `etc/systemd/{system,user}` and `lib/systemd/{system,user}` are linked.
-      They are not started by it: that takes a `wantedBy`.
+      Packages whose units in `etc/systemd/{system,user}` and `lib/systemd/{system,user}` are linked. To start them,
+      a `wantedBy` is needed as well.
     '';
   };
 

@@ -63,7 +63,7 @@ in
       example = {
         LANG = "C.UTF-8";
       };
-      description = "Environment variables of the service's processes; `null` leaves one out.";
+      description = "Environment variables of the service's processes; `null` omits one.";
     };
     path = mkOption {
       type = types.listOf (
@@ -75,11 +75,10 @@ in
       default = [ ];
       example = lib.literalExpression "[ pkgs.jq ]";
       description = ''
-        Packages whose `bin` and `sbin` come first in the service's `PATH`. The folders of the
-        distribution follow.
+        Packages whose `bin` and `sbin` come first in the service's `PATH`, followed by the distribution's folders.
       '';
     };
-    enableDefaultPath = flag true "Whether the folders of the distribution follow `path` in the `PATH`.";
+    enableDefaultPath = flag true "Whether the distribution's folders follow `path` in `PATH`.";
     serviceConfig = sectionOption "Service" "systemd.service(5)" { RestartSec = 5; };
     script = script "Shell commands of the main process.";
     scriptArgs = mkOption {
@@ -88,7 +87,7 @@ in
       example = "%i";
       description = "Arguments of `script`.";
     };
-    preStart = script "Shell commands that run before the main process.";
+    preStart = script "Shell commands that run before the main process starts.";
     postStart = script "Shell commands that run after the main process has started.";
     reload = script "Shell commands that reload the service.";
     preStop = script "Shell commands that stop the service.";
@@ -102,22 +101,22 @@ in
         shellcheck, as NixOS does.
       '';
     };
-    restartIfChanged = flag true "Whether a switch restarts the service when it has changed.";
+    restartIfChanged = flag true "Whether a switch restarts the service if it has changed.";
     reloadIfChanged = flag false ''
-      Whether a switch reloads the service when it has changed, instead of restarting it.
+      Whether a switch reloads the service if it has changed, instead of restarting it.
     '';
     stopIfChanged = flag true ''
-      Whether a changed service is stopped by its old definition and started by the new one, instead
-      of being restarted in one step.
+      Whether a changed service is stopped with its old definition and started with the new one, instead of being
+      restarted in one step.
     '';
     notSocketActivated = flag false ''
-      Whether a changed service with a socket is started by a switch, instead of by its socket.
+      Whether a switch starts a changed service that has a socket, instead of leaving that to the socket.
     '';
     startAt = mkOption {
       type = types.coercedTo types.str lib.singleton (types.listOf types.str);
       default = [ ];
       example = "Sun 14:00:00";
-      description = "When the service is started by a timer, see systemd.time(7).";
+      description = "When a timer starts the service, in the syntax of systemd.time(7).";
     };
     jobScripts = mkOption {
       type = types.listOf types.path;

@@ -51,7 +51,7 @@ in
       type = types.nullOr unitTypes.unitName;
       default = null;
       example = "multi-user.target";
-      description = "The unit that the host boots into; `null` leaves the distribution's choice.";
+      description = "The unit that the host boots into; `null` keeps the distribution's choice.";
     };
   };
 

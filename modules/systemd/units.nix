@@ -42,7 +42,7 @@ let
       options.where = mkOption {
         type = types.str;
         example = "/mnt/data";
-        description = "The folder that is mounted on.";
+        description = "The mount point.";
       };
       config.name = lib.mkDefault "${escapePath config.where}.${suffix}";
     };
@@ -70,19 +70,19 @@ let
         what = mkOption {
           type = types.str;
           example = "/dev/sda1";
-          description = "The device or file that is mounted.";
+          description = "The device or file to mount.";
         };
         type = mkOption {
           type = types.str;
           default = "";
           example = "ext4";
-          description = "The type of the file system.";
+          description = "The file system type.";
         };
         options = mkOption {
           type = types.commas;
           default = "";
           example = "noatime";
-          description = "Options of the mount.";
+          description = "Mount options.";
         };
         mountConfig = sectionOption "Mount" "systemd.mount(5)" { DirectoryMode = "0755"; };
       };
@@ -107,7 +107,7 @@ let
       type = types.attrsOf (types.submodule ([ commonModule ] ++ modules));
       default = { };
       inherit example;
-      description = "The ${what}, by name without suffix.";
+      description = "All ${what}, by name without suffix.";
     };
   mountsOf =
     what: modules: example:
@@ -115,7 +115,7 @@ let
       type = types.listOf (types.submodule ([ commonModule ] ++ modules));
       default = [ ];
       inherit example;
-      description = "The ${what}, as a list: their names follow from `where`.";
+      description = "All ${what}, as a list; their names are derived from `where`.";
     };
 
   section = attr: name: manual: example: {
@@ -167,7 +167,7 @@ in
       example = lib.literalExpression ''
         { "app@tty1.service".enable = false; }
       '';
-      description = "Units as they are written to files; the typed options below fill it.";
+      description = "Units as text, as they are written to files. The typed options add to it.";
     };
     maskedUnits = mkOption {
       type = types.listOf unitTypes.unitName;

@@ -13,8 +13,8 @@ in
     default = bundles.${config.nixos-compat.distributionFacts.family};
     defaultText = lib.literalExpression "the distribution's file";
     description = ''
-      The file with the certificates of all authorities that the distribution trusts. Add your own with its
-      tools, such as `update-ca-certificates`.
+      The file with the certificates of all authorities that the distribution trusts. Add your own with the
+      distribution's tools, such as `update-ca-certificates`.
     '';
   };
 }

@@ -8,7 +8,7 @@ in
     type = lib.types.listOf lib.types.str;
     default = [ ];
     example = [ "*/5 * * * * root /usr/local/bin/probe" ];
-    description = "Lines as in crontab(5), with the user who runs the command.";
+    description = "Lines for crontab(5), including the user who runs the command.";
   };
 
   # cron ignores links that others own, and files that others may write.

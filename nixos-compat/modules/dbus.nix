@@ -22,8 +22,8 @@ in
     default = [ ];
     example = lib.literalExpression "[ pkgs.avahi ]";
     description = ''
-      Packages whose `share/dbus-1` and `etc/dbus-1` the distribution's bus reads: who may own and call what, and
-      what is started when it is called.
+      Packages whose `share/dbus-1` and `etc/dbus-1` the distribution's D-Bus reads: policies, and services that are
+      started on demand.
     '';
   };
 

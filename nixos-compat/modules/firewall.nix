@@ -116,8 +116,8 @@ in
     default = false;
     example = true;
     description = ''
-      Whether {option}`networking.firewall` is in force, as an nftables table of its own: what no rule allows does not
-      come in. Without it, these options have no effect. What other tables drop stays dropped.
+      Whether {option}`networking.firewall` takes effect, as a separate nftables table: packets that no rule allows
+      are refused. Otherwise these options have no effect. Packets that other tables drop are still dropped.
     '';
   };
 
@@ -125,7 +125,7 @@ in
     enable = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether there is a packet filter, once {option}`nixos-compat.firewall.enable` is set.";
+      description = "Whether to enable the packet filter; requires {option}`nixos-compat.firewall.enable`.";
     };
     interfaces = mkOption {
       type = types.attrsOf (types.submodule { options = allowed; });
@@ -133,29 +133,29 @@ in
       example = {
         eth1.allowedTCPPorts = [ 5432 ];
       };
-      description = "What is open on single interfaces besides.";
+      description = "Additional open ports for single interfaces.";
     };
     trustedInterfaces = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "wg0" ];
-      description = "Interfaces from which everything comes in.";
+      description = "Interfaces from which all packets are accepted.";
     };
     allowPing = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether pings are answered.";
+      description = "Whether to answer pings.";
     };
     rejectPackets = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether senders are told that they are refused.";
+      description = "Whether to reject refused packets, which tells the sender, instead of dropping them.";
     };
     extraInputRules = mkOption {
       type = types.lines;
       default = "";
       example = "ip saddr 192.0.2.0/24 tcp dport 5432 accept";
-      description = "Further rules of nftables for what comes in.";
+      description = "Additional nftables rules for incoming packets.";
     };
   };
 

@@ -37,14 +37,14 @@ in
       default = [ ];
       example = lib.literalExpression "[ pkgs.dejavu_fonts ./fonts ]";
       description = ''
-        Packages and folders with fonts. Programs of the distribution and of nixpkgs find them beside those of the
-        distribution.
+        Packages and folders with fonts. Programs of the distribution and from nixpkgs find them in addition to the
+        distribution's fonts.
       '';
     };
     enableDefaultPackages = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether some fonts of nixpkgs are there that cover much of Unicode.";
+      description = "Whether to install some fonts from nixpkgs that cover much of Unicode.";
     };
     fontconfig.defaultFonts = lib.mapAttrs (
       _name: family:
@@ -52,7 +52,7 @@ in
         type = types.listOf types.str;
         default = [ ];
         example = [ "DejaVu Sans" ];
-        description = "Fonts that stand for the family `${family}`, the best first. Without any, the distribution's do.";
+        description = "Fonts for the family `${family}`, in order of preference. If empty, the distribution's fonts are used.";
       }
     ) families;
   };

@@ -63,8 +63,8 @@ in
       default = false;
       example = true;
       description = ''
-        Whether the packages that modules ask for are those of the distribution, as far as the table in
-        `nixos-compat/host-packages` knows them. All others come from nixpkgs, where there is one.
+        Whether modules use the distribution's packages instead of those from nixpkgs, if they are listed in
+        `nixos-compat/host-packages`. All others come from nixpkgs, if there is one.
       '';
     };
     packages = mkOption {
@@ -73,7 +73,7 @@ in
       example = lib.literalExpression ''
         { salt = { bin = [ "/usr/bin/salt-master" ]; install.debian = "salt-master"; }; }
       '';
-      description = "Further packages of the distribution: the arguments of `hostPackage`, by name.";
+      description = "Additional packages of the distribution: the arguments of `hostPackage`, by name.";
     };
   };
 

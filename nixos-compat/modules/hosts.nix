@@ -23,15 +23,15 @@ in
         ];
       };
       description = ''
-        Names by address, added to the distribution's `/etc/hosts`. Where both name a host, the distribution's line comes
-        first, and counts.
+        Host names by address, added to the distribution's `/etc/hosts`. If both define a host, the distribution's
+        line comes first and applies.
       '';
     };
     extraHosts = mkOption {
       type = types.lines;
       default = "";
       example = "192.0.2.11 cache.example.org";
-      description = "Lines as in hosts(5), added like {option}`networking.hosts`.";
+      description = "Lines for hosts(5), added like {option}`networking.hosts`.";
     };
   };
 

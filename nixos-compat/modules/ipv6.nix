@@ -5,7 +5,7 @@
     type = lib.types.bool;
     default = true;
     description = ''
-      Whether IPv6 is used. `false` turns it off for all interfaces, those to come included, by sysctl.
+      Whether to use IPv6. `false` turns it off for all present and future interfaces, using sysctl.
     '';
   };
 

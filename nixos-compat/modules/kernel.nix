@@ -71,8 +71,8 @@ in
       type = types.submodule {
         freeformType = types.attrsOf value;
         options = {
-          "net.core.rmem_max" = largest "The largest receive buffer of a socket, in bytes.";
-          "net.core.wmem_max" = largest "The largest send buffer of a socket, in bytes.";
+          "net.core.rmem_max" = largest "The maximum receive buffer size of a socket, in bytes.";
+          "net.core.wmem_max" = largest "The maximum send buffer size of a socket, in bytes.";
         };
       };
       default = { };
@@ -81,8 +81,8 @@ in
         "vm.swappiness" = 10;
       };
       description = ''
-        Parameters of the kernel, see sysctl.d(5). They are set by a switch and by each boot; a parameter that is
-        no longer there keeps its value until the next boot.
+        Kernel parameters, see sysctl.d(5). They are set by a switch and at each boot. A parameter that is removed
+        from the configuration keeps its value until the next boot.
       '';
     };
     kernelModules = mkOption {
@@ -91,19 +91,19 @@ in
       ) (types.listOf types.str);
       default = [ ];
       example = [ "br_netfilter" ];
-      description = "Modules of the kernel to load, see modules-load.d(5).";
+      description = "Kernel modules to load, see modules-load.d(5).";
     };
     blacklistedKernelModules = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "pcspkr" ];
-      description = "Modules that are not loaded for the devices that they say they drive.";
+      description = "Kernel modules that are not loaded automatically for their devices.";
     };
     extraModprobeConfig = mkOption {
       type = types.lines;
       default = "";
       example = "options kvm_intel nested=1";
-      description = "Lines as in modprobe.d(5).";
+      description = "Lines for modprobe.d(5).";
     };
   };
 

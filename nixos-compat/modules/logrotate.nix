@@ -20,29 +20,29 @@ let
         enable = mkOption {
           type = types.bool;
           default = true;
-          description = "Whether the logs are rotated.";
+          description = "Whether to rotate these logs.";
         };
         global = mkOption {
           type = types.bool;
           default = false;
-          description = "Whether it holds for all logs of this configuration, instead of for files.";
+          description = "Whether the entry applies to all logs of this configuration instead of to `files`.";
         };
         files = mkOption {
           type = types.coercedTo types.str lib.singleton (types.listOf types.str);
           default = if name == "header" then [ ] else [ name ];
           defaultText = lib.literalMD "the attribute's name";
-          description = "The logs; `*` and its like match.";
+          description = "The log files; may contain wildcards such as `*`.";
         };
         frequency = mkOption {
           type = types.nullOr types.str;
           default = null;
           example = "weekly";
-          description = "How often.";
+          description = "How often to rotate.";
         };
         priority = mkOption {
           type = types.int;
           default = 1000;
-          description = "The order; lower numbers come first.";
+          description = "The position in the file; lower numbers come first.";
         };
       };
     };
@@ -102,8 +102,8 @@ in
       };
     };
     description = ''
-      Logs to rotate, with settings as in logrotate(8). The distribution's logrotate does it; what is `global`, or
-      called `header`, holds for the logs of this configuration only.
+      Logs to rotate, with settings as in logrotate(8), using the distribution's logrotate. Entries that are
+      `global`, or named `header`, apply only to the logs of this configuration.
     '';
   };
 

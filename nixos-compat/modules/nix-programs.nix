@@ -29,10 +29,11 @@ let
   names = lib.concatStringsSep " " (lib.reverseList profiles);
   data = map (profile: "${profile}/share") profiles;
 
-  variables = "/etc/profile.d/system-manager.sh";
+  # The variables of all, and where the packages of a user are.
+  source = "for file in /etc/profile.d/system-manager.sh /etc/profile.d/system-manager.user.sh; do if test -r $file; then . $file; fi; done";
   isDebian = config.nixos-compat.distributionFacts.family == "debian";
   # zsh reads no profile.d; Fedora's own file for login shells has it do so.
-  login = "if [[ -o login && -r ${variables} ]]; then emulate sh -c '. ${variables}'; fi\n";
+  login = "if [[ -o login ]]; then emulate sh -c '${source}; unset file'; fi\n";
   zsh = lib.optionalString isDebian login + ''
     for profile in ''${(u)=:-${sw} $NIX_PROFILES}; do
       fpath=($profile/share/zsh/site-functions $profile/share/zsh/vendor-completions $fpath)
@@ -41,8 +42,8 @@ let
   '';
   # What the file of variables comes to is asked of a shell that reads it: its values may be expansions of a shell.
   fish = ''
-    if status is-login; and test -r ${variables}
-      for line in (/bin/sh -c '. ${variables}; exec env -0' | string split0)
+    if status is-login
+      for line in (/bin/sh -c '${source}; exec env -0' | string split0)
         set --local pair (string split --max 1 = -- $line)
         switch $pair[1]
           case PATH
@@ -57,7 +58,7 @@ let
       set --global --append fish_function_path $profile/share/fish/vendor_functions.d
     end
   '';
-  exported = builtins.attrNames config.environment.variables;
+  exported = lib.unique ([ "XDG_DATA_DIRS" ] ++ builtins.attrNames config.environment.variables);
 in
 {
   options = {
@@ -67,10 +68,10 @@ in
         default = false;
         example = true;
         description = ''
-          Whether programs of nixpkgs are told where this distribution keeps what they look for: certificates
-          (`NIX_SSL_CERT_FILE`), locales (`LOCALE_ARCHIVE`), time zones (`TZDIR`), the profiles that hold programs
-          (`NIX_PROFILES`) and their data (`XDG_DATA_DIRS`). Login shells, the services of users and units of the
-          configuration are.
+          Whether to set environment variables that tell programs from nixpkgs where this distribution keeps
+          certificates (`NIX_SSL_CERT_FILE`), locales (`LOCALE_ARCHIVE`), time zones (`TZDIR`), profiles with
+          programs (`NIX_PROFILES`) and their data (`XDG_DATA_DIRS`). They are set for login shells, services of
+          users, and units of the configuration.
         '';
       };
       shells = mkOption {
@@ -83,9 +84,9 @@ in
         default = [ ];
         example = [ "zsh" ];
         description = ''
-          Shells of the distribution, besides those that read `/etc/profile`, that get all variables of the configuration, and
-          the completions of its packages: fish by a file in `/etc/fish/conf.d`, zsh by lines in its own `zshenv`. Install
-          the shell first.
+          Shells that do not read `/etc/profile` and should get all variables of the configuration and the
+          completions of its packages: fish, with a file in `/etc/fish/conf.d`, and zsh, with lines in its `zshenv`.
+          Install the shell first.
         '';
       };
     };
@@ -94,8 +95,9 @@ in
       default = [ ];
       example = [ "/opt/profile" ];
       description = ''
-        Folders with programs and their data; those before prevail. With {option}`system-manager.nixPrograms.enable` the
-        profile of each user, Nix's default profile and the packages of the configuration are among them.
+        Folders with programs and their data; earlier ones take precedence. With
+        {option}`system-manager.nixPrograms.enable`, they include the profile of each user, Nix's default profile
+        and the packages of the configuration.
       '';
     };
     i18n = {
@@ -104,8 +106,8 @@ in
         default = [ ];
         example = [ "de_DE.UTF-8/UTF-8" ];
         description = ''
-          Locales that are built for programs of nixpkgs; `"all"` are all that there are. Without any, those programs use the
-          distribution's archive of locales. Programs of the distribution have the distribution's in any case.
+          Locales to build for programs from nixpkgs; `"all"` means all that exist. If empty, these programs use the
+          distribution's locale archive. The distribution's own programs always use the distribution's locales.
         '';
       };
       extraLocales = mkOption {
@@ -121,7 +123,7 @@ in
           inherit locales;
         };
         defaultText = lib.literalExpression "pkgs.glibcLocales with the locales that are wanted";
-        description = "The package with the archive of locales.";
+        description = "The package that contains the locale archive.";
       };
     };
   };

@@ -53,7 +53,7 @@ in
     enable = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether the settings here are written. Nix itself is installed by other means.";
+      description = "Whether to write these settings. This does not install Nix itself.";
     };
     settings = mkOption {
       type = types.attrsOf (types.either atom (types.listOf atom));
@@ -66,7 +66,7 @@ in
         ];
       };
       description = ''
-        Settings as in nix.conf(5). A file `/etc/nix/nix.conf` that is there already is a conflict, unless
+        Settings for nix.conf(5). An existing file `/etc/nix/nix.conf` is a conflict, unless
         `environment.etc."nix/nix.conf".replaceExisting` is set.
       '';
     };
@@ -74,7 +74,7 @@ in
       type = types.lines;
       default = "";
       example = "!include /etc/nix/access-tokens.conf";
-      description = "Lines as in nix.conf(5).";
+      description = "Lines for nix.conf(5).";
     };
   };
 

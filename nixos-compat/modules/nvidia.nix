@@ -29,17 +29,16 @@ in
       default = null;
       example = "550.54.14";
       description = ''
-        The version of NVIDIA's driver that the host's kernel runs (`cat /sys/module/nvidia/version`). Its libraries are put into
-        {option}`hardware.graphics.extraPackages`; they work with the driver of the same version only, and `plan` says when they
-        are of another one. They are not free software: `nixpkgs.config.allowUnfree`
-        and `nixpkgs.config.nvidia.acceptLicense` have to be set.
+        The version of NVIDIA's driver in the host's kernel (`cat /sys/module/nvidia/version`). Its libraries are added to {option}`hardware.graphics.extraPackages`. They work only with a driver of the
+        same version, and `plan` says if the versions differ. They are not free software, so you must set
+        `nixpkgs.config.allowUnfree` and `nixpkgs.config.nvidia.acceptLicense`.
       '';
     };
     hash = mkOption {
       type = types.str;
       default = "";
       example = "sha256-jtxGvPXJVSQYQGaUL8HcLZW5qQRyLDKVaVFhqgtWM+s=";
-      description = "The hash of NVIDIA's file of that version; a build without it says which one it is.";
+      description = "The hash of NVIDIA's file for that version; a build without it fails and prints the right one.";
     };
   };
 

@@ -146,21 +146,23 @@ in
       default = false;
       example = true;
       description = ''
-        Whether the distribution's sshd runs, with these settings. Without it, the sshd of the distribution is as the
-        distribution has it, apart from the keys of {option}`users.users.<name>.openssh.authorizedKeys`.
+        Whether to run the distribution's sshd with these settings. Otherwise sshd is left as the distribution
+        configures it, apart from the keys in {option}`users.users.<name>.openssh.authorizedKeys`.
       '';
     };
     settings = mkOption {
       type = types.submodule {
         freeformType = types.attrsOf value;
         options = {
-          PermitRootLogin = read types.str "prohibit-password" "Whether, and how, root can log in.";
-          PasswordAuthentication = read types.bool true "Whether passwords open the door.";
-          KbdInteractiveAuthentication = read types.bool true "Whether answers to questions do.";
-          GatewayPorts = read types.str "no" "Whether forwarded ports are open to other hosts.";
-          X11Forwarding = read types.bool false "Whether X11 is forwarded.";
-          UseDns = read types.bool false "Whether names of clients are looked up.";
-          LogLevel = read types.str "INFO" "How much is logged.";
+          PermitRootLogin = read types.str "prohibit-password" "Whether and how root can log in.";
+          PasswordAuthentication = read types.bool true "Whether to allow logging in with a password.";
+          KbdInteractiveAuthentication =
+            read types.bool true
+              "Whether to allow keyboard-interactive authentication.";
+          GatewayPorts = read types.str "no" "Whether other hosts can use forwarded ports.";
+          X11Forwarding = read types.bool false "Whether to forward X11.";
+          UseDns = read types.bool false "Whether to look up the host names of clients.";
+          LogLevel = read types.str "INFO" "How much to log.";
         };
       };
       default = { };
@@ -170,7 +172,8 @@ in
         AllowGroups = [ "admins" ];
       };
       description = ''
-        Settings as in sshd_config(5). Those that are not set stay the distribution's, whatever default is listed here.
+        Settings for sshd_config(5). Settings that you do not set stay the distribution's, whatever default is
+        listed here.
       '';
     };
     ports = mkOption {
@@ -178,8 +181,8 @@ in
       default = [ 22 ];
       example = [ 2222 ];
       description = ''
-        The ports on which sshd listens, besides those that the distribution's own configuration may name. Unset, they
-        stay the distribution's.
+        The ports on which sshd listens, in addition to any in the distribution's own configuration. If it is not
+        set, the ports stay the distribution's.
       '';
     };
     listenAddresses = mkOption {
@@ -188,12 +191,12 @@ in
           options = {
             addr = mkOption {
               type = types.str;
-              description = "The address, or the host's name.";
+              description = "The address or host name.";
             };
             port = mkOption {
               type = types.nullOr types.port;
               default = null;
-              description = "The port; all of {option}`services.openssh.ports` by default.";
+              description = "The port; the default is all of {option}`services.openssh.ports`.";
             };
           };
         }
@@ -205,13 +208,13 @@ in
     openFirewall = mkOption {
       type = types.bool;
       default = true;
-      description = "Whether the firewall of this configuration, if it is enabled, leaves the ports open.";
+      description = "Whether to open these ports in this configuration's firewall, if that is enabled.";
     };
     authorizedKeysFiles = mkOption {
       type = types.listOf types.str;
       default = [ ];
       example = [ "/srv/keys/%u" ];
-      description = "Further files with users' keys, besides those in their home and those of this configuration.";
+      description = "Additional files with users' keys, besides those in home directories and those of this configuration.";
     };
     authorizedKeysCommand = mkOption {
       type = types.str;
@@ -222,7 +225,7 @@ in
     authorizedKeysCommandUser = mkOption {
       type = types.str;
       default = "nobody";
-      description = "The user that runs it.";
+      description = "The user that runs this program.";
     };
     extraConfig = mkOption {
       type = types.lines;
@@ -231,7 +234,7 @@ in
         Match Group sftponly
           ForceCommand internal-sftp
       '';
-      description = "Lines as in sshd_config(5), after all others.";
+      description = "Lines for sshd_config(5), after all others.";
     };
   };
 

@@ -11,14 +11,14 @@ in
       default = true;
       example = false;
       description = ''
-        Whether all options of NixOS are declared, and its modules can be imported, where a nixpkgs is at hand.
+        Whether to declare all options of NixOS and allow importing its modules, if there is a nixpkgs.
       '';
     };
     distribution = mkOption {
       type = types.enum (builtins.attrNames distributions);
       default = "debian-12";
       example = "fedora-43";
-      description = "The distribution of the target: it decides about the paths and versions of its programs.";
+      description = "The distribution of the target; it determines the paths and versions of its programs.";
     };
     distributionFacts = mkOption {
       type = types.attrsOf types.str;
@@ -32,8 +32,8 @@ in
       default = true;
       example = false;
       description = ''
-        Whether the NixOS module of a service is imported as soon as an option of it is set, by the host or by a
-        module that is imported. Without it, enabling such a service is an error that names the import.
+        Whether to import the NixOS module of a service as soon as the host or an imported module sets one of its
+        options. Otherwise, enabling such a service is an error that names the import.
       '';
     };
   };

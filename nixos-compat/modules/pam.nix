@@ -65,12 +65,12 @@ let
         name = mkOption {
           type = types.strMatching "[a-zA-Z0-9_.-]+";
           default = name;
-          description = "The service's name, by which programs ask for it.";
+          description = "The name of the service, which programs use to refer to it.";
         };
         text = mkOption {
           type = types.nullOr types.lines;
           default = null;
-          description = "The stack, see pam.conf(5). By default it is the distribution's own.";
+          description = "The PAM stack, see pam.conf(5). The default is the distribution's own.";
         };
       };
     };
@@ -85,8 +85,8 @@ in
     default = { };
     example = lib.literalExpression "{ vsftpd = { }; }";
     description = ''
-      PAM services, for programs that this configuration brings. Those that the distribution has, such as `sshd`,
-      `login` and `sudo`, are left alone.
+      PAM services for programs of this configuration. Services that the distribution has, such as `sshd`, `login`
+      and `sudo`, are left alone.
     '';
   };
 

@@ -58,22 +58,22 @@ in
         EDITOR = "vim";
       };
       description = ''
-        Variables of login shells, of the services that a user's service manager starts (environment.d(5)), and of sessions
-        whose file of PAM names `/etc/pam/environment`. The second file can't hold control characters, the third no newline,
-        `"`, backslash or `#`: a variable with such a value is left out there.
+        Environment variables for login shells, for services of users (environment.d(5)), and for sessions whose PAM
+        configuration reads `/etc/pam/environment`. Values with control characters are left out of the second;
+        values with a newline, `"`, backslash or `#` are left out of the third.
       '';
     };
-    extraInit = lines "Shell commands of login shells, before all others." "umask 027";
-    shellInit = lines "Shell commands of login shells." "umask 027";
-    loginShellInit = lines "Shell commands of login shells, after those of `shellInit`." "umask 027";
-    interactiveShellInit = lines "Shell commands of login shells that are interactive." "set -o vi";
+    extraInit = lines "Shell commands that login shells run before all others." "umask 027";
+    shellInit = lines "Shell commands that login shells run." "umask 027";
+    loginShellInit = lines "Shell commands that login shells run after those of `shellInit`." "umask 027";
+    interactiveShellInit = lines "Shell commands that interactive login shells run." "set -o vi";
     shellAliases = mkOption {
       type = types.attrsOf (types.nullOr (types.either types.str types.path));
       default = { };
       example = {
         ll = "ls -l";
       };
-      description = "Aliases in login shells; `null` leaves one out.";
+      description = "Aliases in login shells; `null` omits one.";
     };
   };
 

@@ -16,7 +16,7 @@ let
       type = types.nullOr (types.listOf types.str);
       default = null;
       inherit example;
-      description = "The ${what}, the best one first.";
+      description = "The ${what}, in order of preference.";
     };
 
   host =
@@ -26,7 +26,7 @@ let
         certAuthority = mkOption {
           type = types.bool;
           default = false;
-          description = "Whether the key is one that signs hosts' keys.";
+          description = "Whether the key is that of an authority that signs host keys.";
         };
         hostNames = mkOption {
           type = types.listOf types.str;
@@ -37,7 +37,7 @@ let
         extraHostNames = mkOption {
           type = types.listOf types.str;
           default = [ ];
-          description = "Further names and addresses.";
+          description = "Additional names and addresses.";
         };
         publicKey = mkOption {
           type = types.nullOr types.str;
@@ -95,15 +95,15 @@ in
       type = types.bool;
       default = true;
       description = ''
-        Whether the other options here are written. Nothing of the distribution's is touched without one of them.
+        Whether to write the other options here. If none of them is set, nothing is written.
       '';
     };
     systemd-ssh-proxy.enable = mkOption {
       type = types.bool;
       default = true;
       description = ''
-        For configurations that are for NixOS, too. The distribution's systemd brings the file of its own for ssh, whatever
-        this says.
+        Accepted for configurations that are also used on NixOS. The distribution's systemd provides its own file
+        for ssh, whatever the value.
       '';
     };
     extraConfig = mkOption {
@@ -113,7 +113,7 @@ in
         Host *.example.org
           User deploy
       '';
-      description = "Lines as in ssh_config(5). They win over the other options here.";
+      description = "Lines for ssh_config(5). They take precedence over the other options here.";
     };
     knownHosts = mkOption {
       type = types.attrsOf (types.submodule host);
@@ -122,24 +122,24 @@ in
         "git.example.org".publicKey = "ssh-ed25519 AAAA...";
       };
       description = ''
-        Hosts whose keys are known, for all users. A file `/etc/ssh/ssh_known_hosts` that is there already is a conflict,
+        Hosts whose keys are known, for all users. An existing file `/etc/ssh/ssh_known_hosts` is a conflict,
         unless `environment.etc."ssh/ssh_known_hosts".replaceExisting` is set.
       '';
     };
     knownHostsFiles = mkOption {
       type = types.listOf types.path;
       default = [ ];
-      description = "Further files with known hosts.";
+      description = "Additional files with known hosts.";
     };
     forwardX11 = mkOption {
       type = types.nullOr types.bool;
       default = null;
       example = false;
-      description = "Whether X11 is forwarded.";
+      description = "Whether to forward X11.";
     };
-    hostKeyAlgorithms = algorithms "kinds of keys that a host may have" [ "ssh-ed25519" ];
-    pubkeyAcceptedKeyTypes = algorithms "kinds of keys to log in with" [ "ssh-ed25519" ];
-    kexAlgorithms = algorithms "ways to agree on a key" [ "curve25519-sha256" ];
+    hostKeyAlgorithms = algorithms "accepted types of host keys" [ "ssh-ed25519" ];
+    pubkeyAcceptedKeyTypes = algorithms "accepted types of keys for logging in" [ "ssh-ed25519" ];
+    kexAlgorithms = algorithms "key exchange algorithms" [ "curve25519-sha256" ];
     ciphers = algorithms "ciphers" [ "aes256-gcm@openssh.com" ];
     macs = algorithms "message authentication codes" [ "hmac-sha2-512-etm@openssh.com" ];
   };

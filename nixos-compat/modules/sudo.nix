@@ -61,12 +61,12 @@ let
       host = mkOption {
         type = types.str;
         default = "ALL";
-        description = "The host on which the rule holds.";
+        description = "The host on which the rule applies.";
       };
       runAs = mkOption {
         type = types.str;
         default = "ALL:ALL";
-        description = "As whom: user and group.";
+        description = "The user and group to run them as.";
       };
     };
   };
@@ -94,7 +94,7 @@ in
       type = types.bool;
       default = true;
       description = ''
-        Whether the other options here are written. The distribution's sudo and its rules stay as they are.
+        Whether to write the other options here. The distribution's sudo and its rules stay as they are.
       '';
     };
     extraRules = mkOption {
@@ -111,21 +111,21 @@ in
           ];
         }
       ];
-      description = "Who may run what as whom, beside the rules of the distribution.";
+      description = "Who may run what as which user, in addition to the distribution's rules.";
     };
     wheelNeedsPassword = mkOption {
       type = types.bool;
       default = true;
       description = ''
-        Whether members of the group `wheel` must say their password. The group has a rule as soon as it has a
-        member here, or needs no password.
+        Whether members of the group `wheel` must enter their password. A rule for the group is written if it has a
+        member here, or if this is false.
       '';
     };
     extraConfig = mkOption {
       type = types.lines;
       default = "";
       example = "Defaults timestamp_timeout=5";
-      description = "Lines as in sudoers(5).";
+      description = "Lines for sudoers(5).";
     };
   };
 

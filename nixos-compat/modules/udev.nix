@@ -49,7 +49,7 @@ in
       example = ''
         SUBSYSTEM=="tty", ATTRS{idVendor}=="0403", SYMLINK+="sensor"
       '';
-      description = "Rules as in udev(7); they become `99-local.rules`.";
+      description = "Rules for udev(7); they become `99-local.rules`.";
     };
   };
 

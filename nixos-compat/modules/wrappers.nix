@@ -32,7 +32,7 @@ let
         enable = mkOption {
           type = types.bool;
           default = true;
-          description = "Whether the program is there.";
+          description = "Whether to create the wrapper.";
         };
         source = mkOption {
           type = types.path;
@@ -40,12 +40,12 @@ let
           description = "The program.";
         };
         program = text name "The name of the program in `/run/wrappers/bin`.";
-        owner = text "root" "The user that owns it.";
-        group = text "root" "The group that owns it.";
-        permissions = text "u+rx,g+x,o+x" "The permissions, as chmod(1) takes them.";
-        setuid = flag "Whether it runs as its owner.";
-        setgid = flag "Whether it runs as its group.";
-        capabilities = text "" "The capabilities it has, as setcap(8) takes them.";
+        owner = text "root" "The user that owns the program.";
+        group = text "root" "The group that owns the program.";
+        permissions = text "u+rx,g+x,o+x" "The permissions, in the syntax of chmod(1).";
+        setuid = flag "Whether the program runs as its owner.";
+        setgid = flag "Whether the program runs as its group.";
+        capabilities = text "" "The capabilities of the program, in the syntax of setcap(8).";
       };
     };
 
@@ -100,8 +100,8 @@ in
       { probe = { source = "''${pkgs.probe}/bin/probe"; capabilities = "cap_net_raw+ep"; }; }
     '';
     description = ''
-      Programs that run with more rights than whoever runs them. Programs of the distribution keep the rights that it
-      gave them.
+      Programs that run with more privileges than their caller. Programs of the distribution keep the privileges
+      that it gave them.
     '';
   };
 

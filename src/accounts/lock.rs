@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl, openat};
+use nix::fcntl::{OFlag, openat};
 use nix::libc;
 use nix::sys::signal::kill;
 use nix::sys::stat::Mode;
@@ -22,6 +22,7 @@ use nix::unistd::{Pid, UnlinkatFlags, getpid, unlinkat};
 use xattr::FileExt;
 
 use crate::host::fs::at::{self, read_at};
+use crate::host::kernel;
 
 /// How long shadow-utils and lckpwdf(3) wait.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -65,13 +66,13 @@ impl AccountsLock {
         };
         let holder = || {
             let mut held = whole;
-            fcntl(&pwd_lock, FcntlArg::F_OFD_GETLK(&mut held)).ok()?;
+            kernel::find_holder(&pwd_lock, &mut held).ok()?;
             Some(held.l_pid).filter(|&pid| pid > 0)
         };
         let attempt = || {
             // An open-file lock conflicts with lckpwdf's lock, but is not lost when another handle is closed.
-            match fcntl(&pwd_lock, FcntlArg::F_OFD_SETLK(&whole)) {
-                Ok(_) => Ok(true),
+            match kernel::lock_open_file(&pwd_lock, &whole) {
+                Ok(()) => Ok(true),
                 Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
                 Err(e) => Err(e.into()),
             }

@@ -25,6 +25,7 @@ use crate::accounts::password::SALT_BYTES;
 use crate::accounts::record::AccountsRecord;
 use crate::accounts::record_file::{read_record, write_record};
 use crate::host::fs::at::{self as io, NewMode};
+use crate::host::kernel;
 use crate::model::manifest::Accounts;
 use crate::store::owned::Record as _;
 
@@ -419,7 +420,7 @@ fn observe_homes(
                 Some(s) if io::kind(&s) == SFlag::S_IFDIR => Home::Folder {
                     uid: s.st_uid,
                     gid: s.st_gid,
-                    mode: s.st_mode & 0o7777,
+                    mode: kernel::bits_of(&s),
                 },
                 Some(_) => Home::Other,
             },

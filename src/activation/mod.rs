@@ -26,6 +26,7 @@ pub(crate) mod state;
 mod state_earlier;
 pub(crate) mod status;
 pub(crate) mod status_report;
+mod status_units;
 pub(crate) mod sweep;
 pub(crate) mod takeover;
 pub(crate) mod told;

@@ -17,6 +17,7 @@ use crate::blocks::decide::BlockChange;
 use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
 use crate::model::conflict::Conflict;
+use crate::model::in_etc;
 use crate::model::job::Verb as Job;
 use crate::model::manifest::{HealthCheck, NoEffect, PreActivationCheck};
 use crate::model::names::{AbsolutePath, TargetPath};
@@ -81,6 +82,8 @@ pub struct Plan {
     /// Users and groups.
     pub accounts: AccountsReport,
     /// Differences of the content of changed text files, by target.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub diffs: BTreeMap<TargetPath, String>,
     /// What package managers have left beside managed files; for people, nothing is done about it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -14,20 +14,23 @@ use crate::activation::ephemeral;
 use crate::activation::journal::Interrupted;
 use crate::activation::observe;
 use crate::activation::state::State;
+use crate::activation::status_units::{
+    Timer, read_failed, read_failures, read_left, read_timers, running_only,
+};
 use crate::basics::decide::NameChange;
 use crate::files::built::Damage;
 use crate::files::decide::{Access, Beside, Seen};
 use crate::files::record::FilesRecord;
 use crate::files::wanted::Desired;
 use crate::host::fs::Root;
-use crate::host::systemd::Systemd;
-use crate::model::names::{AbsolutePath, TargetPath};
+use crate::host::kernel;
+use crate::model::in_etc;
+use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::model::node::Node;
 use crate::store::backups::SavedEdit;
 use crate::store::history::History;
 use crate::store::lock;
 use crate::units::decide::Seeds;
-use crate::units::failures::Failures;
 use crate::{accounts, basics, blocks, files, store, tmpfiles, units};
 
 /// The version of the format of `status --json`.
@@ -69,14 +72,31 @@ impl Drift {
     }
 }
 
-/// A timer of ours.
+/// A hand-made change of a managed file that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Timer {
-    /// Its unit.
-    pub unit: String,
-    /// When it starts its unit next, in seconds since 1970; none where that is not known.
-    pub next: Option<u64>,
+pub struct KeptEdit {
+    /// Where it stood.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
+    pub target: TargetPath,
+    /// Its name in the folder of backups.
+    pub backup: FileName,
+    /// When it was saved, in seconds since 1970.
+    pub time: u64,
+}
+
+impl KeptEdit {
+    fn all(saved: Vec<SavedEdit>) -> Vec<Self> {
+        let saved = saved.into_iter();
+        saved
+            .map(|edit| Self {
+                target: edit.target,
+                backup: edit.backup,
+                time: edit.time,
+            })
+            .collect()
+    }
 }
 
 /// The status of a host.
@@ -119,12 +139,20 @@ pub struct Status {
     /// Whether user managers could not be switched; the next run tries again.
     pub user_managers_left: bool,
     /// Files that were changed or removed by hand, in their place or in the store.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, Drift>")]
     pub drift: BTreeMap<TargetPath, Drift>,
     /// Folders of ours whose mode or owner someone has changed, as they are now.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, Access>")]
     pub folder_drift: BTreeMap<TargetPath, Access>,
     /// Files of others in which our lines were changed or removed by hand.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, Drift>")]
     pub block_drift: BTreeMap<TargetPath, Drift>,
     /// Places of the host's name, time zone, locale and keyboard that were changed or removed by hand.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, Drift>")]
     pub basics_drift: BTreeMap<TargetPath, Drift>,
     /// The name that the running host was given by hand, and the one that it is to have.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -136,11 +164,13 @@ pub struct Status {
     /// Fields of accounts that were changed by hand.
     pub account_drift: Vec<AccountDrift>,
     /// Foreign files that are backed up, by target.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, String>")]
     pub backups: BTreeMap<TargetPath, String>,
     /// What package managers have left beside managed files.
     pub beside: Vec<Beside>,
     /// Hand-made changes that were kept.
-    pub saved: Vec<SavedEdit>,
+    pub saved: Vec<KeptEdit>,
     /// Who is activating right now.
     pub running: Option<String>,
     /// What an interrupted activation was doing.
@@ -232,7 +262,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         folder_drift: folder_drift(&observed.seen.files),
         backups: backups_of(&state.files),
         beside,
-        saved: state.backups.saved,
+        saved: KeptEdit::all(state.backups.saved),
         interrupted: interrupted.filter(|_| running.is_none()),
         running,
         pending,
@@ -370,55 +400,6 @@ fn extended_unit(target: &TargetPath) -> Option<&str> {
     }
 }
 
-/// Drops the failures that somebody has made good since.
-fn read_failures(root: &Root, mut failures: Failures) -> BTreeMap<String, String> {
-    if !failures.is_empty() {
-        ask_units(root, |systemd| {
-            units::observe::keep_failing(systemd, &mut failures)
-        });
-    }
-    failures.into_iter().map(|(u, f)| (u, f.why)).collect()
-}
-
-/// Drops what has come about since of what an earlier run has left to be done.
-fn read_left(root: &Root, mut left: Seeds) -> Seeds {
-    if left != Seeds::default() {
-        ask_units(root, |systemd| units::observe::keep_due(systemd, &mut left));
-    }
-    left
-}
-
-/// Asks systemd how units are now. The rest of the status is worth having without it, and what is remembered is on the
-/// safe side.
-fn ask_units(root: &Root, ask: impl FnOnce(&Systemd) -> Result<()>) {
-    if !root.is_live() {
-        return;
-    }
-    let asked = Systemd::connect().and_then(|systemd| systemd.map_or(Ok(()), |s| ask(&s)));
-    if let Err(error) = asked {
-        tracing::warn!("what has become of units since is not known: {error:#}");
-    }
-}
-
-/// Drops the failures of users whose managers do not run: these begin anew.
-fn running_only(
-    root: &Root,
-    failures: BTreeMap<String, Failures>,
-) -> Result<BTreeMap<String, BTreeMap<String, String>>> {
-    let mut running = BTreeSet::new();
-    if root.is_live() && !failures.is_empty() {
-        running = units::users::running()?
-            .into_iter()
-            .map(|m| m.name)
-            .collect();
-    }
-    let left = failures
-        .into_iter()
-        .filter(|(user, _)| running.contains(user));
-    let why = |failures: Failures| failures.into_iter().map(|(u, f)| (u, f.why)).collect();
-    Ok(left.map(|(user, failures)| (user, why(failures))).collect())
-}
-
 /// How much is free where the store is.
 fn store_free(root: &Root) -> Result<Option<u64>> {
     let store = Path::new(crate::closure::STORE);
@@ -427,66 +408,5 @@ fn store_free(root: &Root) -> Result<Option<u64>> {
     }
     let vfs = nix::sys::statvfs::statvfs(&root.show(store));
     // The rest of the status is worth having without it.
-    Ok(vfs
-        .ok()
-        .map(|vfs| vfs.blocks_available() * vfs.fragment_size()))
-}
-
-/// Asks systemd when those of the units that are timers elapse next.
-fn read_timers(root: &Root, units: &BTreeSet<&str>) -> Vec<Timer> {
-    let is_timer = |name: &str| {
-        let kind = name.rsplit_once('.').map(|(_, kind)| kind);
-        kind == Some("timer") && units.contains(name)
-    };
-    if !root.is_live() || !units.iter().any(|unit| is_timer(unit)) {
-        return Vec::new();
-    }
-    let inner = || -> Result<Vec<Timer>> {
-        let Some(systemd) = Systemd::connect()? else {
-            return Ok(Vec::new());
-        };
-        let loaded = systemd.list()?;
-        let ours = loaded.iter().filter(|unit| is_timer(&unit.name));
-        ours.map(|unit| {
-            let found = systemd.timer_properties(unit)?;
-            let next = found.map_or(0, |p| p.time("NextElapseUSecRealtime"));
-            Ok(Timer {
-                unit: unit.name.clone(),
-                next: (next > 0 && next < u64::MAX).then_some(next / 1_000_000),
-            })
-        })
-        .collect()
-    };
-    inner().unwrap_or_else(|error| {
-        tracing::warn!("when timers elapse is not known: {error:#}");
-        Vec::new()
-    })
-}
-
-/// Asks systemd which of these units, or of the instances of these templates, have failed.
-fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<String> {
-    if !root.is_live() || units.is_empty() {
-        return BTreeSet::new();
-    }
-    let is_ours = |name: &str| {
-        let template = name.split_once('@').and_then(|(prefix, rest)| {
-            let (_, suffix) = rest.rsplit_once('.')?;
-            Some(format!("{prefix}@.{suffix}"))
-        });
-        units.contains(name) || template.is_some_and(|t| units.contains(t.as_str()))
-    };
-    let listed = Systemd::connect().and_then(|s| s.map(|s| s.list()).transpose());
-    match listed {
-        Ok(loaded) => loaded
-            .into_iter()
-            .flatten()
-            .filter(|unit| unit.active_state == "failed" && is_ours(&unit.name))
-            .map(|unit| unit.name)
-            .collect(),
-        // The rest of the status is worth having without it.
-        Err(error) => {
-            tracing::warn!("which units have failed is not known: {error:#}");
-            BTreeSet::new()
-        }
-    }
+    Ok(vfs.ok().map(|vfs| kernel::free_bytes(&vfs)))
 }

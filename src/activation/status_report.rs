@@ -1,6 +1,7 @@
 //! A status as text for people: one screen, unless all of it is asked for.
 
-use crate::activation::status::{Status, Timer};
+use crate::activation::status::Status;
+use crate::activation::status_units::Timer;
 use crate::host::clock::now;
 use crate::model::style::{Color, Style, count, line, natural, show_bytes};
 use crate::model::time::render_time;

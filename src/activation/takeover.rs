@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::activation::state::State;
 use crate::files::record::{FilesRecord, OwnedFile, Placed};
 use crate::host::fs::Root;
+use crate::model::in_etc;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::{Kind, Node, sha256_of};
 use crate::store::backups;
@@ -53,8 +54,12 @@ pub struct Takeover {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Aside {
     /// Where it stood.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub target: TargetPath,
     /// Where it is now.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub from: TargetPath,
     /// The backup that it becomes.
     pub backup: FileName,

@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
 
 use crate::activation::prepare::How;
 use crate::cli::args_compat::CompatArgs;
-use crate::cli::args_global::{AFTER, Global};
+use crate::cli::args_global::{AFTER, Global, Shell};
 use crate::cli::args_hidden::Hidden;
 use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::args_past::{
@@ -32,7 +31,7 @@ pub struct Cli {
     #[command(flatten)]
     pub global: Global,
 
-    /// The option of the command, which numtide/system-manager takes before it, too
+    /// The commands' option of the same name; numtide/system-manager also accepts it before the command
     #[arg(long = "nix-option", hide = true, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
     pub nix_option_before: Vec<String>,
 }
@@ -40,40 +39,40 @@ pub struct Cli {
 /// Where the configuration comes from.
 #[derive(Debug, Default, Args)]
 pub struct SourceArgs {
-    /// A file with a module, or with a function that gives a toplevel [default: ./flake.nix, ./system.nix, then the
+    /// A file with a module, or with a function that returns a toplevel [default: ./flake.nix, ./system.nix, then the
     /// same in ~/.config/system-manager]
     #[arg(short, long, value_name = "PATH", conflicts_with = "flake")]
     pub file: Option<PathBuf>,
 
-    /// A flake; without an attribute, systemConfigs.<system>.<hostname>, .<hostname> and .default are tried
+    /// A flake; without an attribute, tries systemConfigs.<system>.<hostname>, .<hostname> and .default
     #[arg(long, value_name = "URI")]
     pub flake: Option<String>,
 
-    /// The nixpkgs to use with --file, or `embedded` for none: then the program's own library and the
-    /// distribution's programs serve [default: `<nixpkgs>` of `NIX_PATH`, else embedded]
+    /// The nixpkgs to use with --file, or `embedded` for none: the program's own library and the
+    /// distribution's programs are used instead [default: `<nixpkgs>` of `NIX_PATH`, else embedded]
     #[arg(long, value_name = "PATH")]
     pub nixpkgs: Option<String>,
 
-    /// A setting for Nix, as in nix.conf(5); may be repeated
+    /// A setting for Nix, as in nix.conf(5); can be repeated
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
     pub nix_option: Vec<String>,
 
-    /// Fetch the flake and its inputs anew
+    /// Fetch the flake and its inputs again
     #[arg(long)]
     pub refresh: bool,
 
-    /// When the configuration does not evaluate, show where Nix was
+    /// If the evaluation fails, show Nix's stack trace
     #[arg(long)]
     pub show_trace: bool,
 }
 
-/// What is told, as a page.
+/// The output as a page.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct PageArgs {
-    /// Print Markdown, folded and at most 60 kB long, as a comment on a pull request takes it
+    /// Print Markdown for a comment on a pull request: folded, and at most 60 kB long
     #[arg(long, conflicts_with_all = ["json", "html"])]
     pub markdown: bool,
-    /// Print one HTML file
+    /// Print a single HTML file
     #[arg(long, conflicts_with = "json")]
     pub html: bool,
 }
@@ -96,12 +95,12 @@ impl PageArgs {
     }
 }
 
-/// How the plan is told.
+/// How the plan is shown.
 #[derive(Debug, Clone, Copy, Default, Args)]
 pub struct PlanPages {
     #[command(flatten)]
     pub page: PageArgs,
-    /// Print conflicts and how much there is to do, without the details
+    /// Print only the conflicts and the totals
     #[arg(long, conflicts_with_all = ["markdown", "html"])]
     pub summary: bool,
 }
@@ -109,8 +108,8 @@ pub struct PlanPages {
 /// How an activation is done.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// How long to wait for a unit to stop, start or reload, and for each activation script, in seconds; what has not
-    /// ended by then has failed
+    /// How long to wait for each unit to stop, start or reload, and for each activation script, in seconds; whatever has
+    /// not finished by then counts as failed
     #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,
 
@@ -118,11 +117,11 @@ pub struct ApplyArgs {
     #[arg(long)]
     pub strict: bool,
 
-    /// Run all activation scripts, also where nothing else is to be done
+    /// Run all activation scripts, even if there is nothing else to do
     #[arg(long)]
     pub all_scripts: bool,
 
-    /// Wait for another activation to end, instead of refusing
+    /// If another activation is running, wait for it to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
 }
@@ -167,7 +166,7 @@ impl ApplyArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct PlanArgs {
-    /// The configuration's file, a flake, or a toplevel that is built already
+    /// The configuration's file, a flake, or a toplevel that has already been built
     #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
     pub given: Option<PathBuf>,
     /// Where the configuration comes from.
@@ -176,10 +175,10 @@ pub struct PlanArgs {
     /// Show what `deactivate` will do
     #[arg(long, conflicts_with_all = ["given", "file", "flake", "nixpkgs"])]
     pub deactivate: bool,
-    /// Save the plan; `switch FILE` applies exactly that, or refuses it as stale
+    /// Save the plan; `switch FILE` applies exactly this plan, or refuses it if the host has changed since
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Exit with 10 when there are changes
+    /// Exit with code 10 if there are changes
     #[arg(long)]
     pub detailed_exitcode: bool,
     /// How the plan is shown.
@@ -188,10 +187,10 @@ pub struct PlanArgs {
     /// Refuse a configuration that sets options which have no effect on this host
     #[arg(long)]
     pub strict: bool,
-    /// Plan to run all activation scripts, also where nothing else is to be done
+    /// Plan to run all activation scripts, even if there is nothing else to do
     #[arg(long)]
     pub all_scripts: bool,
-    /// Plan a switch that is of this boot only
+    /// Plan a switch that lasts until the next reboot
     #[arg(long, conflicts_with = "deactivate")]
     pub ephemeral: bool,
 }
@@ -200,7 +199,7 @@ pub struct PlanArgs {
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct SwitchArgs {
-    /// The configuration's file, a flake, or a plan that `plan --out` saved
+    /// The configuration's file, a flake, or a plan saved by `plan --out`
     #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake"])]
     pub given: Option<PathBuf>,
     /// Where the configuration comes from.
@@ -209,14 +208,14 @@ pub struct SwitchArgs {
     /// How the activation is done.
     #[command(flatten)]
     pub apply: ApplyArgs,
-    /// Go back to the generation before if units fail or the activation stops part-way
+    /// If units fail or the activation stops part-way, go back to what was active before
     #[arg(long)]
     pub rollback_on_failure: bool,
-    /// Install the distribution's packages that are missing first, by apt-get or dnf; waits for its lock no longer than
+    /// First install the distribution's packages that are missing, with apt-get or dnf; waits for their lock for at most
     /// --unit-timeout
     #[arg(long)]
     pub install_missing: bool,
-    /// For this boot only: what is written goes to /run, and `deactivate` goes back to what was active before
+    /// Until the next reboot only: everything is written to /run, and `deactivate` returns to what was active before
     #[arg(long, conflicts_with_all = ["rollback_on_failure", "install_missing"])]
     pub ephemeral: bool,
     /// Show the plan and ask on the terminal before anything is changed
@@ -225,7 +224,7 @@ pub struct SwitchArgs {
     /// Show the plan and change nothing, as `plan` does
     #[arg(short = 'n', long, conflicts_with = "ask")]
     pub dry_run: bool,
-    /// Where it comes from.
+    /// What `generations` shows about it.
     #[command(flatten)]
     pub origin: OriginArgs,
 }
@@ -248,8 +247,8 @@ Examples:
     },
     /// Show what `switch` will do, and change nothing
     ///
-    /// `+` is added, `~` changed, `-` removed, `<` restored as it was before; `!` is a conflict that must be resolved
-    /// first. Then come the actions on units with their reasons, and a summary line.
+    /// `+` is added, `~` changed, `-` removed, `<` restored to what it was before; `!` is a conflict that must be resolved
+    /// first. The actions on units follow, with their reasons, and then a summary.
     #[command(after_long_help = "\
 Examples:
   system-manager plan system.nix
@@ -263,7 +262,7 @@ Examples:
   system-manager switch system.nix
   system-manager switch system.nix --rollback-on-failure
   system-manager switch system.nix --ask --message 'new certificate'
-  system-manager switch system.nix --root /mnt   # the files only, for a later boot")]
+  system-manager switch system.nix --root /mnt   # only the files, for a system that boots later")]
     Switch(SwitchArgs),
     /// Build the configuration and register it as a generation, without activating it
     #[command(after_long_help = "\
@@ -271,11 +270,11 @@ Examples:
   system-manager register /nix/store/...-system-manager-web && system-manager activate")]
     #[command(alias = "generate")]
     Register(RegisterArgs),
-    /// Place a configuration's files for the next boot, and start nothing
+    /// Put a configuration's files in place for the next boot, without starting anything
     ///
-    /// Registers it as a generation. Files, links and accounts come at once; no unit is stopped, restarted or started, and no
-    /// activation script runs: the next boot does all of it, or the next `switch`. Without a source, the profile's current
-    /// generation is placed.
+    /// Registers the configuration as a generation. Files, links and accounts are created at once; no unit is stopped,
+    /// restarted or started, and no activation script runs: the next boot does that, or the next `switch`. Without a
+    /// source, uses the profile's current generation.
     #[command(after_long_help = "\
 Examples:
   system-manager pre-populate system.nix
@@ -284,15 +283,15 @@ Examples:
     PrePopulate(PrePopulateArgs),
     /// Activate a toplevel, by default the profile's current generation
     ///
-    /// The toplevel is not registered. What a `rollback` would go back to stays what it was.
+    /// The toplevel is not registered as a generation, so `rollback` still goes to the same one as before.
     Activate(ActivateArgs),
     /// Remove everything that is managed and restore what was there before
     ///
-    /// Generations are kept: `activate` brings the current one back. `plan --deactivate` shows what will happen.
+    /// Generations are kept: `activate` activates the current one again. `plan --deactivate` shows what will happen.
     Deactivate(DeactivateArgs),
     /// Activate the previous generation, or another one
     ///
-    /// The profile then points at that generation; later ones are kept.
+    /// Afterwards the profile points at that generation; later ones are kept.
     #[command(after_long_help = "\
 Examples:
   system-manager rollback
@@ -301,13 +300,14 @@ Examples:
         /// The generation's number, as `generations` lists it
         #[arg(long, value_name = "N")]
         to: Option<u64>,
-        /// How it goes back.
+        /// How to go back.
         #[command(flatten)]
         back: BackArgs,
     },
     /// Activate what was active before, regardless of its number
     ///
-    /// Undoes the last switch, rollback, activation or deactivation; twice is back again. The generations stay.
+    /// Undoes the last switch, rollback, activation or deactivation; running it twice undoes the undo. All generations
+    /// are kept.
     #[command(after_long_help = "\
 Examples:
   system-manager undo
@@ -320,36 +320,36 @@ Examples:
   system-manager generations -v   # with their store paths
   system-manager generations delete --older-than 30d --keep 5")]
     Generations(GenerationsArgs),
-    /// Show how two generations differ, or one from the live host: files, units, accounts, packages
+    /// Show how two generations differ, or how one differs from the live host: files, units, accounts, packages
     ///
-    /// What is live is what is active, with what was changed by hand since. Nothing is changed.
+    /// The live host is the active generation together with anything changed by hand since. Nothing is changed.
     #[command(after_long_help = "\
 Examples:
-  system-manager diff        # from what was active before to what is live
-  system-manager diff 3      # from generation 3 to what is live
+  system-manager diff        # from what was active before to the live host
+  system-manager diff 3      # from generation 3 to the live host
   system-manager diff 3 4
   system-manager diff 4 system.nix")]
     Diff(DiffArgs),
     /// Show what is managed, what was changed by hand, and what is unfinished
     ///
-    /// Generation, what is managed, managed units that have failed, drift, timers, what needs attention, and the free space of
-    /// the store. `-v` lists everything.
+    /// Shows the generation, what is managed, failed units, drift, timers, what needs attention, and the free space in the
+    /// store. `-v` lists everything.
     #[command(after_long_help = "\
 Examples:
   system-manager status
-  system-manager status --diff                # with what was changed by hand
-  system-manager status --detailed-exitcode   # 10 when somebody should look, for monitoring
+  system-manager status --diff                # with the changes made by hand
+  system-manager status --detailed-exitcode   # for monitoring: 10 if something needs attention
   system-manager status --watch")]
     Status(StatusArgs),
-    /// Remove store paths that arrived from other machines and are no longer needed
+    /// Remove store paths that were copied here from other machines and are no longer needed
     ///
-    /// On a host without Nix. What is active, a generation, a run under way, a link in the folders of Nix's roots, or a
-    /// process needs stays, with all that it refers to. Where there is Nix, its own `nix-collect-garbage` does this.
+    /// For hosts without Nix. Keeps whatever is needed by the active configuration, a generation, a running activation, a
+    /// garbage-collector root or a process. On a host with Nix, use `nix-collect-garbage`.
     Gc {
-        /// Say what would go, and remove nothing
+        /// Show what would be removed, and remove nothing
         #[arg(long)]
         dry_run: bool,
-        /// Forget all generations before but the last N
+        /// First forget all generations except the last N
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
     },
@@ -364,8 +364,9 @@ Examples:
     Bootstrap(BootstrapArgs),
     /// Show what set a file, unit, account, variable, rule or option, and where a foreign file comes from
     ///
-    /// Names the file and line of each definition behind it, its priority, and the definitions that were overridden. Nothing is
-    /// evaluated: the active toplevel has the answer. For a file that is not managed, the distribution is asked.
+    /// Shows the file and line of each definition behind it, its priority, and the definitions that were overridden. This
+    /// works without Nix, since the answer is stored in the active toplevel. For a file that is not managed, the
+    /// distribution's package manager is asked.
     #[command(after_long_help = "\
 Examples:
   system-manager why /etc/motd
@@ -377,14 +378,14 @@ Examples:
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Show an option of the configuration: value, default, type, what it is for, where it is declared and set
+    /// Show an option of the configuration: value, default, type, description, where it is declared and set
     ///
-    /// The configuration is evaluated, and nothing is built. A part of a name lists the options that have it.
+    /// Evaluates the configuration and builds nothing. Part of a name lists all options that contain it.
     #[command(after_long_help = "\
 Examples:
   system-manager option environment.etc
-  system-manager option services.nginx --nixpkgs ~/nixpkgs   # all below it
-  system-manager option virtualHosts --nixpkgs ~/nixpkgs     # all that have it in their names")]
+  system-manager option services.nginx --nixpkgs ~/nixpkgs   # all options below it
+  system-manager option virtualHosts --nixpkgs ~/nixpkgs     # all options whose names contain it")]
     Option(OptionArgs),
     /// Open Nix's read-eval-print loop with the configuration: `config`, `options`, `pkgs`, `lib`
     #[command(after_long_help = "\
@@ -399,12 +400,12 @@ Examples:
     Edit(LookArgs),
     /// Show which NixOS modules work here, or what a configuration would be on NixOS
     ///
-    /// Looks at each module of a nixpkgs: whether it declares its options, evaluates with defaults and when it is
-    /// enabled, what it sets without effect on a host that is not NixOS, which option it wants to be set, and whether
-    /// tests have run it on a machine. Nothing is built. What was found is kept below ~/.cache/system-manager/compat.
+    /// Checks each module of a nixpkgs: whether it declares its options, whether it evaluates with defaults and when
+    /// enabled, which settings have no effect on a host that is not NixOS, which options must be set, and whether tests
+    /// have run it on a machine. Nothing is built. Results are cached in ~/.cache/system-manager/compat.
     ///
-    /// With --nixos, a configuration is evaluated here and by NixOS itself: which of its units, files and accounts are
-    /// the same there, and how the others differ.
+    /// With --nixos, evaluates a configuration both here and as NixOS, and shows which of its units, files and accounts
+    /// are the same and how the others differ.
     #[command(after_long_help = "\
 Examples:
   system-manager compat --nixpkgs ~/nixpkgs                          # all of services/; takes minutes
@@ -414,30 +415,32 @@ Examples:
   system-manager compat --nixpkgs ~/nixpkgs --nixos --file system.nix
 
 Exit codes:
-  0   all were looked at, whatever came of it
-  1   there is no nixpkgs or no Nix, --min-enabled is not reached, or the configuration does not evaluate
+  0   all modules were checked, whatever the result
+  1   there is no nixpkgs or no Nix, --min-enabled was not reached, or the configuration does not evaluate
   2   the command line is wrong
-  3   interrupted; the same command goes on")]
+  3   interrupted; run the same command again to continue")]
     Compat(CompatArgs),
-    /// Write a first configuration, system.nix, and a flake.nix where Nix has flakes enabled
+    /// Write a first configuration: system.nix, and a flake.nix if Nix has flakes enabled
     ///
-    /// It names the distribution, and proposes, as comments, NixOS's modules for services that run here.
+    /// It sets the distribution and suggests, in comments, NixOS modules for the services that run here.
     #[command(after_long_help = "\
 Examples:
   system-manager init ~/host
   system-manager init ~/host --no-flake")]
     Init(InitArgs),
-    /// Print Nix that describes what is there: files, units, users, groups
+    /// Print a configuration that describes existing files, units, users and groups
     ///
-    /// A plan of what it prints has nothing to do: what is there is described, not changed. Of what only some may read, and of
-    /// passwords, nothing is printed. In a folder, what is as a package has shipped it is left out.
+    /// A plan made from it has no changes: it describes what exists. Passwords, and files that not everyone may read, are
+    /// never printed. In a folder, files that are as their package shipped them are left out.
     #[command(after_long_help = "\
 Examples:
   system-manager adopt /etc/cron.d /etc/sysctl.d/90-local.conf app.service alice >adopted.nix
   system-manager plan adopted.nix   # no changes
-  system-manager adopt /etc/passwd  # all people")]
+  system-manager adopt /etc/passwd  # all ordinary users")]
     Adopt(AdoptArgs),
-    /// Print a shell's completion script
+    /// Print the completion script for a shell
+    ///
+    /// It completes commands and flags, and also generations, units, hosts and options, which it asks this program for.
     #[command(after_long_help = "\
 Examples:
   system-manager completions bash >/etc/bash_completion.d/system-manager")]
@@ -445,7 +448,7 @@ Examples:
         /// The shell
         shell: Shell,
     },
-    /// Print the manual page, of the program or of one command
+    /// Print the manual page of the program or of one command
     #[command(after_long_help = "\
 Examples:
   system-manager man | man -l -

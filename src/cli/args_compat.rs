@@ -8,11 +8,11 @@ use clap::Args;
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct CompatArgs {
-    /// Modules by their path below nixos/modules; they are shown in detail
+    /// Modules to show in detail, by their paths below nixos/modules
     #[arg(value_name = "MODULE")]
     pub modules: Vec<String>,
 
-    /// Look at all modules of which the path begins so
+    /// Check all modules whose path starts with PREFIX
     #[arg(
         long,
         value_name = "PREFIX",
@@ -25,7 +25,7 @@ pub struct CompatArgs {
     #[arg(long, value_name = "PATH")]
     pub nixpkgs: Option<String>,
 
-    /// Compare the units with those of NixOS's own evaluation, which takes three times as long
+    /// Also compare the units with those of NixOS's own evaluation; takes three times as long
     #[arg(long)]
     pub compare: bool,
 
@@ -33,11 +33,11 @@ pub struct CompatArgs {
     #[arg(long, conflicts_with_all = ["json", "html"])]
     pub markdown: bool,
 
-    /// Print one HTML file, with a table that can be searched and sorted
+    /// Print a single HTML file, with a table that can be searched and sorted
     #[arg(long, conflicts_with = "json")]
     pub html: bool,
 
-    /// Compare a configuration here with the same on NixOS
+    /// Compare what a configuration is here with what it would be on NixOS
     #[arg(long, conflicts_with_all = ["modules", "under", "compare", "markdown", "html", "min_enabled", "jobs", "timeout", "no_cache"])]
     pub nixos: bool,
 
@@ -54,23 +54,23 @@ pub struct CompatArgs {
     #[arg(long, value_name = "URI", requires = "nixos")]
     pub flake: Option<String>,
 
-    /// Fail when fewer of the modules evaluate when they are enabled, in percent
+    /// Fail if less than this percentage of the modules evaluates when enabled
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     pub min_enabled: Option<u8>,
 
-    /// How many processes of Nix run at the same time, each with up to 600 MB [default: one for each core]
+    /// How many Nix processes to run at the same time, each using up to 600 MB [default: one per core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
 
-    /// How long one may take, in seconds
+    /// Time limit for each module, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub timeout: u64,
 
-    /// Look at each module anew
+    /// Ignore cached results
     #[arg(long)]
     pub no_cache: bool,
 
-    /// A setting for Nix, as in nix.conf(5); may be repeated
+    /// A setting for Nix, as in nix.conf(5); can be repeated
     #[arg(long, num_args = 2, value_names = ["NAME", "VALUE"], action = clap::ArgAction::Append)]
     pub nix_option: Vec<String>,
 }

@@ -10,29 +10,29 @@ use crate::cli::remote_args::RemoteArgs;
 pub(super) const AFTER: &str = "\
 Files:
   /etc/system-manager.toml, ~/.config/system-manager/config.toml
-      Flags by their long names, for all commands (`nixpkgs = '/home/me/nixpkgs'`), or in a table for one
-      (`[switch]`, `ask = true`). What the command line says stands.
+      Default flags, by their long names: for all commands (`nixpkgs = '/home/me/nixpkgs'`), or in a table
+      for one command (`[switch]`, then `ask = true`). The command line takes precedence.
 
 Environment:
-  SYSTEM_MANAGER_<FLAG>  The same, as SYSTEM_MANAGER_UNIT_TIMEOUT=60; stands over the files
-  NIX_PATH               Where <nixpkgs> is, without --nixpkgs
-  NO_COLOR               No colours
-  EDITOR, VISUAL         What `edit` opens
+  SYSTEM_MANAGER_<FLAG>  A default flag, such as SYSTEM_MANAGER_UNIT_TIMEOUT=60; takes precedence over the files
+  NIX_PATH               Where <nixpkgs> is if --nixpkgs is not given
+  NO_COLOR               If set, no colours are used
+  EDITOR, VISUAL         The editor that `edit` starts
 
 Exit codes:
   0   done, or nothing to do
   1   refused or failed before anything was changed
   2   the command line is wrong
   3   stopped part-way, also by Ctrl-C; run again to resume
-  4   activated, but units, scripts or health checks of this run have failed
+  4   activated, but units, scripts or health checks failed
   5   rolled back (switch --rollback-on-failure)
-  10  there are changes (plan --detailed-exitcode), or something to look at (status --detailed-exitcode)";
+  10  there are changes (plan --detailed-exitcode), or something needs attention (status --detailed-exitcode)";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// Work on the system below DIR instead of the running one; no systemd is asked there
+    /// Work on the system below DIR instead of the running one; systemd is not involved
     #[arg(long, global = true, value_name = "DIR")]
     pub root: Option<PathBuf>,
 
@@ -51,15 +51,15 @@ pub struct Global {
     )]
     pub color: ColorChoice,
 
-    /// Log more: -v each unchanged thing, -vv everything
+    /// Log more: -v for everything that is unchanged as well, -vv for debugging
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 
-    /// Write how far the command is to this file descriptor, as lines of JSON
+    /// Write the progress to this file descriptor, as lines of JSON
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub progress_fd: Option<u16>,
 
-    /// Log warnings and errors only
+    /// Log only warnings and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
 
@@ -77,4 +77,15 @@ pub enum ColorChoice {
     Always,
     /// Never
     Never,
+}
+
+/// A shell that completes command lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// bash
+    Bash,
+    /// zsh
+    Zsh,
+    /// fish
+    Fish,
 }

@@ -9,7 +9,7 @@ use crate::cli::args::SourceArgs;
 /// What `option` takes.
 #[derive(Debug, Args)]
 pub struct OptionArgs {
-    /// An option, the beginning of its name up to a dot, or a part of names [default: what there is at the top]
+    /// An option, the first parts of its name, or any part of names [default: the top level]
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// Where the configuration comes from.

@@ -7,7 +7,7 @@ use crate::cli::args::{ApplyArgs, PageArgs, UNIT_TIMEOUT};
 /// Where a configuration comes from, for `generations`.
 #[derive(Debug, Clone, Default, Args)]
 pub struct OriginArgs {
-    /// Why, in a few words; `generations` shows it
+    /// A short note on the reason, which `generations` shows
     #[arg(short, long, value_name = "TEXT")]
     pub message: Option<String>,
     /// The configuration's file or flake, where another machine has built it
@@ -24,7 +24,7 @@ pub struct DiffArgs {
     /// A generation's number, a toplevel, a configuration's file, or a flake [default: what was active before]
     #[arg(value_name = "A")]
     pub from: Option<String>,
-    /// The same [default: what is live, with what was changed by hand]
+    /// The same [default: the live host, with anything changed by hand]
     #[arg(value_name = "B")]
     pub to: Option<String>,
 }
@@ -40,9 +40,9 @@ pub struct GenerationsArgs {
 /// What can be done with generations.
 #[derive(Debug, Subcommand)]
 pub enum GenerationsAction {
-    /// Forget generations, so that what only they need can be collected
+    /// Forget generations, so that store paths which only they need can be collected
     ///
-    /// What is active, was booted, or is the profile's current one stays.
+    /// The active generation, the booted one and the profile's current one are always kept.
     #[command(after_long_help = "\
 Examples:
   system-manager generations delete 3 4
@@ -57,13 +57,13 @@ pub struct DeleteArgs {
     /// Their numbers
     #[arg(value_name = "N", required_unless_present_any = ["older_than", "keep"], conflicts_with_all = ["older_than", "keep"])]
     pub numbers: Vec<u64>,
-    /// Those that are older: 12h, 30d, 8w
+    /// Generations older than this: 12h, 30d, 8w
     #[arg(long, value_name = "TIME", value_parser = parse_age)]
     pub older_than: Option<u64>,
-    /// All but the last N; with --older-than, those stay whatever their age
+    /// All but the last N; with --older-than, the last N are kept whatever their age
     #[arg(long, value_name = "N")]
     pub keep: Option<usize>,
-    /// Say what would go, and remove nothing
+    /// Show what would be removed, and remove nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
 }
@@ -84,7 +84,7 @@ pub struct BackArgs {
 
 /// Reads a time such as `30d`, to seconds.
 fn parse_age(text: &str) -> Result<u64, String> {
-    let wrong = || format!("`{text}` is no time; write 12h, 30d or 8w");
+    let wrong = || format!("`{text}` is not an age; write 12h, 30d or 8w");
     let unit = text.chars().next_back().ok_or_else(wrong)?;
     let seconds = match unit {
         'h' => 3600,
@@ -125,17 +125,16 @@ pub struct BootstrapArgs {
 /// What `deactivate` takes.
 #[derive(Debug, Args)]
 pub struct DeactivateArgs {
-    /// Remove the distribution's packages, too, that `switch --install-missing` or `bootstrap` has installed and nothing else
-    /// needs
+    /// Also remove the distribution's packages that `switch --install-missing` or `bootstrap` installed and nothing else needs
     #[arg(long, alias = "purge")]
     pub purge_installed: bool,
     /// numtide/system-manager takes its program from there; here, the one that runs deactivates what is active
     #[arg(long, value_name = "TOPLEVEL", hide = true)]
     pub store_path: Option<std::path::PathBuf>,
-    /// How long to wait for a unit to stop, in seconds; what has not ended by then has failed
+    /// How long to wait for each unit to stop, in seconds; a unit that has not stopped by then counts as failed
     #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
     pub unit_timeout: u64,
-    /// Wait for another activation to end, instead of refusing
+    /// If another activation is running, wait for it to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
 }
@@ -155,15 +154,15 @@ impl DeactivateArgs {
 /// What `status` takes.
 #[derive(Debug, Default, Args)]
 pub struct StatusArgs {
-    /// Show what was changed by hand, line by line
+    /// Show changes made by hand as diffs
     #[arg(long, conflicts_with = "json")]
     pub diff: bool,
     #[command(flatten)]
     pub page: PageArgs,
-    /// Exit with 10 when something has failed, was changed by hand, or is not finished
+    /// Exit with code 10 if something has failed, was changed by hand, or is unfinished
     #[arg(long)]
     pub detailed_exitcode: bool,
-    /// Show it again every so many seconds, until it is interrupted
+    /// Refresh every SECONDS seconds until interrupted [default: 2]
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "2",
           value_parser = clap::value_parser!(u64).range(1..=3600), conflicts_with_all = ["json", "detailed_exitcode", "markdown", "html"])]
     pub watch: Option<u64>,

@@ -28,7 +28,7 @@ impl Cli {
 /// What `register` takes.
 #[derive(Debug, Args)]
 pub struct RegisterArgs {
-    /// The configuration's file, a flake, or a toplevel that is built already
+    /// The configuration's file, a flake, or a toplevel that has already been built
     #[arg(value_name = "SOURCE", conflicts_with_all = ["file", "flake", "store_path"])]
     pub given: Option<PathBuf>,
     /// A toplevel that is built already, by the name that numtide/system-manager gives the option
@@ -51,7 +51,7 @@ pub struct ActivateArgs {
     /// The same, by the name that numtide/system-manager gives the option
     #[arg(long, value_name = "TOPLEVEL", hide = true)]
     pub store_path: Option<PathBuf>,
-    /// For this boot only: what is written goes to /run
+    /// Until the next reboot only: everything is written to /run
     #[arg(long)]
     pub ephemeral: bool,
     /// How the activation is done.
@@ -94,10 +94,10 @@ pub struct InitArgs {
     /// The same, as numtide/system-manager's manual names it
     #[arg(long, value_name = "DIR", hide = true)]
     pub path: Option<PathBuf>,
-    /// Write a flake.nix for it, too [default: where Nix has flakes enabled]
+    /// Also write a flake.nix [default: if Nix has flakes enabled]
     #[arg(long, conflicts_with = "no_flake")]
     pub flake: bool,
-    /// Write no flake.nix
+    /// Do not write a flake.nix
     #[arg(long)]
     pub no_flake: bool,
 }

@@ -13,70 +13,70 @@ use crate::remote::target::Target;
 #[command(next_help_heading = "Other hosts")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag")]
 pub struct RemoteArgs {
-    /// Work on another host, by ssh: [user@]host[:port]; may be repeated
+    /// Work on another host over ssh: [user@]host[:port]; can be repeated
     #[arg(long, global = true, value_name = "HOST")]
     pub target_host: Vec<String>,
 
-    /// Work on the hosts that a file lists, one a line; `-` is standard input
+    /// Work on the hosts listed in a file, one per line; `-` is standard input
     #[arg(long, global = true, value_name = "FILE")]
     pub hosts: Option<PathBuf>,
 
-    /// Work on all hosts of a flake: each `systemConfigs.<host>` and `systemConfigs.<system>.<host>`, by the name that it
-    /// has there [default: the flake that the command builds]
+    /// Work on all hosts of a flake: each `systemConfigs.<host>` and `systemConfigs.<system>.<host>`, reached by that name
+    /// [default: the flake that the command builds]
     #[arg(long, global = true, value_name = "URI", num_args = 0..=1, require_equals = true, default_missing_value = "")]
     pub all: Option<String>,
 
-    /// Build on another machine, which has Nix: [user@]host[:port]
+    /// Build on another machine that has Nix: [user@]host[:port]
     #[arg(long, global = true, value_name = "HOST")]
     pub build_host: Option<String>,
 
-    /// Let hosts that have Nix fetch what their own substituters have
+    /// Let hosts that have Nix fetch paths from their own substituters
     #[arg(long, global = true, alias = "use-substitutes")]
     pub substitute_on_destination: bool,
 
-    /// Build as this user, and become root with sudo; on other hosts, with sudo or doas there
+    /// Build as this user and become root with sudo; on other hosts, with sudo or doas there
     #[arg(long, global = true, alias = "use-remote-sudo")]
     pub sudo: bool,
 
-    /// Ask here, once, for the password that sudo wants
+    /// Ask once, here, for the sudo password
     #[arg(long, global = true)]
     pub ask_sudo_password: bool,
 
-    /// One more option for ssh: a value of its -o, or flags such as `-p 2222`; may be repeated
+    /// An additional option for ssh: a value for its -o, or flags such as `-p 2222`; can be repeated
     #[arg(long, global = true, value_name = "OPTION", allow_hyphen_values = true)]
     pub ssh_option: Vec<String>,
 
-    /// How long the host waits to be reached anew after an activation before it returns to what it was, in seconds
-    /// [default: 60 with `switch`; others only wait when this is given]
+    /// How long the host waits for a new connection after an activation before it returns to its previous state, in
+    /// seconds [default: 60 with `switch`; other commands wait only if this is given]
     #[arg(long, global = true, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(5..=86400))]
     pub confirm_timeout: Option<u64>,
 
-    /// The host stays as it is after an activation, whether or not it can be reached
+    /// Keep the new state even if the host can't be reached after the activation
     #[arg(long, global = true, conflicts_with = "confirm_timeout")]
     pub no_confirm: bool,
 
-    /// Follow the last activation that came from another machine, instead of beginning one
+    /// Follow the last activation that was started from another machine, instead of starting one
     #[arg(long, global = true)]
     pub attach: bool,
 
-    /// On how many hosts at the same time
+    /// How many hosts to work on at the same time
     #[arg(long, global = true, value_name = "N", default_value_t = 10, hide_default_value = false,
           value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub parallel: u16,
 
-    /// How many hosts, N or P%, before the next ones begin; these do only if all before went well
+    /// Work in batches of N hosts, or P percent of them; the next batch starts only if the previous ones succeeded
     #[arg(long, global = true, value_name = "N|P%")]
     pub batch: Option<String>,
 
-    /// How many hosts to begin with, before all others
+    /// Start with N hosts, before all others
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub canary: Option<u16>,
 
-    /// Begin no further host when more than N have failed [default: 0 with --batch or --canary]
+    /// Start no further host once more than N have failed [default: 0 with --batch or --canary]
     #[arg(long, global = true, value_name = "N")]
     pub max_failures: Option<usize>,
 
-    /// Only those of the hosts on which the last run did not go well
+    /// Work only on those hosts on which the last run failed
     #[arg(long, global = true)]
     pub retry_failed: bool,
 }

@@ -23,7 +23,7 @@ use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
-use crate::cli::{defaults, look};
+use crate::cli::{complete, defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
@@ -54,6 +54,9 @@ pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
+    }
+    if let Some(code) = complete::main(&arguments) {
+        return code;
     }
     let arguments = match defaults::add(arguments) {
         Ok(arguments) => arguments,
@@ -243,6 +246,9 @@ fn run(cli: Cli) -> Result<End, Failure> {
         )
         .into());
     }
+    if !cfg!(target_os = "linux") {
+        cli::elsewhere::refuse(&cli.command)?;
+    }
     if cli.global.remote.wants_sudo() && !::nix::unistd::geteuid().is_root() {
         return cli::as_root::run(cli);
     }
@@ -262,9 +268,27 @@ fn run(cli: Cli) -> Result<End, Failure> {
         })?,
         build_host: global.remote.build_host()?,
     };
-    let ended = run_here(&session, cli.command);
+    let ended = refuse_json(&cli.command, session.json)
+        .map_err(Failure::Before)
+        .and_then(|()| run_here(&session, cli.command));
     session.progress.end(exit_code(&ended));
     ended
+}
+
+/// Commands that are for people or a shell print no JSON, and say so.
+fn refuse_json(command: &Command, json: bool) -> Result<()> {
+    let name = match command {
+        Command::Repl(_) => "repl",
+        Command::Edit(_) => "edit",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
+        _ => return Ok(()),
+    };
+    anyhow::ensure!(
+        !json,
+        "`{name}` prints nothing for programs\nhint: leave out `--json`; `system-manager option --json` tells of a configuration"
+    );
+    Ok(())
 }
 
 fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
@@ -299,7 +323,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Compat(args) => session.compat(&args),
         Command::Init(args) => init(session, &args),
         Command::Completions { shell } => {
-            print_completions(shell);
+            print_completions(shell)?;
             Ok(End::Done)
         }
         Command::Hidden(hidden) => run_hidden(session, hidden),

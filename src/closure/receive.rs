@@ -17,6 +17,7 @@ use super::{Hold, Holding, RECEIVING, STORE, folder, hold, is_of_nix, lock};
 use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
 use crate::host::held::{Held, How};
+use crate::host::kernel;
 use crate::host::threads;
 use crate::nar;
 
@@ -268,7 +269,7 @@ impl<'a> Receiver<'a> {
         let store = folder(self.root);
         File::open(&store)
             .map_err(anyhow::Error::from)
-            .and_then(|file| Ok(nix::unistd::syncfs(file)?))
+            .and_then(|file| Ok(kernel::sync_file_system(file)?))
             .with_context(|| format!("flushing {}", store.display()))
     }
 

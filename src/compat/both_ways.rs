@@ -163,8 +163,8 @@ pub(crate) fn render_text(both: &BothWays) -> String {
     for (what, kind) in kinds {
         let lists = [
             ('=', "the same", &kind.equal),
-            ('-', "here only", &kind.here),
-            ('+', "on NixOS only", &kind.nixos),
+            ('-', "only here", &kind.here),
+            ('+', "only on NixOS", &kind.nixos),
         ];
         for (sign, means, names) in lists {
             for name in names {
@@ -183,7 +183,7 @@ pub(crate) fn render_text(both: &BothWays) -> String {
     }
     let count = |of: &dyn Fn(&Kind) -> usize| kinds.iter().map(|(_, kind)| of(kind)).sum::<usize>();
     out += &format!(
-        "\n{} the same, {} different, {} here only, {} on NixOS only.\n",
+        "\n{} the same, {} different, {} only here, {} only on NixOS.\n",
         count(&|k| k.equal.len()),
         count(&|k| k.different.len()),
         count(&|k| k.here.len()),
@@ -233,21 +233,21 @@ mod tests {
 
             = unit a.service: the same
             = unit m.service: the same
-            + unit n.timer: on NixOS only
+            + unit n.timer: only on NixOS
             ~ unit b.service: different
                 -[Service] User=b
                 +[Service] User=c
-            - file profile.d/x: here only
+            - file profile.d/x: only here
             ~ file f: different
                 -1
                 +2
             = user u: the same
-            + group g: on NixOS only
+            + group g: only on NixOS
             = tmpfiles rule d /a: the same
-            - tmpfiles rule d /b: here only
+            - tmpfiles rule d /b: only here
             ! NixOS refuses it: a thing must hold
 
-            4 the same, 2 different, 2 here only, 2 on NixOS only.
+            4 the same, 2 different, 2 only here, 2 only on NixOS.
         "]]
         .assert_eq(&text);
     }

@@ -11,8 +11,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
+
+use super::kernel;
 
 /// A child of this process, as far as signals go.
 #[derive(Clone)]
@@ -76,15 +77,14 @@ impl Living {
         last: impl FnOnce(Pid, bool),
     ) -> io::Result<ExitStatus> {
         let pid = self.number().pid;
-        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT;
-        let ended = loop {
-            match waitid(Id::Pid(pid), flags) {
+        let is_killed = loop {
+            match kernel::await_end(pid) {
                 Err(Errno::EINTR) => {}
                 other => break other?,
             }
         };
         let mut number = self.number();
-        last(pid, matches!(ended, WaitStatus::Signaled(..)));
+        last(pid, is_killed);
         number.is_free = true;
         child.wait()
     }

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod fs;
 pub(crate) mod getent;
 pub(crate) mod held;
+pub(crate) mod kernel;
 mod living;
 pub(crate) mod overlay;
 mod pipes;

@@ -11,9 +11,9 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::host::fs::unescape_mount;
+use crate::host::kernel;
 
 /// The names of an overlay's folders: what was written, and what the kernel needs beside it.
 const UPPER: &str = "upper";
@@ -84,14 +84,7 @@ pub(crate) fn put_on(folder: &Path, place: &Path) -> Result<()> {
             upper.display(),
             work.display()
         );
-        mount(
-            Some("overlay"),
-            folder,
-            Some("overlay"),
-            MsFlags::empty(),
-            Some(options.as_str()),
-        )?;
-        Ok(())
+        Ok(kernel::mount_overlay(folder, &options)?)
     };
     inner().with_context(|| {
         format!(
@@ -106,8 +99,7 @@ pub(crate) fn put_on(folder: &Path, place: &Path) -> Result<()> {
 /// # Errors
 /// When there is none.
 pub(crate) fn take_off(folder: &Path) -> Result<()> {
-    umount2(folder, MntFlags::MNT_DETACH)
-        .with_context(|| format!("taking the overlay off {}", folder.display()))
+    kernel::unmount(folder).with_context(|| format!("taking the overlay off {}", folder.display()))
 }
 
 fn read_mounts() -> Result<String> {

@@ -19,13 +19,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nix::fcntl::{OFlag, openat};
-use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::prctl;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, chdir, chroot};
 
-use super::threads;
+use super::{kernel, threads};
 use crate::host::living::Living;
 
 /// The hidden command by which this program holds the tether.
@@ -58,7 +56,7 @@ pub(crate) fn run(
 ) -> Result<Ended> {
     let inner = || -> Result<(ExitStatus, bool, File)> {
         // Not a pipe: what the program leaves running may hold on to it.
-        let log = File::from(memfd_create(c"log", MFdFlags::MFD_CLOEXEC)?);
+        let log = File::from(kernel::file_in_memory()?);
         let mut child = Process::new("/proc/self/exe")
             .arg(COMMAND)
             .arg(root)
@@ -141,7 +139,7 @@ pub(crate) fn hold(root: &Path, program: &Path) -> Result<i32> {
     // A root that is not booted may have no devices, and shows no processes.
     let nothing = File::open("/dev/null").context("opening /dev/null")?;
     let processes = openat(nix::fcntl::AT_FDCWD, "/proc", FOLDER, Mode::empty());
-    prctl::set_child_subreaper(true).context("becoming the parent of all that is started")?;
+    kernel::adopt_orphans(true).context("becoming the parent of all that is started")?;
     if root != Path::new("/") {
         chroot(root)
             .and_then(|()| chdir("/"))

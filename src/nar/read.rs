@@ -12,6 +12,8 @@ use nix::sys::stat::{Mode, UtimensatFlags, fchmodat, futimens, mkdirat, utimensa
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, fchown, fchownat, symlinkat};
 
+use crate::host::kernel;
+
 use super::{DEPTH_MAX, MAGIC, NAME_MAX, TARGET_MAX, padding};
 
 /// Where something of an archive goes: its name in a folder.
@@ -308,7 +310,7 @@ impl Sink for Unpack {
                     Some(Gid::from_raw(0)),
                 )?;
             }
-            let mode = Mode::from_bits_truncate(EXECUTABLE_MODE);
+            let mode = kernel::mode(EXECUTABLE_MODE);
             fchmodat(
                 at.folder,
                 at.name,

@@ -159,6 +159,11 @@ fn builder_of_file(
 ) -> Result<(Command, PathBuf)> {
     let file = fs::canonicalize(file)
         .with_context(|| format!("reading the configuration {}", file.display()))?;
+    if !cfg!(target_os = "linux") {
+        bail!(
+            "a file's configuration takes the program that builds it to its host, and this one is not for Linux\nhint: put the file into a flake, whose hosts get the program for their system: `system-manager init --flake`"
+        );
+    }
     let activator = std::env::current_exe().context("finding this program's own file")?;
     let nixpkgs = find_nixpkgs(options);
     let mut command = nix(program, nixpkgs.is_none(), options)
@@ -179,10 +184,12 @@ fn explain_file(
     source: &Path,
     options: &BuildOptions,
 ) -> Option<String> {
+    // Nix takes a relative name for one below the root.
+    let file = fs::canonicalize(file).ok()?;
     let mut command = nix("nix-instantiate", true, options)
         .args(["--readonly-mode", "--show-trace", "-A", "toplevel"])
         .args(["--argstr", "file"])
-        .arg(file);
+        .arg(&file);
     if let Some(nixpkgs) = nixpkgs {
         command = command.args(["--argstr", "nixpkgs"]).arg(nixpkgs);
     }

@@ -151,7 +151,9 @@ pub(crate) fn check_program(facts: &Facts, program: &[u8]) -> Result<()> {
         (Some(b"\x7fELF"), Some([183, 0])) => "aarch64",
         (Some(b"\x7fELF"), Some([243, 0])) => "riscv64",
         (Some(b"\x7fELF"), _) => "another architecture",
-        _ => bail!("its bin/system-manager is not a program"),
+        _ => bail!(
+            "its bin/system-manager is no program for Linux\nhint: a Mac has none to send: name what is to be there, as `--flake .`, which has one, or ask the host's own by ssh"
+        ),
     };
     if of != facts.machine {
         bail!(
@@ -281,7 +283,7 @@ mod tests {
         assert!(
             said(check_program(&facts(), &elf(183))).contains("systemConfigs.x86_64-linux.web")
         );
-        assert!(said(check_program(&facts(), b"#!/bin/sh")).contains("not a program"));
+        assert!(said(check_program(&facts(), b"#!/bin/sh")).contains("no program for Linux"));
         let bsd = Facts {
             kernel: "FreeBSD".into(),
             ..facts()

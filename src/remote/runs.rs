@@ -12,7 +12,6 @@ use anyhow::{Context, Result, bail};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use std::os::fd::AsFd;
 
 use super::confirm;
@@ -22,6 +21,7 @@ use crate::activation::admission;
 use crate::closure;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::held::{Held, How};
+use crate::host::kernel;
 use crate::host::process::Command;
 use crate::model::node::Node;
 use crate::store::{self, pending};
@@ -352,23 +352,12 @@ pub(super) fn detach(
 }
 
 /// Waits for changes in folders.
-pub(super) struct Changes(Inotify);
+pub(super) struct Changes(kernel::Watch);
 
 impl Changes {
     pub(super) fn of(folders: &[PathBuf]) -> Result<Self> {
-        let inner = || -> nix::Result<Inotify> {
-            let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
-            for folder in folders {
-                let events = AddWatchFlags::IN_MODIFY
-                    | AddWatchFlags::IN_CREATE
-                    | AddWatchFlags::IN_DELETE
-                    | AddWatchFlags::IN_MOVED_TO
-                    | AddWatchFlags::IN_CLOSE_WRITE;
-                inotify.add_watch(folder, events)?;
-            }
-            Ok(inotify)
-        };
-        inner().map(Self).context("watching the folder of runs")
+        let watch = kernel::watch(folders);
+        watch.map(Self).context("watching the folder of runs")
     }
 
     /// Returns at a change, or after this time: a process that is killed changes no folder.
@@ -379,8 +368,8 @@ impl Changes {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(e) => return Err(e).context("waiting for a run"),
         }
-        match self.0.read_events() {
-            Ok(_) | Err(Errno::EAGAIN) => Ok(()),
+        match kernel::forget_changes(&self.0) {
+            Ok(()) | Err(Errno::EAGAIN) => Ok(()),
             Err(e) => Err(e).context("waiting for a run"),
         }
     }

@@ -17,77 +17,7 @@ const NIX_CONFIG: &str =
     "build-users-group =\nsubstitute = false\nexperimental-features = nix-command flakes\n";
 
 /// What the flake takes from nixpkgs.
-const STAND_IN: &str = r#"
-{
-  outputs =
-    { self }:
-    let
-      lib = import ./lib // {
-        cleanSourceWith =
-          { src, filter, ... }:
-          {
-            outPath = builtins.path {
-              path = src;
-              name = "source";
-              inherit filter;
-            };
-          };
-      };
-      packages =
-        system:
-        let
-          named = name: derivation {
-            inherit name system;
-            builder = "/none";
-          };
-        in
-        {
-          inherit lib;
-          busybox = named "busybox";
-          nixfmt-rfc-style = named "nixfmt";
-          mkShellNoCC = args: named "shell";
-          cargo = null;
-          clippy = null;
-          rustc.version = "1.95.0";
-          rustfmt = null;
-          shellcheck = null;
-          stdenv.cc = null;
-          hello = named "hello";
-          pkgsStatic.rustPlatform.buildRustPackage =
-            args:
-            derivation {
-              name = "${args.pname}-${args.version}";
-              inherit system;
-              inherit (args) src;
-              builder = "/none";
-            }
-            // {
-              inherit (args) meta;
-            };
-
-          # What runs machine tests.
-          cdrkit = named "cdrkit";
-          nix = named "nix";
-          qemu_kvm = named "qemu";
-          util-linux = named "util-linux";
-          python3.withPackages =
-            choose:
-            named "python-with-${
-              lib.concatStringsSep "-" (choose (lib.genAttrs [ "pytest" "pytest-timeout" "pytest-xdist" ] (n: n)))
-            }";
-          closureInfo = { rootPaths }: named "closure-of-${toString (builtins.length rootPaths)}";
-          fetchurl = { url, sha256 }: named "image-${sha256}" // { inherit url; };
-          runCommand =
-            name: env: script:
-            derivation (env // { inherit name system script; builder = "/none"; });
-        };
-    in
-    {
-      inherit lib;
-      legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] packages;
-    };
-}
-"#;
+const STAND_IN: &str = include_str!("../fixtures/flake/nixpkgs.nix");
 
 /// The flake, its stand-in for nixpkgs and its template, each in a folder of its own.
 struct Flakes {
@@ -168,7 +98,8 @@ impl Flakes {
         let output = command.output().context("running nix")?;
         let stderr = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "nix {args:?}:\n{stderr}");
-        Ok(String::from_utf8(output.stdout)? + &stderr)
+        // What is asked for as it is has no end of a line, and a warning is none of it.
+        Ok(String::from_utf8(output.stdout)? + "\n" + &stderr)
     }
 }
 
@@ -219,6 +150,32 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
 }
 
 #[test]
+fn a_mac_has_the_program_to_deploy_with() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let eval = |attribute: &str| flakes.own(&["eval", "--json", &format!("FLAKE#{attribute}")]);
+    let program = eval("packages.aarch64-darwin.default.drvPath")?;
+    ensure!(program.contains("-system-manager-"), "{program}");
+    let platforms = eval("packages.aarch64-darwin.default.meta.platforms")?;
+    ensure!(platforms.contains("aarch64-darwin"), "{platforms}");
+    // It can't be managed: there is nothing of its own to check.
+    let systems = flakes.own(&[
+        "eval",
+        "--json",
+        "FLAKE#checks",
+        "--apply",
+        "builtins.attrNames",
+    ])?;
+    ensure!(
+        systems.starts_with(r#"["aarch64-linux","x86_64-linux"]"#),
+        "{systems}"
+    );
+    Ok(())
+}
+
+#[test]
 fn the_program_is_built_anew_for_its_own_sources_only() -> Result<()> {
     if lacks_nix() {
         return Ok(());
@@ -253,6 +210,7 @@ fn a_nixpkgs_whose_rust_is_too_old_is_told_the_remedy() -> Result<()> {
                let
                  final = {{
                    rustc.version = "{rust}";
+                   stdenv.hostPlatform.isLinux = true;
                    pkgsStatic.rustPlatform.buildRustPackage = args: args.pname;
                  }};
                in (overlay final {{ }}).system-manager"#

@@ -62,7 +62,9 @@ fn messages(nixpkgs: &Path) -> Result<String> {
             .args(["-q", "build", "--nixpkgs"])
             .arg(nixpkgs)
             .arg("--file")
-            .arg(&file)
+            // As people name it: from the folder in which they are.
+            .arg(file.strip_prefix(folder())?)
+            .current_dir(folder())
             .env("NIX_CONFIG", &settings)
             .env("XDG_CACHE_HOME", &cache)
             .env_remove("NIX_PATH")

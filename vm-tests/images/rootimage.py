@@ -308,6 +308,24 @@ _SERVERS = (
     "vsftpd",
 )
 
+# Nix and what a machine needs to run it.
+_NIX = (
+    "ca-certificates",
+    "dbus",
+    "fish",
+    "git",
+    "libpam-systemd",
+    "nix-bin",
+    "nix-setup-systemd",
+    "passwd",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd-sysv",
+    "udev",
+    "zsh",
+)
+
 # What a host of practice has besides: other programs that write to /etc, and those that are particular about its files.
 _HOSTS = (
     "apparmor",
@@ -343,6 +361,9 @@ ROOT_IMAGES = {
         "bookworm", (*_BASE, "gcc", "libc6-dev", "python3-dev", "python3-venv"), ("salt==3008.3",)
     ),
     "debian-13": RootImage("trixie", _BASE),
+    # Newer ones of it: 2.26, and what the next release of Debian will have.
+    "debian-13-nix": RootImage("trixie", _NIX),
+    "debian-14-nix": RootImage("forky", _NIX),
     "debian-13-servers": RootImage("trixie", (*_BASE, *_SERVERS)),
 }
 """The roots that can be built from packages; `host` beside them is the running system."""
@@ -439,6 +460,8 @@ def _build(image: RootImage, directory: Path) -> None:
         *("nice", "-n", "10", "mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "--format=directory"),
         f"--include={','.join(image.packages)}",
         "--aptopt=APT::Install-Recommends false",
+        # A mirror may be some days behind.
+        "--aptopt=Acquire::Check-Valid-Until false",
         "--dpkgopt=force-unsafe-io",
         "--dpkgopt=path-exclude=/usr/share/doc/*",
         "--dpkgopt=path-exclude=/usr/share/man/*",

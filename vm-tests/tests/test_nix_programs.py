@@ -15,6 +15,7 @@ from program.host import Host
 
 IMAGE = "debian-12-remote"
 SW = "/run/system-manager/sw"
+OWN = "/etc/profiles/per-user/vera"
 WANTED = {
     "LOCALE_ARCHIVE": "/usr/lib/locale/locale-archive",
     "NIX_SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt",
@@ -37,7 +38,7 @@ in
   system-manager.nixPrograms = { enable = true; shells = [ "fish" "zsh" ]; };
   environment.systemPackages = [ frob ];
   environment.variables.GREETING = "it's $HOME";
-  users.users.vera = { isNormalUser = true; linger = true; };
+  users.users.vera = { isNormalUser = true; linger = true; packages = [ pkgs.gnugrep ]; };
   fonts.packages = [ "/srv/fonts" ];
   fonts.fontconfig.defaultFonts.monospace = [ "DejaVu Serif" ];
   systemd.services.clock = { script = "env >/run/clock"; wantedBy = [ "multi-user.target" ]; };
@@ -73,12 +74,19 @@ def test_programs_of_nixpkgs_find_what_the_distribution_has(host: Host) -> None:
         data = found["XDG_DATA_DIRS"].split(":")
         assert data.count(f"{SW}/share") == 1 and "/usr/share" in data, (shell, data)
         assert machine.succeed(f"cd / && {log_in} 'command -v frob'").strip() == f"{SW}/bin/frob"
+        assert machine.succeed(f"cd / && {log_in} 'command -v grep'").strip() == f"{OWN}/bin/grep", shell
+        assert f"{OWN}/share" in data, (shell, data)
     # Services of users, and units of the configuration.
     manager = "systemctl --user --machine=vera@ show-environment"
-    assert (
-        _variables(machine.succeed(manager)).items()
-        >= {name: value for name, value in WANTED.items() if " " not in value}.items()
-    )
+    managed = _variables(machine.succeed(manager))
+    assert managed.items() >= {name: value for name, value in WANTED.items() if " " not in value}.items()
+    assert managed["PATH"].split(":")[:2] == [f"{OWN}/bin", f"{SW}/bin"], managed["PATH"]
+    assert f"{SW}/share" in managed["XDG_DATA_DIRS"].split(":"), managed["XDG_DATA_DIRS"]
+    shown = "runuser -u vera -- env XDG_RUNTIME_DIR=/run/user/$(id -u vera) systemd-run --user --pipe --wait -q"
+    assert machine.succeed(f"cd / && {shown} sh -c 'command -v frob; command -v grep'").split() == [
+        f"{SW}/bin/frob",
+        f"{OWN}/bin/grep",
+    ]
     service = _variables(machine.succeed("cat /run/clock"))
     assert service["NIX_SSL_CERT_FILE"] == WANTED["NIX_SSL_CERT_FILE"] and "NIX_PROFILES" not in service
 

@@ -9,6 +9,7 @@ use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::model::in_etc;
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::packages::{self, Contents, PackagesChange};
 use crate::model::{style, text_diff};
@@ -99,12 +100,18 @@ pub struct Difference {
     /// Whether the second is what stands on the disk now.
     pub is_live: bool,
     /// Files below `/etc`, but for units.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, TextChange>")]
     pub files: BTreeMap<TargetPath, TextChange>,
     /// Unit files, with what belongs to them.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, TextChange>")]
     pub units: BTreeMap<TargetPath, TextChange>,
     /// Users and groups.
     pub accounts: BTreeMap<String, AccountChange>,
     /// Lines in files of others, by file below `/etc`.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, TextChange>")]
     pub lines: BTreeMap<TargetPath, TextChange>,
     /// Activation scripts.
     pub scripts: BTreeMap<String, TextChange>,

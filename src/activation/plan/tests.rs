@@ -21,14 +21,14 @@ fn nothing() -> Plan {
 
 fn file(target: &str, verb: &str, keep: Option<&str>) -> FileChange {
     of(json!({
-        "target": target, "verb": verb, "before": "absent", "after": "absent", "source": null, "was": null,
+        "target": format!("/etc/{target}"), "verb": verb, "before": "absent", "after": "absent", "source": null, "was": null,
         "keep": keep.map(|backup| json!({ "backup": backup, "reason": "drift" })), "backup": null, "drifted": false,
     }))
 }
 
 fn block(target: &str, verb: &str, keep: Option<&str>) -> BlockChange {
     of(json!({
-        "target": target, "verb": verb, "before": "absent", "text": null,
+        "target": format!("/etc/{target}"), "verb": verb, "before": "absent", "text": null,
         "origin": { "made": false, "joined": false }, "drifted": false, "diff": null,
         "keep": keep.map(|backup| json!({ "backup": backup, "reason": "drift" })),
     }))
@@ -36,7 +36,7 @@ fn block(target: &str, verb: &str, keep: Option<&str>) -> BlockChange {
 
 fn basics(target: &str, verb: &str, keep: Option<&str>) -> Value {
     json!({
-        "option": "time.timeZone", "target": target, "verb": verb, "before": "absent", "after": "absent",
+        "option": "time.timeZone", "target": format!("/etc/{target}"), "verb": verb, "before": "absent", "after": "absent",
         "old": null, "new": null, "form": null, "backup": null, "drifted": false,
         "keep": keep.map(|backup| json!({ "backup": backup, "reason": "foreign" })),
     })
@@ -81,11 +81,11 @@ fn everything() -> Plan {
             file("there", "adopt", None),
         ],
         folder_mends: vec![of(json!({
-            "target": "mended", "before": { "mode": 0o777, "uid": 0, "gid": 0 },
+            "target": "/etc/mended", "before": { "mode": 0o777, "uid": 0, "gid": 0 },
             "after": { "mode": 0o755, "uid": 0, "gid": 0 },
         }))],
         mends: vec![of(json!({
-            "path": "/nix/store/x", "targets": ["x"], "damage": "missing", "built": null, "means": "nix",
+            "path": "/nix/store/x", "targets": ["/etc/x"], "damage": "missing", "built": null, "means": "nix",
             "keep": { "backup": "3-x", "reason": "drift" },
         }))],
         ..FilesPlan::default()

@@ -19,6 +19,7 @@ use crate::basics::places::{self, Choice, Form};
 use crate::basics::record::BasicsRecord;
 use crate::files::decide::{Keep, KeepReason, Verb};
 use crate::model::conflict::Conflict;
+use crate::model::in_etc;
 use crate::model::manifest::Basics;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::{Node, sha256_of};
@@ -68,6 +69,8 @@ pub struct BasicsChange {
     /// The option that asks for it.
     pub option: String,
     /// Where, below `/etc`.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub target: TargetPath,
     /// What happens.
     pub verb: Verb,

@@ -12,6 +12,7 @@ use crate::blocks::record::{BlocksRecord, Origin, OwnedBlock};
 use crate::files::decide::{FilesPlan, Keep, KeepReason};
 use crate::files::record::OwnedFolder;
 use crate::model::conflict::Conflict;
+use crate::model::in_etc;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 use crate::model::text_diff;
@@ -46,6 +47,8 @@ pub enum BlockVerb {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct BlockChange {
     /// The file, below `/etc`.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub target: TargetPath,
     /// What happens.
     pub verb: BlockVerb,

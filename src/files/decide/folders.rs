@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Planner, node};
+use crate::model::in_etc;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 
@@ -36,6 +37,8 @@ impl Access {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FolderMend {
     /// Where, below `/etc`.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub target: TargetPath,
     /// What someone has made of it.
     pub before: Access,

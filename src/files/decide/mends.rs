@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{Keep, KeepReason, Planner, node};
 use crate::files::built::{Built, Damage};
 use crate::model::conflict::Conflict;
+use crate::model::in_etc;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
 
@@ -43,6 +44,8 @@ pub struct Mend {
     /// The path to which the links lead.
     pub path: String,
     /// The links.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "Vec<String>")]
     pub targets: Vec<TargetPath>,
     /// What is wrong.
     pub damage: Damage,

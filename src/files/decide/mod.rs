@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::built::Built;
 use crate::files::record::FilesRecord;
 use crate::model::conflict::Conflict;
+use crate::model::in_etc;
 use crate::model::names::{FileName, TargetPath, folders_above};
 use crate::model::node::Node;
 use crate::store::kind::{Kept, Makes, Size, Tally, Touch};
@@ -73,8 +74,12 @@ pub struct SeenVendor {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Beside {
     /// The managed file.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub target: TargetPath,
     /// What lies beside it.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub path: TargetPath,
     /// The package that it came with.
     pub package: Option<String>,
@@ -154,6 +159,8 @@ pub(crate) fn kept<'a>(keep: Option<&'a Keep>, before: &'a Node) -> Option<Kept<
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FileChange {
     /// Where, below `/etc`.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "String")]
     pub target: TargetPath,
     /// What happens.
     pub verb: Verb,
@@ -211,18 +218,26 @@ impl FileChange {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FilesPlan {
     /// Targets beside which an interrupted activation has left a half-written file; that goes first.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "Vec<String>")]
     pub leftovers: Vec<TargetPath>,
     /// Files that go, those inside a folder first; then the restored ones.
     pub removals: Vec<FileChange>,
     /// Folders of ours that go, innermost first, with the backup that they carry.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "Vec<String>")]
     pub remove_folders: Vec<TargetPath>,
     /// Folders that are made, outermost first.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "Vec<String>")]
     pub make_folders: Vec<TargetPath>,
     /// Files that are added, changed or adopted.
     pub writes: Vec<FileChange>,
     /// What stands in the way.
     pub conflicts: Vec<Conflict>,
     /// Folders that are not ours any more, and not removed: someone else's files are in them, or they are gone.
+    #[serde(with = "in_etc")]
+    #[schemars(with = "Vec<String>")]
     pub released_folders: Vec<TargetPath>,
     /// Folders of ours that get back their mode and owner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

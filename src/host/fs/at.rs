@@ -14,6 +14,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 use xattr::FileExt;
 
+use super::super::kernel;
 use super::write::{place_folder, remove_at, temporary_name};
 use super::{FOLDER_FLAGS as FOLDER, READ_FLAGS, read_regular, resolve};
 
@@ -46,7 +47,7 @@ pub(crate) fn read_in_root(root: &OwnedFd, path: &Path) -> Result<Option<Vec<u8>
 
 /// Returns what `path` leads to for a process of that root; none for nothing.
 pub(crate) fn stat_in_root(root: &OwnedFd, path: &Path) -> Result<Option<FileStat>> {
-    match resolve::in_root(root, path, OFlag::O_PATH | OFlag::O_CLOEXEC) {
+    match resolve::in_root(root, path, kernel::LOOK_AT | OFlag::O_CLOEXEC) {
         Ok(fd) => Ok(Some(fstat(&fd)?)),
         Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
         Err(e) => Err(e.into()),
@@ -112,7 +113,7 @@ pub(crate) fn make_file(
 ) -> Result<(), Errno> {
     let whole = |fd: OwnedFd| -> Result<File, Errno> {
         let mut file = File::from(fd);
-        fchmod(&file, Mode::from_bits_truncate(mode))?;
+        fchmod(&file, kernel::mode(mode))?;
         give(&mut file).map_err(|e| e.raw_os_error().map_or(Errno::EIO, Errno::from_raw))?;
         Ok(file)
     };
@@ -120,7 +121,7 @@ pub(crate) fn make_file(
         Mode::S_IRUSR | Mode::S_IWUSR,
         OFlag::O_WRONLY | OFlag::O_CLOEXEC,
     );
-    match openat(parent, ".", flags | OFlag::O_TMPFILE, private) {
+    match kernel::open_nameless(parent, flags, private) {
         Ok(fd) => {
             let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
             // The file lives as long as the handle.
@@ -155,7 +156,7 @@ pub(crate) fn set_folder(parent: &OwnedFd, name: &str, new: NewMode) -> Result<(
     if (now.uid(), now.gid()) != (new.uid, new.gid) {
         fchown(&there, Some(new.uid), Some(new.gid))?;
     }
-    fchmod(&there, Mode::from_bits_truncate(new.mode))?;
+    fchmod(&there, kernel::mode(new.mode))?;
     there.sync_all()?;
     Ok(())
 }
@@ -254,7 +255,7 @@ fn set_owner(file: &File, new: NewMode) -> Result<()> {
         fchown(file, Some(new.uid), Some(new.gid))?;
     }
     // After the owner, since chown clears setuid and setgid.
-    fchmod(file, Mode::from_bits_truncate(new.mode))?;
+    fchmod(file, kernel::mode(new.mode))?;
     Ok(())
 }
 

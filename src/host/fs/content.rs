@@ -5,10 +5,11 @@ use std::io::{self, Read, Write};
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::{self, FileStat, Mode, SFlag, makedev};
+use nix::sys::stat::{self, FileStat, Mode, SFlag};
 
 use super::at::kind;
 use super::{READ_FLAGS, whole};
+use crate::host::kernel;
 use crate::model::node::sha256_of;
 
 /// Where the content of a file comes from.
@@ -48,7 +49,7 @@ pub(crate) fn read_source(path: &str) -> Result<Vec<u8>> {
         SFlag::S_IFREG => {
             whole(file, st.st_size).read_to_end(&mut bytes)?;
         }
-        SFlag::S_IFCHR if st.st_rdev == makedev(1, 3) => {}
+        SFlag::S_IFCHR if kernel::numbers_of(&st) == (1, 3) => {}
         _ => bail!("it is not a regular file"),
     }
     Ok(bytes)

@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 
+use crate::host::kernel;
 use crate::host::selinux::Labels;
 use crate::model::node::{EMPTY, Id, Kind, Object};
 
@@ -126,7 +127,7 @@ impl Root {
                 }
                 Node::File {
                     sha256: sha256_of(whole(File::from(file), st.st_size))?,
-                    mode: st.st_mode & 0o7777,
+                    mode: kernel::bits_of(&st),
                     uid: st.st_uid,
                     gid: st.st_gid,
                 }
@@ -150,10 +151,15 @@ impl Root {
             let Some(st) = lstat(&folder, name)? else {
                 return Ok(None);
             };
-            let device = |block| Kind::Device {
-                block,
-                major: u32::try_from(stat::major(st.st_rdev)).unwrap_or(u32::MAX),
-                minor: u32::try_from(stat::minor(st.st_rdev)).unwrap_or(u32::MAX),
+            let device = |block| {
+                let (major, minor) = kernel::numbers_of(&st);
+                let number = |n| u32::try_from(n).unwrap_or(u32::MAX);
+                let (major, minor) = (number(major), number(minor));
+                Kind::Device {
+                    block,
+                    major,
+                    minor,
+                }
             };
             let kind = match kind(&st) {
                 SFlag::S_IFDIR => Kind::Folder,
@@ -383,7 +389,7 @@ fn read_regular(mut file: &File) -> Result<Vec<u8>> {
 fn object_of(st: &FileStat, kind: Kind) -> Object {
     Object {
         kind,
-        mode: st.st_mode & 0o7777,
+        mode: kernel::bits_of(st),
         user: Id::Number(st.st_uid),
         group: Id::Number(st.st_gid),
     }

@@ -9,20 +9,12 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, FallocateFlags, OFlag, fallocate, openat};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{self, Mode, SFlag};
-use nix::sys::statfs::{FsType, MSDOS_SUPER_MAGIC, fstatfs};
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::{Folder, Root, kind, lstat};
-
-/// File systems without links, owners and modes: vfat, exfat, the two of NTFS.
-const PLAIN: [FsType; 4] = [
-    MSDOS_SUPER_MAGIC,
-    FsType(0x2011_bab0),
-    FsType(0x5346_544e),
-    FsType(0x7366_746e),
-];
+use crate::host::kernel;
 
 /// What keeps a file from being replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +114,7 @@ impl Root {
                 "run this as root, for example with sudo".to_owned(),
             ),
             Err(e) => return Err(e.into()),
-            Ok(()) if PLAIN.contains(&fstatfs(folder)?.filesystem_type()) => (
+            Ok(()) if kernel::is_plain(folder)? => (
                 "is on a file system without links, owners and modes",
                 "unmount it, or place the files elsewhere".to_owned(),
             ),
@@ -142,10 +134,10 @@ impl Root {
             let vfs = nix::sys::statvfs::fstatvfs(&*folder)?;
             let has_limit = vfs.files() != 0;
             Ok(Room {
-                device: stat::fstat(&*folder)?.st_dev,
-                bytes: vfs.blocks_available().saturating_mul(vfs.fragment_size()),
+                device: kernel::device_of(&stat::fstat(&*folder)?),
+                bytes: kernel::free_bytes(&vfs),
                 files: if has_limit {
-                    vfs.files_free()
+                    kernel::free_files(&vfs)
                 } else {
                     u64::MAX
                 },
@@ -169,10 +161,9 @@ impl Root {
             let (folder, _) = self
                 .deepest_folder(relative)
                 .map_err(|_| Errno::EOPNOTSUPP)?;
-            let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
-            let file = openat(&*folder, ".", flags, Mode::S_IRUSR)?;
-            let length = i64::try_from(bytes).unwrap_or(i64::MAX);
-            fallocate(file, FallocateFlags::empty(), 0, length)
+            let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+            let file = kernel::open_nameless(&*folder, flags, Mode::S_IRUSR)?;
+            kernel::set_aside(file, i64::try_from(bytes).unwrap_or(i64::MAX))
         };
         match inner() {
             Err(e @ (Errno::ENOSPC | Errno::EDQUOT)) => {

@@ -11,10 +11,11 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat};
+use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::sys::stat::{self, Mode, SFlag};
 
 use super::{FOLDER_FLAGS, kind};
+use crate::host::kernel;
 
 /// How many symbolic links a path may go through, as in the kernel.
 const MOST_LINKS: usize = 40;
@@ -27,8 +28,7 @@ static IS_MISSING: AtomicBool = AtomicBool::new(false);
 /// # Errors
 /// `ENOTDIR` where a component is not a folder, a link among others.
 pub(super) fn beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
-    let flags = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS;
-    let opened = by_kernel(root, path, FOLDER_FLAGS, flags);
+    let opened = by_kernel(|| kernel::open_beneath(root, path, FOLDER_FLAGS));
     match opened.unwrap_or_else(|| walk_beneath(root, path).map_err(|(e, _)| e)) {
         Err(Errno::ELOOP | Errno::EXDEV) => Err(Errno::ENOTDIR),
         other => other,
@@ -49,21 +49,16 @@ pub(super) fn find_blocked(root: &OwnedFd, path: &Path) -> PathBuf {
 /// # Errors
 /// As `open(2)` in that root.
 pub(super) fn in_root(root: &OwnedFd, path: &Path, flags: OFlag) -> Result<OwnedFd, Errno> {
-    let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    by_kernel(root, path, flags, resolve).unwrap_or_else(|| walk_in_root(root, path, flags))
+    by_kernel(|| kernel::open_in_root(root, path, flags))
+        .unwrap_or_else(|| walk_in_root(root, path, flags))
 }
 
 /// Asks the kernel; none where it can't be had.
-fn by_kernel(
-    root: &OwnedFd,
-    path: &Path,
-    flags: OFlag,
-    resolve: ResolveFlag,
-) -> Option<Result<OwnedFd, Errno>> {
+fn by_kernel(open: impl FnOnce() -> Result<OwnedFd, Errno>) -> Option<Result<OwnedFd, Errno>> {
     if IS_MISSING.load(Ordering::Relaxed) {
         return None;
     }
-    match openat2(root, path, OpenHow::new().flags(flags).resolve(resolve)) {
+    match open() {
         // Filters of system calls that are older than the call answer with the second.
         Err(Errno::ENOSYS | Errno::EPERM) => {
             IS_MISSING.store(true, Ordering::Relaxed);

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
-use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
 use nix::sys::statvfs::{FsFlags, statvfs};
+
+use crate::host::kernel;
 
 /// Lets this process, and what it starts from now on, write to a folder that is mounted read-only over itself. Nothing
 /// changes for others, and nothing is left of it when this process ends.
@@ -22,10 +22,7 @@ pub(crate) fn lift_read_only(folder: &Path) -> Result<()> {
             Ok(found) if !found.flags().contains(FsFlags::ST_RDONLY) => return Ok(()),
             Ok(_) => {}
         }
-        unshare(CloneFlags::CLONE_NEWNS)?;
-        let none: Option<&str> = None;
-        let flags = MsFlags::MS_REMOUNT | MsFlags::MS_BIND;
-        match mount(none, folder, none, flags, none) {
+        match kernel::remount_writable(folder) {
             // It is no mount point: its whole file system is read-only, and that is told where something is written.
             Err(Errno::EINVAL) => Ok(()),
             other => other,

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, RenameFlags, openat, readlinkat, renameat, renameat2};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat, renameat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
@@ -19,7 +19,7 @@ use xattr::FileExt;
 
 use super::content::{Content, fill};
 use super::{FOLDER_FLAGS, Folder, READ_FLAGS, Root, kind, lstat};
-use crate::host::selinux;
+use crate::host::{kernel, selinux};
 use crate::model::node::hex;
 
 #[cfg(test)]
@@ -62,7 +62,7 @@ impl Root {
                 .and_then(|made| {
                     // The folder above may give its own group to what is made in it.
                     nix::unistd::fchown(&made, None, Some(nix::unistd::getegid()))?;
-                    stat::fchmod(made, Mode::from_bits_truncate(mode))
+                    stat::fchmod(made, kernel::mode(mode))
                 })
                 .and_then(|()| place_folder(&folder, &temporary, name));
             if placed.is_err() {
@@ -93,7 +93,7 @@ impl Root {
             };
             nix::unistd::fchown(&*folder, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
             // After the owner, since chown clears setuid and setgid.
-            stat::fchmod(&*folder, Mode::from_bits_truncate(mode))?;
+            stat::fchmod(&*folder, kernel::mode(mode))?;
             self.changed(&folder);
             Ok(())
         };
@@ -192,7 +192,7 @@ impl Root {
             fill(&mut file, new.content)?;
             std::os::unix::fs::fchown(&file, Some(new.uid), Some(new.gid))?;
             // After the owner, since chown clears setuid and setgid.
-            stat::fchmod(&file, Mode::from_bits_truncate(new.mode))?;
+            stat::fchmod(&file, kernel::mode(new.mode))?;
             file.sync_all()?;
             Ok(())
         })
@@ -346,7 +346,7 @@ impl Root {
     /// Notes that the entries of a folder changed.
     fn changed(&self, folder: &Rc<OwnedFd>) {
         let which = match stat::fstat(&**folder) {
-            Ok(st) => (st.st_dev, st.st_ino),
+            Ok(st) => (kernel::device_of(&st), st.st_ino),
             // Flushed once more than needed, perhaps; no device has this number.
             Err(_) => (u64::MAX, u64::from(folder.as_raw_fd().unsigned_abs())),
         };
@@ -387,13 +387,7 @@ pub(super) fn temporary_name(name: &OsStr) -> String {
 
 /// Puts a folder into its place where nothing is.
 pub(super) fn place_folder(folder: &OwnedFd, temporary: &str, name: &OsStr) -> Result<(), Errno> {
-    match renameat2(
-        folder,
-        temporary,
-        folder,
-        name,
-        RenameFlags::RENAME_NOREPLACE,
-    ) {
+    match kernel::rename_apart(folder, temporary, name) {
         // Not every file system can do that; a folder that replaces another one only does so when that is empty.
         Err(Errno::EINVAL | Errno::ENOSYS) => {
             match stat::fstatat(folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {

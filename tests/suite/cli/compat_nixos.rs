@@ -88,7 +88,7 @@ fn what_only_one_side_has_is_shown_and_what_nixos_refuses() {
     fs::write(&host, text).unwrap();
     compare(&desk, &host, &[])
         .exits(0)
-        .says("= unit both.service: the same\n- unit here.service: here only\n+ unit there.service: on NixOS only\n")
+        .says("= unit both.service: the same\n- unit here.service: only here\n+ unit there.service: only on NixOS\n")
         .says("! NixOS refuses it: this is for Debian\n")
         .never_says("root file system");
 }

@@ -170,7 +170,7 @@ fn diff_shows_content_units_and_accounts() {
         .never_says("same")
         .never_says("$6$");
     let json = t.run(&["diff", "1", "2", "--json"]).exits(0).json();
-    assert_eq!(json["files"]["gone"]["change"], "removed");
+    assert_eq!(json["files"]["/etc/gone"]["change"], "removed");
     assert_eq!(json["isLive"], false);
     drop(shown);
     t.run(&["diff", "2", "2"]).exits(0).says("No difference.");

@@ -2,6 +2,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
+use nix::fcntl::{RenameFlags, renameat2};
 
 #[test]
 fn a_copy_is_of_one_file_whatever_is_put_in_its_place() {
