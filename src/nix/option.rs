@@ -78,7 +78,7 @@ pub(crate) fn ask(source: &Source, options: &BuildOptions, name: &str) -> Result
     if output.code != Some(0) {
         bail!("the configuration does not evaluate: {}", said.trim());
     }
-    serde_json::from_slice(&output.stdout).context("reading what Nix said of the option")
+    serde_json::from_slice(&output.stdout).context("reading Nix's description of the option")
 }
 
 fn evaluate(source: &Source, options: &BuildOptions, name: &str, values: bool) -> Result<Output> {

@@ -114,7 +114,7 @@ def test_an_edited_conffile_is_not_replaced_unasked(host: Host) -> None:
         pytest.skip("this image has no dpkg")
     _make_packages(machine)
     machine.succeed(f"dpkg -i /root/sm-app_1.deb && echo edited >>{CONF}")
-    host.refuses(ENTRIES["copy"], "is a file of the package `sm-app` that was edited")
+    host.refuses(ENTRIES["copy"], "is an edited file of the package `sm-app`")
     machine.succeed(f"echo 'shipped 1' >{CONF}")
     host.switch(ENTRIES["copy"])
     machine.succeed(f"touch {CONF}.dpkg-dist")

@@ -191,7 +191,7 @@ fn what_the_host_does_not_have_is_refused_with_the_remedy() {
         &instead,
         &[
             "/etc/hostname",
-            "switch to a configuration that has neither first",
+            "first switch to a configuration that has neither",
         ],
     );
 }
