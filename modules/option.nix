@@ -19,13 +19,11 @@ let
     concatMap
     escapeNixIdentifier
     filterAttrs
-    hasInfix
     isDerivation
     isOption
     showOption
     splitString
     take
-    toLower
     ;
   inherit (builtins)
     attrNames
@@ -185,10 +183,11 @@ let
       && builtins.any (e: e.option == showOption option.loc) (host.config.system-manager.noEffect or [ ]);
   };
 
-  pattern = toLower name;
-  matching = builtins.filter (n: hasInfix pattern (toLower n)) (namesBelow [ ] host.options);
+  names = namesBelow [ ] host.options;
 in
 {
+  inherit names;
+
   answer =
     if name == "" then
       { below = attrNames (removeAttrs host.options [ "_module" ]); }
@@ -197,7 +196,8 @@ in
     else if found != null && isAttrs found then
       { below = namesBelow path found; }
     else
-      { matching = take 200 matching; };
+      # Which of them may be meant is for the program to say.
+      { matching = names; };
 
   scope = {
     inherit (host) config options;

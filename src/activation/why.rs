@@ -158,6 +158,23 @@ impl Provenance {
         answers
     }
 
+    /// Returns the names of all things and of the options behind them, each with what it is. Pure.
+    fn names(&self) -> BTreeMap<String, &'static str> {
+        let settings = self.all().flat_map(|(_, things)| things.values().flatten());
+        let options = settings.map(|s| (s.option.clone(), "option"));
+        let things = self.all().flat_map(|(kind, things)| {
+            things.keys().filter_map(move |name| {
+                let name = match kind {
+                    "file" => format!("/etc/{name}"),
+                    "tmpfiles rule" => name.split_whitespace().nth(1)?.to_owned(),
+                    _ => name.clone(),
+                };
+                Some((name, kind))
+            })
+        });
+        options.chain(things).collect()
+    }
+
     /// Returns all things, by what they are.
     fn all(&self) -> impl Iterator<Item = (&'static str, &Things)> {
         let kinds = KINDS.iter();
@@ -241,6 +258,27 @@ pub(crate) fn read(root: &Root, state: &State, name: &str) -> Result<Vec<Answer>
         settings: Vec::new(),
         owner: Some(owner),
     }])
+}
+
+/// Returns the names that can be explained here, each with what it is.
+///
+/// # Errors
+/// When the provenance can't be read.
+pub(crate) fn names(state: &State) -> Result<Vec<(String, String)>> {
+    let provenance = match &state.active {
+        Some(active) => Provenance::read(Path::new(active.toplevel.as_str()))?,
+        None => None,
+    };
+    let mut names = provenance
+        .as_ref()
+        .map_or_else(BTreeMap::new, Provenance::names);
+    for target in state.files.entries.keys() {
+        names.entry(format!("/etc/{target}")).or_insert("file");
+    }
+    Ok(names
+        .into_iter()
+        .map(|(name, kind)| (name, kind.to_owned()))
+        .collect())
 }
 
 /// Whose a path is that is not ours.

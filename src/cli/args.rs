@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use clap_complete::Shell;
 
 use crate::activation::prepare::How;
 use crate::cli::args_compat::CompatArgs;
-use crate::cli::args_global::{AFTER, Global};
+use crate::cli::args_global::{AFTER, Global, Shell};
 use crate::cli::args_hidden::Hidden;
 use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::args_past::{
@@ -431,6 +430,8 @@ Examples:
   system-manager adopt /etc/passwd  # all ordinary users")]
     Adopt(AdoptArgs),
     /// Print the completion script for a shell
+    ///
+    /// It completes commands and flags, and also generations, units, hosts and options, which it asks this program for.
     #[command(after_long_help = "\
 Examples:
   system-manager completions bash >/etc/bash_completion.d/system-manager")]

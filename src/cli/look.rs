@@ -129,7 +129,15 @@ fn render(answer: &Answer, name: &str, style: Style) -> String {
         Answer::Option(details) => render_option(details, name, style),
         Answer::Below(names) | Answer::Matching(names) => {
             let shown = if style.full { names.len() } else { SHOWN };
-            let mut out: String = names.iter().take(shown).map(|n| format!("{n}\n")).collect();
+            let has = |n: &String| n.to_lowercase().contains(&name.to_lowercase());
+            let mut out = String::new();
+            if !names.iter().any(has) {
+                line(
+                    &mut out,
+                    &format!("No option has `{name}` in its name. Like it are:"),
+                );
+            }
+            out.extend(names.iter().take(shown).map(|n| format!("{n}\n")));
             if names.len() > shown {
                 line(
                     &mut out,

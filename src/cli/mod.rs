@@ -11,6 +11,8 @@ mod as_root;
 mod asked;
 mod build;
 pub(crate) mod commands;
+mod complete;
+mod complete_sources;
 mod defaults;
 mod elsewhere;
 mod given;

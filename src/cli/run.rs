@@ -23,7 +23,7 @@ use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, origin_of, read_given};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
-use crate::cli::{defaults, look};
+use crate::cli::{complete, defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
 use crate::model::names::AbsolutePath;
@@ -54,6 +54,9 @@ pub(crate) fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     if cli::nixos::is_called(arguments.first()) {
         return run_as_nixos(&arguments);
+    }
+    if let Some(code) = complete::main(&arguments) {
+        return code;
     }
     let arguments = match defaults::add(arguments) {
         Ok(arguments) => arguments,
@@ -319,7 +322,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Compat(args) => session.compat(&args),
         Command::Init(args) => init(session, &args),
         Command::Completions { shell } => {
-            print_completions(shell);
+            print_completions(shell)?;
             Ok(End::Done)
         }
         Command::Hidden(hidden) => run_hidden(session, hidden),

@@ -1,6 +1,7 @@
 //! The ground floor: names, nodes and what a configuration wants. No effects.
 
 pub(crate) mod conflict;
+pub(crate) mod fuzzy;
 pub(crate) mod in_etc;
 pub(crate) mod job;
 pub(crate) mod manifest;

@@ -13,6 +13,7 @@ use super::{
     nix_string, source_folder,
 };
 use crate::host::process::{Command, Output};
+use crate::model::fuzzy;
 
 /// The file that says it.
 const CODE: &str = "modules/option.nix";
@@ -25,7 +26,7 @@ pub(crate) enum Answer {
     Option(Box<Details>),
     /// The options below this name.
     Below(Vec<String>),
-    /// Options that have it in their names.
+    /// Options that have it in their names, or whose names are like it.
     Matching(Vec<String>),
 }
 
@@ -69,23 +70,48 @@ pub(crate) struct Definition {
 /// # Errors
 /// When the configuration does not evaluate.
 pub(crate) fn ask(source: &Source, options: &BuildOptions, name: &str) -> Result<Answer> {
-    let mut output = evaluate(source, options, name, true)?;
+    let mut output = evaluate(source, options, "answer", name, true)?;
     if output.code != Some(0) {
         // A value that can't be evaluated hides nothing else.
-        output = evaluate(source, options, name, false)?;
+        output = evaluate(source, options, "answer", name, false)?;
     }
-    let said = String::from_utf8_lossy(&output.stderr);
+    Ok(match said(&output)? {
+        Answer::Matching(names) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            let meant = fuzzy::meant(name, &names).into_iter();
+            Answer::Matching(meant.map(str::to_owned).collect())
+        }
+        answer => answer,
+    })
+}
+
+/// Returns the names of all options of a configuration. Nothing is built.
+///
+/// # Errors
+/// When the configuration does not evaluate.
+pub(crate) fn names(source: &Source, options: &BuildOptions) -> Result<Vec<String>> {
+    said(&evaluate(source, options, "names", "", false)?)
+}
+
+fn said<T: for<'a> Deserialize<'a>>(output: &Output) -> Result<T> {
     if output.code != Some(0) {
+        let said = String::from_utf8_lossy(&output.stderr);
         bail!("the configuration does not evaluate: {}", said.trim());
     }
     serde_json::from_slice(&output.stdout).context("reading Nix's description of the option")
 }
 
-fn evaluate(source: &Source, options: &BuildOptions, name: &str, values: bool) -> Result<Output> {
+fn evaluate(
+    source: &Source,
+    options: &BuildOptions,
+    what: &str,
+    name: &str,
+    values: bool,
+) -> Result<Output> {
     let values = if values { "true" } else { "false" };
     match source {
         Source::File(_) => {
-            let command = evaluator(options).args(["-A", "answer"]);
+            let command = evaluator(options).args(["-A", what]);
             let command = command.arg(source_folder()?.join(CODE));
             with_file(command, source, options)?
                 .args(["--argstr", "name", name, "--arg", "values", values])
@@ -97,7 +123,7 @@ fn evaluate(source: &Source, options: &BuildOptions, name: &str, values: bool) -
                 .args(["--extra-experimental-features", "nix-command flakes"])
                 .args(NOTHING_BUILT)
                 .args(["eval", "--impure", "--json", "--expr"])
-                .arg(format!("({}).answer", expression(source, options, &more)?))
+                .arg(format!("({}).{what}", expression(source, options, &more)?))
                 .output()
         }
     }

@@ -78,6 +78,13 @@ fn a_part_of_a_name_finds_options() {
     look.run(&["option", "MUTABLE"])
         .exits(0)
         .says("users.mutableUsers\n");
+    look.run(&["option", "users.mutabelUsers"])
+        .exits(0)
+        .says("No option has `users.mutabelUsers` in its name. Like it are:\nusers.mutableUsers\n");
+    look.run(&["option", "osshauthkey"])
+        .exits(0)
+        .says("\nservices.openssh.authorizedKeysFiles\n")
+        .never_says("mutableUsers");
     look.run(&["option", "no.such.thing"])
         .exits(1)
         .says("error: no option has `no.such.thing` in its name")

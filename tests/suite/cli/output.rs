@@ -111,13 +111,8 @@ fn quiet_says_only_the_result_and_colours_are_asked_for() {
 }
 
 #[test]
-fn completions_and_the_manual_are_printed() {
+fn the_manual_is_printed() {
     let Some(t) = Test::begin() else { return };
-    for shell in ["bash", "zsh", "fish"] {
-        t.run(&["completions", shell])
-            .exits(0)
-            .says("rollback-on-failure");
-    }
     t.run(&["man"]).exits(0).says(".TH system-manager");
 }
 
