@@ -78,7 +78,7 @@ def test_a_conffile_of_ours_survives_what_dpkg_does(host: Host, form: str) -> No
         machine.succeed("dpkg -i /root/sm-app_1.deb")
         before = take_snapshot(machine)
         plan = host.run("plan", entry)
-        assert "the file of the package `sm-app`" in plan, plan
+        assert "the existing file of the package `sm-app`" in plan, plan
         assert ("a copy, since it is a conffile of the package `sm-app`" in plan) == (form == "copy"), plan
         host.run("activate", entry)
         assert machine.succeed(f"cat {CONF}") == "ours\n", way

@@ -145,7 +145,7 @@ def test_a_host_that_a_switch_cuts_off_returns_by_itself(
     before = take_snapshot(target)
     cuts = source(tmp_path, CUTS % (BREAKS[broken], BACK))
     output = deployer.on(target, "switch", "--confirm-timeout", "5", *cuts, expect=5)
-    assert "has returned to what it was" in output, output
+    assert "has returned to its previous state" in output, output
     assert_same(before, take_snapshot(target))
     assert target.execute("cat /etc/hello")[1] == ("one" if managed == "a generation before" else "")
     target.succeed("! test -e /var/lib/system-manager/confirm.json")
@@ -343,7 +343,7 @@ def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: 
     target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
     target.succeed("chmod 755 /usr/local/bin/hostile")
     said = deployer.on(target, "status", expect=1)
-    assert "speaks version 99 of the protocol" in said and "\x1b" not in said, said
+    assert "uses version 99 of the protocol" in said and "\x1b" not in said, said
 
 
 def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
@@ -474,7 +474,7 @@ def test_a_host_that_is_not_well_returns_and_a_batch_stops(make_targets: MakeTar
     batch = ["--batch", "1", "--target-host", addresses[0], "--target-host", addresses[1]]
     output = deployer.run("switch", *wanted, *batch, expect=5)
     assert "web: not active: hello.service (inactive)" in output, output
-    assert "and the host has returned to what it was" in output and "not begun" in output, output
+    assert "and the host has returned to its previous state" in output and "not started" in output, output
     assert_same(before, take_snapshot(targets[0]))
     assert [target.succeed("cat /etc/hello") for target in targets] == ["one", "one"]
 
@@ -736,6 +736,6 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
     target.succeed("rm /root/first")
     before = take_snapshot(target)
     output = deployer.on(target, "switch", "--confirm-timeout", "5", *source(tmp_path, admits % other), expect=5)
-    assert "refuses the login" in output and "has returned to what it was" in output, output
+    assert "refuses the login" in output and "has returned to its previous state" in output, output
     assert_same(before, take_snapshot(target))
     assert "active: generation 1" in deployer.on(target, "status")
