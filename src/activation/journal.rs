@@ -119,7 +119,11 @@ pub(crate) fn read(root: &Root) -> Result<Option<Interrupted>> {
     Ok(Some(found))
 }
 
-fn parse(bytes: &[u8]) -> Result<Interrupted> {
+/// Reads what a journal says is owed. Pure.
+///
+/// # Errors
+/// When it is damaged, but for a last line that is cut.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Interrupted> {
     let mut records = Vec::new();
     let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
     // What is after the last end of a line was not written whole.

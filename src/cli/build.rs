@@ -114,20 +114,25 @@ fn for_stderr(text: &str) -> String {
     rest.fold(first, |text, part| text + part)
 }
 
+/// Reads a saved plan's text. Pure.
+///
+/// # Errors
+/// When it is none of this version.
+pub(crate) fn parse_plan(text: &[u8]) -> Result<Plan> {
+    let mut saved: serde_json::Value = serde_json::from_slice(text)?;
+    // `plan --json` has it for people; it follows from the rest.
+    saved
+        .as_object_mut()
+        .and_then(|plan| plan.remove("summary"));
+    let plan: Plan = serde_json::from_value(saved)?;
+    if plan.version != crate::activation::plan::VERSION {
+        bail!("it has version {}", plan.version);
+    }
+    Ok(plan)
+}
+
 fn read_plan(path: &Path) -> Result<Plan> {
-    let inner = || -> Result<Plan> {
-        let text = std::fs::read(path)?;
-        let mut saved: serde_json::Value = serde_json::from_slice(&text)?;
-        // `plan --json` has it for people; it follows from the rest.
-        saved
-            .as_object_mut()
-            .and_then(|plan| plan.remove("summary"));
-        let plan: Plan = serde_json::from_value(saved)?;
-        if plan.version != crate::activation::plan::VERSION {
-            bail!("it has version {}", plan.version);
-        }
-        Ok(plan)
-    };
+    let inner = || parse_plan(&std::fs::read(path)?);
     inner().with_context(|| {
         format!(
             "reading the plan {}\nhint: make one with `system-manager plan --out FILE`",
