@@ -32,7 +32,7 @@ mod write;
 use at::kind;
 
 pub(crate) use content::{Content, open_source, read_source};
-pub(crate) use obstacle::{Room, unescape_mount};
+pub(crate) use obstacle::Room;
 pub(crate) use write::NewFile;
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
