@@ -34,7 +34,7 @@ impl Program {
         let program = inner().with_context(|| format!("reading {}", path.display()))?;
         if probe::wants_libraries(&program.bytes) {
             tracing::warn!(
-                "{} is not static: it runs only where there are libraries like those of this machine\nhint: build it with `cargo static`",
+                "{} is not static, so it runs only on hosts with the libraries of this machine\nhint: build it with `cargo static`",
                 path.display()
             );
         }

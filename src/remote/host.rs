@@ -182,9 +182,9 @@ impl fmt::Display for Phase<'_> {
             }
             Self::Sent(took) => write!(out, "sent in {:.1} s", took.as_secs_f64()),
             Self::Activating(run) => write!(out, "activating, as run {run}"),
-            Self::Confirming => out.write_str("reaching it anew"),
-            Self::Confirmed => out.write_str("reached anew, and confirmed"),
-            Self::Returning => out.write_str("returning to what it was"),
+            Self::Confirming => out.write_str("reaching it again"),
+            Self::Confirmed => out.write_str("reached again, and confirmed"),
+            Self::Returning => out.write_str("returning to its previous state"),
         }
     }
 }
@@ -290,7 +290,7 @@ impl Host<'_> {
         let outcome = match followed {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::warn!("{error:#}; the activation goes on there");
+                tracing::warn!("{error:#}; the activation continues there");
                 match self.follow_anew(&run, program, confirm.unwrap_or(0)) {
                     Ok(outcome) => outcome,
                     Err(error) => return Ok(self.unknown(error, None)),
@@ -351,7 +351,7 @@ impl Host<'_> {
             self.anew(program, std::slice::from_ref(&ask))
                 .and_then(|mut link| link.confirmed())
                 .inspect_err(|error| {
-                    tracing::warn!("{error:#}; {left} s are left to confirm");
+                    tracing::warn!("{error:#}; {left} s left to confirm");
                 })
         });
         match confirmed {
@@ -364,7 +364,10 @@ impl Host<'_> {
     }
 
     fn await_return(&self, run: &str, program: &Program, deadline: u64) -> Went {
-        tracing::warn!("{}: it returns to what it was by itself", self.target);
+        tracing::warn!(
+            "{}: it returns to its previous state by itself",
+            self.target
+        );
         self.watch.at(&Phase::Returning);
         let back = self.again_until(deadline + RETURN_LIMIT, || {
             let outcome = self.anew(program, &[])?.follow(Some(run), &mut |_| {})?;
@@ -415,10 +418,12 @@ fn returned(outcome: Outcome) -> Went {
     let why = outcome.ended.unhealthy;
     let why = why
         .as_deref()
-        .unwrap_or("the host was not reached anew in time");
+        .unwrap_or("the host could not be reached again in time");
     Went {
         code: RETURNED,
         output: outcome.output,
-        error: Some(anyhow!("{why}, and the host has returned to what it was")),
+        error: Some(anyhow!(
+            "{why}, and the host has returned to its previous state"
+        )),
     }
 }

@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
                 State::Ended(ended) => ended,
                 State::Dead => Ended::of(None),
                 State::Waiting if begin.elapsed() > START_LIMIT => bail!(
-                    "the run {} did not begin within {} s",
+                    "the run {} did not start within {} s",
                     self.name,
                     START_LIMIT.as_secs()
                 ),
