@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
+use crate::activation::admission;
 use crate::activation::install::Install;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -141,6 +142,10 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
+    prepared
+        .plan
+        .conflicts
+        .extend(admission::conflict(root, &desired)?);
     let found = ephemeral::find_conflicts(root, &prepared.plan)?;
     prepared.plan.conflicts.extend(found);
     if !prepared.plan.is_empty() {
@@ -369,7 +374,7 @@ impl Sources<'_> {
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
         found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
             subject: format!("/etc/{target}"),
-            cause: "is never replaced by an entry".to_owned(),
+            cause: "is never replaced as a whole".to_owned(),
             remedy,
         }));
         Ok(found)
@@ -426,7 +431,7 @@ fn without_effect(manifest: &Manifest) -> impl Iterator<Item = Conflict> {
     manifest.no_effect.iter().map(|item| Conflict {
         subject: format!("the option `{}`", item.option),
         cause: format!(
-            "has no effect on this host, and is set by {}",
+            "has no effect on this host, but is set by {}",
             item.defined_in.join(", ")
         ),
         remedy: "remove it, or leave out --strict".to_owned(),

@@ -21,6 +21,7 @@ use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
+use crate::store::pending;
 use crate::store::secrets;
 use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
@@ -159,7 +160,7 @@ impl Session {
         let answers = why::read(&self.root, &state, name)?;
         if answers.is_empty() {
             return Err(Failure::Before(anyhow::anyhow!(
-                "{name}: nothing of what is active here has this name\nhint: a path begins with `/`, and a unit ends in .service or its kind; `system-manager status` lists what is active"
+                "{name}: the active configuration contains nothing of this name\nhint: a path begins with `/`, and a unit ends in .service, .timer and so on; `system-manager status -v` lists what is active"
             )));
         }
         if self.json {
@@ -215,6 +216,9 @@ impl Session {
         if !prepared.plan.conflicts.is_empty() {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
+        }
+        if pending::is_idle() && !prepared.plan.is_empty() {
+            return Ok(End::Changes);
         }
         if how.ask && !prepared.plan.is_empty() {
             self.print_plan(&prepared.plan)?;
@@ -359,10 +363,10 @@ impl Session {
                     String::new()
                 } else {
                     let path = self.root.show(Path::new(""));
-                    format!(
-                        " below {}",
-                        path.display().to_string().trim_end_matches('/')
-                    )
+                    let path = path.display().to_string();
+                    let below = |path: &str| format!(" below {path}");
+                    (Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()))
+                        .map_or_else(String::new, below)
                 };
                 print(&format!("{last}{place}."))
             }

@@ -1,7 +1,7 @@
 """Fuzzing: each parser gets what libFuzzer makes up, which follows the branches that it reaches.
 
-It begins with what the program itself has written: nothing may panic, take longer than some seconds, or much memory; what
-is written and read again is the same. `src/face/fuzz.rs` says what is tried of each.
+It begins with what the program itself has written: nothing may panic, take longer than some seconds, or much memory;
+what is written and read again is the same. `src/face/fuzz.rs` says what is tried of each.
 """
 
 from __future__ import annotations
@@ -48,11 +48,12 @@ def sweep(worlds: Sequence[World], tally: Tally, sample: int | None) -> None:
         corpus = world.folder / f"corpus-{name}"
         corpus.mkdir()
         minutes = tally.minutes or _MINUTES
+        chance = tally.chance(name).getrandbits(31)
         end = f"-max_total_time={minutes * 60:.0f}" if sample is None else f"-runs={sample}"
         ran = subprocess.run(
             [
                 *(*_CARGO, "run", "--sanitizer", "none", "parse", str(corpus), str(seeds / name), "--"),
-                *(end, f"-seed={tally.seed}", "-timeout=10", "-rss_limit_mb=1024", "-max_len=16384"),
+                *(end, f"-seed={chance}", "-timeout=10", "-rss_limit_mb=1024", "-max_len=16384"),
                 *("-print_final_stats=1", f"-artifact_prefix={corpus}/found-"),
             ],
             cwd=PROJECT,
