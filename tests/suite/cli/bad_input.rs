@@ -228,7 +228,11 @@ fn a_state_that_cannot_be_trusted() {
     let good = fs::read_to_string(&state).unwrap();
     for (text, why, hint) in [
         (String::new(), "is empty", "previous version"),
-        (good[..good.len() / 2].to_owned(), "is truncated", "previous version"),
+        (
+            good[..good.len() / 2].to_owned(),
+            "is truncated",
+            "previous version",
+        ),
         (
             good.replace("\"mode\":420", "\"mode\":438"),
             "checksum",

@@ -180,7 +180,10 @@ fn diff_shows_content_units_and_accounts() {
 #[test]
 fn diff_with_what_is_live_shows_what_was_changed_by_hand() {
     let Some(t) = Test::begin() else { return };
-    t.refuses(&["diff"], &["it is not known what was active before", "hint:"]);
+    t.refuses(
+        &["diff"],
+        &["it is not known what was active before", "hint:"],
+    );
     t.switch(&number(1));
     t.switch(&number(2).copy("gone", "0644", "x\n"));
     t.write("etc/n", "2\nby hand\n");

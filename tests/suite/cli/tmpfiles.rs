@@ -24,7 +24,10 @@ fn what_failed_of_a_rollback_is_tried_again_where_that_was_going() {
     let failed = t.run(&["rollback"]).exits(4);
     assert_eq!(t.read("etc/n"), "2\n");
     fs::remove_file(t.path("srv/app")).unwrap();
-    let (_, hint) = failed.stderr.split_once("then run `system-manager ").unwrap();
+    let (_, hint) = failed
+        .stderr
+        .split_once("then run `system-manager ")
+        .unwrap();
     let words: Vec<&str> = hint.split('`').next().unwrap().split(' ').collect();
     t.run(&words).exits(0);
     assert_eq!(t.read("etc/n"), "2\n");
