@@ -5,7 +5,7 @@
 )]
 
 use std::io::{self, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
 use nix::errno::Errno;
@@ -31,39 +31,62 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
 /// Standard error. What can't be written there goes to the system's log instead: no run ends because nobody reads on.
 pub(crate) struct Told;
 
-/// Whether the last line on the terminal is one that the next one takes the place of.
-static LIVE: AtomicBool = AtomicBool::new(false);
+/// How many of the last lines on the terminal are live: what is written next takes their place.
+static LIVE: Mutex<usize> = Mutex::new(0);
 
 /// How long that line may be, where the terminal does not tell.
 const WIDTH: usize = 79;
 
-/// Writes a line in place of the last one, without an end of line.
+/// Writes a line in place of the live one, without an end of line.
 pub(crate) fn tell_live(text: &str) {
-    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    let width: usize = width.map_or(WIDTH, |w: usize| w.saturating_sub(1).max(20));
-    let shown: String = text
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(width)
-        .collect();
-    // It never fails.
-    let _ = Told.write_all(format!("\r\x1b[K{shown}").as_bytes());
-    LIVE.store(true, Ordering::Relaxed);
+    tell_live_lines(&[text.to_owned()]);
 }
 
-/// Takes that line away.
+/// Writes lines in place of the live ones, without an end of the last.
+pub(crate) fn tell_live_lines(lines: &[String]) {
+    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let width: usize = width.map_or(WIDTH, |w: usize| w.saturating_sub(1).max(20));
+    let shown = lines.iter().map(|line| {
+        let shown = line.chars().filter(|c| !c.is_control()).take(width);
+        shown.collect::<String>()
+    });
+    let shown = shown.collect::<Vec<_>>().join("\n");
+    let mut live = live();
+    // What can't be shown live is not missed.
+    let _ = io::stderr().write_all(format!("{}{shown}", take_away(*live)).as_bytes());
+    *live = lines.len();
+}
+
+/// Takes the live lines away.
 pub(crate) fn end_live() {
-    if LIVE.swap(false, Ordering::Relaxed) {
-        // It never fails.
-        let _ = Told.write_all(b"\r\x1b[K");
+    end_these(&mut live());
+}
+
+fn live() -> MutexGuard<'static, usize> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn end_these(live: &mut usize) {
+    if *live > 0 {
+        // They are not missed either.
+        let _ = io::stderr().write_all(take_away(*live).as_bytes());
+        *live = 0;
+    }
+}
+
+/// Returns what takes so many lines away, the cursor being at the end of the last. Pure.
+fn take_away(lines: usize) -> String {
+    match lines {
+        0 | 1 => "\r\x1b[K".to_owned(),
+        more => format!("\r\x1b[{}A\x1b[J", more - 1),
     }
 }
 
 impl Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !bytes.starts_with(b"\r") {
-            end_live();
-        }
+        // No live line comes in between.
+        let mut live = live();
+        end_these(&mut live);
         if io::stderr().write_all(bytes).is_err() {
             let text = String::from_utf8_lossy(bytes);
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
