@@ -172,7 +172,7 @@ impl Sources<'_> {
         let (tmpfiles, more) =
             plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
         conflicts.extend(more);
-        conflicts.extend(self.refusals(how, &files)?);
+        self.refuse(how, &files, &mut conflicts)?;
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
         let becomes = active_after(&goal, self.manifest);
@@ -359,20 +359,26 @@ impl Sources<'_> {
     }
 
     /// What of the configuration this host can't have.
-    fn refusals(&self, how: How, files: &FilesPlan) -> Result<Vec<Conflict>> {
+    fn refuse(&self, how: How, files: &FilesPlan, found: &mut Vec<Conflict>) -> Result<()> {
         let Some(manifest) = self.manifest else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family)?;
+        let family = &self.observed.family;
+        found.extend(observe::missing_programs(self.root, manifest, family)?);
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
-        found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
-            subject: format!("/etc/{target}"),
-            cause: "is never replaced by an entry".to_owned(),
-            remedy,
-        }));
-        Ok(found)
+        for (target, remedy) in reserved {
+            let subject = format!("/etc/{target}");
+            // That it is there already could be mended, and would not help.
+            found.retain(|other| other.subject != subject);
+            found.push(Conflict {
+                subject,
+                cause: "is never replaced by an entry".to_owned(),
+                remedy,
+            });
+        }
+        Ok(())
     }
 
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {

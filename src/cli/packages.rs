@@ -14,6 +14,7 @@ use crate::cli::asked::ask;
 use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::print::{print, tell};
 use crate::cli::session::Session;
+use crate::host::signals::Signals;
 
 impl Session {
     /// Plans; where it is asked for, what is missing is installed first.
@@ -23,11 +24,12 @@ impl Session {
         planned: prepare::How,
         args: &ApplyArgs,
         how: &How,
+        signals: &Signals,
     ) -> Result<Prepared, Failure> {
         self.progress.begin("plan");
         let prepared = prepare::prepare(&self.root, goal, planned)?;
         if how.install_missing {
-            return self.install_missing(prepared, planned, args, how);
+            return self.install_missing(prepared, planned, args, how, signals);
         }
         Ok(prepared)
     }
@@ -39,6 +41,7 @@ impl Session {
         planned: prepare::How,
         args: &ApplyArgs,
         how: &How,
+        signals: &Signals,
     ) -> Result<Prepared, Failure> {
         let Plan {
             conflicts, goal, ..
@@ -61,7 +64,7 @@ impl Session {
         }
         let command = missing.command();
         if how.ask {
-            ask(&format!("Run `{command}` first?"))?;
+            ask(&format!("Run `{command}` first?"), signals)?;
         }
         self.progress.begin("packages");
         tracing::info!("installing what is missing: {command}");

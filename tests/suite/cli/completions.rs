@@ -164,13 +164,13 @@ fn completes(terminal: &Terminal, shell: &Shell, typed: &str, expected: &[&str],
         &format!("{}: {typed} -> {expected:?}", shell.name),
         |screen| {
             let after = screen.replacen(typed, "", 1);
-            let whole = screen.replace("\n", "");
+            let whole = screen.replace('\n', "");
             let has = |part: &&str| match part.len() {
                 // A number stands in the path of the root, too.
                 1 => after.split_whitespace().any(|word| word == *part),
                 _ => whole.contains(*part),
             };
-            expected.iter().all(|part| has(part))
+            expected.iter().all(has)
         },
     );
 }
