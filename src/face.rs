@@ -41,6 +41,8 @@ pub mod compat {
     pub use crate::compat::verdict::Survey;
 }
 
+pub mod fuzz;
+
 /// Files.
 pub mod files {
     pub use crate::files::decide::{KeepReason, Verb};

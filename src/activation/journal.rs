@@ -113,13 +113,17 @@ pub(crate) fn read(root: &Root) -> Result<Option<Interrupted>> {
     let found = parse(&bytes).map_err(|error| {
         let path = root.show(Path::new(FILE)).display().to_string();
         error.context(format!(
-            "reading {path}, which says what an interrupted activation still owes\nhint: move it away (`mv {path} {path}.damaged`), run this again, and restart the units that had changed: which of them the interrupted run had not yet restarted is not known any more"
+            "reading {path}, which says what an interrupted activation still has to do\nhint: move it away (`mv {path} {path}.damaged`), run this again, and restart the units that had changed; it is no longer known which of them have been restarted"
         ))
     })?;
     Ok(Some(found))
 }
 
-fn parse(bytes: &[u8]) -> Result<Interrupted> {
+/// Reads what a journal says is owed. Pure.
+///
+/// # Errors
+/// When it is damaged, but for a last line that is cut.
+pub(crate) fn parse(bytes: &[u8]) -> Result<Interrupted> {
     let mut records = Vec::new();
     let mut lines: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
     // What is after the last end of a line was not written whole.

@@ -374,7 +374,7 @@ impl Sources<'_> {
             found.retain(|other| other.subject != subject);
             found.push(Conflict {
                 subject,
-                cause: "is never replaced by an entry".to_owned(),
+                cause: "is never replaced as a whole".to_owned(),
                 remedy,
             });
         }
@@ -432,7 +432,7 @@ fn without_effect(manifest: &Manifest) -> impl Iterator<Item = Conflict> {
     manifest.no_effect.iter().map(|item| Conflict {
         subject: format!("the option `{}`", item.option),
         cause: format!(
-            "has no effect on this host, and is set by {}",
+            "has no effect on this host, but is set by {}",
             item.defined_in.join(", ")
         ),
         remedy: "remove it, or leave out --strict".to_owned(),

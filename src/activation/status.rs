@@ -189,23 +189,66 @@ impl Status {
     /// Whether somebody should look: something failed, was changed by hand, or is not finished.
     #[must_use]
     pub(crate) fn needs_attention(&self) -> bool {
-        !(self.failed.is_empty()
-            && self.not_brought_up.is_empty()
-            && self.not_brought_up_for_users.is_empty()
-            && self.unhealthy.is_empty()
-            && !self.user_managers_left
-            && self.drift.is_empty()
-            && self.folder_drift.is_empty()
-            && self.tmpfiles_drift.is_empty()
-            && self.block_drift.is_empty()
-            && self.basics_drift.is_empty()
-            && self.name_drift.is_none()
-            && self.account_drift.is_empty()
-            && self.warnings.is_empty()
-            && self.interrupted.is_none()
-            && self.pending.is_empty()
-            && self.tmpfiles.is_empty()
-            && self.unfinished_scripts.is_empty())
+        // Each is named, so that a new one can't be overlooked.
+        let Self {
+            // What there is, and how the host stands.
+            version: _,
+            active: _,
+            generation: _,
+            activated: _,
+            taken_over_next: _,
+            ephemeral: _,
+            waits_for_boot: _,
+            files: _,
+            units: _,
+            lines: _,
+            timers: _,
+            store_free: _,
+            accounts: _,
+            backups: _,
+            beside: _,
+            saved: _,
+            running: _,
+            // What somebody should look at.
+            failed,
+            not_brought_up,
+            not_brought_up_for_users,
+            unhealthy,
+            user_managers_left,
+            drift,
+            folder_drift,
+            block_drift,
+            basics_drift,
+            name_drift,
+            warnings,
+            account_drift,
+            interrupted,
+            pending,
+            tmpfiles,
+            tmpfiles_drift,
+            unfinished_scripts,
+        } = self;
+        let lists = [
+            warnings,
+            pending,
+            tmpfiles,
+            tmpfiles_drift,
+            unfinished_scripts,
+        ];
+        let is_well = failed.is_empty()
+            && not_brought_up.is_empty()
+            && not_brought_up_for_users.is_empty()
+            && unhealthy.is_empty()
+            && !user_managers_left
+            && drift.is_empty()
+            && folder_drift.is_empty()
+            && block_drift.is_empty()
+            && basics_drift.is_empty()
+            && name_drift.is_none()
+            && account_drift.is_empty()
+            && interrupted.is_none()
+            && lists.into_iter().all(Vec::is_empty);
+        !is_well
     }
 }
 

@@ -23,7 +23,7 @@ const PAUSE: u16 = 100;
 pub(crate) fn ask(question: &str, signals: &Signals) -> Result<(), Failure> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Err(Failure::Before(anyhow::anyhow!(
-            "there is no terminal to ask on\nhint: leave `--ask` out, or look at `system-manager plan` first"
+            "there is no terminal to ask on\nhint: leave out `--ask`, or look at `system-manager plan` first"
         )));
     }
     eprint!("{question} [y/N] ");

@@ -47,7 +47,7 @@ pub(super) fn build(
         Some(Given::Built(path)) => {
             if args.nixpkgs.is_some() {
                 bail!(
-                    "{} is built already, and `--nixpkgs` would have no effect\nhint: leave it out, or name the configuration's file",
+                    "{} has already been built, so `--nixpkgs` would have no effect\nhint: leave it out, or name the configuration's file",
                     path.display()
                 );
             }
@@ -94,7 +94,7 @@ fn build_source(
         match mended {
             Ok(count) if count > 0 => {
                 tracing::warn!(
-                    "{count} files were missing in the store and are put back; building again"
+                    "{count} files were missing in the store and have been restored; building again"
                 );
                 build()
             }
@@ -114,20 +114,25 @@ fn for_stderr(text: &str) -> String {
     rest.fold(first, |text, part| text + part)
 }
 
+/// Reads a saved plan's text. Pure.
+///
+/// # Errors
+/// When it is none of this version.
+pub(crate) fn parse_plan(text: &[u8]) -> Result<Plan> {
+    let mut saved: serde_json::Value = serde_json::from_slice(text)?;
+    // `plan --json` has it for people; it follows from the rest.
+    saved
+        .as_object_mut()
+        .and_then(|plan| plan.remove("summary"));
+    let plan: Plan = serde_json::from_value(saved)?;
+    if plan.version != crate::activation::plan::VERSION {
+        bail!("it has version {}", plan.version);
+    }
+    Ok(plan)
+}
+
 fn read_plan(path: &Path) -> Result<Plan> {
-    let inner = || -> Result<Plan> {
-        let text = std::fs::read(path)?;
-        let mut saved: serde_json::Value = serde_json::from_slice(&text)?;
-        // `plan --json` has it for people; it follows from the rest.
-        saved
-            .as_object_mut()
-            .and_then(|plan| plan.remove("summary"));
-        let plan: Plan = serde_json::from_value(saved)?;
-        if plan.version != crate::activation::plan::VERSION {
-            bail!("it has version {}", plan.version);
-        }
-        Ok(plan)
-    };
+    let inner = || parse_plan(&std::fs::read(path)?);
     inner().with_context(|| {
         format!(
             "reading the plan {}\nhint: make one with `system-manager plan --out FILE`",

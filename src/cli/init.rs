@@ -100,7 +100,7 @@ fn write_new(path: &Path, text: &str) -> Result<()> {
         .open(path)
         .with_context(|| {
             let hint = if path.exists() {
-                "\nhint: edit it, or name another folder"
+                "\nhint: edit that file, or name another folder"
             } else {
                 ""
             };

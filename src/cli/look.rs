@@ -48,7 +48,7 @@ impl Session {
         // Where the text goes to a file, its comments are not seen.
         if !adopted.left.is_empty() {
             tell(&format!(
-                "note: {} not described; the text says why\n",
+                "note: {} not described; comments in the output say why\n",
                 match adopted.left.len() {
                     1 => "1 thing is".to_owned(),
                     n => format!("{n} things are"),
@@ -65,7 +65,7 @@ impl Session {
         let answer = option::ask(&source, &options, name)?;
         if matches!(&answer, Answer::Matching(names) if names.is_empty()) {
             return Err(Failure::Before(anyhow!(
-                "no option has `{name}` in its name\nhint: `system-manager option` lists what there is; with `--nixpkgs` there are the options of NixOS, too"
+                "no option has `{name}` in its name\nhint: `system-manager option` lists the options; with `--nixpkgs`, these include NixOS's"
             )));
         }
         if self.json {
@@ -96,7 +96,7 @@ pub(crate) fn edit(args: &LookArgs) -> Result<End, Failure> {
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
     let editor = editor.ok_or_else(|| {
-        anyhow!("which editor is not known\nhint: set EDITOR, for example `EDITOR=nano system-manager edit`")
+        anyhow!("no editor is set\nhint: set EDITOR, for example `EDITOR=nano system-manager edit`")
     })?;
     // An editor may come with arguments, as for Git.
     let command = Command::new("sh")
@@ -109,7 +109,9 @@ fn flake_file(uri: &str) -> Result<PathBuf> {
     let folder = uri.split(['#', '?']).next().unwrap_or_default();
     let file = Path::new(folder.strip_prefix("path:").unwrap_or(folder)).join("flake.nix");
     if !file.exists() {
-        bail!("the flake {uri} is not in a folder here\nhint: fetch it, and edit that");
+        bail!(
+            "the flake {uri} is not a folder on this machine\nhint: fetch it, and edit that copy"
+        );
     }
     Ok(file)
 }
@@ -119,7 +121,7 @@ fn source_of(args: &LookArgs) -> Result<(Source, BuildOptions)> {
         None => commands::source(&args.source),
         Some(Given::Source(source)) => Ok((source, commands::build_options_of(&args.source)?)),
         Some(Given::Built(path)) => bail!(
-            "{} is no configuration\nhint: name a file that ends in .nix, or a folder with a flake.nix",
+            "{} is not a configuration\nhint: name a file that ends in .nix, or a folder with a flake.nix",
             path.display()
         ),
     }
@@ -215,7 +217,7 @@ fn render_option(details: &Details, name: &str, style: Style) -> String {
         field("set", &format!("{file}: {value}"));
     }
     if details.has_no_effect {
-        let text = "  It has no effect on this host: nothing here acts on it.";
+        let text = "  It has no effect on this host.";
         line(&mut out, &style.paint(Color::Yellow, text));
     }
     out

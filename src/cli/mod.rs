@@ -9,7 +9,7 @@ pub(crate) mod args_past;
 pub(crate) mod args_place;
 mod as_root;
 mod asked;
-mod build;
+pub(crate) mod build;
 pub(crate) mod commands;
 mod complete;
 mod complete_sources;

@@ -58,7 +58,7 @@ impl Session {
         }
         if !self.root.is_live() {
             return Err(Failure::Before(anyhow!(
-                "packages can be installed on the running host only\nhint: install them there, with `{}`",
+                "packages can be installed only on the running host\nhint: install them there with `{}`",
                 missing.command()
             )));
         }
@@ -67,11 +67,11 @@ impl Session {
             ask(&format!("Run `{command}` first?"), signals)?;
         }
         self.progress.begin("packages");
-        tracing::info!("installing what is missing: {command}");
+        tracing::info!("installing missing packages: {command}");
         let limit = Duration::from_secs(args.unit_timeout);
         let new = missing.run(&self.root, limit).with_context(|| {
             format!(
-                "installing what is missing, before anything else\nhint: `{command}` by hand shows what is wrong; where there is no such package, `apt-get update` or another repository may help"
+                "installing missing packages\nhint: run `{command}` by hand to see what is wrong; if there is no such package, `apt-get update` or another repository may help"
             )
         })?;
         tracing::info!("installed {}", listed(&new));
@@ -94,7 +94,7 @@ impl Session {
             let _lock = commands::lock(&self.root, "deactivate", args.apply().patience())?;
             let limit = Duration::from_secs(args.unit_timeout);
             let gone = install::purge(&self.root, &family, limit)
-                .context("removing the packages that a switch has installed\nhint: all else is taken away; what depends on them has to go first")
+                .context("removing the packages that a switch has installed\nhint: everything else has been removed; first remove what depends on these packages")
                 .map_err(Failure::PartWay)?;
             if gone.is_empty() {
                 return Ok(end);

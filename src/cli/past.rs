@@ -100,7 +100,7 @@ impl Session {
             };
             let gone = count(numbers.len(), "generation");
             print(&format!(
-                "Forgotten: {gone}. `{collector}` frees what nothing else needs."
+                "Forgotten: {gone}. Run `{collector}` to free the space that nothing else needs."
             ))?;
         }
         Ok(End::Done)
@@ -176,7 +176,7 @@ impl Session {
             });
         }
         let found = generations::rollback_target(&all, active.as_ref(), None).map_err(|_| {
-            anyhow!("nothing was active before that is known\nhint: name a generation, as `system-manager generations` lists them")
+            anyhow!("it is not known what was active before\nhint: name a generation from `system-manager generations`")
         })?;
         Ok(Named {
             name: format!("generation {}", found.number),
@@ -212,7 +212,7 @@ impl Session {
         };
         let Some(toplevel) = toplevel.clone() else {
             return Err(Failure::Before(anyhow!(
-                "nothing was active before\nhint: `system-manager deactivate` takes everything away"
+                "nothing was active before\nhint: `system-manager deactivate` removes everything"
             )));
         };
         let own = generations::read(&self.root)?;
@@ -294,7 +294,7 @@ impl Session {
                 Goal::Deactivate => None,
             };
             if let Err(error) = secrets::sweep(&self.root, active) {
-                tracing::warn!("secrets that nothing needs any more are left: {error:#}");
+                tracing::warn!("secrets that are no longer needed could not be removed: {error:#}");
             }
         }
         self.remember(goal, &ended);

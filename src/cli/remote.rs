@@ -41,7 +41,7 @@ pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
     let task = task(cli.command, &global)?;
     if task.arguments.iter().any(|word| word == "--ephemeral") {
         return Err(anyhow::anyhow!(
-            "--ephemeral is for the machine itself: what a run from here leaves on a host outlives its boot\nhint: run it there, as `ssh HOST sudo system-manager switch --ephemeral`; a switch from here returns by itself unless it is confirmed"
+            "--ephemeral works only on the machine itself\nhint: run it there, as `ssh HOST sudo system-manager switch --ephemeral`; a switch from here goes back by itself unless it is confirmed"
         )
         .into());
     }
@@ -223,7 +223,7 @@ fn of_flake(named: &str, task: &Task) -> Result<Vec<Target>> {
         _ if !named.is_empty() => (Source::Flake(named.to_owned()), BuildOptions::default()),
         Some(Wants::Source(source, options)) => (source.clone(), options.clone()),
         Some(Wants::Built(path)) => bail!(
-            "{} is built for one host, and `--all` needs a flake\nhint: name the flake instead",
+            "{} was built for one host, but `--all` needs a flake\nhint: name the flake instead",
             path.display()
         ),
         None => (Source::find()?, BuildOptions::default()),
@@ -248,7 +248,7 @@ fn failed_last() -> Result<Vec<Target>> {
     let path = last_run_file();
     let text = std::fs::read(&path).with_context(|| {
         format!(
-            "reading {}\nhint: no run on many hosts is known here",
+            "reading {}\nhint: there is no record of a run on several hosts",
             path.display()
         )
     })?;

@@ -74,15 +74,15 @@ pub(crate) fn main() -> ExitCode {
         Command::Switch(SwitchArgs {
             given: Some(given), ..
         }) if matches!(read_given(given), Given::Built(_)) => {
-            "run `system-manager activate` to go on"
+            "run `system-manager activate` to continue"
         }
-        _ => "run the same command again to go on",
+        _ => "run the same command again to continue",
     };
     let ended = run(cli);
     let code = exit_code(&ended);
     match ended {
         Ok(End::RolledBack) => print_error(&anyhow!(
-            "the switch failed, and what was active before is active again\nhint: put right what failed, as is told above, and switch again"
+            "the switch failed, and what was active before is active again\nhint: fix what failed, as shown above, and switch again"
         )),
         Ok(_) => {}
         Err(Failure::Before(error)) => print_error(&error),
@@ -125,7 +125,7 @@ fn refuse(error: &clap::Error) -> ! {
         error.exit()
     };
     print_error(&anyhow::anyhow!(
-        "there is no command `{word}`\nhint: `system-manager {ours}` is the one; `system-manager --help` lists all"
+        "there is no command `{word}`\nhint: use `system-manager {ours}`; `system-manager --help` lists all commands"
     ));
     std::process::exit(USAGE)
 }
@@ -298,7 +298,7 @@ fn refuse_json(command: &Command, json: bool) -> Result<()> {
     };
     anyhow::ensure!(
         !json,
-        "`{name}` prints nothing for programs\nhint: leave out `--json`; `system-manager option --json` tells of a configuration"
+        "`{name}` has no JSON output\nhint: leave out `--json`; for a configuration's options, use `system-manager option --json`"
     );
     Ok(())
 }
@@ -391,7 +391,7 @@ fn activate(session: &Session, args: ActivateArgs) -> Result<End, Failure> {
 fn pre_populate(session: &Session, args: PrePopulateArgs) -> Result<End, Failure> {
     if args.ephemeral {
         return Err(anyhow!(
-            "what is of this boot only can't be placed for the next one\nhint: leave out --ephemeral, or `switch --ephemeral`"
+            "--ephemeral can't be combined with the next boot\nhint: leave out --ephemeral, or use `switch --ephemeral`"
         )
         .into());
     }

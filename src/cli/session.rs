@@ -161,7 +161,7 @@ impl Session {
         let answers = why::read(&self.root, &state, name)?;
         if answers.is_empty() {
             return Err(Failure::Before(anyhow::anyhow!(
-                "{name}: nothing of what is active here has this name\nhint: a path begins with `/`, and a unit ends in .service or its kind; `system-manager status` lists what is active"
+                "{name}: the active configuration contains nothing of this name\nhint: a path begins with `/`, and a unit ends in .service, .timer and so on; `system-manager status -v` lists what is active"
             )));
         }
         if self.json {

@@ -36,7 +36,7 @@ impl Database {
         };
         Self::parse(&bytes).with_context(|| {
             format!(
-                "reading {}\nhint: remove it; the next switch from another machine looks at each path anew",
+                "reading {}\nhint: remove it; the next switch from another machine then checks each path again",
                 root.show(Path::new(FILE)).display()
             )
         })
@@ -49,7 +49,7 @@ impl Database {
             .strip_prefix(HEAD)
             .with_context(|| format!("it begins with {head:?}"))?;
         if sha256_of(rest.as_bytes())? != hash {
-            bail!("its checksum does not fit");
+            bail!("its checksum is wrong");
         }
         let paths = parse(rest)?.into_iter();
         Ok(Self {

@@ -117,7 +117,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<PathInfo>> {
 }
 
 fn parse_one<'a>(path: &str, lines: &mut impl Iterator<Item = &'a str>) -> Result<PathInfo> {
-    let mut next = || lines.next().context("it is cut short");
+    let mut next = || lines.next().context("it is truncated");
     let hash = next()?;
     let nar_sha256 = hash.strip_prefix("sha256:").unwrap_or(hash).to_owned();
     check_hash(&nar_sha256)?;

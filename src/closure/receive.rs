@@ -106,7 +106,7 @@ impl<'a> Receiver<'a> {
     pub(crate) fn substitute(&self, infos: &[PathInfo]) -> Result<()> {
         if !self.nix {
             bail!(
-                "there is no Nix that could fetch paths\nhint: leave out `--substitute-on-destination`; all is sent then"
+                "there is no Nix that could fetch paths\nhint: leave out `--substitute-on-destination`; everything is then sent"
             );
         }
         let paths: Vec<StorePath> = infos.iter().map(|i| i.path.clone()).collect();
@@ -167,7 +167,7 @@ impl<'a> Receiver<'a> {
         let needed = bytes + bytes / 20 + (4 << 20);
         if free < needed {
             bail!(
-                "{bytes} bytes have to come to {}, where {free} are free\nhint: `system-manager gc` on that host frees what nothing needs",
+                "{bytes} bytes must be copied to {}, but only {free} are free\nhint: free some space; on a host without Nix, `system-manager gc` removes what is no longer needed",
                 folder(self.root).display()
             );
         }
@@ -175,7 +175,7 @@ impl<'a> Receiver<'a> {
         let files = bytes / 16384 + 100;
         if inodes < files {
             bail!(
-                "about {files} files have to come to {}, where {inodes} inodes are free",
+                "about {files} files must be copied to {}, but only {inodes} inodes are free",
                 folder(self.root).display()
             );
         }
@@ -251,7 +251,9 @@ impl<'a> Receiver<'a> {
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.settle() {
-            tracing::warn!("what arrived could not be kept: {error:#}");
+            tracing::warn!(
+                "the received paths could not be protected from garbage collection: {error:#}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ pub(crate) mod getent;
 pub(crate) mod held;
 pub(crate) mod kernel;
 mod living;
+pub(crate) mod mounts;
 pub(crate) mod overlay;
 mod pipes;
 pub(crate) mod process;

@@ -1,19 +1,17 @@
 //! Overlays: what is written to a folder goes somewhere else, and the folder is what it was once the overlay is gone.
 #![expect(
     clippy::disallowed_methods,
-    reason = "mounts, and reads what is mounted"
+    reason = "mounts, and makes folders for it"
 )]
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::host::fs::unescape_mount;
 use crate::host::kernel;
+use crate::host::mounts::{self, Mount};
 
 /// The names of an overlay's folders: what was written, and what the kernel needs beside it.
 const UPPER: &str = "upper";
@@ -26,7 +24,7 @@ const WORK: &str = "work";
 pub(crate) fn is_shared() -> Result<bool> {
     let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
     let inner = || Ok::<_, std::io::Error>(of("self")? == of("1")?);
-    inner().context("reading which mounts this process sees")
+    inner().context("reading the mounts of this process")
 }
 
 /// Returns where what is written to `folder` goes, if that is below `place`.
@@ -36,17 +34,14 @@ pub(crate) fn is_shared() -> Result<bool> {
 pub(crate) fn find(folder: &Path, place: &Path) -> Result<Option<PathBuf>> {
     let upper = place.join(UPPER);
     let option = format!("upperdir={}", upper.display());
-    let is_it = |line: &&str| {
-        let mount = Mount::parse(line);
-        mount.is_some_and(|m| m.at == folder && m.options.split(',').any(|o| o == option))
-    };
+    let is_it = |mount: &&Mount| mount.at == folder && mount.has_option(&option);
     // Without the folder nothing is mounted, which is known where `/proc` is not, too.
     match fs::symlink_metadata(&upper) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.with_context(|| format!("looking at {}", upper.display()))?,
     };
     // The last one is on top.
-    Ok(read_mounts()?.lines().rfind(is_it).map(|_| upper))
+    Ok(mounts::read()?.iter().rfind(is_it).map(|_| upper))
 }
 
 /// Lists what is mounted below `folder`: an overlay would hide it.
@@ -54,8 +49,7 @@ pub(crate) fn find(folder: &Path, place: &Path) -> Result<Option<PathBuf>> {
 /// # Errors
 /// When the mounts can't be read.
 pub(crate) fn mounts_below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let text = read_mounts()?;
-    let mounts = text.lines().filter_map(Mount::parse).map(|m| m.at);
+    let mounts = mounts::read()?.into_iter().map(|mount| mount.at);
     Ok(mounts
         .filter(|at| at.starts_with(folder) && at != folder)
         .collect())
@@ -88,7 +82,7 @@ pub(crate) fn put_on(folder: &Path, place: &Path) -> Result<()> {
     };
     inner().with_context(|| {
         format!(
-            "mounting an overlay on {}\nhint: the kernel has to have overlayfs, and /run a file system that serves it",
+            "mounting an overlay on {}\nhint: the kernel must support overlayfs, and the file system of /run must be suitable for it",
             folder.display()
         )
     })
@@ -99,47 +93,6 @@ pub(crate) fn put_on(folder: &Path, place: &Path) -> Result<()> {
 /// # Errors
 /// When there is none.
 pub(crate) fn take_off(folder: &Path) -> Result<()> {
-    kernel::unmount(folder).with_context(|| format!("taking the overlay off {}", folder.display()))
-}
-
-fn read_mounts() -> Result<String> {
-    let text = fs::read("/proc/self/mountinfo").context("reading /proc/self/mountinfo")?;
-    // Names that are not UTF-8 are none of ours.
-    Ok(String::from_utf8_lossy(&text).into_owned())
-}
-
-/// A line of mountinfo, see proc(5).
-struct Mount<'a> {
-    at: PathBuf,
-    options: &'a str,
-}
-
-impl<'a> Mount<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
-        let (before, after) = line.split_once(" - ")?;
-        let at = before.split(' ').nth(4)?;
-        Some(Self {
-            at: PathBuf::from(OsString::from_vec(unescape_mount(at.as_bytes()))),
-            options: after.rsplit(' ').next().unwrap_or_default(),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_lines_of_mountinfo() {
-        let line = r"61 29 0:44 / /etc/a\040b rw,relatime shared:1 - overlay overlay rw,lowerdir=/etc,upperdir=/run/x/upper,workdir=/run/x/work";
-        let mount = Mount::parse(line).unwrap();
-        assert_eq!(mount.at, Path::new("/etc/a b"));
-        assert!(
-            mount
-                .options
-                .split(',')
-                .any(|o| o == "upperdir=/run/x/upper")
-        );
-        assert!(Mount::parse("cut").is_none());
-    }
+    kernel::unmount(folder)
+        .with_context(|| format!("unmounting the overlay from {}", folder.display()))
 }

@@ -9,6 +9,7 @@ mod write;
 
 pub(crate) use hash::{Hashing, hash};
 pub use read::unpack;
+pub(crate) use read::{Place, Sink, read};
 pub use write::write;
 
 /// What an archive begins with.

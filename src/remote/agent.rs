@@ -105,7 +105,7 @@ impl Agent<'_> {
             return Ok(None);
         };
         if frame.kind != Kind::Message {
-            bail!("the other side sent something else than a request");
+            bail!("the other side did not send a request");
         }
         serde_json::from_slice(&frame.payload)
             .map(Some)
@@ -160,7 +160,7 @@ impl Agent<'_> {
         let receiver = self
             .receiver
             .as_mut()
-            .context("a path came before it was asked for")?;
+            .context("a path arrived before it was requested")?;
         let mut archive = Archive {
             input: &mut self.input,
             piece: Vec::new(),
@@ -240,7 +240,7 @@ impl Read for Archive<'_> {
             };
             self.left = (self.left)
                 .checked_sub(frame.payload.len() as u64)
-                .ok_or_else(|| io::Error::other("an archive is longer than was said"))?;
+                .ok_or_else(|| io::Error::other("an archive is longer than announced"))?;
             self.piece = frame.payload;
             self.at = 0;
         }

@@ -120,14 +120,14 @@ pub(crate) fn confirm(root: &Root, run: &str) -> Result<()> {
     match Pending::read(root)? {
         Some(pending) if pending.run != run => bail!("{}", pending.describe()),
         Some(pending) if pending.returning > 0 => {
-            bail!("it is too late: the host is returning to what it was")
+            bail!("it is too late: the host is returning to its previous state")
         }
         Some(Pending {
             unhealthy: Some(why),
             ..
-        }) => bail!("{why}; the host is returning to what it was"),
+        }) => bail!("{why}; the host is returning to its previous state"),
         Some(_) => disarm(root),
-        None => bail!("the run {run} does not wait to be confirmed"),
+        None => bail!("the run {run} is not waiting to be confirmed"),
     }
 }
 
@@ -238,7 +238,7 @@ fn go_back(root: &Root, pending: &Pending) -> Result<()> {
         Some(number) => generations::select(root, number),
         None => generations::deselect(root),
     }
-    .context("setting the profile back")
+    .context("resetting the profile")
 }
 
 /// Returns the generation of a toplevel: this one if it is, else the last.

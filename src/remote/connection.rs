@@ -194,7 +194,7 @@ impl Connection {
         while self.output.len() == self.at {
             if self.has_prompt() || self.is_over() {
                 self.ssh.stdin = None;
-                bail!("{starting}: sudo does not take the password");
+                bail!("{starting}: sudo rejected the password");
             }
             self.pump("waiting for sudo")?;
         }
@@ -250,7 +250,7 @@ impl Connection {
             read += self.pump(phase)?;
             if read > NOISE {
                 bail!(
-                    "{} says more than {NOISE} bytes before anything of use",
+                    "{} printed more than {NOISE} bytes before its answer",
                     self.target
                 );
             }
@@ -282,7 +282,7 @@ impl Connection {
             Ok(Event::End) => self.ends += 1,
             Err(RecvTimeoutError::Disconnected) => self.ends = 2,
             Err(RecvTimeoutError::Timeout) => bail!(
-                "{phase}: {} has said nothing for {} s",
+                "{phase}: {} has not answered for {} s",
                 self.target,
                 SILENCE.as_secs()
             ),
@@ -326,7 +326,7 @@ impl Connection {
                 anyhow!("{}: the connection has ended{said}", self.target)
             }
             None => anyhow!(
-                "{}: its login shell does not run commands; it says: {}",
+                "{}: its login shell does not run commands; it printed: {}",
                 self.target,
                 escape(&noise.join(" ").trim().chars().take(300).collect::<String>())
             ),
@@ -376,7 +376,7 @@ impl Write for Connection {
             let mut ready = [PollFd::new(stdin.as_fd(), PollFlags::POLLOUT)];
             match poll(&mut ready, timeout) {
                 Ok(0) => {
-                    let silence = format!("it has taken nothing for {} s", SILENCE.as_secs());
+                    let silence = format!("it has accepted no data for {} s", SILENCE.as_secs());
                     return Err(io::Error::new(io::ErrorKind::TimedOut, silence));
                 }
                 Ok(_) | Err(Errno::EINTR) => {}

@@ -40,7 +40,7 @@ pub(crate) fn parse_batch(text: &str, hosts: usize) -> Result<usize> {
     match size {
         Some(size) => Ok(size),
         None => {
-            bail!("{text:?} is no batch: it must be a number or a percentage, such as 5 or 20%")
+            bail!("{text:?} is not a batch size: write a number or a percentage, such as 5 or 20%")
         }
     }
 }
@@ -93,7 +93,7 @@ impl Pace {
                 work_on();
             });
         }
-        let not_begun = || Went::refused(anyhow!("not begun, as too many others had failed"));
+        let not_begun = || Went::refused(anyhow!("not started, since too many others had failed"));
         results
             .into_iter()
             .map(|r| r.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -278,7 +278,7 @@ mod tests {
         });
         assert_eq!(begun.load(Ordering::SeqCst), 1);
         let said = all[8].error.as_ref().map(ToString::to_string);
-        assert!(said.unwrap().contains("not begun"));
+        assert!(said.unwrap().contains("not started"));
     }
 
     #[test]

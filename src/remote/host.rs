@@ -46,7 +46,7 @@ impl Program {
         let program = inner().with_context(|| format!("reading {}", path.display()))?;
         if probe::wants_libraries(&program.bytes) {
             tracing::warn!(
-                "{} is not static: it runs only where there are libraries like those of this machine\nhint: build it with `cargo static`",
+                "{} is not static, so it runs only on hosts with the libraries of this machine\nhint: build it with `cargo static`",
                 path.display()
             );
         }
@@ -260,7 +260,7 @@ impl Host<'_> {
         let outcome = match followed {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::warn!("{error:#}; the activation goes on there");
+                tracing::warn!("{error:#}; the activation continues there");
                 match self.follow_anew(&run, program, confirm.unwrap_or(0)) {
                     Ok(outcome) => outcome,
                     Err(error) => return Ok(self.unknown(error, None)),
@@ -316,12 +316,12 @@ impl Host<'_> {
             self.anew(program)
                 .and_then(|mut link| link.confirm(run))
                 .inspect_err(|error| {
-                    tracing::warn!("{error:#}; {left} s are left to confirm");
+                    tracing::warn!("{error:#}; {left} s left to confirm");
                 })
         });
         match confirmed {
             Ok(()) => {
-                tracing::info!("{}: reached anew, and confirmed", self.target);
+                tracing::info!("{}: reached again, and confirmed", self.target);
                 Went::of(outcome)
             }
             Err(_) => self.await_return(run, program, deadline),
@@ -329,7 +329,10 @@ impl Host<'_> {
     }
 
     fn await_return(&self, run: &str, program: &Program, deadline: u64) -> Went {
-        tracing::warn!("{}: it returns to what it was by itself", self.target);
+        tracing::warn!(
+            "{}: it returns to its previous state by itself",
+            self.target
+        );
         let back = self.again_until(deadline + RETURN_LIMIT, || {
             let outcome = self.anew(program)?.follow(Some(run), &mut |_| {})?;
             if !outcome.ended.returned {
@@ -379,10 +382,12 @@ fn returned(outcome: Outcome) -> Went {
     let why = outcome.ended.unhealthy;
     let why = why
         .as_deref()
-        .unwrap_or("the host was not reached anew in time");
+        .unwrap_or("the host could not be reached again in time");
     Went {
         code: RETURNED,
         output: outcome.output,
-        error: Some(anyhow!("{why}, and the host has returned to what it was")),
+        error: Some(anyhow!(
+            "{why}, and the host has returned to its previous state"
+        )),
     }
 }

@@ -46,7 +46,7 @@ impl Link {
         match link.answer("starting the agent")? {
             Answer::Hello { protocol, .. } if protocol == frame::VERSION => Ok(link),
             Answer::Hello { protocol, version } => bail!(
-                "{}: the system-manager there is version {}, which speaks version {protocol} of the protocol; this one speaks {}\nhint: use the same version on both sides",
+                "{}: the system-manager there has version {} and uses version {protocol} of the protocol, but this one uses version {}\nhint: use the same version on both sides",
                 link.connection.target(),
                 escape(&version),
                 frame::VERSION
@@ -57,10 +57,7 @@ impl Link {
 
     fn unexpected(&self, answer: &Answer) -> anyhow::Error {
         let shown = escape(&format!("{answer:?}").chars().take(200).collect::<String>());
-        anyhow!(
-            "{}: it answered something else than was asked: {shown}",
-            self.connection.target()
-        )
+        anyhow!("{}: unexpected answer: {shown}", self.connection.target())
     }
 
     fn ask(&mut self, request: &Request) -> Result<()> {
@@ -110,12 +107,15 @@ impl Link {
         let frame = self.frame(phase)?;
         if frame.kind != Kind::Message {
             bail!(
-                "{phase}: {} sent something else than an answer",
+                "{phase}: {} did not send an answer",
                 self.connection.target()
             );
         }
         let answer = serde_json::from_slice(&frame.payload).with_context(|| {
-            format!("{phase}: reading what {} answers", self.connection.target())
+            format!(
+                "{phase}: reading the answer of {}",
+                self.connection.target()
+            )
         })?;
         match answer {
             Answer::Failed { why } => Err(self.failed(&why)),
@@ -144,7 +144,7 @@ impl Link {
             infos: infos.to_vec(),
             substitute,
         })?;
-        let missing: Vec<StorePath> = match self.answer("asking which paths are there")? {
+        let missing: Vec<StorePath> = match self.answer("asking which paths exist there")? {
             Answer::Missing { paths } => paths,
             other => return Err(self.unexpected(&other)),
         };
@@ -281,7 +281,7 @@ impl Link {
             }
             if output.len() + told > OUTPUT {
                 bail!(
-                    "{phase}: {} says more than {OUTPUT} bytes",
+                    "{phase}: {} printed more than {OUTPUT} bytes",
                     self.connection.target()
                 );
             }

@@ -91,7 +91,7 @@ impl SecretValues {
         };
         let read = self.0.iter().map(one).collect::<Result<_>>();
         // An error of the text would have some of it.
-        read.map_err(|_| anyhow!("secrets came that are none"))
+        read.map_err(|_| anyhow!("the secrets that arrived are malformed"))
     }
 }
 

@@ -246,7 +246,7 @@ impl<'a> Run<'a> {
                     unhealthy: None,
                 },
                 State::Waiting if begin.elapsed() > START_LIMIT => bail!(
-                    "the run {} did not begin within {} s",
+                    "the run {} did not start within {} s",
                     self.name,
                     START_LIMIT.as_secs()
                 ),

@@ -15,11 +15,11 @@ pub(super) fn why(errors: &str) -> Option<(&'static str, String)> {
     if has("REMOTE HOST IDENTIFICATION HAS CHANGED") {
         return Some((
             "its host key has changed",
-            format!("if that is as it should be, remove {}", offending()),
+            format!("if that is expected, remove {}", offending()),
         ));
     }
     if has("Host key verification failed") || has("host key is known for") {
-        let hint = "connect once by hand with ssh and compare the key, or add it to known_hosts";
+        let hint = "connect once with ssh and compare the key, or add it to known_hosts";
         return Some(("its host key is not known", hint.to_owned()));
     }
     if has("Permission denied") || has("Too many authentication failures") {
@@ -27,7 +27,7 @@ pub(super) fn why(errors: &str) -> Option<(&'static str, String)> {
         return Some(("it refuses the login", hint.to_owned()));
     }
     if has("Connection refused") {
-        let hint = "it is up, but no sshd listens there: look at the port";
+        let hint = "it is up, but no sshd listens there: check the port";
         return Some(("the connection is refused", hint.to_owned()));
     }
     let unreachable = [
@@ -39,7 +39,7 @@ pub(super) fn why(errors: &str) -> Option<(&'static str, String)> {
         "not responding",
     ];
     if unreachable.iter().any(|text| has(text)) {
-        let hint = "look at the name, at the network, and whether it is up";
+        let hint = "check the name, the network, and whether the host is up";
         return Some(("it can't be reached", hint.to_owned()));
     }
     None

@@ -140,11 +140,11 @@ impl Pending {
     pub(crate) fn describe(&self) -> String {
         let rest = match self.deadline {
             _ if self.returning > 0 || self.unhealthy.is_some() => {
-                "the host is returning to what it was".to_owned()
+                "the host is returning to its previous state".to_owned()
             }
             None => "it is under way".to_owned(),
             Some(deadline) => format!(
-                "the host returns to what it was in {} s unless it is confirmed",
+                "the host returns to its previous state in {} s unless it is confirmed",
                 deadline.saturating_sub(now())
             ),
         };

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::generations;
 use super::toplevel::read_manifest;
-use crate::host::fs::{Content, NewFile, Root};
+use super::{checked, generations};
+use crate::host::fs::{Content, NewFile, Root, open_source};
 use crate::host::process::{Command, show_code};
 use crate::model::manifest::Secret;
 use crate::model::names::AbsolutePath;
@@ -34,6 +34,9 @@ const FOLDER: &str = "var/lib/system-manager/secrets";
 
 /// Where services read them, relative to the root.
 const PLACE: &str = "run/system-manager/secrets";
+
+/// The version of the lists of which configuration has which.
+const VERSION: u32 = 1;
 
 /// How large one may be.
 const SIZE: u64 = 1 << 20;
@@ -52,9 +55,10 @@ pub(crate) fn gather(secrets: &[Secret]) -> Result<Values> {
     let one = |secret: &Secret| -> Result<(String, Vec<u8>)> {
         let value = match (&secret.file, &secret.command) {
             (Some(file), None) => {
+                // What never ends, such as a named pipe, is refused.
                 let mut value = Vec::new();
-                File::open(file.as_str())
-                    .and_then(|file| file.take(SIZE + 1).read_to_end(&mut value))
+                open_source(file.as_str())
+                    .and_then(|file| Ok(file.take(SIZE + 1).read_to_end(&mut value)?))
                     .with_context(|| format!("reading {file}"))?;
                 value
             }
@@ -77,7 +81,7 @@ pub(crate) fn gather(secrets: &[Secret]) -> Result<Values> {
     let each = secrets.iter().map(|secret| {
         one(secret).with_context(|| {
             format!(
-                "reading the secret {}\nhint: secrets are read on the machine that switches, not on the one that gets them",
+                "reading the secret {}\nhint: secrets are read on the machine that runs the switch, not on the target",
                 secret.name
             )
         })
@@ -109,7 +113,7 @@ pub(crate) fn keep(root: &Root, toplevel: &AbsolutePath, values: &Values) -> Res
         let placed = root.read(&Path::new(PLACE).join(name))?;
         differs |= placed.as_ref() != Some(value);
     }
-    let text = serde_json::to_vec(&files).context("serialising which secrets there are")?;
+    let text = checked::render(VERSION, &files).context("serialising which secrets there are")?;
     write_private(root, &of(toplevel), &text, 0o600, (0, 0))?;
     root.sync()?;
     Ok(differs)
@@ -130,7 +134,22 @@ fn kept(root: &Root, of: &Path) -> Result<BTreeMap<String, String>> {
     let Some(text) = root.read(of)? else {
         return Ok(BTreeMap::new());
     };
-    serde_json::from_slice(&text).with_context(|| format!("reading {}", root.show(of).display()))
+    parse_list(&text).map_err(|error| {
+        let path = root.show(of).display().to_string();
+        let remedy = format!(
+            "hint: move it away (`mv {path} {path}.damaged`), and switch to this configuration from a machine that has its secrets"
+        );
+        checked::in_file(error, &path, &remedy)
+    })
+}
+
+/// Reads which files there are, by name; earlier builds wrote no version and no checksum.
+fn parse_list(text: &[u8]) -> Result<BTreeMap<String, String>> {
+    match checked::parse(VERSION, text) {
+        Ok(list) => list.record(),
+        // The form of today has a number in it.
+        Err(error) => serde_json::from_slice(text).map_err(|_| error),
+    }
 }
 
 /// Writes a value, encrypted where that can be done. Returns the name of its file.
@@ -185,7 +204,7 @@ fn encrypt(root: &Root, name: &str, value: &[u8]) -> Option<Vec<u8>> {
     match output {
         Ok(output) if output.code == Some(0) => return Some(output.stdout),
         Ok(output) => tracing::warn!(
-            "the secret {name} is kept unencrypted, for root alone: systemd-creds: {}",
+            "the secret {name} is stored unencrypted, readable only by root: systemd-creds: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         ),
         // A systemd before 250 has none.
@@ -196,7 +215,7 @@ fn encrypt(root: &Root, name: &str, value: &[u8]) -> Option<Vec<u8>> {
 
 fn read(root: &Root, name: &str, file: &str) -> Result<Vec<u8>> {
     let path = value_path(file);
-    let missing = || anyhow!("{} is not there", root.show(&path).display());
+    let missing = || anyhow!("{} does not exist", root.show(&path).display());
     let bytes = root.read(&path)?.ok_or_else(missing)?;
     if file.rsplit('.').next() != Some("cred") {
         return Ok(bytes);
@@ -242,7 +261,7 @@ pub(crate) fn place(
         let placing = || format!("placing the secret {}", secret.name);
         let file = kept.get(secret.name.as_str()).with_context(|| {
             format!(
-                "the secret {} has not come here\nhint: switch to this configuration from a machine that has it",
+                "the secret {} is not on this host\nhint: switch to this configuration from a machine that has the secret",
                 secret.name
             )
         })?;
@@ -335,4 +354,43 @@ fn list(root: &Root, folder: &str) -> Result<Vec<String>> {
         return Ok(Vec::new());
     }
     root.list(Path::new(folder))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_an_earlier_build_wrote_is_read_and_damage_is_not() {
+        let list = parse_list(br#"{"key":"key.0.cred","version":"version.1.plain"}"#).unwrap();
+        assert_eq!(list["version"], "version.1.plain");
+        let new = checked::render(VERSION, &list).unwrap();
+        assert_eq!(parse_list(&new).unwrap(), list);
+        let text = String::from_utf8(new).unwrap();
+        for damaged in [
+            text.replace("key.0", "key.1"),
+            text[..text.len() - 5].to_owned(),
+        ] {
+            assert!(parse_list(damaged.as_bytes()).is_err(), "{damaged}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_never_ends_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        for path in [pipe.to_str().unwrap(), "/dev/zero"] {
+            let secret: Secret = serde_json::from_value(serde_json::json!({
+                "name": "key", "file": path, "command": null, "owner": "root", "group": "root", "mode": "0400",
+                "neededForUsers": false, "restartUnits": [], "reloadUnits": [],
+            }))
+            .unwrap();
+            let error = format!("{:#}", gather(&[secret]).unwrap_err());
+            assert!(
+                error.contains("not a regular file") && error.contains(path),
+                "{error}"
+            );
+        }
+    }
 }

@@ -143,8 +143,10 @@ pub fn plan_tmpfiles(facts: &Facts<'_>) -> Result<(TmpfilesPlan, Vec<Conflict>)>
         remarks: Vec::new(),
         conflicts: Vec::new(),
     };
-    let foreign = read_items(facts.foreign, facts.specifiers, &mut Vec::new());
-    let items = read_items(facts.ours, facts.specifiers, &mut player.remarks);
+    let (no_remarks, no_conflicts) = (&mut Vec::new(), &mut Vec::new());
+    let foreign = read_items(facts.foreign, facts.specifiers, no_remarks, no_conflicts);
+    let (remarks, conflicts) = (&mut player.remarks, &mut player.conflicts);
+    let items = read_items(facts.ours, facts.specifiers, remarks, conflicts);
     let mut plan = TmpfilesPlan {
         considered: true,
         again: facts.recorded.failed.clone(),
@@ -156,12 +158,13 @@ pub fn plan_tmpfiles(facts: &Facts<'_>) -> Result<(TmpfilesPlan, Vec<Conflict>)>
     for item in arrange(&items, &mut player.remarks) {
         for unknown in player.unknown_owners(&item.rule) {
             let text = format!(
-                "belongs to {unknown}, which does not exist yet; systemd-tmpfiles leaves the rule out if that is still so when it runs"
+                "belongs to {unknown}, which does not exist yet; systemd-tmpfiles skips the rule if it still does not exist then"
             );
             player.remark(&item.source, &item.rule.path, &text);
         }
         player.apply(&item.rule, &item.source)?;
     }
+    player.world.show_what_went()?;
     for (path, now) in &player.world.changed {
         let before = facts.host.object(path)?;
         if before != *now {
@@ -192,6 +195,7 @@ fn read_items(
     files: &[RulesFile],
     specifiers: &Specifiers,
     remarks: &mut Vec<Remark>,
+    conflicts: &mut Vec<Conflict>,
 ) -> Vec<Item> {
     let mut sorted: Vec<&RulesFile> = files.iter().collect();
     sorted.sort_by(|a, b| a.name.cmp(&b.name));
@@ -218,6 +222,14 @@ fn read_items(
                     continue;
                 }
                 Parsed::Unread(Unread::Invalid(why)) => (format!("can't be read: {why}"), true),
+                Parsed::Unread(Unread::Stops(why)) => {
+                    conflicts.push(Conflict {
+                        subject: format!("the tmpfiles rule {source}"),
+                        cause: format!("can't be read: {why}; systemd-tmpfiles would end there, and apply no rule of any file, also at boot"),
+                        remedy: "correct it, or take it out".to_owned(),
+                    });
+                    continue;
+                }
                 Parsed::Unread(Unread::Unknown(what)) => (
                     format!("what it does is not predicted: it depends on {what}"),
                     false,
@@ -246,7 +258,8 @@ fn leave_out(
         for other in facts.foreign.iter().filter(|f| f.name == file.name) {
             remarks.push(Remark {
                 path: other.path.to_string(),
-                text: "is replaced as a whole by our file of the same name".to_owned(),
+                text: "is replaced entirely by this configuration's file of the same name"
+                    .to_owned(),
                 rule: Source {
                     file: file.name.clone(),
                     line: 0,
@@ -274,7 +287,7 @@ fn leave_out(
         };
         if let Some(first) = others().find(|f| overrides(f, &item)) {
             remark(format!(
-                "has no effect: {} has a rule for it and comes first; name the file of this rule so that it sorts before",
+                "has no effect: {} comes first and has a rule for the same path; rename the file of this rule so that it sorts before",
                 first.path
             ));
             plan.left_out
@@ -360,13 +373,25 @@ fn asked_for(
     foreign: &[Item],
     world: &World<'_>,
 ) -> Result<BTreeMap<String, Option<Kind>>> {
-    let mut asked = BTreeMap::new();
+    let (mut asked, mut folders) = (BTreeMap::new(), BTreeSet::new());
     let creates = |item: &&Item| "dDvqQfFLpcbC".contains(item.rule.letter);
-    for item in items.iter().filter(creates) {
-        note_asked(&item.rule, wanted(&item.rule)?, world, &mut asked)?;
+    let ours = items.iter().filter(creates).map(|item| (item, true));
+    let theirs = foreign.iter().filter(creates).map(|item| (item, false));
+    for (Item { rule, .. }, is_ours) in ours.chain(theirs) {
+        for above in parents(&rule.path) {
+            folders.insert(above.to_owned());
+            folders.extend(real(world, above, Last::Followed)?);
+        }
+        let path = real(world, &rule.path, Last::Itself)?.unwrap_or_else(|| rule.path.clone());
+        let kind = if is_ours { wanted(rule)? } else { None };
+        // Of two rules for one path that want different things, either may have made what is there.
+        let of_all = asked.entry(path).or_insert_with(|| kind.clone());
+        if *of_all != kind {
+            *of_all = None;
+        }
     }
-    for item in foreign.iter().filter(creates) {
-        note_asked(&item.rule, None, world, &mut asked)?;
+    for folder in folders {
+        asked.entry(folder).or_insert(Some(Kind::Folder));
     }
     Ok(asked)
 }
@@ -376,23 +401,6 @@ fn wanted(rule: &Rule) -> Result<Option<Kind>> {
         'C' => None,
         _ => Some(wanted_kind(rule)?),
     })
-}
-
-fn note_asked(
-    rule: &Rule,
-    kind: Option<Kind>,
-    world: &World<'_>,
-    asked: &mut BTreeMap<String, Option<Kind>>,
-) -> Result<()> {
-    for above in parents(&rule.path) {
-        let paths = [Some(above.to_owned()), real(world, above, Last::Followed)?];
-        for path in paths.into_iter().flatten() {
-            asked.entry(path).or_insert(Some(Kind::Folder));
-        }
-    }
-    let path = real(world, &rule.path, Last::Itself)?;
-    asked.insert(path.unwrap_or_else(|| rule.path.clone()), kind);
-    Ok(())
 }
 
 fn real(world: &World<'_>, path: &str, last: Last) -> Result<Option<String>> {
@@ -443,7 +451,7 @@ fn difference(path: &str, after: &Object, now: &Object, host: &dyn Host) -> Resu
     };
     let same_id = |a: &Id, b: &Id| a == b || matches!(a, Id::Name(_));
     Ok(if !same_kind && after.kind.is_like(&now.kind) {
-        Some("is not as its rule asks".to_owned())
+        Some("is not as its rule says".to_owned())
     } else if !same_kind {
         Some(format!("is {}, not {}", now.kind.name(), after.kind.name()))
     } else if after.mode != now.mode {

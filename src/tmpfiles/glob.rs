@@ -5,18 +5,32 @@ pub(crate) fn is_pattern(part: &str) -> bool {
     part.contains(['*', '?', '['])
 }
 
-/// Replaces braces by their alternatives: `a{b,c}` gives `ab` and `ac`.
-pub(crate) fn expand_braces(pattern: &str) -> Vec<String> {
-    let Some((open, close)) = first_braces(pattern) else {
-        return vec![pattern.to_owned()];
-    };
+/// How many paths the braces of one pattern may stand for: each pair multiplies them.
+const MOST: usize = 4096;
+
+/// Replaces braces by their alternatives: `a{b,c}` gives `ab` and `ac`; none where they are too many to go through.
+pub(crate) fn expand_braces(pattern: &str) -> Option<Vec<String>> {
+    let (mut open, mut plain) = (vec![pattern.to_owned()], Vec::new());
+    while let Some(pattern) = open.pop() {
+        match first_braces(&pattern) {
+            Some(braces) => open.extend(alternatives(&pattern, braces).into_iter().rev()),
+            None => plain.push(pattern),
+        }
+        if open.len() + plain.len() > MOST {
+            return None;
+        }
+    }
+    Some(plain)
+}
+
+fn alternatives(pattern: &str, (open, close): (usize, usize)) -> Vec<String> {
     let (before, after) = (&pattern[..open], &pattern[close + 1..]);
-    let mut alternatives = vec![String::new()];
+    let mut alternatives = vec![before.to_owned()];
     let mut depth = 0;
     for c in pattern[open + 1..close].chars() {
         match c {
             ',' if depth == 0 => {
-                alternatives.push(String::new());
+                alternatives.push(before.to_owned());
                 continue;
             }
             '{' => depth += 1,
@@ -27,10 +41,10 @@ pub(crate) fn expand_braces(pattern: &str) -> Vec<String> {
             last.push(c);
         }
     }
+    for one in &mut alternatives {
+        one.push_str(after);
+    }
     alternatives
-        .iter()
-        .flat_map(|one| expand_braces(&format!("{before}{one}{after}")))
-        .collect()
 }
 
 fn first_braces(pattern: &str) -> Option<(usize, usize)> {
@@ -57,17 +71,35 @@ pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     (name.first() != Some(&'.') || pattern.first() == Some(&'.')) && matches_rest(&pattern, &name)
 }
 
-fn matches_rest(pattern: &[char], name: &[char]) -> bool {
-    match (pattern.split_first(), name.split_first()) {
-        (None, None) => true,
-        (Some(('*', rest)), _) => (0..=name.len()).any(|n| matches_rest(rest, &name[n..])),
-        (Some(('?', rest)), Some((_, tail))) => matches_rest(rest, tail),
-        (Some(('[', rest)), Some((c, tail))) => match take_class(rest, *c) {
-            Some((inside, rest)) => inside && matches_rest(rest, tail),
-            None => *c == '[' && matches_rest(rest, tail),
-        },
-        (Some((p, rest)), Some((c, tail))) => p == c && matches_rest(rest, tail),
-        _ => false,
+/// Goes on after the last `*` with one character more where what follows does not match: no other `*` need be tried again.
+fn matches_rest(mut pattern: &[char], mut name: &[char]) -> bool {
+    let mut again: Option<(&[char], &[char])> = None;
+    loop {
+        if let ['*', rest @ ..] = pattern {
+            again = Some((rest, name));
+            pattern = rest;
+        } else if let Some(rest) = match_one(pattern, name) {
+            (pattern, name) = (rest, &name[1..]);
+        } else if pattern.is_empty() && name.is_empty() {
+            return true;
+        } else if let Some((rest, [_, tail @ ..])) = again {
+            again = Some((rest, tail));
+            (pattern, name) = (rest, tail);
+        } else {
+            return false;
+        }
+    }
+}
+
+/// Matches the first character; returns what follows in the pattern.
+fn match_one<'p>(pattern: &'p [char], name: &[char]) -> Option<&'p [char]> {
+    let ([first, rest @ ..], [c, ..]) = (pattern, name) else {
+        return None;
+    };
+    match (first, take_class(rest, *c)) {
+        ('?', _) => Some(rest),
+        ('[', Some((inside, rest))) => inside.then_some(rest),
+        _ => (first == c).then_some(rest),
     }
 }
 
@@ -107,9 +139,22 @@ mod tests {
             ("[a", "[a", true),
             ("a*b*", "axxbyy", true),
             ("a*b", "axc", false),
+            ("*a[b]*c", "aabxabxc", true),
+            ("*[", "x[", true),
+            ("a?", "a", false),
         ] {
             assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
         }
+    }
+
+    #[test]
+    fn no_pattern_takes_long() {
+        assert!(!matches(
+            &format!("{}c", "a*".repeat(100)),
+            &"a".repeat(200)
+        ));
+        assert_eq!(expand_braces(&"{a,b}".repeat(800)), None);
+        assert_eq!(expand_braces(&"{a,b}".repeat(12)).unwrap().len(), MOST);
     }
 
     #[test]
@@ -119,7 +164,7 @@ mod tests {
             ("a{}b", vec!["a{}b"]),
             ("a{b", vec!["a{b"]),
         ] {
-            assert_eq!(expand_braces(pattern), expected, "{pattern}");
+            assert_eq!(expand_braces(pattern).unwrap(), expected, "{pattern}");
         }
     }
 }

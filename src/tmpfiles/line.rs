@@ -71,7 +71,10 @@ impl Rule {
             .is_some_and(|r| r.starts_with('/'));
         let by_pattern = || {
             let patterns = glob::expand_braces(&self.path);
-            patterns.iter().any(|pattern| glob::matches(pattern, path))
+            patterns
+                .iter()
+                .flatten()
+                .any(|pattern| glob::matches(pattern, path))
         };
         match self.letter {
             'Z' | 'A' | 'T' | 'H' => self.path == path || is_within || by_pattern(),
@@ -146,7 +149,7 @@ fn parse(line: &[u8], specifiers: &Specifiers) -> Result<Option<Rule>, Unread> {
         return Ok(None);
     }
     if modifiers.contains(&'^') {
-        return Err(Unread::Unknown("the credential that it names".to_owned()));
+        return Err(credential(rest));
     }
     if modifiers.contains(&'?') {
         return Err(Unread::Unknown(
@@ -159,9 +162,9 @@ fn parse(line: &[u8], specifiers: &Specifiers) -> Result<Option<Rule>, Unread> {
         replace: modifiers.contains(&'='),
         path: parse_path(&path, specifiers)?,
         mode: mode.as_deref().map(parse_mode).transpose()?,
-        user: user.map(parse_owner),
-        group: group.map(parse_owner),
-        age: age.unwrap_or_default(),
+        user: user.map(parse_owner).transpose()?,
+        group: group.map(parse_owner).transpose()?,
+        age: age.map(parse_age).transpose()?.unwrap_or_default(),
         argument: parse_argument(letter, rest, modifiers.contains(&'~'), specifiers)?,
     };
     check(&rule)?;
@@ -221,17 +224,67 @@ fn parse_mode(text: &str) -> Result<RuleMode, Unread> {
     })
 }
 
-fn parse_owner(text: String) -> RuleOwner {
-    match text.strip_prefix(':') {
-        Some(name) => RuleOwner {
-            name: name.to_owned(),
-            only_new: true,
-        },
-        None => RuleOwner {
-            name: text,
-            only_new: false,
-        },
+/// Says why a line with `^` is not read: what the credential has is not known here.
+fn credential(argument: &[u8]) -> Unread {
+    match argument {
+        b"" | b"-" => Unread::Stops("it names no credential".to_owned()),
+        name if name.contains(&b'/') || name.contains(&b':') || name.len() > 255 => {
+            Unread::Stops("its credential has a name that can't be".to_owned())
+        }
+        _ => Unread::Unknown("the credential that it names".to_owned()),
     }
+}
+
+fn parse_owner(text: String) -> Result<RuleOwner, Unread> {
+    let (name, only_new) = match text.strip_prefix(':') {
+        Some(name) => (name.to_owned(), true),
+        None => (text, false),
+    };
+    // Two numbers stand for "none" to the kernel and to programs of old.
+    let is_none = matches!(name.parse(), Ok(0xffff | u32::MAX));
+    let is_number = name.starts_with(|c: char| c.is_ascii_digit());
+    if name.is_empty() || is_none || is_number && name.parse::<u32>().is_err() {
+        return Err(invalid(format!("`{name}` is no user or group")));
+    }
+    Ok(RuleOwner { name, only_new })
+}
+
+/// Reads an age, which only cleaning looks at: a line with one that is wrong is no line.
+fn parse_age(text: String) -> Result<String, Unread> {
+    let span = text.strip_prefix('~').unwrap_or(&text);
+    let (by, span) = span.split_once(':').unwrap_or(("a", span));
+    let is_by = !by.is_empty() && by.chars().all(|c| "abcmABCM".contains(c));
+    if is_by && is_span(span) {
+        return Ok(text);
+    }
+    Err(invalid(format!("its age `{text}` is none")))
+}
+
+/// Whether a text is a span of time as systemd.time(7) has it: numbers, each with a unit or in seconds.
+fn is_span(text: &str) -> bool {
+    const UNITS: [&str; 31] = [
+        "", "s", "sec", "second", "seconds", "m", "min", "minute", "minutes", "h", "hr", "hour",
+        "hours", "d", "day", "days", "w", "week", "weeks", "month", "months", "M", "y", "year",
+        "years", "ms", "msec", "us", "usec", "\u{b5}s", "\u{3bc}s",
+    ];
+    let mut rest = text.trim();
+    if rest.is_empty() || rest == "infinity" {
+        return !rest.is_empty();
+    }
+    while !rest.is_empty() {
+        let unit = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.');
+        let number = &rest[..rest.len() - unit.len()];
+        if number.parse::<f64>().is_err() {
+            return false;
+        }
+        let unit = unit.trim_start();
+        let next = unit.trim_start_matches(|c: char| c.is_alphabetic());
+        if !UNITS.contains(&&unit[..unit.len() - next.len()]) {
+            return false;
+        }
+        rest = next.trim_start();
+    }
+    true
 }
 
 fn parse_argument(
@@ -256,6 +309,11 @@ fn parse_argument(
 }
 
 fn check(rule: &Rule) -> Result<(), Unread> {
+    if rule.takes_pattern() && glob::expand_braces(&rule.path).is_none() {
+        return Err(Unread::Stops(
+            "its braces stand for too many paths".to_owned(),
+        ));
+    }
     match rule.letter {
         'w' if rule.argument.is_none() => Err(invalid("`w` needs an argument")),
         'C' | 'L' if rule.source().is_none() => Err(Unread::Unknown(
@@ -296,6 +354,7 @@ mod tests {
             Parsed::Nothing => Err("nothing".to_owned()),
             Parsed::Unread(Unread::Invalid(why)) => Err(why),
             Parsed::Unread(Unread::Unknown(what)) => Err(format!("unknown: {what}")),
+            Parsed::Unread(Unread::Stops(why)) => Err(format!("stops: {why}")),
         }
     }
 
@@ -352,6 +411,16 @@ mod tests {
             ("d /a/%z", "unknown: what %z"),
             ("d /a/%b", "unknown: what %b"),
             ("f^ /a - - - - cred", "unknown: the credential"),
+            ("f^ /a", "stops: it names no credential"),
+            ("f^ /a - - - - a/b", "stops: its credential"),
+            ("f~ /a - - - - !!", "stops: its argument"),
+            ("d /a - 65535", "`65535` is no user"),
+            ("d /a - - 4294967295", "is no user"),
+            ("d /a - - 4294967296", "is no user"),
+            ("d /a - :", "`` is no user"),
+            ("d /a - - - soon", "its age `soon`"),
+            ("d /a - - - x:1d", "its age"),
+            ("d /a - - - 1y2z", "its age"),
             ("w /a", "argument"),
             ("c /a", "MAJOR"),
             ("C /a - - - - b", "absolute"),

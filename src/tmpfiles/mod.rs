@@ -3,7 +3,7 @@
 mod adjust;
 pub(crate) mod apply;
 pub(crate) mod decide;
-mod glob;
+pub(crate) mod glob;
 pub(crate) mod line;
 pub(crate) mod observe;
 mod order;

@@ -73,13 +73,18 @@ impl Player<'_> {
                     let replaced = Some(to.clone());
                     self.place_new(rule, source, &path, kind, replaced)
                 } else {
-                    let text = format!("points to {to} already, and is left so");
+                    let text = format!("already points to {to}, and is left alone");
                     self.remark(source, &path, &text);
                     Ok(())
                 }
             }
-            (Kind::Device { .. }, Kind::Device { .. }) if old.kind != kind => {
+            (Kind::Device { block, .. }, Kind::Device { block: wanted, .. }) if block != wanted => {
                 self.replace_or_fail(rule, source, &path, &old, kind)
+            }
+            // Which device it is, systemd-tmpfiles does not look at, not even to replace it.
+            (Kind::Device { .. }, Kind::Device { .. }) if old.kind != kind => {
+                self.remark(source, &path, "is another device already, and is left so");
+                self.adjust(rule, source, &path, Age::Existing)
             }
             (Kind::File { .. }, Kind::File { content }) => {
                 if rule.letter == 'F' || rule.force {
@@ -118,7 +123,7 @@ impl Player<'_> {
             self.refuse_loss(source, path, old);
             return self.place_new(rule, source, path, kind, None);
         }
-        let text = format!("is {} already, and is left so", old.kind.name());
+        let text = format!("is {} already, and is left alone", old.kind.name());
         if rule.letter == 'L' {
             // A link is only a default; the rule asks for no more.
             self.remark(source, path, &text);
@@ -188,10 +193,17 @@ impl Player<'_> {
     /// Makes the folders above a rule's path and gives its real place; none when that fails.
     fn make_parents(&mut self, rule: &Rule, source: &Source) -> Result<Option<String>> {
         for above in parents(&rule.path) {
-            match self.world.walk(above, Last::Native)? {
+            let walk = self.world.walk(above, Last::Native)?;
+            if rule.replace
+                && let Some(refused) = self.changes_hands(above, &walk)?
+            {
+                self.failure(source, &rule.path, &obstacle(&refused));
+                return Ok(None);
+            }
+            match walk {
                 Walk::At(at) if self.is_folder(&at)? => continue,
                 Walk::Missing { at, by_link: false } => {
-                    self.make_folder(source, &at)?;
+                    self.make_folder(rule, source, &at)?;
                     continue;
                 }
                 walk if !rule.replace || walk == Walk::Loop => {
@@ -207,16 +219,46 @@ impl Player<'_> {
             if let Some(object) = self.world.look(&at)? {
                 self.refuse_loss(source, &at, &object);
                 self.world.remove(&at);
-                self.make_folder(source, &at)?;
+                self.make_folder(rule, source, &at)?;
             }
         }
         match self.world.walk(&rule.path, Last::Itself)? {
             Walk::At(path) => Ok(Some(path)),
             walk => {
+                self.remove_unreached(rule, source)?;
                 self.failure(source, &rule.path, &obstacle(&walk));
                 Ok(None)
             }
         }
+    }
+
+    /// Says how a way leads from a folder of a user's to what is another's, which rules with `=` refuse where links are followed.
+    fn changes_hands(&self, path: &str, leads: &Walk) -> Result<Option<Walk>> {
+        let (Walk::At(to), Walk::At(from)) = (leads, self.world.walk(parent(path), Last::Native)?)
+        else {
+            return Ok(None);
+        };
+        let (folder, object) = (self.world.look(&from)?, self.world.look(to)?);
+        let (Some(folder), Some(object)) = (folder, object) else {
+            return Ok(None);
+        };
+        let is_safe = folder.user == Id::Number(0) || folder.user == object.user;
+        let to = to.clone();
+        Ok((!is_safe).then_some(Walk::Unsafe { from, to }))
+    }
+
+    /// With `=`, what is of another type goes before systemd-tmpfiles finds that it refuses the way there.
+    fn remove_unreached(&mut self, rule: &Rule, source: &Source) -> Result<()> {
+        if rule.replace
+            && rule.letter != 'C'
+            && let Some((path, old)) = self.world.native(&rule.path)?
+            && !old.kind.is_like(&wanted_kind(rule)?)
+        {
+            self.refuse_loss(source, &path, &old);
+            self.because.insert(path.clone(), source.clone());
+            self.world.remove(&path);
+        }
+        Ok(())
     }
 
     fn is_folder(&self, path: &str) -> Result<bool> {
@@ -227,8 +269,12 @@ impl Player<'_> {
                 .is_some_and(|o| o.kind == Kind::Folder))
     }
 
-    fn make_folder(&mut self, source: &Source, path: &str) -> Result<()> {
-        let object = self.new_object(path, Kind::Folder, 0o755)?;
+    fn make_folder(&mut self, rule: &Rule, source: &Source, path: &str) -> Result<()> {
+        let mut object = self.new_object(path, Kind::Folder, 0o755)?;
+        if !rule.replace {
+            // Without `=`, the mode is set once more, and what was passed on of it is lost.
+            object.mode = 0o755;
+        }
         self.made
             .insert(path.to_owned(), Made::of(&Kind::Folder, None));
         self.because.insert(path.to_owned(), source.clone());
@@ -260,7 +306,7 @@ impl Player<'_> {
                 self.adjust(rule, source, path, Age::Existing)
             }
             Some(old) => {
-                let text = format!("is {} already, and is left so", old.kind.name());
+                let text = format!("is {} already, and is left alone", old.kind.name());
                 self.remark(source, path, &text);
                 Ok(())
             }

@@ -35,7 +35,7 @@ pub(crate) enum Walk {
     Missing {
         /// Where.
         at: String,
-        /// A link led there.
+        /// It is a part of where a link leads, which nobody makes.
         by_link: bool,
     },
     /// Through something that is no folder.
@@ -150,23 +150,43 @@ impl<'h> World<'h> {
     /// Removes what stands at a path, and all below it.
     pub(crate) fn remove(&mut self, path: &str) {
         let below = join(path, "");
-        for (_, inner) in self
-            .changed
-            .iter_mut()
-            .filter(|(p, _)| p.starts_with(&below))
-        {
+        let inside = self.changed.range_mut(below.clone()..);
+        for (_, inner) in inside.take_while(|(path, _)| path.starts_with(&below)) {
             *inner = None;
         }
         self.covered.insert(path.to_owned());
         self.changed.insert(path.to_owned(), None);
     }
 
+    /// Names what goes with folders that were replaced, and stand again: what replaced them hides it no more.
+    pub(crate) fn show_what_went(&mut self) -> Result<()> {
+        let is_folder = |object: Option<Object>| object.is_some_and(|o| o.kind == Kind::Folder);
+        for folder in self.covered.clone() {
+            if !is_folder(self.look(&folder)?) || !is_folder(self.host.object(&folder)?) {
+                continue;
+            }
+            let mut folders = vec![folder];
+            while let Some(above) = folders.pop() {
+                for name in self.host.names(&above)? {
+                    let path = join(&above, &name);
+                    if is_folder(self.host.object(&path)?) {
+                        folders.push(path.clone());
+                    }
+                    self.changed.entry(path).or_insert(None);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Follows a path as systemd does: one part at a time, links included, and never from one user to another.
     pub(crate) fn walk(&self, path: &str, last: Last) -> Result<Walk> {
         let mut parts: VecDeque<String> = split(path).map(str::to_owned).collect();
         let mut at = "/".to_owned();
-        let (mut links, mut by_link, mut owner) = (0, false, Id::Number(0));
+        let (mut links, mut of_link, mut owner) = (0, 0_usize, Id::Number(0));
         while let Some(part) = parts.pop_front() {
+            let by_link = of_link > 0;
+            of_link = of_link.saturating_sub(1);
             if part == ".." {
                 at.truncate(parent(&at).len());
                 continue;
@@ -188,7 +208,7 @@ impl<'h> World<'h> {
             match &object.kind {
                 Kind::Link { to } if !(parts.is_empty() && last == Last::Checked) => {
                     links += 1;
-                    by_link = true;
+                    of_link += split(to).count();
                     if links > 32 {
                         return Ok(Walk::Loop);
                     }
@@ -225,7 +245,7 @@ impl<'h> World<'h> {
     /// Lists what a pattern matches.
     pub(crate) fn matching(&self, pattern: &str) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        for one in expand_braces(pattern) {
+        for one in expand_braces(pattern).unwrap_or_default() {
             let mut paths = vec!["/".to_owned()];
             for part in split(&one) {
                 let mut next = Vec::new();

@@ -9,8 +9,10 @@ pub struct Specifiers(pub BTreeMap<char, Option<String>>);
 /// Why a text could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unread {
-    /// systemd-tmpfiles refuses it as well.
+    /// systemd-tmpfiles refuses it as well, and goes on with the next line.
     Invalid(String),
+    /// systemd-tmpfiles ends there, and does what no line of any file asks for.
+    Stops(String),
     /// Only the host's systemd-tmpfiles knows what it means.
     Unknown(String),
 }
@@ -182,7 +184,7 @@ pub(crate) fn expand(text: &[u8], specifiers: &Specifiers) -> Result<Vec<u8>, Un
 
 /// Decodes base64 (RFC 4648); white space is skipped.
 pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, Unread> {
-    let bad = || invalid("its argument is not base64");
+    let bad = || Unread::Stops("its argument is not base64".to_owned());
     let digits: Vec<u8> = text.iter().copied().filter(|c| !is_space(*c)).collect();
     if !digits.len().is_multiple_of(4) {
         return Err(bad());

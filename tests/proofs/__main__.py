@@ -1,4 +1,4 @@
-"""Proofs that take long: kills, faults, mutations, power cuts and races, each with a summary of its own.
+"""Proofs that take long: kills, faults, mutations, fuzzing, power cuts and races, each with a summary of its own.
 
     tests/proofs/run                      all of them, whole: takes hours
     tests/proofs/run --sample             a few seconds of each, as CI does
@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import faults
+import fuzz
 import kill
 import mutations
 import power
@@ -32,10 +33,11 @@ PROOFS: dict[str, tuple[Proof, Callable[[], str | None], int]] = {
     "kill": (kill.sweep, strace.is_missing, 40),
     "faults": (faults.sweep, strace.is_missing, 60),
     "mutations": (mutations.sweep, lambda: None, 200),
+    "fuzz": (fuzz.sweep, fuzz.is_missing, 0),
     "power": (power.sweep, power.is_missing, 30),
     "races": (races.sweep, lambda: None, 10),
 }
-"""By name: what does it, why it can't be done here, and how many cases are a sample."""
+"""By name: what does it, why it can't be done here, and how many cases are a sample (0: there is none)."""
 
 
 def main() -> int:
@@ -53,7 +55,10 @@ def main() -> int:
     found = 0
     for name in options.proofs or PROOFS:
         proof, lacking, few = PROOFS[name]
-        if why := lacking():
+        why = lacking()
+        if options.sample and not few:
+            why = f"to build it takes longer than a sample may; run with: tests/proofs/run {name}"
+        if why:
             print(f"SKIPPED {name}: {why}")
             continue
         begin = time.monotonic()
@@ -76,7 +81,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="begin no new case after so many minutes of each, or of each target of mutations (default: 10)",
+        help="begin no new case after so many minutes of each, or of each target of mutations and fuzz (default: 10)",
     )
     parser.add_argument("--only", help="only the scenes, targets or races whose name has this word; is not recorded")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="how many at the same time")

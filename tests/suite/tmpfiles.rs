@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use proptest::test_runner::TestRunner;
 use system_manager::face::accounts::read_owners;
 use system_manager::face::host::Root;
 use system_manager::face::model::{Kind, Object, sha256_of};
@@ -21,6 +21,7 @@ use system_manager::face::tmpfiles::{
     verify,
 };
 
+use crate::chance;
 use crate::needs::is_root;
 
 /// Something that stands in a tree before the rules are applied.
@@ -68,7 +69,8 @@ fn rule() -> impl Strategy<Value = String> {
     let creating = (
         field(vec![
             "d", "D", "v", "q", "Q", "f", "f", "f+", "F", "p", "p+", "L", "L+", "C", "d=", "f=",
-            "L=", "p=", "f~", "d-", "d!", "x", "r", "R",
+            "L=", "p=", "f~", "d-", "d!", "x", "r", "R", "D=", "F=", "f+=", "L+=", "C=", "C+",
+            "q=", "f^",
         ]),
         prop::sample::select(PATHS.to_vec()),
         mode.clone(),
@@ -78,13 +80,14 @@ fn rule() -> impl Strategy<Value = String> {
     )
         .prop_map(|(kind, path, mode, user, group, argument)| {
             let argument = match kind {
-                "C" => "/src",
+                _ if kind.starts_with('C') => "/src",
                 "f~" => "aGk=",
+                "f^" => "credential",
                 _ => argument,
             };
             // Releases differ in whether a copy into an empty folder counts as new.
             let plain = |field: &'static str| {
-                if kind == "C" && field.contains(':') {
+                if kind.starts_with('C') && field.contains(':') {
                     "-"
                 } else {
                     field
@@ -153,7 +156,7 @@ fn build(root: &Path, tree: &BTreeMap<usize, Before>) {
 }
 
 /// Everything below a root, with the digests of all contents.
-fn snapshot(root: &Root) -> BTreeMap<String, Object> {
+pub(crate) fn snapshot(root: &Root) -> BTreeMap<String, Object> {
     fn visit(root: &Root, folder: &str, all: &mut BTreeMap<String, Object>) {
         for name in root.names(folder).unwrap() {
             let path = format!("{}/{name}", folder.trim_end_matches('/'));
@@ -173,7 +176,7 @@ fn snapshot(root: &Root) -> BTreeMap<String, Object> {
     all
 }
 
-fn plan(root: &Root, rules: &str, recorded: &BTreeMap<String, Made>) -> TmpfilesPlan {
+pub(crate) fn plan(root: &Root, rules: &str, recorded: &BTreeMap<String, Made>) -> TmpfilesPlan {
     let mut recorded = record_of(recorded);
     plan_with(root, rules, &mut recorded)
 }
@@ -194,8 +197,16 @@ fn plan_with(root: &Root, rules: &str, recorded: &mut TmpfilesRecord) -> Tmpfile
         content: rules.as_bytes().to_vec(),
     }];
     recorded.settle(&tmpfiles::observe(root, recorded).unwrap());
-    let (plan, _) = plan_tmpfiles(&Facts {
-        ours: if rules.is_empty() { &[] } else { &ours },
+    plan_with_conflicts(root, if rules.is_empty() { &[] } else { &ours }, recorded).0
+}
+
+pub(crate) fn plan_with_conflicts(
+    root: &Root,
+    ours: &[RulesFile],
+    recorded: &TmpfilesRecord,
+) -> (TmpfilesPlan, Vec<String>) {
+    let (plan, conflicts) = plan_tmpfiles(&Facts {
+        ours,
         foreign: &[],
         recorded,
         specifiers: &Specifiers::default(),
@@ -203,16 +214,24 @@ fn plan_with(root: &Root, rules: &str, recorded: &mut TmpfilesRecord) -> Tmpfile
         host: root,
     })
     .unwrap();
-    plan
+    (plan, conflicts.into_iter().map(|c| c.subject).collect())
 }
 
 /// What the tree must look like when exactly the plan happens.
-fn predicted(before: &BTreeMap<String, Object>, plan: &TmpfilesPlan) -> BTreeMap<String, Object> {
+pub(crate) fn predicted(
+    before: &BTreeMap<String, Object>,
+    plan: &TmpfilesPlan,
+) -> BTreeMap<String, Object> {
     let mut after = before.clone();
     for change in &plan.changes {
         let covered = change.after.as_ref().is_none_or(|o| o.kind != Kind::Folder);
         if covered {
-            after.retain(|path, _| !path.starts_with(&format!("{}/", change.path)));
+            let below = format!("{}/", change.path);
+            let inside = after.range(below.clone()..).map(|(path, _)| path.clone());
+            let inside: Vec<_> = inside.take_while(|path| path.starts_with(&below)).collect();
+            for path in inside {
+                after.remove(&path);
+            }
         }
         match &change.after {
             None => {
@@ -230,7 +249,7 @@ fn predicted(before: &BTreeMap<String, Object>, plan: &TmpfilesPlan) -> BTreeMap
     after
 }
 
-fn create(root: &Root, rules: &str) -> String {
+pub(crate) fn create(root: &Root, rules: &str) -> String {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(rules.as_bytes()).unwrap();
     file.rewind().unwrap();
@@ -244,7 +263,7 @@ fn create(root: &Root, rules: &str) -> String {
     String::from_utf8_lossy(&done.stderr).into_owned()
 }
 
-fn differences(
+pub(crate) fn differences(
     expected: &BTreeMap<String, Object>,
     found: &BTreeMap<String, Object>,
 ) -> Vec<String> {
@@ -264,23 +283,13 @@ fn differences(
     rows
 }
 
-/// The same cases in each run; more with `PROPTEST_CASES`.
-fn runner() -> TestRunner {
-    let config = Config {
-        failure_persistence: None,
-        cases: std::env::var("PROPTEST_CASES").map_or(300, |n| n.parse().unwrap()),
-        ..Config::default()
-    };
-    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
-}
-
 #[test]
 fn what_is_predicted_is_what_systemd_tmpfiles_does() {
     if !is_root() {
         return;
     }
     let rules = prop::collection::vec(rule(), 1..6);
-    runner()
+    TestRunner::new(chance::cases(300))
         .run(&(tree(), rules), |(tree, rules)| {
             let folder = tempfile::tempdir().unwrap();
             fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -305,6 +314,12 @@ fn what_is_predicted_is_what_systemd_tmpfiles_does() {
             let fails = first.remarks.iter().filter(|r| r.fails).count();
             prop_assert_eq!(verify(&first, &root).unwrap().len(), fails);
             let second = plan(&root, &rules, &first.made);
+            // What goes with its rule goes first.
+            let undo = TmpfilesPlan {
+                files: Vec::new(),
+                ..second.clone()
+            };
+            tmpfiles::apply(&root, &undo).unwrap();
             create(&root, &rules);
             let again = differences(&predicted(&after, &second), &snapshot(&root));
             prop_assert!(again.is_empty(), "again:\n{}\n{}", rules, again.join("\n"));

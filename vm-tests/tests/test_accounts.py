@@ -138,3 +138,49 @@ def test_a_password_is_read_from_a_secret_that_a_script_of_the_same_switch_has_m
     host.run("deactivate")
     machine.succeed("rm -r /run/secrets")
     assert_same(before, take_snapshot(machine), [*ACCOUNT_BACKUPS, *SUBID_BACKUPS])
+
+
+ROOT = """
+{ pkgs, ... }: {
+  users.mutableUsers = false;
+  users.users.root.hashedPassword = "HASH";
+}
+"""
+
+LOCKED = """
+{ ... }: {
+  users.mutableUsers = false;
+  users.users.root.hashedPassword = "!";
+  users.allowNoPasswordLogin = true;
+}
+"""
+
+NOTHING = '{ ... }: { environment.etc."other".text = "x"; }'
+
+
+@pytest.mark.parametrize("way", ["without", "locked", "rollback", "deactivate"])
+def test_a_root_that_was_locked_gets_a_password_and_is_locked_again(host: Host, way: str) -> None:
+    machine = host.machine
+    machine.succeed("usermod --password '*' root")
+    shadow = machine.succeed("stat -c '%a %U:%G' /etc/shadow; cat /etc/shadow")
+    assert not logs_in(machine, "root", "of root")
+    host.switch(NOTHING)
+
+    hashed = machine.succeed("printf 'of root' | openssl passwd -6 -stdin").strip()
+    host.switch(ROOT.replace("HASH", hashed))
+    assert logs_in(machine, "root", "of root")
+    assert machine.succeed("getent shadow root").split(":")[1] == hashed
+
+    if way == "without":
+        output = host.switch(NOTHING)
+        assert "root will have no password any more" in output
+    elif way == "locked":
+        host.switch(LOCKED)
+    elif way == "rollback":
+        host.run("rollback")
+    if way != "deactivate":
+        assert not logs_in(machine, "root", "of root")
+        assert "No changes" in host.run("activate")
+    host.run("deactivate")
+    assert machine.succeed("stat -c '%a %U:%G' /etc/shadow; cat /etc/shadow") == shadow
+    assert not logs_in(machine, "root", "of root")

@@ -145,7 +145,7 @@ def test_a_host_that_a_switch_cuts_off_returns_by_itself(
     before = take_snapshot(target)
     cuts = source(tmp_path, CUTS % (BREAKS[broken], BACK))
     output = deployer.on(target, "switch", "--confirm-timeout", "5", *cuts, expect=5)
-    assert "has returned to what it was" in output, output
+    assert "has returned to its previous state" in output, output
     assert_same(before, take_snapshot(target))
     assert target.execute("cat /etc/hello")[1] == ("one" if managed == "a generation before" else "")
     target.succeed("! test -e /var/lib/system-manager/confirm.json")
@@ -248,7 +248,7 @@ def test_a_host_that_can_not_be_used_says_why_before_anything_is_built(
     deployer.admit(target, "admin")
     assert "is not root" in refused(f"admin@{address}")
     target.succeed("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin", "echo admin:secret | chpasswd")
-    assert "sudo wants a password" in refused(f"admin@{address}", "--sudo")
+    assert "sudo requires a password" in refused(f"admin@{address}", "--sudo")
     target.succeed("usermod --shell /usr/sbin/nologin admin")
     assert "login shell does not run commands" in refused(f"admin@{address}", "--sudo")
     # All that was refused so far has left nothing there.
@@ -327,9 +327,9 @@ def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: 
         "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
         "out.write(b'x' * 100)": "where a frame begins",
         "out.write(b'm' + b'\\xff' * 4)": "are the most",
-        "[frame(b'o', b'y' * 1000000) for _ in range(100)]": "says more than",
+        "[frame(b'o', b'y' * 1000000) for _ in range(100)]": "printed more than",
         "frame(b'm', b'[')": "reading",
-        "frame(b'm', b'\"done\"')": "something else than was asked",
+        "frame(b'm', b'\"done\"')": "unexpected answer",
     }
     for answer, why in answers.items():
         shell = HOSTILE.replace("PROTOCOL", str(protocol)).replace("ANSWER", answer)
@@ -343,7 +343,7 @@ def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: 
     target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
     target.succeed("chmod 755 /usr/local/bin/hostile")
     said = deployer.on(target, "status", expect=1)
-    assert "speaks version 99 of the protocol" in said and "\x1b" not in said, said
+    assert "uses version 99 of the protocol" in said and "\x1b" not in said, said
 
 
 def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
@@ -364,7 +364,7 @@ def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
     # Its own garbage collection keeps what is a generation, and ours leaves the store to it.
     target.succeed(f"{nix} --gc")
     target.succeed(f"test -e {toplevel}/manifest.json && cat /etc/hello")
-    assert "kept by Nix" in deployer.run("gc", *options, expect=1)
+    assert "managed by Nix" in deployer.run("gc", *options, expect=1)
     assert "sending" not in deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
 
     # Whatever the login shell is, and however root is had.
@@ -397,7 +397,7 @@ def test_sudo_gets_the_password_once_and_nobody_else_does(make_targets: MakeTarg
     wanted = source(tmp_path, SLOW)
 
     wrong = deployer.on_terminal(["status", *arguments], "wrong", expect=1)
-    assert "does not take the password" in wrong, wrong
+    assert "rejected the password" in wrong, wrong
     assert target.succeed("journalctl -q _COMM=sudo | grep -c 'incorrect password attempt'").strip() == "1"
 
     def watch() -> None:
@@ -444,8 +444,8 @@ def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTar
     # There is no room for it, or there are not enough inodes: nothing is sent.
     target.succeed("rm -rf /nix/* /nix/var")
     for room, why in (
-        ("size=8M", "bytes have to come to /nix/store"),
-        ("nr_inodes=60", "files have to come to /nix/store"),
+        ("size=8M", "bytes must be copied to /nix/store"),
+        ("nr_inodes=60", "files must be copied to /nix/store"),
     ):
         target.succeed(f"mount -t tmpfs -o {room} tmpfs /nix")
         said = deployer.on(target, "switch", *wanted, expect=1)
@@ -474,7 +474,7 @@ def test_a_host_that_is_not_well_returns_and_a_batch_stops(make_targets: MakeTar
     batch = ["--batch", "1", "--target-host", addresses[0], "--target-host", addresses[1]]
     output = deployer.run("switch", *wanted, *batch, expect=5)
     assert "web: not active: hello.service (inactive)" in output, output
-    assert "and the host has returned to what it was" in output and "not begun" in output, output
+    assert "and the host has returned to its previous state" in output and "not started" in output, output
     assert_same(before, take_snapshot(targets[0]))
     assert [target.succeed("cat /etc/hello") for target in targets] == ["one", "one"]
 
@@ -631,7 +631,7 @@ def test_a_connection_that_dies_is_made_anew_and_the_users_own_is_not_touched(
         target.succeed("touch /run/go-on")
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
-        assert "the activation goes on there" in output and "confirmed" in output, output
+        assert "the activation continues there" in output and "confirmed" in output, output
         assert subprocess.run(check, capture_output=True, timeout=10, check=False).returncode == 0
         target.wait_until_succeeds(f"test $(pgrep -c -f '[s]shd: root') = {sessions}")
     finally:
@@ -736,6 +736,6 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
     target.succeed("rm /root/first")
     before = take_snapshot(target)
     output = deployer.on(target, "switch", "--confirm-timeout", "5", *source(tmp_path, admits % other), expect=5)
-    assert "refuses the login" in output and "has returned to what it was" in output, output
+    assert "refuses the login" in output and "has returned to its previous state" in output, output
     assert_same(before, take_snapshot(target))
     assert "active: generation 1" in deployer.on(target, "status")

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::fd::OwnedFd;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -14,7 +13,7 @@ use nix::sys::stat::{self, Mode, SFlag};
 use nix::unistd::{AccessFlags, faccessat};
 
 use super::{Folder, Root, kind, lstat};
-use crate::host::kernel;
+use crate::host::{kernel, mounts};
 
 /// What keeps a file from being replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,19 +42,13 @@ impl Root {
     ///
     /// # Errors
     /// When they can't be read.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "reads what the kernel says of itself"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "looks where the root is")]
     pub fn read_mounts(&self) -> Result<BTreeSet<PathBuf>> {
         let root = std::fs::canonicalize(self.show(Path::new("")))
             .with_context(|| format!("looking at {}", self.show(Path::new("")).display()))?;
-        let text = std::fs::read("/proc/self/mountinfo").context("reading /proc/self/mountinfo")?;
-        let points = text.split(|b| *b == b'\n').filter_map(|line| {
-            let point = unescape_mount(line.split(|b| *b == b' ').nth(4)?);
-            let point = Path::new(OsStr::from_bytes(&point)).to_owned();
-            point.strip_prefix(&root).ok().map(Path::to_owned)
-        });
+        let mounts = mounts::read()?.into_iter();
+        let points =
+            mounts.filter_map(|mount| mount.at.strip_prefix(&root).ok().map(Path::to_owned));
         Ok(points.collect())
     }
 
@@ -90,7 +83,7 @@ impl Root {
                 return obstacle("is a mount point, and can't be replaced", remedy);
             }
             if kind(&st) == SFlag::S_IFREG && access(&folder, name)? == Err(Errno::EPERM) {
-                let remedy = format!("take the attribute away: `chattr -i -a {shown}`");
+                let remedy = format!("remove the attribute: `chattr -i -a {shown}`");
                 return obstacle("is immutable", remedy);
             }
             Ok(None)
@@ -107,10 +100,10 @@ impl Root {
             ),
             Err(Errno::EPERM) => (
                 "is an immutable folder",
-                format!("take the attribute away: `chattr -i -a {shown}`"),
+                format!("remove the attribute: `chattr -i -a {shown}`"),
             ),
             Err(Errno::EACCES) => (
-                "may not be written to",
+                "is not writable",
                 "run this as root, for example with sudo".to_owned(),
             ),
             Err(e) => return Err(e.into()),
@@ -197,39 +190,5 @@ fn access(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<Result<(), Errno>> {
         Err(e @ (Errno::EROFS | Errno::EPERM | Errno::EACCES)) => Ok(Err(e)),
         Err(e) => Err(e.into()),
         Ok(()) => Ok(Ok(())),
-    }
-}
-
-/// Resolves the escapes (`\040`) in a path of mountinfo, proc(5). Pure.
-pub(crate) fn unescape_mount(text: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut at = 0;
-    while at < text.len() {
-        let digits = text.get(at + 1..at + 4).filter(|_| text[at] == b'\\');
-        let code = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 8).ok());
-        bytes.push(code.unwrap_or(text[at]));
-        at += if code.is_some() { 4 } else { 1 };
-    }
-    bytes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_of_mounts_are_unescaped() {
-        for (text, expected) in [
-            ("/a", "/a"),
-            ("/a\\040b", "/a b"),
-            ("/a\\134040", "/a\\040"),
-            ("/a\\", "/a\\"),
-        ] {
-            assert_eq!(
-                unescape_mount(text.as_bytes()),
-                expected.as_bytes(),
-                "{text}"
-            );
-        }
     }
 }

@@ -231,7 +231,7 @@ fn every_command_has_json_or_a_reason_to_have_none() {
         };
         t.run(&[&[command], argument, &["--json"]].concat())
             .exits(1)
-            .says(&format!("`{command}` prints nothing for programs"))
+            .says(&format!("`{command}` has no JSON output"))
             .says("hint: ");
         named.push(command.to_owned());
     }
