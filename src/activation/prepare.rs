@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
+use crate::activation::admission;
 use crate::activation::install::Install;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -141,6 +142,10 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
+    prepared
+        .plan
+        .conflicts
+        .extend(admission::conflict(root, &desired)?);
     let found = ephemeral::find_conflicts(root, &prepared.plan)?;
     prepared.plan.conflicts.extend(found);
     if !prepared.plan.is_empty() {

@@ -38,67 +38,82 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
 /// Standard error. What can't be written there goes to the system's log instead: no run ends because nobody reads on.
 pub(crate) struct Told;
 
-/// The last line on the terminal, if it is one that stays the last: what is said meanwhile comes above it.
-static LIVE: Mutex<Option<String>> = Mutex::new(None);
+/// The last lines on the terminal, if they are such as stay the last: what is said meanwhile comes above them.
+static LIVE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-fn live() -> MutexGuard<'static, Option<String>> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// How long that line may be, where the terminal does not tell.
+/// How wide a terminal is that does not tell.
 const WIDTH: usize = 80;
 
-/// The width of a terminal; none where it is none, or does not tell.
+/// Returns the width of a terminal; none where it is none, or does not tell.
 fn width_of(stream: &impl AsFd) -> Option<usize> {
     let (width, _) = terminal_size::terminal_size_of(stream)?;
     Some(usize::from(width.0)).filter(|width| *width > 0)
 }
 
-/// Writes a line in place of the last one, without an end of line.
+/// Writes a line in place of the live one, without an end of line.
 pub(crate) fn tell_live(text: &str) {
-    // What fills the last column makes some terminals go on with the next line.
-    let width = width_of(&io::stderr()).unwrap_or(WIDTH).max(21) - 1;
-    let shown: String = text
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(width)
-        .collect();
-    let row = format!("\r\x1b[K{shown}");
-    let mut live = live();
-    write_told(row.as_bytes());
-    *live = Some(row);
+    tell_live_lines(&[text.to_owned()]);
 }
 
-/// Takes that line away.
+/// Writes lines in place of the live ones, without an end of the last.
+pub(crate) fn tell_live_lines(lines: &[String]) {
+    // What fills the last column makes some terminals go on with the next line.
+    let width = width_of(&io::stderr()).unwrap_or(WIDTH).max(21) - 1;
+    let shown = lines.iter().map(|line| {
+        let shown = line.chars().filter(|c| !c.is_control()).take(width);
+        shown.collect::<String>()
+    });
+    let mut live = live();
+    let before = std::mem::replace(&mut *live, shown.collect());
+    // What can't be shown live is not missed.
+    let _ = io::stderr()
+        .write_all(format!("{}{}", take_away(before.len()), live.join("\n")).as_bytes());
+}
+
+/// Takes the live lines away.
 pub(crate) fn end_live() {
-    if live().take().is_some() {
-        write_told(b"\r\x1b[K");
+    let live = std::mem::take(&mut *live());
+    if !live.is_empty() {
+        // They are not missed either.
+        let _ = io::stderr().write_all(take_away(live.len()).as_bytes());
+    }
+}
+
+fn live() -> MutexGuard<'static, Vec<String>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Returns what takes so many lines away, the cursor being at the end of the last. Pure.
+fn take_away(lines: usize) -> String {
+    match lines {
+        0 | 1 => "\r\x1b[K".to_owned(),
+        more => format!("\r\x1b[{}A\x1b[J", more - 1),
     }
 }
 
 impl Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // No live line comes in between.
         let live = live();
-        match live.as_ref() {
-            Some(row) => write_told(&[b"\r\x1b[K", bytes, row.as_bytes()].concat()),
-            None => write_told(bytes),
+        let written = if live.is_empty() {
+            io::stderr().write_all(bytes)
+        } else {
+            let (above, below) = (take_away(live.len()), live.join("\n"));
+            io::stderr().write_all(&[above.as_bytes(), bytes, below.as_bytes()].concat())
+        };
+        if written.is_err() {
+            let text = String::from_utf8_lossy(bytes);
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            for line in lines {
+                // There is no one left to tell that it can't be told.
+                let _ = syslog::send(line);
+            }
         }
         Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-fn write_told(bytes: &[u8]) {
-    if io::stderr().write_all(bytes).is_err() {
-        let text = String::from_utf8_lossy(bytes);
-        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        for line in lines {
-            // There is no one left to tell that it can't be told.
-            let _ = syslog::send(line);
-        }
     }
 }
 

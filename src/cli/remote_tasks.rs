@@ -138,6 +138,11 @@ fn task_of(command: Command) -> Result<Task> {
             arguments.extend(keep.into_iter().flatten());
             attended(arguments)
         }
+        Command::Bootstrap(args) => {
+            let timeout = ["--unit-timeout".to_owned(), args.unit_timeout.to_string()];
+            let dry_run = flags(&[(args.dry_run, "--dry-run")]);
+            attended([words(&["bootstrap"]), timeout.into(), dry_run].concat())
+        }
         Command::Status(args) => attended(status_words(&args)?),
         Command::Generations(GenerationsArgs { action: None }) => attended(words(&["generations"])),
         _ => {

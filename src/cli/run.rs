@@ -326,6 +326,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Diff(args) => session.diff(&args),
         Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
+        Command::Bootstrap(args) => session.bootstrap(&args),
         Command::Why { name } => session.why(&name),
         Command::Adopt(args) => session.adopt(&args),
         Command::Option(args) => session.option(&args),
@@ -431,7 +432,7 @@ fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
         Hidden::RunTethered { root, program } => std::process::exit(tether::hold(&root, &program)?),
         Hidden::PlaceSecrets { for_users } => commands::place_secrets(root, for_users)?,
         Hidden::SwitchUserManager => units::users::serve()?,
-        Hidden::Agent => remote::agent::serve(root)?,
+        Hidden::Agent { asked } => remote::agent::serve(root, asked.as_deref())?,
         Hidden::CarryOutRun { run } => remote::agent::carry_out(root, &run)?,
         Hidden::AwaitConfirmation => remote::confirm::await_confirmation(root)?,
     }

@@ -21,6 +21,7 @@ use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
+use crate::store::pending;
 use crate::store::secrets;
 use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
@@ -218,6 +219,9 @@ impl Session {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
+        if pending::is_idle() && !prepared.plan.is_empty() {
+            return Ok(End::Changes);
+        }
         if how.ask && !prepared.plan.is_empty() {
             self.print_plan(&prepared.plan)?;
             ask("Apply this plan?", &signals)?;
@@ -361,10 +365,10 @@ impl Session {
                     String::new()
                 } else {
                     let path = self.root.show(Path::new(""));
-                    format!(
-                        " below {}",
-                        path.display().to_string().trim_end_matches('/')
-                    )
+                    let path = path.display().to_string();
+                    let below = |path: &str| format!(" below {path}");
+                    (Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()))
+                        .map_or_else(String::new, below)
                 };
                 print(&format!("{last}{place}."))
             }

@@ -163,12 +163,7 @@ pub(crate) fn await_confirmation(root: &Root) -> Result<()> {
     go_back(root, &pending)?;
     let mut ended = match run.state()? {
         State::Ended(ended) => ended,
-        _ => super::message::Ended {
-            code: None,
-            returned: true,
-            deadline: None,
-            unhealthy: None,
-        },
+        _ => super::message::Ended::of(None),
     };
     ended.returned = true;
     ended.unhealthy = pending.unhealthy;

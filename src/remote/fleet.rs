@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, anyhow, bail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::threads;
@@ -115,9 +116,9 @@ pub(crate) fn exit_code(codes: &[u8]) -> u8 {
 }
 
 /// What `--json` prints for more than one host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Recap {
+pub struct Recap {
     /// Format version.
     pub version: u32,
     /// Each host.
@@ -125,9 +126,9 @@ pub(crate) struct Recap {
 }
 
 /// One host of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Row {
+pub struct Row {
     /// As it was named.
     pub host: String,
     /// The exit code that the command would have had for it alone.
@@ -179,7 +180,9 @@ pub(crate) fn render(rows: &[Row]) -> String {
     text + &format!("total: {}\n", sums.join(", "))
 }
 
-fn word(code: u8) -> &'static str {
+/// Returns how a host ended, in a word. Pure.
+#[must_use]
+pub(crate) fn word(code: u8) -> &'static str {
     match code {
         0 => "done",
         10 => "changes",

@@ -45,6 +45,39 @@ pub(super) fn why(errors: &str) -> Option<(&'static str, String)> {
     None
 }
 
+/// What begins the lines of `ssh -v` that it does not say without.
+const VERBOSE: [&str; 5] = [
+    "debug1: ",
+    "OpenSSH_",
+    "Authenticated to ",
+    "Transferred: ",
+    "Bytes per second: ",
+];
+
+/// Takes what only `ssh -v` says out of what was said. Returns the fingerprint of the key that was accepted, if it is
+/// there. Pure.
+pub(super) fn take_verbose(said: &mut Vec<u8>) -> Option<String> {
+    let is_verbose = |line: &str| VERBOSE.iter().any(|word| line.starts_with(word));
+    let text = String::from_utf8_lossy(said).into_owned();
+    if !text.lines().any(is_verbose) {
+        return None;
+    }
+    let mut key = None;
+    let mut rest = String::new();
+    for line in text.split_inclusive('\n') {
+        if !is_verbose(line) || !line.ends_with('\n') {
+            rest += line;
+        } else if line.starts_with("debug1: Server accepts key: ") {
+            let mut words = line.split_whitespace();
+            key = words
+                .find(|word| word.starts_with("SHA256:"))
+                .map(str::to_owned);
+        }
+    }
+    *said = rest.into_bytes();
+    key
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,5 +116,18 @@ mod tests {
             assert!(what.contains(expected), "{errors}: {what}");
         }
         assert_eq!(why("something else"), None);
+    }
+
+    #[test]
+    fn the_key_that_was_accepted_is_told_and_nothing_else_of_what_ssh_says_in_addition() {
+        let mut said = b"OpenSSH_9.2p1 Debian, OpenSSL 3\r\ndebug1: Connecting to web.\r\nWarning: a banner\r\n\
+            debug1: Server accepts key: /home/a/my key ED25519 SHA256:abc agent\r\nAuthenticated to web ([::1]:22).\r\n\
+            debug1: pledge"
+            .to_vec();
+        assert_eq!(take_verbose(&mut said).as_deref(), Some("SHA256:abc"));
+        assert_eq!(said, b"Warning: a banner\r\ndebug1: pledge");
+        said.extend(b": fork\nroot's word: ");
+        assert_eq!(take_verbose(&mut said), None);
+        assert_eq!(said, b"Warning: a banner\r\nroot's word: ");
     }
 }

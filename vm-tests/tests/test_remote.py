@@ -311,7 +311,7 @@ threading.Thread(target=sys.stdin.buffer.read).start()
 out = sys.stdout.buffer
 facts = "kernel=Linux machine=x86_64 name=x uid=0 init=systemd nix= means= without_password=no"
 facts = facts.split() + ["free_kilobytes=9", "programs=/x"]
-out.write("\\n".join(["", mark, *facts, mark, f"{mark} put /x", f"{mark} agent", ""]).encode())
+out.write("\\n".join(["", mark, *facts, mark, f"{mark} agent", ""]).encode())
 frame = lambda kind, payload: out.write(kind + struct.pack("<I", len(payload)) + payload)
 hello = {"hello": {"protocol": PROTOCOL, "version": "\\x1b[2J1"}}
 frame(b"m", json.dumps(hello).encode())
@@ -322,7 +322,7 @@ out.flush()
 
 def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
-    protocol = 2
+    protocol = 3
     answers = {
         "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
         "out.write(b'x' * 100)": "where a frame begins",
@@ -720,7 +720,16 @@ def test_a_power_cut_within_the_window_leads_back_at_the_next_boot(make_targets:
         assert_same(before, take_snapshot(target))
 
 
-def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
+ADMITS = """
+  {
+    environment.etc."ssh/authorized_keys.d/root" = { text = "%s\n"; mode = "0444"; };
+    system.activationScripts.reload.text = "/usr/bin/systemctl reload ssh.service";
+    %s
+  }
+"""
+
+
+def test_a_generation_that_no_longer_admits_the_deployers_key_is_refused_or_taken_back(
     make_targets: MakeTargets, tmp_path: Path
 ) -> None:
     deployer, [target] = make_targets("target")
@@ -728,14 +737,64 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
     make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")]
     subprocess.run(make, check=True, timeout=60)
     other = (tmp_path / "other.pub").read_text().strip()
-    admits = '{ environment.etc."ssh/authorized_keys.d/root" = { text = "%s\\n"; mode = "0444"; }; }'
     # The key is only where configurations have it.
     target.succeed("echo 'AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u /root/first' >>/etc/ssh/sshd_config")
     target.succeed("mv /root/.ssh/authorized_keys /root/first", "systemctl reload ssh.service")
-    deployer.on(target, "switch", *source(tmp_path, admits % key))
+    deployer.on(target, "switch", *source(tmp_path, ADMITS % (key, "")))
     target.succeed("rm /root/first")
     before = take_snapshot(target)
-    output = deployer.on(target, "switch", "--confirm-timeout", "5", *source(tmp_path, admits % other), expect=5)
+    # The plan sees it, and nothing is changed.
+    for command in ("plan", "switch"):
+        said = deployer.on(target, command, *source(tmp_path, ADMITS % (other, "")), expect=1)
+        assert "would no longer admit the key by which root came, SHA256:" in said, said
+    assert "would no longer admit" in deployer.on(target, "deactivate", expect=1)
+    assert_same(before, take_snapshot(target))
+    # A key that is kept beside a new one is fine.
+    assert "would no longer" not in deployer.on(target, "plan", *source(tmp_path, ADMITS % (f"{other}\n{key}", "")))
+    # What sshd is told otherwise, it does not see; then the host returns.
+    none = 'environment.etc."ssh/sshd_config.d/none.conf".text = "AuthorizedKeysFile none\n";'
+    wanted = source(tmp_path, ADMITS % (key, none))
+    output = deployer.on(target, "switch", "--confirm-timeout", "5", *wanted, expect=5)
     assert "refuses the login" in output and "has returned to its previous state" in output, output
     assert_same(before, take_snapshot(target))
     assert "active: generation 1" in deployer.on(target, "status")
+
+
+PACKAGE = """
+  folder=/root/build/{name}
+  mkdir -p $folder/DEBIAN $folder/usr/bin /srv/repo
+  printf 'Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n{needs}Description: x\n' >$folder/DEBIAN/control
+  printf '#!/bin/sh\ncat >/run/loaded\n' >$folder/usr/bin/{program}
+  chmod 755 $folder/usr/bin/{program}
+  dpkg-deb --build $folder /srv/repo/{name}.deb
+  cd /srv/repo
+  (dpkg-deb --field {name}.deb; echo Filename: ./{name}.deb; echo Size: $(stat -c %s {name}.deb)
+   echo SHA256: $(sha256sum {name}.deb | cut -d' ' -f1); echo) >>Packages
+"""
+
+
+def test_nix_is_installed_where_it_is_wanted_and_goes_again(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    # A distribution of its own, whose Nix only writes down what it is told.
+    target.succeed(
+        PACKAGE.format(name="nix-bin", needs="Depends: nix-library\\n", program="nix-store"),
+        PACKAGE.format(name="nix-library", needs="", program="nix-library"),
+        "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*",
+        "echo 'APT::Sandbox::User \"root\";' >/etc/apt/apt.conf.d/99sm",
+        "echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list",
+        "apt-get update",
+    )
+    before = take_snapshot(target)
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    plan = deployer.on(target, "bootstrap", "--dry-run")
+    assert "+ nix-bin\n+ nix-library\nwould run `apt-get install nix-bin`" in plan, plan
+    target.fail("test -e /usr/bin/nix-store")
+    said = deployer.on(target, "bootstrap")
+    assert "+ nix-bin\n+ nix-library\ninstalled" in said, said
+    # What came before it is its own now.
+    toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
+    assert toplevel in target.succeed("cat /run/loaded").splitlines()
+    assert "there already" in deployer.on(target, "bootstrap")
+    deployer.on(target, "deactivate", "--purge")
+    target.fail("test -e /usr/bin/nix-store -o -e /usr/bin/nix-library")
+    assert_same(before, take_snapshot(target))
