@@ -240,3 +240,51 @@ fn mapped(map: &str) -> (BTreeSet<String>, Vec<String>) {
     }
     (named, gone)
 }
+
+/// The sources in which messages are written: the program's, and those of the modules.
+fn sources_of_messages() -> Result<String> {
+    let folders = [
+        ("src", ".rs"),
+        ("modules", ".nix"),
+        ("nixos-compat", ".nix"),
+        ("nixos-compat", ".sh"),
+    ];
+    let mut all = String::new();
+    for (folder, end) in folders {
+        for path in files(folder, end)? {
+            all.push_str(&read(&path)?);
+        }
+    }
+    // A long text goes on in the next line.
+    let mut lines = all.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    Ok(lines.fold(first, |text, line| text + line.trim_start()))
+}
+
+#[test]
+fn messages_that_troubleshooting_explains_are_those_of_the_program() -> Result<()> {
+    let page = read(&project().join("docs/troubleshooting.md"))?;
+    let sources = sources_of_messages()?;
+    let (mut seen, mut unknown) = (0, Vec::new());
+    for part in page.split("<!-- messages -->").skip(1) {
+        let part = part.split("<!-- /messages -->").next().unwrap_or_default();
+        let rows = part.lines().filter_map(|line| line.strip_prefix("| `"));
+        for row in rows {
+            let cell = row.split(" | ").next().unwrap_or_default();
+            for message in format!("`{cell}").split('`').skip(1).step_by(2) {
+                seen += 1;
+                let is_written = |piece: &str| sources.contains(piece.trim());
+                if !message.split("...").all(is_written) {
+                    unknown.push(message.to_owned());
+                }
+            }
+        }
+    }
+    ensure!(seen > 40, "only {seen} messages are explained");
+    ensure!(
+        unknown.is_empty(),
+        "nothing says this any more:\n{}",
+        unknown.join("\n")
+    );
+    Ok(())
+}
