@@ -453,6 +453,9 @@ fn init(session: &Session, args: &InitArgs) -> Result<End, Failure> {
     let first = written.first().map(|path| path.display().to_string());
     let first = first.unwrap_or_default();
     print(&format!("`system-manager plan {first}` shows what it does"))?;
+    if let Some(hint) = flake.then(|| cli::init::missing_sources(&session.root)) {
+        tell(&hint.map_or_else(String::new, |hint| format!("hint: {hint}\n")));
+    }
     Ok(End::Done)
 }
 
