@@ -53,6 +53,11 @@ pub mod host {
     pub use crate::host::fs::Root;
 }
 
+/// Other hosts.
+pub mod remote {
+    pub use crate::remote::fleet::Recap;
+}
+
 /// Words.
 pub mod model {
     pub use crate::model::manifest::{Accounts, Group, Manifest, SubIdRange, User};

@@ -30,7 +30,7 @@ pub(crate) fn check_accounts(desired: &Accounts) -> Vec<Refusal> {
         if group.gid == Some(u32::MAX) {
             refuse(
                 subject,
-                "gid 4294967295 means \"none\" to the kernel".to_owned(),
+                "gid 4294967295 is reserved: to the kernel it means \"none\"".to_owned(),
             );
         }
     }
@@ -70,7 +70,7 @@ fn check_user(name: &str, user: &User) -> Vec<String> {
         }
     }
     if user.uid == Some(u32::MAX) {
-        bad.push("uid 4294967295 means \"none\" to the kernel".to_owned());
+        bad.push("uid 4294967295 is reserved: to the kernel it means \"none\"".to_owned());
     }
     if parse_mode(&user.home_mode).is_none() {
         bad.push(format!(
@@ -86,7 +86,7 @@ fn check_user(name: &str, user: &User) -> Vec<String> {
     for range in user.sub_uid_ranges.iter().chain(&user.sub_gid_ranges) {
         if range.count == 0 || range.start.checked_add(range.count).is_none() {
             bad.push(format!(
-                "its subordinate ids {}+{} are no range",
+                "its subordinate ids {}+{} are not a valid range",
                 range.start, range.count
             ));
         }
@@ -119,7 +119,7 @@ fn check_name(name: &str) -> Option<String> {
     } else if name == "." || name == ".." {
         "is a folder's"
     } else if name.bytes().all(|b| b.is_ascii_digit()) {
-        "would be taken for an id"
+        "would be mistaken for an id"
     } else if first == Some(b'-') || !is_plain(name.strip_suffix('$').unwrap_or(name)) {
         "may only contain letters, digits and `_.-`, must not begin with `-`, and may end with a `$`"
     } else {

@@ -105,7 +105,7 @@ impl Drop for AccountsLock {
             }
             if let Err(error) = removed {
                 tracing::warn!(
-                    "/etc/{link} can't be removed, and keeps useradd and others out: {error}; the next run removes it, or `rm /etc/{link}`"
+                    "/etc/{link} can't be removed, and blocks useradd and similar programs: {error}; the next run removes it, or run `rm /etc/{link}`"
                 );
             }
         }

@@ -196,7 +196,7 @@ fn check_unchanged(root: &Path, plan: &AccountsPlan) -> Result<()> {
         let now = io::read_at(&etc, file.name()).with_context(|| format!("reading {file}"))?;
         if now != change.before && now != change.after {
             bail!(
-                "{file} was changed by another program since the plan was made\nhint: run it again"
+                "another program has changed {file} since the plan was made\nhint: run this again"
             );
         }
     }
@@ -214,7 +214,7 @@ fn write_database(root: &Path, plan: &AccountsPlan, file: AccountFile) -> Result
         return Ok(());
     }
     if now != change.before {
-        bail!("another program changed it meanwhile\nhint: run it again");
+        bail!("another program has changed it in the meantime\nhint: run this again");
     }
     if let Some(before) = now.filter(|_| file != AccountFile::Shells) {
         io::replace(

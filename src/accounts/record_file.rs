@@ -44,7 +44,7 @@ pub fn read_record(root: &Path, expected: bool) -> Result<(AccountsRecord, Optio
     let previous = read(PREVIOUS_RECORD)?.map(|bytes| AccountsRecord::parse(&bytes));
     let remedy = matches!(previous, Some(Ok(_))).then(|| {
         format!(
-            "hint: its predecessor is kept: `cp -a {} {}`, then run `system-manager status`",
+            "hint: restore the previous version with `cp -a {} {}`, then run `system-manager status`",
             path(PREVIOUS_RECORD),
             path(RECORD)
         )
@@ -60,7 +60,7 @@ pub fn read_record(root: &Path, expected: bool) -> Result<(AccountsRecord, Optio
     }
     if let Some(remedy) = remedy {
         bail!(
-            "{} is missing, but its predecessor is there\n{remedy}",
+            "{} is missing, although its previous version exists\n{remedy}",
             path(RECORD)
         );
     }
@@ -78,7 +78,7 @@ pub fn read_record(root: &Path, expected: bool) -> Result<(AccountsRecord, Optio
 }
 
 /// What becomes of accounts whose record is lost.
-const REBUILT: &str = "the ids are taken from /etc/passwd and /etc/group, and accounts that exist count as the host's own";
+const REBUILT: &str = "ids are then read from /etc/passwd and /etc/group, and existing accounts count as the host's own";
 
 pub(crate) fn write_record(root: &Path, record: &AccountsRecord) -> Result<()> {
     let inner = || -> Result<()> {

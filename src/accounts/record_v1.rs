@@ -42,7 +42,7 @@ pub(super) fn parse(text: &[u8]) -> Result<AccountsRecord> {
     // The checksum is of the shortest text with sorted keys, as serde_json writes a value.
     let plain = serde_json::to_vec(&envelope.record)?;
     if sha256_of(plain.as_slice())? != envelope.sha256 {
-        bail!("its checksum is wrong: it was cut or altered");
+        bail!("its checksum is wrong: it was truncated or altered");
     }
     let old: RecordV1 = serde_json::from_value(envelope.record).context("it is malformed")?;
     Ok(AccountsRecord {
@@ -94,7 +94,7 @@ mod tests {
         for (text, why) in [
             (FIXTURE.replace("999", "998"), "checksum"),
             (FIXTURE.replace("\"sha256\"", "\"sha\""), "malformed"),
-            (FIXTURE[..FIXTURE.len() / 2].to_owned(), "cut"),
+            (FIXTURE[..FIXTURE.len() / 2].to_owned(), "truncated"),
         ] {
             assert_ne!(text, FIXTURE, "{why}");
             let error = AccountsRecord::parse(text.as_bytes()).unwrap_err();

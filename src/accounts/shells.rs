@@ -72,9 +72,9 @@ pub(crate) fn find_lost(
 fn refuse((name, shell): (String, String)) -> Refusal {
     Refusal {
         subject: format!("user `{name}`"),
-        reason: format!("could not log in any more: its shell {shell} goes with this switch"),
+        reason: format!("could no longer log in: this switch removes its shell {shell}"),
         hint: Some(format!(
-            "keep the package that has it in `environment.systemPackages`, or give the account another shell first: `chsh -s /bin/sh {name}`"
+            "keep the package with the shell in `environment.systemPackages`, or first give the account another shell with `chsh -s /bin/sh {name}`"
         )),
     }
 }

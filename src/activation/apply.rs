@@ -402,7 +402,8 @@ impl Run<'_> {
             systemd.start_transient(FINISHER, "what a switch left to be done after it", &command)
         };
         if let Err(error) = start() {
-            let why = format!("what this run is a part of is left for the next one: {error:#}");
+            let why =
+                format!("the unit that this run is part of is left for the next run: {error:#}");
             self.problems.push(why);
         }
     }

@@ -154,7 +154,7 @@ pub(crate) fn wanted_by_nobody(
             |(name, puller)| UnitNote {
                 unit: name.to_string(),
                 reason: format!(
-                    "`{puller}` is to start it, and neither this host nor the configuration has a unit of that name"
+                    "`{puller}` should start it, but neither this host nor the configuration has a unit of that name"
                 ),
             },
         ));
@@ -209,10 +209,8 @@ pub(crate) fn incomplete(
         let key = lacks(name, &UnitFile::parse(texts)).filter(|_| !text.is_empty())?;
         Some(Conflict {
             subject: format!("the unit `{name}`"),
-            cause: format!(
-                "has no `{key}`, and this host has no unit of that name which it could add to"
-            ),
-            remedy: "complete it, correct its name, or install the package that brings the unit"
+            cause: format!("has no `{key}`, and this host has no unit of that name to extend"),
+            remedy: "complete it, correct its name, or install the package that contains the unit"
                 .to_owned(),
         })
     });

@@ -94,7 +94,7 @@ fn before() -> Result<Goal> {
     };
     inner().with_context(|| {
         format!(
-            "reading {}, which names what was active before\nhint: a reboot drops what is of this boot only",
+            "reading {}, which says what was active before\nhint: a reboot undoes a switch with --ephemeral",
             path.display()
         )
     })
@@ -115,41 +115,41 @@ pub(crate) fn find_conflicts(root: &Root, plan: &Plan) -> Result<Vec<Conflict>> 
         Some(Ephemeral::Ends) => return Ok(found),
         None if is_in_force(root)? => found.push(conflict(
             "/etc",
-            "is of this boot only: a switch with --ephemeral is in force, and what was written now would go with it",
-            "`system-manager deactivate` goes back to what was active before; or use --ephemeral again",
+            "is temporary: a switch with --ephemeral is active, so anything written now would be lost with it",
+            "go back to what was active before with `system-manager deactivate`, or use --ephemeral again",
         )),
         None => return Ok(found),
         Some(Ephemeral::Begins) if !root.is_live() => found.push(conflict(
             "--ephemeral",
-            "is for the system that runs: another root has no boot that ends",
-            "leave out --root, or --ephemeral",
+            "is only for the running system",
+            "leave out --root or --ephemeral",
         )),
         Some(Ephemeral::Begins) => {
             if plan.takeover.is_some() {
                 found.push(conflict(
                     "numtide/system-manager",
-                    "manages this host, and can't be taken over for this boot only",
+                    "manages this host, and can't be taken over with --ephemeral",
                     "switch without --ephemeral, or deactivate first",
                 ));
             }
             if plan.resumes.is_some() {
                 found.push(conflict(
                     "an interrupted activation",
-                    "has to end first",
+                    "must be finished first",
                     "switch or deactivate without --ephemeral",
                 ));
             }
             if !overlay::is_shared()? {
                 found.push(conflict(
                     "this process",
-                    "has mounts of its own, so that nobody else would see what it mounts",
-                    "run it outside of what gave it these, such as a service with PrivateMounts=",
+                    "has a mount namespace of its own, so nobody else would see its mounts",
+                    "run it outside whatever created that namespace, such as a service with PrivateMounts=",
                 ));
             }
             for at in overlay::mounts_below(Path::new("/etc"))? {
                 found.push(conflict(
                     &at.display().to_string(),
-                    "is a mount of its own, which an overlay on /etc would hide",
+                    "is a mount point, which an overlay on /etc would hide",
                     "unmount it, or switch without --ephemeral",
                 ));
             }
@@ -176,8 +176,8 @@ fn outside(plan: &Plan) -> impl Iterator<Item = Conflict> {
     let paths = paths.filter(move |path| is_outside(path));
     paths.map(|path| Conflict {
         subject: path,
-        cause: "is outside of /run and /etc, and would be there after the next boot".to_owned(),
-        remedy: "leave it out of the configuration, or switch without --ephemeral".to_owned(),
+        cause: "is outside /run and /etc, so it would remain after the next boot".to_owned(),
+        remedy: "remove it from the configuration, or switch without --ephemeral".to_owned(),
     })
 }
 

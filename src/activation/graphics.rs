@@ -45,7 +45,7 @@ fn judge(running: &str, ours: Option<String>) -> Option<String> {
         format!("its libraries of version {ours}")
     });
     Some(format!(
-        "the kernel runs NVIDIA's driver {running}, and {DRIVERS} has {has}: programs of nixpkgs will not use that card; set `system-manager.nvidia.version = \"{running}\"`"
+        "the kernel runs NVIDIA's driver {running}, and {DRIVERS} has {has}: programs from nixpkgs will not use that card; set `system-manager.nvidia.version = \"{running}\"`"
     ))
 }
 

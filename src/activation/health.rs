@@ -112,7 +112,7 @@ fn run_script(
     let place =
         std::fs::canonicalize(&place).with_context(|| format!("reading {}", place.display()))?;
     if !root.is_live() && !place.join(script.as_str().trim_start_matches('/')).exists() {
-        tracing::info!("{script} is not in the store of this root, and is not run");
+        tracing::info!("{script} is not in the store of this root, so it is not run");
         return Ok(None);
     }
     let variables = [

@@ -94,6 +94,30 @@ impl Manager {
         succeeded(self.name(), &output)
     }
 
+    /// Returns the package that is Nix.
+    fn nix(self) -> &'static str {
+        match self {
+            Self::AptGet => "nix-bin",
+            Self::Dnf => "nix",
+        }
+    }
+
+    /// Returns what would come with packages; only themselves where the package manager does not say.
+    fn coming(self, packages: &BTreeSet<String>) -> Result<BTreeSet<String>> {
+        if self == Self::Dnf {
+            return Ok(packages.clone());
+        }
+        let output = Command::new("apt-get")
+            .args(["--simulate", "install", "--"])
+            .args(packages.iter().cloned())
+            .output()?;
+        succeeded(self.name(), &output)?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let new = text.lines().filter_map(|line| line.strip_prefix("Inst "));
+        let names = new.filter_map(|line| line.split_whitespace().next());
+        Ok(names.map(str::to_owned).collect())
+    }
+
     /// Removes packages with their configuration, if nothing else depends on them; `only_say` finds out whether that is so.
     fn purge(self, packages: &BTreeSet<String>, limit: Duration, only_say: bool) -> Result<()> {
         let (program, arguments) = match (self, only_say) {
@@ -170,6 +194,31 @@ impl Install {
             }
         }
         (!install.packages.is_empty()).then_some(install)
+    }
+
+    /// Returns what brings Nix to a host.
+    ///
+    /// # Errors
+    /// When no package is known that has it.
+    pub(crate) fn nix(family: &str) -> Result<Self> {
+        let Some(manager) = Manager::of(family) else {
+            bail!(
+                "no package of this distribution is known that has Nix\nhint: install it as https://nixos.org/download says; a host that others build for needs none"
+            );
+        };
+        Ok(Self {
+            manager,
+            packages: [manager.nix().to_owned()].into(),
+            programs: BTreeSet::new(),
+        })
+    }
+
+    /// Returns all packages that would come.
+    ///
+    /// # Errors
+    /// When the package manager can't say.
+    pub(crate) fn coming(&self) -> Result<BTreeSet<String>> {
+        self.manager.coming(&self.packages)
     }
 
     /// Returns the command that a person would give.

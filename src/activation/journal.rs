@@ -113,7 +113,7 @@ pub(crate) fn read(root: &Root) -> Result<Option<Interrupted>> {
     let found = parse(&bytes).map_err(|error| {
         let path = root.show(Path::new(FILE)).display().to_string();
         error.context(format!(
-            "reading {path}, which says what an interrupted activation still owes\nhint: move it away (`mv {path} {path}.damaged`), run this again, and restart the units that had changed: which of them the interrupted run had not yet restarted is not known any more"
+            "reading {path}, which says what an interrupted activation still has to do\nhint: move it away (`mv {path} {path}.damaged`), run this again, and restart the units that had changed; it is no longer known which of them have been restarted"
         ))
     })?;
     Ok(Some(found))

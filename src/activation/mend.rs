@@ -50,13 +50,13 @@ pub(crate) fn apply(mend: &Mend) -> Result<()> {
         }
         match built::find_damage(&mend.path, mend.built.as_ref())? {
             None => Ok(()),
-            Some(_) => bail!("it is still not what was built"),
+            Some(_) => bail!("it still differs from what was built"),
         }
     };
     tracing::info!("mending {}", mend.path);
     inner().with_context(|| {
         format!(
-            "mending {0}, to which a link of ours leads\nhint: try `nix-store --repair-path {0}` with a cache that has it, or `nix-store --verify --check-contents --repair`",
+            "repairing {0}, which a managed link points to\nhint: try `nix-store --repair-path {0}` with a cache that has it, or `nix-store --verify --check-contents --repair`",
             mend.path
         )
     })
@@ -99,12 +99,12 @@ fn write_original(mend: &Mend, toplevel: &str) -> Result<()> {
             let bytes = originals.read(target)?.unwrap_or_default();
             let place = built::place_of(&mend.path);
             if !place.starts_with(STORE) {
-                bail!("it leads out of the store, to {}", place.display());
+                bail!("it points outside the store, to {}", place.display());
             }
             return write_built(&place, &bytes);
         }
     }
-    Err(anyhow!("{toplevel} has no original of it"))
+    Err(anyhow!("{toplevel} contains no original of it"))
 }
 
 /// Writes a file as Nix leaves it, over what is there, in one step. Another file that shares the old one's content, as in

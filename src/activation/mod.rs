@@ -1,5 +1,6 @@
 //! A whole activation: from a goal to a plan, and from a plan to an outcome.
 
+pub(crate) mod admission;
 pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod beneath;

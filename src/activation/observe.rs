@@ -213,7 +213,7 @@ pub(crate) fn missing_programs(
     let conflicts = missing.map(|r| Conflict {
         subject: r.path.to_string(),
         cause: format!(
-            "the host package `{}` needs it, and it is not installed",
+            "the host package `{}` needs it, but it is not installed",
             r.package
         ),
         remedy: install_command(r, family),

@@ -105,9 +105,9 @@ impl Outcome {
         // A second rollback would go further.
         let again = || match &self.goal {
             Goal::Activate(toplevel) => {
-                format!("mend it, then `system-manager activate {toplevel}`")
+                format!("fix the cause, then run `system-manager activate {toplevel}`")
             }
-            Goal::Deactivate => "mend it, then `system-manager deactivate`".to_owned(),
+            Goal::Deactivate => "fix the cause, then run `system-manager deactivate`".to_owned(),
         };
         for script in &self.failed_scripts {
             let text = format!(
@@ -118,7 +118,7 @@ impl Outcome {
         }
         for check in &self.failed_checks {
             let text = format!("the health check {} failed: {}", check.name, check.why);
-            let hint = "mend it, or go back with `system-manager rollback`".to_owned();
+            let hint = "fix the cause, or go back with `system-manager rollback`".to_owned();
             failures.push((text, hint));
         }
         let tmpfiles = self.tmpfiles.iter();

@@ -102,8 +102,8 @@ pub(crate) fn plan(
         None if due.is_known() && !prepared.plan.pre_populates => {
             prepared.plan.conflicts.push(Conflict {
                 subject: "systemd".to_owned(),
-                cause: "is not running here, but units are to be switched".to_owned(),
-                remedy: "boot this host with systemd, or place the files only, with `--root /`"
+                cause: "is not running here, but units must be switched".to_owned(),
+                remedy: "boot this host with systemd, or install only the files with `--root /`"
                     .to_owned(),
             });
         }

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::accounts::apply::Decided;
 use crate::accounts::decide::{AccountsReport, Scripts};
+use crate::activation::admission;
 use crate::activation::install::Install;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::{self, Goal, Plan};
@@ -141,6 +142,10 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     if root.is_live() {
         plan_units::plan(root, &mut prepared, observed.interrupted)?;
     }
+    prepared
+        .plan
+        .conflicts
+        .extend(admission::conflict(root, &desired)?);
     let found = ephemeral::find_conflicts(root, &prepared.plan)?;
     prepared.plan.conflicts.extend(found);
     if !prepared.plan.is_empty() {
@@ -172,7 +177,7 @@ impl Sources<'_> {
         let (tmpfiles, more) =
             plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
         conflicts.extend(more);
-        conflicts.extend(self.refusals(how, &files)?);
+        self.refuse(how, &files, &mut conflicts)?;
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
         let becomes = active_after(&goal, self.manifest);
@@ -359,20 +364,26 @@ impl Sources<'_> {
     }
 
     /// What of the configuration this host can't have.
-    fn refusals(&self, how: How, files: &FilesPlan) -> Result<Vec<Conflict>> {
+    fn refuse(&self, how: How, files: &FilesPlan, found: &mut Vec<Conflict>) -> Result<()> {
         let Some(manifest) = self.manifest else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family)?;
+        let family = &self.observed.family;
+        found.extend(observe::missing_programs(self.root, manifest, family)?);
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
-        found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
-            subject: format!("/etc/{target}"),
-            cause: "is never replaced by an entry".to_owned(),
-            remedy,
-        }));
-        Ok(found)
+        for (target, remedy) in reserved {
+            let subject = format!("/etc/{target}");
+            // That it is there already could be mended, and would not help.
+            found.retain(|other| other.subject != subject);
+            found.push(Conflict {
+                subject,
+                cause: "is never replaced as a whole".to_owned(),
+                remedy,
+            });
+        }
+        Ok(())
     }
 
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {
@@ -426,7 +437,7 @@ fn without_effect(manifest: &Manifest) -> impl Iterator<Item = Conflict> {
     manifest.no_effect.iter().map(|item| Conflict {
         subject: format!("the option `{}`", item.option),
         cause: format!(
-            "has no effect on this host, and is set by {}",
+            "has no effect on this host, but is set by {}",
             item.defined_in.join(", ")
         ),
         remedy: "remove it, or leave out --strict".to_owned(),

@@ -149,7 +149,7 @@ impl State {
         let Some(bytes) = root.read(Path::new(FILE))? else {
             if root.node(Path::new(PREDECESSOR))? != Node::Absent {
                 bail!(
-                    "{} is missing, but its predecessor is there\n{}",
+                    "{} is missing, although its previous version exists\n{}",
                     root.show(Path::new(FILE)).display(),
                     recovery_hint(root)
                 );
@@ -198,7 +198,7 @@ fn recovery_hint(root: &Root) -> String {
         root.show(Path::new(PREDECESSOR)),
     );
     format!(
-        "hint: its predecessor is kept: `cp -a {} {}`, then run `system-manager status`",
+        "hint: restore the previous version with `cp -a {} {}`, then run `system-manager status`",
         previous.display(),
         state.display()
     )

@@ -37,7 +37,7 @@ pub(super) fn parse_v2(text: &[u8]) -> Result<State> {
 pub(super) fn parse_v1(text: &[u8]) -> Result<State> {
     let state: StateV1 = serde_json::from_slice(text).context("it is malformed")?;
     if checksum_of(text)? != state.checksum {
-        bail!("its checksum is wrong: it was cut or altered");
+        bail!("its checksum is wrong: it was truncated or altered");
     }
     Ok(state.into())
 }
@@ -367,7 +367,7 @@ mod tests {
             let good = text(version);
             for (text, why) in [
                 (good.replace("\"mode\":420", "\"mode\":438"), "checksum"),
-                (good[..good.len() / 2].to_owned(), "cut"),
+                (good[..good.len() / 2].to_owned(), "truncated"),
             ] {
                 assert_ne!(text, good, "{why}");
                 let error = format!("{:#}", State::parse(text.as_bytes()).unwrap_err());

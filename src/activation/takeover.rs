@@ -144,7 +144,7 @@ pub(crate) fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
     };
     let record = parse(&text).with_context(|| {
         format!(
-            "reading {}, the record of numtide/system-manager\nhint: deactivate with its own program, or move the file away: then what it has placed is foreign",
+            "reading {}, the record of numtide/system-manager\nhint: deactivate with numtide's program, or move the file away; its files are then treated as foreign",
             root.show(Path::new(RECORD)).display()
         )
     })?;
@@ -164,7 +164,7 @@ pub(crate) fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
     leftovers(root, &state.files, Path::new("etc"), &mut found.notes)?;
     if root.read(Path::new(USERBORN))?.is_some() {
         found.notes.push(
-            "accounts that its userborn has made stay as they are; what the configuration declares of them becomes managed"
+            "accounts that its userborn has created stay as they are; those that the configuration declares become managed"
                 .to_owned(),
         );
     }
@@ -177,7 +177,7 @@ fn parse(text: &[u8]) -> Result<Record> {
     let record: Record = serde_json::from_slice(text)?;
     if record.version > VERSION {
         bail!(
-            "it has version {}, and this program knows those up to {VERSION}",
+            "it has version {}, and this program knows versions up to {VERSION}",
             record.version
         );
     }
@@ -227,8 +227,7 @@ impl Finder<'_> {
     fn file(&mut self, path: &str, is_replaced: bool) -> Result<()> {
         let inside = path.strip_prefix("/etc/").map(str::parse::<TargetPath>);
         let Some(Ok(target)) = inside else {
-            let why =
-                "is not in /etc: it was activated with --ephemeral, and goes with the next boot";
+            let why = "is not in /etc: it was activated with --ephemeral, and disappears at the next boot";
             self.found.notes.push(format!("{path} {why}"));
             return Ok(());
         };
@@ -239,7 +238,7 @@ impl Finder<'_> {
         let Some((is, source)) = self.placed(&target, &node)? else {
             let why = match node {
                 Node::Absent => "is gone",
-                _ => "is not what it has put there, and stays as it is",
+                _ => "differs from what it has put there, and is left as it is",
             };
             self.found.notes.push(format!("{path} {why}"));
             return Ok(());
@@ -282,7 +281,9 @@ impl Finder<'_> {
         let from: TargetPath = format!("{target}{ASIDE}").parse()?;
         let node = self.root.node(&from.in_etc())?;
         if !matches!(node, Node::File { .. } | Node::Link { .. }) {
-            let gone = format!("/etc/{from} is gone: nothing can be put back at /etc/{target}");
+            let gone = format!(
+                "/etc/{from} no longer exists, so nothing can be restored at /etc/{target}"
+            );
             self.found.notes.push(gone);
             return Ok(None);
         }
@@ -344,10 +345,10 @@ fn leftovers(
             Some(Kind::Folder) => leftovers(root, ours, &path, notes)?,
             _ if ours.entries.contains_key(&target) => {}
             Some(Kind::Link { to }) if to.starts_with(STORE) => notes.push(format!(
-                "/etc/{target} leads to {to}, and no record names it: remove it if nothing needs it"
+                "/etc/{target} points to {to}, and is not recorded anywhere: remove it if nothing needs it"
             )),
             Some(_) if name.ends_with(ASIDE) => notes.push(format!(
-                "/etc/{target} was put aside, and nothing stands in its place by a record: move it back or remove it"
+                "/etc/{target} is a backup without a recorded replacement: move it back or remove it"
             )),
             _ => {}
         }

@@ -217,7 +217,7 @@ pub(crate) fn choose<'a>(told: &'a Told, choice: &Choice) -> Result<Vec<&'a Gene
         };
         if let Some(why) = why_it_stays(named) {
             anyhow::bail!(
-                "generation {number} {why}, and stays\nhint: switch to another one first, for example with `system-manager rollback`"
+                "generation {number} {why}, so it is kept\nhint: first switch to another one, for example with `system-manager rollback`"
             );
         }
     }

@@ -18,6 +18,7 @@ use crate::host::fs::Root;
 use crate::host::process::Command;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
+use crate::model::style::Style;
 
 /// The format's version.
 const VERSION: u32 = 1;
@@ -121,7 +122,7 @@ impl Provenance {
         let parsed: Self = serde_json::from_str(text)?;
         anyhow::ensure!(
             parsed.version == VERSION,
-            "its version is {}, and this program knows {VERSION}\nhint: use the toplevel's own bin/system-manager",
+            "its version is {}, but this program knows {VERSION}\nhint: use the toplevel's own bin/system-manager",
             parsed.version
         );
         let is_known = |kind: &&String| KINDS.iter().any(|(name, _)| name == kind);
@@ -246,7 +247,7 @@ pub(crate) fn read(root: &Root, state: &State, name: &str) -> Result<Vec<Answer>
     {
         match provenance {
             Some(_) => "this program: a unit, an edge between units, or a package's file".to_owned(),
-            None => "this program; its toplevel was built by an older version, which did not note who set what"
+            None => "this program; the toplevel was built by an older version, which did not record what set it"
                 .to_owned(),
         }
     } else {
@@ -286,7 +287,7 @@ fn read_owner(root: &Root, path: &str) -> Result<String> {
     let relative = Path::new(path.trim_start_matches('/'));
     let node = root.node(relative)?;
     if node == Node::Absent {
-        return Ok("nobody: there is no such file".to_owned());
+        return Ok("nothing: there is no such file".to_owned());
     }
     if let Some(package) = package_of(root, path) {
         return Ok(format!("the distribution's package {package}"));
@@ -304,10 +305,10 @@ fn read_owner(root: &Root, path: &str) -> Result<String> {
     {
         let start = &content[..content.len().min(MARK_BYTES)];
         if let Some(tool) = tool_of(&String::from_utf8_lossy(start)) {
-            return Ok(format!("{tool}, as its text says"));
+            return Ok(format!("{tool}, according to its text"));
         }
     }
-    Ok("no package has it: an administrator or a program made it".to_owned())
+    Ok("no package owns it: an administrator or a program created it".to_owned())
 }
 
 /// The package that brought a path, by the distribution's own database; none when there is none, or it can't be asked.
@@ -359,7 +360,7 @@ fn tool_of(text: &str) -> Option<&'static str> {
 
 /// Renders answers for people. Pure.
 #[must_use]
-pub(crate) fn render(answers: &[Answer]) -> String {
+pub(crate) fn render(answers: &[Answer], style: Style) -> String {
     let mut text = String::new();
     for answer in answers {
         text.push_str(&format!("{} {}", answer.kind, answer.name));
@@ -374,10 +375,8 @@ pub(crate) fn render(answers: &[Answer]) -> String {
                 (false, 100) => String::new(),
                 (false, priority) => format!("  (priority {priority})"),
             };
-            text.push_str(&format!(
-                "  {}  {}{line}{note}\n",
-                setting.option, setting.file
-            ));
+            let place = style.link_to_file(&setting.file, &format!("{}{line}", setting.file));
+            text.push_str(&format!("  {}  {place}{note}\n", setting.option));
         }
     }
     text
@@ -399,7 +398,10 @@ mod tests {
       "rules":{"d /srv/a 0755":[{"option":"systemd.tmpfiles.rules","file":"/h/host.nix","priority":100}]}}"#;
 
     fn explain(name: &str) -> String {
-        render(&Provenance::parse(TEXT).unwrap().explain(name))
+        render(
+            &Provenance::parse(TEXT).unwrap().explain(name),
+            Style::default(),
+        )
     }
 
     #[test]

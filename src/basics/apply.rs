@@ -94,7 +94,7 @@ fn set_name(change: &NameChange) -> Result<()> {
     }
     let now = observe::name()?;
     if now != change.from {
-        bail!("the host was named `{now}` since the plan was made\nhint: run this again");
+        bail!("the host has been renamed to `{now}` since the plan was made\nhint: run this again");
     }
     tracing::info!("naming this host {}", change.to);
     nix::unistd::sethostname(&change.to)

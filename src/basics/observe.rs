@@ -113,12 +113,10 @@ pub(crate) fn warnings(wanted: &Basics, is_debian: bool) -> Vec<String> {
     let remedy = if is_debian {
         "uncomment it in /etc/locale.gen and run `locale-gen` (package `locales`)"
     } else {
-        "install its package of languages, such as `glibc-langpack-de`"
+        "install its language package, such as `glibc-langpack-de`"
     };
     let say = |name| {
-        format!(
-            "this host does not have the locale `{name}`, so that programs speak English: {remedy}"
-        )
+        format!("this host does not have the locale `{name}`, so programs use English: {remedy}")
     };
     missing.unwrap_or_default().into_iter().map(say).collect()
 }

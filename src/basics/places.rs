@@ -106,7 +106,7 @@ fn keyboard_variables(target: &str, key_map: &str) -> Result<BTreeMap<String, St
         vec![("KEYMAP", key_map)]
     } else {
         let (layout, variant) = layout_of(key_map).ok_or_else(|| {
-            format!("`{key_map}` has no layout that is known here, which /etc/{target} needs")
+            format!("the layout for `{key_map}`, which /etc/{target} needs, is not known")
         })?;
         vec![("XKBLAYOUT", layout), ("XKBVARIANT", variant)]
     };

@@ -10,7 +10,7 @@ use crate::cli::args_global::{AFTER, Global, Shell};
 use crate::cli::args_hidden::Hidden;
 use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::args_past::{
-    BackArgs, DeactivateArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs,
+    BackArgs, BootstrapArgs, DeactivateArgs, DiffArgs, GenerationsArgs, OriginArgs, StatusArgs,
 };
 use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
 use crate::model::page::{Page, render_html, render_markdown};
@@ -353,6 +353,15 @@ Examples:
         #[arg(long, value_name = "N")]
         keep: Option<usize>,
     },
+    /// Install Nix from the distribution's packages, on a host that is to build by itself
+    ///
+    /// Shows first which packages come. No configuration needs it: a host that others build for needs no Nix. What it installs,
+    /// `deactivate --purge-installed` removes.
+    #[command(after_long_help = "\
+Examples:
+  system-manager bootstrap --dry-run --target-host root@web
+  system-manager bootstrap --target-host root@web")]
+    Bootstrap(BootstrapArgs),
     /// Show what set a file, unit, account, variable, rule or option, and where a foreign file comes from
     ///
     /// Shows the file and line of each definition behind it, its priority, and the definitions that were overridden. This

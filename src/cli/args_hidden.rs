@@ -42,7 +42,11 @@ pub enum Hidden {
     },
     /// Answer another machine on standard input and output
     #[command(hide = true, name = crate::remote::agent::COMMAND)]
-    Agent,
+    Agent {
+        /// What it is asked first, as JSON
+        #[arg(long)]
+        asked: Option<String>,
+    },
     /// Carry out what another machine asked for
     #[command(hide = true, name = crate::remote::runs::COMMAND)]
     CarryOutRun {

@@ -111,11 +111,22 @@ mod tests {
     }
 }
 
+/// What `bootstrap` takes.
+#[derive(Debug, Args)]
+pub struct BootstrapArgs {
+    /// Show which packages come, and install nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// How long to wait for another run of the package manager, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = UNIT_TIMEOUT)]
+    pub unit_timeout: u64,
+}
+
 /// What `deactivate` takes.
 #[derive(Debug, Args)]
 pub struct DeactivateArgs {
-    /// Also remove the distribution's packages that `switch --install-missing` installed and nothing else needs
-    #[arg(long)]
+    /// Also remove the distribution's packages that `switch --install-missing` or `bootstrap` installed and nothing else needs
+    #[arg(long, alias = "purge")]
     pub purge_installed: bool,
     /// numtide/system-manager takes its program from there; here, the one that runs deactivates what is active
     #[arg(long, value_name = "TOPLEVEL", hide = true)]

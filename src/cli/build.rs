@@ -47,7 +47,7 @@ pub(super) fn build(
         Some(Given::Built(path)) => {
             if args.nixpkgs.is_some() {
                 bail!(
-                    "{} is built already, and `--nixpkgs` would have no effect\nhint: leave it out, or name the configuration's file",
+                    "{} has already been built, so `--nixpkgs` would have no effect\nhint: leave it out, or name the configuration's file",
                     path.display()
                 );
             }
@@ -94,7 +94,7 @@ fn build_source(
         match mended {
             Ok(count) if count > 0 => {
                 tracing::warn!(
-                    "{count} files were missing in the store and are put back; building again"
+                    "{count} files were missing in the store and have been restored; building again"
                 );
                 build()
             }

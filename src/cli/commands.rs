@@ -145,7 +145,7 @@ pub(crate) fn survey_request(args: &CompatArgs) -> compat::Request {
 pub(crate) fn toplevel_path(path: &Path) -> Result<AbsolutePath> {
     let real = std::fs::canonicalize(path).with_context(|| {
         format!(
-            "reading the toplevel {}\nhint: name a folder that `system-manager build` has made",
+            "reading the toplevel {}\nhint: name a path printed by `system-manager build`",
             path.display()
         )
     })?;
@@ -319,7 +319,7 @@ pub(crate) fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, 
     let state = State::read(root)?;
     if let Some(interrupted) = journal::read(root)? {
         tracing::warn!(
-            "an activation was interrupted ({}); the scripts of what was active before run",
+            "an activation was interrupted ({}); the scripts of the previously active configuration run",
             interrupted.purpose
         );
     }
@@ -365,7 +365,7 @@ fn warn_of_script(failed: &FailedScript) {
 /// When one can't be placed.
 pub(crate) fn place_secrets(root: &Root, for_users: bool) -> Result<()> {
     let toplevel = std::env::var("systemConfig")
-        .context("an activation script runs this, and sets `systemConfig`")?;
+        .context("only activation scripts run this, with `systemConfig` set")?;
     let owners = accounts::apply::read_owners(root)?;
     let [restart, reload] = store::secrets::place(root, &toplevel.parse()?, for_users, &owners)?;
     // At boot nothing runs that has read them.

@@ -109,7 +109,7 @@ fn values(flag: &str, value: &toml::Value) -> Result<Values> {
             let all: Result<Vec<Values>> = all.iter().map(|v| values(flag, v)).collect();
             all?.concat()
         }
-        _ => bail!("`{flag}` must be a text, a number, true or false, or a list of texts"),
+        _ => bail!("`{flag}` must be a string, a number, true or false, or a list of strings"),
     })
 }
 
@@ -120,14 +120,14 @@ fn check(settings: Settings, cli: &Command) -> Result<Settings> {
     for flag in settings.all.keys() {
         if !has(cli, flag) && !commands.iter().any(|c| has(c, flag)) {
             bail!(
-                "no command has the flag `--{flag}`\nhint: `system-manager help COMMAND` lists what there is"
+                "no command has the flag `--{flag}`\nhint: `system-manager help COMMAND` lists the flags of a command"
             );
         }
     }
     for (name, flags) in &settings.of {
         let Some(command) = commands.iter().find(|c| c.get_name() == name) else {
             bail!(
-                "there is no command `{name}`, and flags are no tables\nhint: `system-manager --help` lists the commands"
+                "there is no command `{name}`, and a flag can't be a table\nhint: `system-manager --help` lists the commands"
             );
         };
         if let Some(flag) = flags
@@ -279,7 +279,7 @@ mod tests {
                 "[status]\nwait = true",
                 "`system-manager status` has no flag `--wait`",
             ),
-            ("wait = 1.5", "must be a text"),
+            ("wait = 1.5", "must be a string"),
             ("wait =", ""),
         ] {
             let read = parse(text).and_then(|s| check(s, &Cli::command()));

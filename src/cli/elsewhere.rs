@@ -19,7 +19,7 @@ pub(crate) fn refuse(command: &Command) -> Result<()> {
         | Command::Completions { .. }
         | Command::Man { .. } => Ok(()),
         _ => bail!(
-            "this machine does not run Linux, and can't be managed\nhint: name a host with --target-host; `build`, `init`, `compat`, `option`, `repl` and `edit` work here, too"
+            "this machine does not run Linux, and can't be managed\nhint: name a host with --target-host; `build`, `init`, `compat`, `option`, `repl` and `edit` also work here"
         ),
     }
 }

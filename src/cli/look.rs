@@ -14,12 +14,15 @@ use crate::activation::state::State;
 use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
-use crate::cli::print::{print, print_json, tell};
+use crate::cli::print::{print, print_json, print_text, tell};
 use crate::cli::session::Session;
 use crate::host::process::Command;
 use crate::model::style::{Color, Style, line};
 use crate::nix::option::{self, Answer, Details};
 use crate::nix::{BuildOptions, Source};
+
+/// Where the packages of this program have its list of options.
+const OPTIONS: &str = "/usr/share/doc/system-manager/docs/options.md";
 
 /// How many names are listed unless all are asked for.
 const SHOWN: usize = 60;
@@ -45,7 +48,7 @@ impl Session {
         // Where the text goes to a file, its comments are not seen.
         if !adopted.left.is_empty() {
             tell(&format!(
-                "note: {} not described; the text says why\n",
+                "note: {} not described; comments in the output say why\n",
                 match adopted.left.len() {
                     1 => "1 thing is".to_owned(),
                     n => format!("{n} things are"),
@@ -62,7 +65,7 @@ impl Session {
         let answer = option::ask(&source, &options, name)?;
         if matches!(&answer, Answer::Matching(names) if names.is_empty()) {
             return Err(Failure::Before(anyhow!(
-                "no option has `{name}` in its name\nhint: `system-manager option` lists what there is; with `--nixpkgs` there are the options of NixOS, too"
+                "no option has `{name}` in its name\nhint: `system-manager option` lists the options; with `--nixpkgs`, these include NixOS's"
             )));
         }
         if self.json {
@@ -71,7 +74,7 @@ impl Session {
                 answer: &answer,
             })?;
         } else {
-            print(render(&answer, name, self.style).trim_end())?;
+            print_text(&render(&answer, name, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -93,7 +96,7 @@ pub(crate) fn edit(args: &LookArgs) -> Result<End, Failure> {
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|v| !v.trim().is_empty()));
     let editor = editor.ok_or_else(|| {
-        anyhow!("which editor is not known\nhint: set EDITOR, for example `EDITOR=nano system-manager edit`")
+        anyhow!("no editor is set\nhint: set EDITOR, for example `EDITOR=nano system-manager edit`")
     })?;
     // An editor may come with arguments, as for Git.
     let command = Command::new("sh")
@@ -106,7 +109,9 @@ fn flake_file(uri: &str) -> Result<PathBuf> {
     let folder = uri.split(['#', '?']).next().unwrap_or_default();
     let file = Path::new(folder.strip_prefix("path:").unwrap_or(folder)).join("flake.nix");
     if !file.exists() {
-        bail!("the flake {uri} is not in a folder here\nhint: fetch it, and edit that");
+        bail!(
+            "the flake {uri} is not a folder on this machine\nhint: fetch it, and edit that copy"
+        );
     }
     Ok(file)
 }
@@ -116,7 +121,7 @@ fn source_of(args: &LookArgs) -> Result<(Source, BuildOptions)> {
         None => commands::source(&args.source),
         Some(Given::Source(source)) => Ok((source, commands::build_options_of(&args.source)?)),
         Some(Given::Built(path)) => bail!(
-            "{} is no configuration\nhint: name a file that ends in .nix, or a folder with a flake.nix",
+            "{} is not a configuration\nhint: name a file that ends in .nix, or a folder with a flake.nix",
             path.display()
         ),
     }
@@ -147,9 +152,36 @@ fn render(answer: &Answer, name: &str, style: Style) -> String {
     }
 }
 
+/// Returns the page that documents an option: NixOS's for those that it declares, else the one that the packages of this
+/// program bring, where it is there.
+fn documentation(details: &Details) -> Option<String> {
+    let of_nixos = |place: &String| place.contains("/nixos/modules/");
+    if details.declared_in.iter().any(of_nixos) {
+        return Some(format!(
+            "https://search.nixos.org/options?query={}",
+            details.name
+        ));
+    }
+    let page = Path::new(OPTIONS);
+    page.exists().then(|| format!("file://{OPTIONS}"))
+}
+
+/// Returns the file of a place, without its line.
+fn file_of(place: &str) -> &str {
+    match place.rsplit_once(':') {
+        Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => file,
+        _ => place,
+    }
+}
+
 fn render_option(details: &Details, name: &str, style: Style) -> String {
     let mut out = String::new();
-    line(&mut out, &style.paint(Color::Bold, &details.name));
+    let title = style.paint(Color::Bold, &details.name);
+    let title = match documentation(details) {
+        Some(page) => style.link(&page, &title),
+        None => title,
+    };
+    line(&mut out, &title);
     if name != details.name {
         line(&mut out, &format!("  (has `{name}` in its value)"));
     }
@@ -176,14 +208,16 @@ fn render_option(details: &Details, name: &str, style: Style) -> String {
         ),
         (None, false) => field("value", "(none: nothing sets it)"),
     }
-    for place in &details.declared_in {
-        field("declared", place);
+    let place = |text: &str| style.link_to_file(file_of(text), text);
+    for declared in &details.declared_in {
+        field("declared", &place(declared));
     }
     for definition in &details.definitions {
-        field("set", &format!("{}: {}", definition.file, definition.value));
+        let (file, value) = (place(&definition.file), &definition.value);
+        field("set", &format!("{file}: {value}"));
     }
     if details.has_no_effect {
-        let text = "  It has no effect on this host: nothing here acts on it.";
+        let text = "  It has no effect on this host.";
         line(&mut out, &style.paint(Color::Yellow, text));
     }
     out

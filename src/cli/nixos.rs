@@ -80,15 +80,13 @@ pub(crate) fn own_toplevel(program: &OsString) -> Result<PathBuf> {
         .parent()
         .filter(|p| !p.as_os_str().is_empty())
         .with_context(|| {
-            format!(
-                "{NAME} was called by its bare name\nhint: call it by its path, TOPLEVEL/bin/{NAME}"
-            )
+            format!("{NAME} was called without its path\nhint: call it as TOPLEVEL/bin/{NAME}")
         })?;
     let toplevel = std::fs::canonicalize(bin.join(".."))
         .with_context(|| format!("reading {}", bin.display()))?;
     if !toplevel.join("manifest.json").exists() {
         bail!(
-            "{} is no toplevel: it has no manifest.json",
+            "{} is not a toplevel: it has no manifest.json",
             toplevel.display()
         );
     }

@@ -19,7 +19,7 @@ use crate::cli::args_past::{BackArgs, DeleteArgs, DiffArgs};
 use crate::cli::asked::ask;
 use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, read_given};
-use crate::cli::print::{print, print_json};
+use crate::cli::print::{print, print_json, print_text};
 use crate::cli::session::Session;
 use crate::closure;
 use crate::host::clock::now;
@@ -60,7 +60,7 @@ impl Session {
         } else if told.generations.is_empty() {
             print("there are no generations; `system-manager switch` makes one")?;
         } else {
-            print(told::render(&told, self.style).trim_end())?;
+            print_text(&told::render(&told, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -100,7 +100,7 @@ impl Session {
             };
             let gone = count(numbers.len(), "generation");
             print(&format!(
-                "Forgotten: {gone}. `{collector}` frees what nothing else needs."
+                "Forgotten: {gone}. Run `{collector}` to free the space that nothing else needs."
             ))?;
         }
         Ok(End::Done)
@@ -129,7 +129,7 @@ impl Session {
             let live = "what is live".to_owned();
             let names = [from.name, to.map_or(live, |named| named.name)];
             let names = [names[0].as_str(), names[1].as_str()];
-            print(compare::render(&difference, names, self.style).trim_end())?;
+            print_text(&compare::render(&difference, names, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -176,7 +176,7 @@ impl Session {
             });
         }
         let found = generations::rollback_target(&all, active.as_ref(), None).map_err(|_| {
-            anyhow!("nothing was active before that is known\nhint: name a generation, as `system-manager generations` lists them")
+            anyhow!("it is not known what was active before\nhint: name a generation from `system-manager generations`")
         })?;
         Ok(Named {
             name: format!("generation {}", found.number),
@@ -212,7 +212,7 @@ impl Session {
         };
         let Some(toplevel) = toplevel.clone() else {
             return Err(Failure::Before(anyhow!(
-                "nothing was active before\nhint: `system-manager deactivate` takes everything away"
+                "nothing was active before\nhint: `system-manager deactivate` removes everything"
             )));
         };
         let own = generations::read(&self.root)?;
@@ -253,7 +253,7 @@ impl Session {
         }
         if args.ask && !prepared.plan.is_empty() {
             self.print_plan(&prepared.plan)?;
-            ask("Go back by this plan?")?;
+            ask("Go back by this plan?", signals)?;
         }
         prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
@@ -294,7 +294,7 @@ impl Session {
                 Goal::Deactivate => None,
             };
             if let Err(error) = secrets::sweep(&self.root, active) {
-                tracing::warn!("secrets that nothing needs any more are left: {error:#}");
+                tracing::warn!("secrets that are no longer needed could not be removed: {error:#}");
             }
         }
         self.remember(goal, &ended);

@@ -8,29 +8,24 @@
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
 use crate::cli::args::Cli;
 use crate::cli::args_global::Global;
-use crate::cli::commands::{self, End, Failure};
+use crate::cli::board::{Board, Line};
+use crate::cli::commands::{End, Failure};
 use crate::cli::print::{print, print_error, print_json, tell};
 use crate::cli::remote_args::RemoteArgs;
-use crate::cli::remote_tasks::{How, Task, Wants, task};
-use crate::model::names::AbsolutePath;
-use crate::nix::elsewhere::BuildHost;
+use crate::cli::remote_jobs::Deployer;
+use crate::cli::remote_tasks::{Task, Wants, task};
 use crate::nix::{self, BuildOptions, Source};
-use crate::remote::connection::{Ways, ask_password};
+use crate::remote::connection::Ways;
 use crate::remote::fleet::{self, LastRun, Pace, Recap};
 use crate::remote::frame::escape;
-use crate::remote::host::{Built, Host, Program, Reached, Went};
+use crate::remote::host::{Phase, Watch, Went};
+use crate::remote::password::ask_password;
 use crate::remote::target::{Target, parse_hosts};
-use crate::store::secrets::{self, Values};
-use crate::store::toplevel::read_manifest;
-
-/// How long a host waits to be confirmed after a `switch`, in seconds.
-const CONFIRM: u64 = 60;
 
 /// Runs a command on other hosts.
 ///
@@ -41,7 +36,7 @@ pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
     let task = task(cli.command, &global)?;
     if task.arguments.iter().any(|word| word == "--ephemeral") {
         return Err(anyhow::anyhow!(
-            "--ephemeral is for the machine itself: what a run from here leaves on a host outlives its boot\nhint: run it there, as `ssh HOST sudo system-manager switch --ephemeral`; a switch from here returns by itself unless it is confirmed"
+            "--ephemeral works only on the machine itself\nhint: run it there, as `ssh HOST sudo system-manager switch --ephemeral`; a switch from here goes back by itself unless it is confirmed"
         )
         .into());
     }
@@ -58,32 +53,15 @@ pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
         password,
         substitute: global.remote.substitute_on_destination,
     };
-    let deployer = Deployer {
-        own: Program::read(&std::env::current_exe().context("finding this program's own file")?)?,
-        built: Mutex::default(),
-        secrets: Mutex::default(),
-        build_host: global.remote.build_host()?,
-        confirm: confirm(&global.remote, task.how),
-        task,
-        ways,
-    };
+    let deployer = Deployer::new(&global.remote, task, ways)?;
     match &targets[..] {
         [target] => one(&deployer, target, &global),
         _ => many(&deployer, &targets, &global),
     }
 }
 
-fn confirm(args: &RemoteArgs, how: How) -> Option<u64> {
-    match (args.no_confirm, args.confirm_timeout, how) {
-        (true, _, _) => None,
-        (_, Some(seconds), _) => Some(seconds),
-        (_, None, How::Apart { confirmed: true }) => Some(CONFIRM),
-        _ => None,
-    }
-}
-
 fn one(deployer: &Deployer, target: &Target, global: &Global) -> Result<End, Failure> {
-    let went = deployer.work(target, &|line| tell(&format!("{line}\n")));
+    let went = deployer.work(target, &Plain { target, prefix: "" });
     if global.json {
         print_checked_json(&went.output)?;
     } else if !went.output.is_empty() {
@@ -121,15 +99,17 @@ fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<End,
             .max_failures
             .unwrap_or(if careful { 0 } else { usize::MAX }),
     };
-    let all = pace.run(targets.len(), &|index| {
-        let target = &targets[index];
-        let went = deployer.work(target, &|line| tell(&format!("{target}: {line}\n")));
-        if let Some(error) = &went.error {
-            let error = fleet::show_error(&target.to_string(), error);
-            tell(&format!("{target}: {error}\n"));
-        }
-        went
-    });
+    let is_live = std::io::stderr().is_terminal() && !global.quiet && global.verbose == 0;
+    let board = is_live.then(|| Board::new(targets));
+    let work = || {
+        pace.run(targets.len(), &|index| {
+            work_on(deployer, targets, index, board.as_ref())
+        })
+    };
+    let all = match &board {
+        Some(board) => board.during(work),
+        None => work(),
+    };
     let rows: Vec<fleet::Row> = targets
         .iter()
         .zip(&all)
@@ -151,6 +131,58 @@ fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<End,
         print(&format!("== all\n{}", fleet::render(&rows).trim_end()))?;
     }
     Ok(End::Code(fleet::exit_code(&codes)))
+}
+
+/// Works on one of many hosts.
+fn work_on(deployer: &Deployer, targets: &[Target], index: usize, board: Option<&Board>) -> Went {
+    let target = &targets[index];
+    let went = match board {
+        Some(board) => deployer.work(
+            target,
+            &Line {
+                board,
+                index,
+                target,
+            },
+        ),
+        None => {
+            let prefix = format!("{target}: ");
+            deployer.work(
+                target,
+                &Plain {
+                    target,
+                    prefix: &prefix,
+                },
+            )
+        }
+    };
+    if let Some(board) = board {
+        board.ended(index, went.code);
+    }
+    if let Some(error) = &went.error {
+        let error = fleet::show_error(&target.to_string(), error);
+        tell(&format!("{target}: {error}\n"));
+    }
+    went
+}
+
+/// Tells of a host in lines that stay.
+struct Plain<'a> {
+    target: &'a Target,
+    /// What stands before what its programs say.
+    prefix: &'a str,
+}
+
+impl Watch for Plain<'_> {
+    fn line(&self, line: &str) {
+        tell(&format!("{}{line}\n", self.prefix));
+    }
+
+    fn at(&self, phase: &Phase<'_>) {
+        if phase.is_news() {
+            tracing::info!("{}: {phase}", self.target);
+        }
+    }
 }
 
 fn last_run_file() -> PathBuf {
@@ -223,7 +255,7 @@ fn of_flake(named: &str, task: &Task) -> Result<Vec<Target>> {
         _ if !named.is_empty() => (Source::Flake(named.to_owned()), BuildOptions::default()),
         Some(Wants::Source(source, options)) => (source.clone(), options.clone()),
         Some(Wants::Built(path)) => bail!(
-            "{} is built for one host, and `--all` needs a flake\nhint: name the flake instead",
+            "{} was built for one host, but `--all` needs a flake\nhint: name the flake instead",
             path.display()
         ),
         None => (Source::find()?, BuildOptions::default()),
@@ -248,122 +280,10 @@ fn failed_last() -> Result<Vec<Target>> {
     let path = last_run_file();
     let text = std::fs::read(&path).with_context(|| {
         format!(
-            "reading {}\nhint: no run on many hosts is known here",
+            "reading {}\nhint: there is no record of a run on several hosts",
             path.display()
         )
     })?;
     let inner = || parse_hosts(&serde_json::from_slice::<LastRun>(&text)?.failed.join("\n"));
     inner().with_context(|| format!("reading {}", path.display()))
-}
-
-/// What tells what is built from other things that are.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
-    /// It is built already.
-    Built(PathBuf),
-    /// A configuration, for hosts of a name and a system or for any.
-    Source(String, Option<(String, String)>),
-}
-
-/// What is the same for all hosts.
-struct Deployer {
-    task: Task,
-    ways: Ways,
-    own: Program,
-    confirm: Option<u64>,
-    build_host: Option<BuildHost>,
-    built: Mutex<BTreeMap<Key, Arc<Built>>>,
-    secrets: Mutex<BTreeMap<AbsolutePath, Arc<Values>>>,
-}
-
-impl Deployer {
-    fn work(&self, target: &Target, tell: &(dyn Fn(&str) + Sync)) -> Went {
-        let host = Host {
-            target,
-            ways: &self.ways,
-            tell,
-        };
-        self.work_on(&host).unwrap_or_else(Went::refused)
-    }
-
-    fn work_on(&self, host: &Host<'_>) -> Result<Went> {
-        let reached = Reached::new(host.target, &self.ways)?;
-        let mut arguments = self.task.arguments.clone();
-        let mut built = Vec::new();
-        for (place, wants) in &self.task.wants {
-            let one = self.built_for(wants, &reached, host.target)?;
-            arguments.insert(*place, one.toplevel.to_string());
-            built.push(one);
-        }
-        let program = built.first().map_or(&self.own, |built| built.program());
-        let mut link = host.bring(reached, program, &built)?;
-        if let (How::Apart { confirmed: true }, Some(built)) = (self.task.how, built.first())
-            && let values = self.secrets_of(&built.toplevel)?
-            && !values.is_empty()
-            && link.secrets(&built.toplevel, &values)?
-        {
-            // Where nothing else changes, they are a change.
-            arguments.push("--all-scripts".to_owned());
-        }
-        match self.task.how {
-            How::Attended => host.run(link, &arguments),
-            How::Apart { .. } => host.activate(link, program, arguments, self.confirm),
-            How::Attach => host.attach(link),
-        }
-    }
-
-    /// Reads the secrets of what is switched to, once for all hosts that get the same.
-    fn secrets_of(&self, toplevel: &AbsolutePath) -> Result<Arc<Values>> {
-        let mut known = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(values) = known.get(toplevel) {
-            return Ok(values.clone());
-        }
-        let wanted = read_manifest(Path::new(toplevel.as_str()))?.secrets;
-        let values = Arc::new(secrets::gather(&wanted)?);
-        known.insert(toplevel.clone(), values.clone());
-        Ok(values)
-    }
-
-    /// Builds what a host gets, once for all hosts that get the same.
-    fn built_for(&self, wants: &Wants, reached: &Reached, target: &Target) -> Result<Arc<Built>> {
-        let (source, options) = match wants {
-            Wants::Built(path) => {
-                let key = Key::Built(path.clone());
-                return self.once(key, || commands::toplevel_path(path));
-            }
-            Wants::Source(source, options) => (source, options),
-        };
-        let (source, identity) = match (source, &target.attribute) {
-            (Source::Flake(uri), Some(attribute)) if !uri.contains('#') => {
-                (Source::Flake(format!("{uri}#{attribute}")), None)
-            }
-            (Source::Flake(uri), None) if !uri.contains('#') => {
-                (source.clone(), Some(reached.identity()))
-            }
-            _ => (source.clone(), None),
-        };
-        let key = Key::Source(format!("{source:?}"), identity.clone());
-        self.once(key, || {
-            let options = options.clone();
-            nix::build(
-                &source,
-                &BuildOptions {
-                    identity,
-                    build_host: self.build_host.clone(),
-                    ..options
-                },
-            )
-        })
-    }
-
-    fn once(&self, key: Key, build: impl FnOnce() -> Result<AbsolutePath>) -> Result<Arc<Built>> {
-        // Held while it is built: Nix would build it once, too, but evaluate it for each.
-        let mut known = self.built.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(built) = known.get(&key) {
-            return Ok(built.clone());
-        }
-        let new = Arc::new(Built::read(build()?)?);
-        known.insert(key, new.clone());
-        Ok(new)
-    }
 }

@@ -56,7 +56,7 @@ pub(super) enum How {
 /// When it is for this machine only.
 pub(super) fn task(command: Command, global: &Global) -> Result<Task> {
     if global.root.is_some() {
-        bail!("--root is of this machine, and can't be used with another host");
+        bail!("--root is about this machine, and can't be used with another host");
     }
     if global.remote.attach {
         return Ok(Task {
@@ -81,7 +81,7 @@ fn flags(given: &[(bool, &str)]) -> Vec<String> {
 
 fn plan_words(args: &PlanArgs) -> Result<Vec<String>> {
     if args.out.is_some() {
-        bail!("a plan can only be saved on the host that it is for");
+        bail!("a plan can be saved only on the host that it is for");
     }
     let mut words = vec!["plan".to_owned()];
     words.extend(flags(&[
@@ -138,11 +138,16 @@ fn task_of(command: Command) -> Result<Task> {
             arguments.extend(keep.into_iter().flatten());
             attended(arguments)
         }
+        Command::Bootstrap(args) => {
+            let timeout = ["--unit-timeout".to_owned(), args.unit_timeout.to_string()];
+            let dry_run = flags(&[(args.dry_run, "--dry-run")]);
+            attended([words(&["bootstrap"]), timeout.into(), dry_run].concat())
+        }
         Command::Status(args) => attended(status_words(&args)?),
         Command::Generations(GenerationsArgs { action: None }) => attended(words(&["generations"])),
         _ => {
             return Err(anyhow!(
-                "this command works on this machine only\nhint: leave out --target-host and --hosts"
+                "this command works only on this machine\nhint: leave out --target-host and --hosts"
             ));
         }
     };
@@ -222,7 +227,7 @@ fn switch_task(args: &SwitchArgs) -> Result<Parts> {
     let wants = Some(wants(args.given.as_deref(), &args.source)?);
     if args.ask {
         bail!(
-            "`--ask` is for this machine\nhint: look at `plan --target-host` first; a switch of another host returns unless it is confirmed"
+            "`--ask` works only on this machine\nhint: look at `plan --target-host` first; a switch of another host goes back unless it is confirmed"
         );
     }
     let ephemeral = flags(&[(args.ephemeral, "--ephemeral")]);
@@ -244,7 +249,7 @@ fn switch_task(args: &SwitchArgs) -> Result<Parts> {
 
 fn status_words(args: &StatusArgs) -> Result<Vec<String>> {
     if args.watch.is_some() {
-        bail!("`--watch` is for this machine\nhint: leave it out");
+        bail!("`--watch` works only on this machine\nhint: leave it out");
     }
     let mut words = vec!["status".to_owned()];
     words.extend(flags(&[
@@ -258,7 +263,7 @@ fn status_words(args: &StatusArgs) -> Result<Vec<String>> {
 
 fn back_task(mut arguments: Vec<String>, back: &BackArgs) -> Result<Parts> {
     if back.ask {
-        bail!("`--ask` is for this machine\nhint: look at it with `--dry-run` first");
+        bail!("`--ask` works only on this machine\nhint: use `--dry-run` first");
     }
     arguments.extend(flags(&[(back.dry_run, "--dry-run")]));
     arguments.extend(apply_words(&back.apply));
@@ -288,7 +293,7 @@ fn wants(given: Option<&Path>, args: &SourceArgs) -> Result<Wants> {
     let (source, options) = match given.map(read_given) {
         Some(Given::Built(path)) if path.is_dir() => return Ok(Wants::Built(path)),
         Some(Given::Built(path)) => bail!(
-            "{} is a plan, which can only be applied on the host that it is of",
+            "{} is a plan, which can be applied only on the host that it is for",
             path.display()
         ),
         Some(Given::Source(source)) => (source, commands::build_options_of(args)?),

@@ -26,6 +26,7 @@ use crate::cli::remote_args::RemoteArgs;
 use crate::cli::{complete, defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
+use crate::model::links::are_known;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::history::Origin;
@@ -38,7 +39,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::manual::{print_completions, print_manual};
-use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
+use crate::cli::print::{Told, print, print_error, print_json, print_refusal, print_text, tell};
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::Session;
 
@@ -73,15 +74,15 @@ pub(crate) fn main() -> ExitCode {
         Command::Switch(SwitchArgs {
             given: Some(given), ..
         }) if matches!(read_given(given), Given::Built(_)) => {
-            "run `system-manager activate` to go on"
+            "run `system-manager activate` to continue"
         }
-        _ => "run the same command again to go on",
+        _ => "run the same command again to continue",
     };
     let ended = run(cli);
     let code = exit_code(&ended);
     match ended {
         Ok(End::RolledBack) => print_error(&anyhow!(
-            "the switch failed, and what was active before is active again\nhint: put right what failed, as is told above, and switch again"
+            "the switch failed, and what was active before is active again\nhint: fix what failed, as shown above, and switch again"
         )),
         Ok(_) => {}
         Err(Failure::Before(error)) => print_error(&error),
@@ -124,7 +125,7 @@ fn refuse(error: &clap::Error) -> ! {
         error.exit()
     };
     print_error(&anyhow::anyhow!(
-        "there is no command `{word}`\nhint: `system-manager {ours}` is the one; `system-manager --help` lists all"
+        "there is no command `{word}`\nhint: use `system-manager {ours}`; `system-manager --help` lists all commands"
     ));
     std::process::exit(USAGE)
 }
@@ -236,6 +237,16 @@ fn use_color(choice: ColorChoice, terminal: bool) -> bool {
     }
 }
 
+/// Returns the name of this host for links, where the terminal has any.
+fn links(choice: ColorChoice, terminal: bool) -> Option<&'static str> {
+    let is_plain = choice == ColorChoice::Never || std::env::var_os("NO_COLOR").is_some();
+    if !terminal || is_plain || !are_known(|name| std::env::var(name).ok()) {
+        return None;
+    }
+    let host = ::nix::unistd::gethostname().unwrap_or_default();
+    Some(host.to_string_lossy().into_owned().leak())
+}
+
 fn run(cli: Cli) -> Result<End, Failure> {
     if cli.global.remote.is_given() {
         return cli::remote::run(cli);
@@ -260,6 +271,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         style: Style {
             color: use_color(global.color, std::io::stdout().is_terminal()),
             full: global.verbose > 0,
+            links: links(global.color, std::io::stdout().is_terminal()),
         },
         progress: Progress::new(Telling {
             quiet: global.quiet,
@@ -286,7 +298,7 @@ fn refuse_json(command: &Command, json: bool) -> Result<()> {
     };
     anyhow::ensure!(
         !json,
-        "`{name}` prints nothing for programs\nhint: leave out `--json`; `system-manager option --json` tells of a configuration"
+        "`{name}` has no JSON output\nhint: leave out `--json`; for a configuration's options, use `system-manager option --json`"
     );
     Ok(())
 }
@@ -314,6 +326,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         Command::Diff(args) => session.diff(&args),
         Command::Status(args) => session.status(&args),
         Command::Gc { dry_run, keep } => session.gc(dry_run, keep),
+        Command::Bootstrap(args) => session.bootstrap(&args),
         Command::Why { name } => session.why(&name),
         Command::Adopt(args) => session.adopt(&args),
         Command::Option(args) => session.option(&args),
@@ -337,7 +350,7 @@ fn print_toplevel(session: &Session, toplevel: &AbsolutePath) -> Result<End, Fai
     if session.json {
         print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
     } else {
-        print(toplevel.as_str())?;
+        print_text(toplevel.as_str(), session.style)?;
     }
     Ok(End::Done)
 }
@@ -379,7 +392,7 @@ fn activate(session: &Session, args: ActivateArgs) -> Result<End, Failure> {
 fn pre_populate(session: &Session, args: PrePopulateArgs) -> Result<End, Failure> {
     if args.ephemeral {
         return Err(anyhow!(
-            "what is of this boot only can't be placed for the next one\nhint: leave out --ephemeral, or `switch --ephemeral`"
+            "--ephemeral can't be combined with the next boot\nhint: leave out --ephemeral, or use `switch --ephemeral`"
         )
         .into());
     }
@@ -419,7 +432,7 @@ fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
         Hidden::RunTethered { root, program } => std::process::exit(tether::hold(&root, &program)?),
         Hidden::PlaceSecrets { for_users } => commands::place_secrets(root, for_users)?,
         Hidden::SwitchUserManager => units::users::serve()?,
-        Hidden::Agent => remote::agent::serve(root)?,
+        Hidden::Agent { asked } => remote::agent::serve(root, asked.as_deref())?,
         Hidden::CarryOutRun { run } => remote::agent::carry_out(root, &run)?,
         Hidden::AwaitConfirmation => remote::confirm::await_confirmation(root)?,
     }
@@ -440,6 +453,9 @@ fn init(session: &Session, args: &InitArgs) -> Result<End, Failure> {
     let first = written.first().map(|path| path.display().to_string());
     let first = first.unwrap_or_default();
     print(&format!("`system-manager plan {first}` shows what it does"))?;
+    if let Some(hint) = flake.then(|| cli::init::missing_sources(&session.root)) {
+        tell(&hint.map_or_else(String::new, |hint| format!("hint: {hint}\n")));
+    }
     Ok(End::Done)
 }
 

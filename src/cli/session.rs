@@ -21,13 +21,16 @@ use crate::nix::elsewhere::BuildHost;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
+use crate::store::pending;
 use crate::store::secrets;
 use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::cli::asked::{ask, write_private};
-use crate::cli::print::{print, print_error, print_failure, print_json, print_refusal, tell};
+use crate::cli::print::{
+    print, print_error, print_failure, print_json, print_refusal, print_text, tell,
+};
 use crate::cli::progress::{Progress, describe_files};
 
 /// A root, and how results are printed.
@@ -76,7 +79,7 @@ impl Session {
         } else if pages.summary && self.json {
             print_json(&plan.summary())?;
         } else if pages.summary {
-            print(report::render_summary(&plan, self.style).trim_end())?;
+            print_text(&report::render_summary(&plan, self.style), self.style)?;
         } else {
             self.print_plan(&plan)?;
         }
@@ -116,7 +119,7 @@ impl Session {
                 is_new: registered.is_new,
             })?;
         } else {
-            print(&format!("generation {number}: {toplevel}"))?;
+            print_text(&format!("generation {number}: {toplevel}"), self.style)?;
         }
         Ok(End::Done)
     }
@@ -143,7 +146,7 @@ impl Session {
             return Ok(End::Done);
         }
         for path in &collected.paths {
-            print(&format!("- {path}"))?;
+            print_text(&format!("- {path}"), self.style)?;
         }
         let (paths, bytes) = (collected.paths.len(), show_bytes(collected.bytes));
         print(&if dry_run {
@@ -159,7 +162,7 @@ impl Session {
         let answers = why::read(&self.root, &state, name)?;
         if answers.is_empty() {
             return Err(Failure::Before(anyhow::anyhow!(
-                "{name}: nothing of what is active here has this name\nhint: a path begins with `/`, and a unit ends in .service or its kind; `system-manager status` lists what is active"
+                "{name}: the active configuration contains nothing of this name\nhint: a path begins with `/`, and a unit ends in .service, .timer and so on; `system-manager status -v` lists what is active"
             )));
         }
         if self.json {
@@ -168,7 +171,7 @@ impl Session {
                 answers: &answers,
             })?;
         } else {
-            print(why::render(&answers).trim_end())?;
+            print_text(&why::render(&answers, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -201,7 +204,7 @@ impl Session {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let planned = self.planned(&goal, saved, args, how)?;
-        let mut prepared = self.prepare(goal, planned, args, how)?;
+        let mut prepared = self.prepare(goal, planned, args, how, &signals)?;
         if !how.register {
             prepared.action = scripts::decide::Action::Test;
         }
@@ -216,9 +219,12 @@ impl Session {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
+        if pending::is_idle() && !prepared.plan.is_empty() {
+            return Ok(End::Changes);
+        }
         if how.ask && !prepared.plan.is_empty() {
             self.print_plan(&prepared.plan)?;
-            ask("Apply this plan?")?;
+            ask("Apply this plan?", &signals)?;
         }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
@@ -359,10 +365,10 @@ impl Session {
                     String::new()
                 } else {
                     let path = self.root.show(Path::new(""));
-                    format!(
-                        " below {}",
-                        path.display().to_string().trim_end_matches('/')
-                    )
+                    let path = path.display().to_string();
+                    let below = |path: &str| format!(" below {path}");
+                    (Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()))
+                        .map_or_else(String::new, below)
                 };
                 print(&format!("{last}{place}."))
             }
@@ -385,7 +391,7 @@ impl Session {
         if self.json {
             print_json(&TellingPlan::of(plan))
         } else {
-            print(report::render_plan(plan, self.style).trim_end())
+            print_text(&report::render_plan(plan, self.style), self.style)
         }
     }
 
@@ -404,7 +410,10 @@ impl Session {
         if self.json {
             print_json(outcome)
         } else {
-            print(outcome_report::render_outcome(outcome, self.style).trim_end())
+            print_text(
+                &outcome_report::render_outcome(outcome, self.style),
+                self.style,
+            )
         }
     }
 }

@@ -49,7 +49,7 @@ impl Session {
         let (enabled, of) = (survey.summary.enabled, survey.summary.switchable);
         match args.min_enabled.map(usize::from) {
             Some(least) if enabled * 100 < least * of => Err(Failure::Before(anyhow::anyhow!(
-                "{enabled} of {of} modules evaluate when they are enabled, which is less than {least} %"
+                "{enabled} of {of} modules evaluate when enabled, which is less than {least} %"
             ))),
             _ => Ok(End::Done),
         }

@@ -36,7 +36,7 @@ impl Database {
         };
         Self::parse(&bytes).with_context(|| {
             format!(
-                "reading {}\nhint: remove it; the next switch from another machine looks at each path anew",
+                "reading {}\nhint: remove it; the next switch from another machine then checks each path again",
                 root.show(Path::new(FILE)).display()
             )
         })
@@ -49,7 +49,7 @@ impl Database {
             .strip_prefix(HEAD)
             .with_context(|| format!("it begins with {head:?}"))?;
         if sha256_of(rest.as_bytes())? != hash {
-            bail!("its checksum does not fit");
+            bail!("its checksum is wrong");
         }
         let paths = parse(rest)?.into_iter();
         Ok(Self {
@@ -77,6 +77,44 @@ impl Database {
             )?;
         }
         root.sync()
+    }
+
+    /// Returns those of the paths that are not known, or of which something that they need is not there. Pure.
+    #[must_use]
+    pub(crate) fn unfounded(
+        &self,
+        paths: Vec<StorePath>,
+        there: &BTreeSet<StorePath>,
+    ) -> BTreeSet<StorePath> {
+        // Most are whole, and then one walk is enough.
+        let is_known = |path: &StorePath| self.paths.contains_key(path) && there.contains(path);
+        if self.closure(paths.iter().cloned()).iter().all(is_known) {
+            return BTreeSet::new();
+        }
+        let mut unfounded: BTreeSet<StorePath> = self
+            .paths
+            .keys()
+            .filter(|path| !there.contains(path))
+            .cloned()
+            .collect();
+        unfounded.extend(paths.into_iter().filter(|path| !is_known(path)));
+        // What needs them is not whole either.
+        loop {
+            let needs_one = |info: &&PathInfo| {
+                !unfounded.contains(&info.path)
+                    && info.references.iter().any(|r| unfounded.contains(r))
+            };
+            let more: Vec<StorePath> = self
+                .paths
+                .values()
+                .filter(needs_one)
+                .map(|info| info.path.clone())
+                .collect();
+            if more.is_empty() {
+                return unfounded;
+            }
+            unfounded.extend(more);
+        }
     }
 
     /// Returns the paths with all that they refer to, as far as that is known. Pure.
@@ -141,6 +179,30 @@ pub(crate) fn substitute(paths: &BTreeSet<StorePath>) -> Result<()> {
     Ok(())
 }
 
+/// Makes what has arrived here known to a Nix that came later. Returns how many paths these are.
+///
+/// # Errors
+/// When Nix does not take them.
+pub(crate) fn hand_over(root: &Root) -> Result<usize> {
+    let known = Database::read(root)?.paths;
+    load(known.values())?;
+    Ok(known.len())
+}
+
+fn load<'a>(infos: impl IntoIterator<Item = &'a PathInfo>) -> Result<()> {
+    let output = nix_store()
+        .arg("--load-db")
+        .input(render(infos).into_bytes())
+        .output()?;
+    if output.code != Some(0) {
+        bail!(
+            "registering paths with Nix: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}
+
 /// Makes paths that are in the store and whole known there: to Nix on a host that has it, and to us elsewhere.
 ///
 /// # Errors
@@ -150,17 +212,7 @@ pub(crate) fn register(root: &Root, infos: &[PathInfo]) -> Result<()> {
         return Ok(());
     }
     if root.is_live() && is_of_nix(root)? {
-        let output = nix_store()
-            .arg("--load-db")
-            .input(render(infos).into_bytes())
-            .output()?;
-        if output.code != Some(0) {
-            bail!(
-                "registering paths with Nix: {}",
-                String::from_utf8_lossy(&output.stderr).trim()
-            );
-        }
-        return Ok(());
+        return load(infos);
     }
     let mut database = Database::read(root)?;
     for info in infos {

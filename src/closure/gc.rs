@@ -57,7 +57,7 @@ pub(crate) fn collect(
 ) -> Result<Collected> {
     if is_of_nix(root)? {
         bail!(
-            "this host's store is kept by Nix\nhint: `nix-collect-garbage` knows what is needed there; generations of ours are roots"
+            "this host's store is managed by Nix\nhint: use `nix-collect-garbage`, which respects system-manager's generations"
         );
     }
     let _held = hold(root, Holding::Alone)?;

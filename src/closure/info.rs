@@ -13,6 +13,9 @@ const STORE: &str = "/nix/store/";
 /// The length of the hash in a store path.
 const HASH: usize = 32;
 
+/// How much of the hash is enough to ask whether a path is there: 80 bits.
+pub(crate) const TAG: usize = 16;
+
 /// The longest name after the hash.
 const NAME_MAX: usize = 211;
 
@@ -32,6 +35,12 @@ impl StorePath {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0[STORE.len()..]
+    }
+
+    /// Returns the beginning of its hash, by which it is asked for.
+    #[must_use]
+    pub(crate) fn tag(&self) -> &str {
+        &self.name()[..TAG]
     }
 
     /// Returns the store path that a path is, or is below of.
@@ -117,7 +126,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<PathInfo>> {
 }
 
 fn parse_one<'a>(path: &str, lines: &mut impl Iterator<Item = &'a str>) -> Result<PathInfo> {
-    let mut next = || lines.next().context("it is cut short");
+    let mut next = || lines.next().context("it is truncated");
     let hash = next()?;
     let nar_sha256 = hash.strip_prefix("sha256:").unwrap_or(hash).to_owned();
     check_hash(&nar_sha256)?;

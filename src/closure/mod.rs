@@ -60,7 +60,7 @@ fn lock(root: &Root, file: &str, how: How) -> Result<Hold> {
     match taken.with_context(|| format!("locking {}", path.display()))? {
         Ok(held) => Ok(Hold(held)),
         Err(_) => bail!(
-            "another run brings paths to this store, uses them or removes some: it holds {}\nhint: wait for it to end, then run this again",
+            "another run is using this store: it holds {}\nhint: wait for it to finish, then run this again",
             path.display()
         ),
     }

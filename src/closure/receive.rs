@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "unpacks into the store")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::database::{Database, register, substitute, unknown_to_nix};
-use super::info::{PathInfo, StorePath};
+use super::info::{PathInfo, StorePath, TAG};
 use super::{Hold, Holding, RECEIVING, STORE, folder, hold, is_of_nix, lock};
 use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
@@ -66,6 +66,36 @@ impl<'a> Receiver<'a> {
         })
     }
 
+    /// Returns the numbers of those paths that are not known here with all that they need, each asked for by the
+    /// beginning of its hash.
+    ///
+    /// # Errors
+    /// When the store can't be read.
+    pub(crate) fn lacking(&self, tags: &str) -> Result<Vec<usize>> {
+        let names = self.root.list(Path::new(STORE))?.into_iter();
+        let there: BTreeSet<StorePath> = names
+            .filter_map(|name| StorePath::of(&format!("/{STORE}/{name}")))
+            .collect();
+        let by_tag: BTreeMap<&str, &StorePath> = there.iter().map(|p| (p.tag(), p)).collect();
+        let asked = (0..tags.len())
+            .step_by(TAG)
+            .map(|at| tags.get(at..at + TAG));
+        let asked: Vec<Option<&StorePath>> = asked
+            .map(|tag| by_tag.get(tag.unwrap_or_default()).copied())
+            .collect();
+        let found: Vec<StorePath> = asked.iter().flatten().copied().cloned().collect();
+        let lacking: BTreeSet<StorePath> = if self.nix {
+            unknown_to_nix(&found)?
+        } else {
+            // Somebody may have removed by hand what one of them needs.
+            let database = Database::read(self.root)?;
+            database.unfounded(found, &there)
+        };
+        let is_lacking = |path: Option<&StorePath>| path.is_none_or(|p| lacking.contains(p));
+        let numbers = (0..asked.len()).filter(|number| is_lacking(asked[*number]));
+        Ok(numbers.collect())
+    }
+
     /// Returns which of the paths have to be sent. One that is there and that nothing vouches for is compared with what
     /// it must be, and then known.
     ///
@@ -94,8 +124,10 @@ impl<'a> Receiver<'a> {
             self.copy_ourselves(&info)?;
             adopted.push(info);
         }
-        self.flush()?;
-        register(self.root, &adopted)?;
+        if !adopted.is_empty() {
+            self.flush()?;
+            register(self.root, &adopted)?;
+        }
         Ok(missing)
     }
 
@@ -106,7 +138,7 @@ impl<'a> Receiver<'a> {
     pub(crate) fn substitute(&self, infos: &[PathInfo]) -> Result<()> {
         if !self.nix {
             bail!(
-                "there is no Nix that could fetch paths\nhint: leave out `--substitute-on-destination`; all is sent then"
+                "there is no Nix that could fetch paths\nhint: leave out `--substitute-on-destination`; everything is then sent"
             );
         }
         let paths: Vec<StorePath> = infos.iter().map(|i| i.path.clone()).collect();
@@ -167,7 +199,7 @@ impl<'a> Receiver<'a> {
         let needed = bytes + bytes / 20 + (4 << 20);
         if free < needed {
             bail!(
-                "{bytes} bytes have to come to {}, where {free} are free\nhint: `system-manager gc` on that host frees what nothing needs",
+                "{bytes} bytes must be copied to {}, but only {free} are free\nhint: free some space; on a host without Nix, `system-manager gc` removes what is no longer needed",
                 folder(self.root).display()
             );
         }
@@ -175,7 +207,7 @@ impl<'a> Receiver<'a> {
         let files = bytes / 16384 + 100;
         if inodes < files {
             bail!(
-                "about {files} files have to come to {}, where {inodes} inodes are free",
+                "about {files} files must be copied to {}, but only {inodes} inodes are free",
                 folder(self.root).display()
             );
         }
@@ -219,6 +251,9 @@ impl<'a> Receiver<'a> {
     /// # Errors
     /// When that can't be done.
     pub(crate) fn settle(&mut self) -> Result<()> {
+        if self.ready.is_empty() {
+            return Ok(());
+        }
         self.flush()?;
         for info in &self.ready {
             put_in_place(&self.partial(&info.path), &self.place(&info.path))?;
@@ -251,7 +286,9 @@ impl<'a> Receiver<'a> {
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {
         if let Err(error) = self.settle() {
-            tracing::warn!("what arrived could not be kept: {error:#}");
+            tracing::warn!(
+                "the received paths could not be protected from garbage collection: {error:#}"
+            );
         }
     }
 }

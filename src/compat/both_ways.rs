@@ -82,11 +82,11 @@ pub(crate) fn evaluate(source: &Source, options: &BuildOptions) -> Result<BothWa
     };
     let ask = |side| nix::evaluate_both_ways(source, &options, side);
     let here = ask("here").context("evaluating the configuration for this host")?;
-    let here: Host = serde_json::from_str(&here).context("reading what Nix gave")?;
+    let here: Host = serde_json::from_str(&here).context("reading Nix's result")?;
     let nixos = ask("nixos").context(
-        "evaluating the configuration on NixOS\nhint: an option may be younger than that NixOS, or an import ours alone",
+        "evaluating the configuration on NixOS\nhint: that NixOS may lack an option, or an import may exist only here",
     )?;
-    let nixos = serde_json::from_str(&nixos).context("reading what Nix gave")?;
+    let nixos = serde_json::from_str(&nixos).context("reading Nix's result")?;
     Ok(compare(here, nixos))
 }
 

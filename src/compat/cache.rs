@@ -67,7 +67,7 @@ impl Cache {
         };
         let (file, text) = open().with_context(|| {
             format!(
-                "opening the cache {}\nhint: XDG_CACHE_HOME names another folder",
+                "opening the cache {}\nhint: set XDG_CACHE_HOME to another folder",
                 path.display()
             )
         })?;

@@ -138,13 +138,13 @@ impl Probe {
         match output.code {
             Some(0) => serde_json::from_slice(&output.stdout)
                 .map(Ok)
-                .with_context(|| format!("reading what Nix gave for `{attribute}`")),
+                .with_context(|| format!("reading Nix's result for `{attribute}`")),
             Some(_) => {
                 let text = String::from_utf8_lossy(&output.stderr);
                 let own = format!("{}/", self.nixpkgs.display());
                 Ok(Err(Failure::Says(parse_reason(&text.replace(&own, "")))))
             }
-            None => Ok(Err(Failure::Broke("Nix was ended by a signal".to_owned()))),
+            None => Ok(Err(Failure::Broke("Nix was killed by a signal".to_owned()))),
         }
     }
 

@@ -54,16 +54,16 @@ pub(super) fn without_store_hashes(text: &str, prefix: &str) -> String {
 const GROUPS: [(&[&str], &str); 11] = [
     (
         &["has no value defined", "used but not defined"],
-        "an option has to be set, and has no case yet",
+        "an option must be set, and has no case yet",
     ),
-    (&["assertion: "], "an assertion of a module asks for more"),
+    (&["assertion: "], "an assertion of a module failed"),
     (
         &["No such file or directory"],
         "a file of the nixpkgs is missing",
     ),
     (
         &["is not of type", "The option `"],
-        "a value does not fit an option, or the option is not there",
+        "a value has the wrong type, or the option does not exist",
     ),
     (
         &["is not supported on", "not available on"],
@@ -71,11 +71,11 @@ const GROUPS: [(&[&str], &str); 11] = [
     ),
     (
         &["refusing to evaluate", "license", "accept", "unfree"],
-        "a package asks to accept its licence, or is marked as broken",
+        "a package requires accepting its licence, or is marked as broken",
     ),
     (
-        &["unit name", "has no suffix", "is no name of a unit"],
-        "a unit is named without its suffix, which systemd ignores and we refuse",
+        &["unit name", "has no suffix", "is not the name of a unit"],
+        "a unit is named without its suffix, which systemd ignores and system-manager refuses",
     ),
     (
         &["cannot build", "is not valid", "read-only", "readonly"],
@@ -86,7 +86,7 @@ const GROUPS: [(&[&str], &str); 11] = [
         &["attribute '", "missing"],
         "an attribute that the module reads is missing",
     ),
-    (&["infinite recursion"], "it refers to itself without end"),
+    (&["infinite recursion"], "it refers to itself endlessly"),
 ];
 
 /// Gives the group that a reason belongs to; a reason that fits none is one by itself.

@@ -153,23 +153,23 @@ pub(super) fn figures(summary: &Summary) -> Vec<(&'static str, String, String)> 
         ),
         ("evaluates when enabled", s.enabled, s.switchable),
         (
-            "names an option that has to be set",
+            "asks for an option that must be set",
             s.need_setting,
             s.switchable,
         ),
         (
-            "sets something without effect",
+            "sets something that has no effect",
             s.with_no_effect,
             s.switchable,
         ),
         (
-            "ran on a machine, as tests have recorded",
+            "ran on a machine, as recorded by tests",
             s.run,
             s.switchable,
         ),
     ];
     if s.compared > 0 {
-        rows.push(("units are equal to those of NixOS", s.same, s.compared));
+        rows.push(("units are the same as on NixOS", s.same, s.compared));
     }
     rows.into_iter()
         .map(|(what, count, of)| (what, format!("{count} of {of}"), share(count, of)))

@@ -37,7 +37,7 @@ pub(crate) fn remove(root: &Root, change: &FileChange) -> Result<()> {
 pub(crate) fn remove_folder(root: &Root, folder: &TargetPath) -> Result<()> {
     if !root.remove_folder(&folder.in_etc())? {
         bail!(
-            "/etc/{folder} is not empty any more\nhint: run this again; what came into it meanwhile will be respected"
+            "/etc/{folder} is no longer empty\nhint: run this again; the new files in it will be respected"
         );
     }
     Ok(())
@@ -49,7 +49,7 @@ pub(crate) fn remove_folder(root: &Root, folder: &TargetPath) -> Result<()> {
 /// When they can't be set.
 pub(crate) fn mend_folder(root: &Root, mend: &FolderMend) -> Result<()> {
     let FolderMend { target, after, .. } = mend;
-    tracing::info!("giving /etc/{target} its mode and owner again");
+    tracing::info!("restoring the mode and owner of /etc/{target}");
     root.set_access(&target.in_etc(), after.mode, after.uid, after.gid)
 }
 
@@ -59,10 +59,10 @@ pub(crate) fn mend_folder(root: &Root, mend: &FolderMend) -> Result<()> {
 /// When what stands there has changed since the plan was made, or it can't be put back.
 pub(crate) fn restore(root: &Root, change: &FileChange) -> Result<()> {
     check_unchanged(root, change)?;
-    tracing::debug!("putting back /etc/{}", change.target);
+    tracing::debug!("restoring /etc/{}", change.target);
     match &change.backup {
         Some(id) => backups::restore(root, &change.target, id),
-        None => bail!("/etc/{} has no backup to be put back", change.target),
+        None => bail!("/etc/{} has no backup to restore", change.target),
     }
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn write(root: &Root, change: &FileChange) -> Result<()> {
                 gid: *gid,
             },
         ),
-        _ => bail!("/etc/{} has nothing to be written", change.target),
+        _ => bail!("/etc/{} has no content to write", change.target),
     }
 }
 

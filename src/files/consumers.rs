@@ -17,9 +17,9 @@ pub(crate) struct Consumer {
     pub why: &'static str,
 }
 
-const CRON: &str = "cron reads no file of which there is more than one hard link";
-const RUN_PARTS: &str = "run-parts runs only what is executable";
-const SUDO: &str = "visudo asks for this mode";
+const CRON: &str = "cron ignores files with more than one hard link";
+const RUN_PARTS: &str = "run-parts only runs executable files";
+const SUDO: &str = "visudo requires this mode";
 
 const CONSUMERS: [Consumer; 10] = [
     Consumer {
@@ -45,7 +45,7 @@ const CONSUMERS: [Consumer; 10] = [
     Consumer {
         place: "ssh/authorized_keys.d/",
         mode: 0o444,
-        why: "sshd takes no keys from a folder that a group may write to",
+        why: "sshd reads no keys from a folder that a group can write to",
     },
     Consumer {
         place: "crontab",
@@ -60,7 +60,7 @@ const CONSUMERS: [Consumer; 10] = [
     Consumer {
         place: "NetworkManager/system-connections/",
         mode: 0o600,
-        why: "NetworkManager ignores connections that others may read",
+        why: "NetworkManager ignores connections that others can read",
     },
     Consumer {
         place: "sudoers",

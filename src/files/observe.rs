@@ -124,7 +124,7 @@ impl Known<'_> {
         Conflict {
             subject: format!("/etc/{target}"),
             cause: format!("belongs to the {what}, which does not exist"),
-            remedy: "create it, declare it in the configuration, or name another owner".to_owned(),
+            remedy: "create it, declare it in the configuration, or set another owner".to_owned(),
         }
     }
 
@@ -136,7 +136,7 @@ impl Known<'_> {
             return Ok(placed.built.clone());
         }
         built::read_built(&want.source, || self.originals.built(target))
-            .with_context(|| format!("reading what /etc/{target} is to lead to"))
+            .with_context(|| format!("reading the source of /etc/{target}"))
     }
 
     /// Returns the hash of a source, from the record where that has it.
@@ -153,7 +153,7 @@ impl Known<'_> {
                 let hint = if in_store {
                     INCOMPLETE
                 } else {
-                    "the source of an entry must be there when it is activated"
+                    "the source of an entry must exist when it is activated"
                 };
                 format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
             })
@@ -222,7 +222,7 @@ pub(crate) fn look_at_packages(
         };
         let is_pristine = vendor
             .is_pristine(root, target, node(seen, target))
-            .with_context(|| format!("comparing /etc/{target} with what was shipped"))?;
+            .with_context(|| format!("comparing /etc/{target} with the packaged version"))?;
         let package = vendor.package.clone();
         let vendor = SeenVendor {
             package,

@@ -142,9 +142,9 @@ fn render_mend(out: &mut String, mend: &Mend, style: Style) {
         notes.push(format!("that version is kept as {BACKUPS}/{}", keep.backup));
     }
     notes.push(match &mend.means {
-        Some(Means::Original { .. }) => "it is put right from the toplevel".to_owned(),
-        Some(Means::Nix) => "it is put right by `nix-store --repair-path`".to_owned(),
-        None => "nothing here needs it any more; it stays as it is".to_owned(),
+        Some(Means::Original { .. }) => "it is repaired from the toplevel".to_owned(),
+        Some(Means::Nix) => "it is repaired with `nix-store --repair-path`".to_owned(),
+        None => "it is no longer needed here, and stays as it is".to_owned(),
     });
     for note in notes {
         line(out, &style.paint(Color::Dim, &format!("      {note}")));
@@ -177,18 +177,18 @@ fn notes(change: &FileChange) -> Vec<String> {
         }
         Some(_) => {
             let what = change.package.as_ref().map_or_else(
-                || "what stands there now".to_owned(),
-                |package| format!("the file of the package `{package}` that stands there now"),
+                || "the existing file".to_owned(),
+                |package| format!("the existing file of the package `{package}`"),
             );
             notes.push(format!(
-                "{what} is backed up, and comes back when the entry goes"
+                "{what} is backed up, and restored when the entry is removed"
             ));
         }
         None => {}
     }
     let comes = matches!(change.verb, Verb::Add | Verb::Change);
     if let (true, Some(who)) = (comes, consumers::find_blind(&change.target)) {
-        notes.push(format!("{who} passes over this name, for its dot"));
+        notes.push(format!("{who} ignores this name because of its dot"));
     }
     if let Some(why) = &change.why_copy {
         notes.push(format!("a copy, since {why}"));

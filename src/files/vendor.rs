@@ -188,7 +188,7 @@ pub(crate) fn read_others(
             ])
             .args(unknown.keys().map(|target| format!("/etc/{target}")))
             .output()
-            .context("asking rpm whose files are in the way")?;
+            .context("asking rpm which packages own the conflicting files")?;
         // It ends with 1 when any of them belongs to no package.
         parse_rpm(&String::from_utf8_lossy(&output.stdout), &mut add);
     }

@@ -80,7 +80,7 @@ pub(crate) fn read_desired<'a>(
     check_nesting(&desired)?;
     for target in &manifest.replace_existing {
         let want = desired.get_mut(target).ok_or_else(|| {
-            anyhow!("`system-manager.replaceExisting` names `{target}`, and nothing is placed there\nhint: correct the name, or drop it")
+            anyhow!("`system-manager.replaceExisting` contains `{target}`, but the configuration has no such file\nhint: correct the name, or remove it")
         })?;
         want.replace_existing = true;
     }
@@ -94,7 +94,7 @@ fn add<'a>(desired: &mut Desired<'a>, target: TargetPath, want: Want<'a>) -> Res
         }
         Entry::Occupied(other) if *other.get() == want => {}
         Entry::Occupied(other) => bail!(
-            "/etc/{target} is wanted twice, from {} and from {}\nhint: disable one of them, for example with `environment.etc.{:?}.enable = false`",
+            "/etc/{target} is defined twice, as {} and as {}\nhint: disable one of them, for example with `environment.etc.{:?}.enable = false`",
             other.get().source,
             want.source,
             other.key().as_str(),
@@ -123,7 +123,7 @@ fn add_etc<'a>(manifest: &'a Manifest, desired: &mut Desired<'a>) -> Result<()> 
             let matches = expand_glob(source)?;
             if matches.is_empty() {
                 bail!(
-                    "entry `{target}`: nothing matches {}\nhint: correct the pattern, or drop the entry",
+                    "entry `{target}`: nothing matches {}\nhint: correct the pattern, or remove the entry",
                     source.display()
                 );
             }
@@ -263,7 +263,7 @@ fn add_tmpfiles(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
             .collect();
         if files.is_empty() {
             bail!(
-                "package {package} has no lib/tmpfiles.d/*.conf\nhint: take it out of `systemd.tmpfiles.packages`"
+                "package {package} has no lib/tmpfiles.d/*.conf\nhint: remove it from `systemd.tmpfiles.packages`"
             );
         }
         for file in files {
@@ -287,7 +287,7 @@ fn check_nesting(desired: &Desired) -> Result<()> {
     let is_below = |target: &&TargetPath| target.parents().any(|folder| folder == above);
     let target = desired.keys().find(is_below).unwrap_or(&above);
     bail!(
-        "/etc/{target} lies below /etc/{above}, which is a file or link of the same configuration\nhint: name the files of that folder one by one, or with a glob source such as `DIR/*`"
+        "/etc/{target} is below /etc/{above}, which is a file or link in the same configuration\nhint: add the files of that folder one by one, or with a glob source such as `DIR/*`"
     )
 }
 

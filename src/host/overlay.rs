@@ -24,7 +24,7 @@ const WORK: &str = "work";
 pub(crate) fn is_shared() -> Result<bool> {
     let of = |process: &str| fs::read_link(format!("/proc/{process}/ns/mnt"));
     let inner = || Ok::<_, std::io::Error>(of("self")? == of("1")?);
-    inner().context("reading which mounts this process sees")
+    inner().context("reading the mounts of this process")
 }
 
 /// Returns where what is written to `folder` goes, if that is below `place`.
@@ -82,7 +82,7 @@ pub(crate) fn put_on(folder: &Path, place: &Path) -> Result<()> {
     };
     inner().with_context(|| {
         format!(
-            "mounting an overlay on {}\nhint: the kernel has to have overlayfs, and /run a file system that serves it",
+            "mounting an overlay on {}\nhint: the kernel must support overlayfs, and the file system of /run must be suitable for it",
             folder.display()
         )
     })
@@ -93,5 +93,6 @@ pub(crate) fn put_on(folder: &Path, place: &Path) -> Result<()> {
 /// # Errors
 /// When there is none.
 pub(crate) fn take_off(folder: &Path) -> Result<()> {
-    kernel::unmount(folder).with_context(|| format!("taking the overlay off {}", folder.display()))
+    kernel::unmount(folder)
+        .with_context(|| format!("unmounting the overlay from {}", folder.display()))
 }

@@ -297,7 +297,7 @@ impl std::fmt::Display for TookTooLong {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             out,
-            "`{}` took longer than {} s and was ended",
+            "`{}` took longer than {} s and was killed",
             self.program,
             self.limit.as_secs()
         )

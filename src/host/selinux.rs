@@ -57,7 +57,7 @@ pub(crate) fn read_labels(paths: &Paths) -> Result<Labels> {
     }
     let Some(teller) = TELLER.into_iter().find(|path| Path::new(path).exists()) else {
         tracing::warn!(
-            "SELinux is on, but there is no matchpathcon (libselinux-utils, selinux-utils): new files get their folder's label"
+            "SELinux is enabled, but matchpathcon is missing (package libselinux-utils or selinux-utils), so new files get the label of their folder"
         );
         return Ok(labels);
     };
@@ -153,7 +153,7 @@ fn label_file(file: &Path, label: &str) -> std::io::Result<()> {
     if file.metadata()?.nlink() > 1 {
         // The label is the file's, whatever its name: others that share its content would get it too.
         return Err(std::io::Error::other(
-            "it shares its content with other files of the store (`nix-store --optimise`), and keeps its label; a copy (a `mode` such as \"0644\") gets the right one",
+            "it is hard-linked to other files in the store (`nix-store --optimise`), and keeps its label; a copy (a `mode` such as \"0644\") would get the right one",
         ));
     }
     xattr::set(file, ATTRIBUTE, &value)
@@ -177,7 +177,7 @@ mod tests {
         std::fs::write(&one, "").unwrap();
         std::fs::hard_link(&one, &two).unwrap();
         let error = label_file(&one, "system_u:object_r:etc_t:s0").unwrap_err();
-        assert!(error.to_string().contains("shares its content"), "{error}");
+        assert!(error.to_string().contains("hard-linked"), "{error}");
         assert_eq!(xattr::get(&two, ATTRIBUTE).unwrap(), None);
     }
 

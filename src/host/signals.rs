@@ -27,7 +27,7 @@ impl Signals {
         threads::begin("for signals", move || {
             while let Ok(signal) = held.wait() {
                 if signal == Signal::SIGHUP {
-                    tracing::warn!("the terminal is gone; going on");
+                    tracing::warn!("the terminal was closed; continuing");
                 } else {
                     tracing::warn!("stopping at the next safe step ({signal})");
                     asked.store(true, Ordering::SeqCst);

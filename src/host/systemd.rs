@@ -282,7 +282,7 @@ impl Systemd {
         let path: OwnedObjectPath = match self.call("GetUnit", &(name)) {
             Ok(reply) => reply.body().deserialize()?,
             Err(zbus::Error::MethodError(..)) => return Ok(None),
-            Err(e) => return Err(anyhow!(e).context(format!("asking whether {name} is loaded"))),
+            Err(e) => return Err(anyhow!(e).context(format!("checking whether {name} is loaded"))),
         };
         Ok(loaded.find(|unit| unit.path == path))
     }

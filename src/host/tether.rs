@@ -87,7 +87,7 @@ pub(crate) fn run(
     let output = read_end(&log).with_context(|| format!("reading what {program} printed"))?;
     let failure = if overran {
         Some(format!(
-            "it took longer than {} s and was ended",
+            "it took longer than {} s and was killed",
             limit.as_secs()
         ))
     } else {
@@ -118,7 +118,7 @@ fn read_end(log: &File) -> Result<String> {
     Ok(if left_out == 0 {
         text.into_owned()
     } else {
-        format!("({left_out} bytes before this are left out)\n{text}")
+        format!("(the first {left_out} bytes are left out)\n{text}")
     })
 }
 

@@ -394,7 +394,7 @@ impl Manifest {
         match head.version {
             Some(VERSION) => {}
             Some(v) => bail!(
-                "the manifest has version {v}, this program reads version {VERSION}\nhint: use the `bin/system-manager` of the same toplevel"
+                "the manifest has version {v}, but this program reads version {VERSION}\nhint: use the `bin/system-manager` of the same toplevel"
             ),
             None => bail!("the manifest has no `version`"),
         }

@@ -10,7 +10,7 @@ pub(crate) const HIDDEN: &str = "(content not shown: not everyone may read it)\n
 
 pub(crate) fn render(before: &[u8], after: &[u8]) -> String {
     if before.len().max(after.len()) > LIMIT {
-        return "(content not shown: it is large)\n".to_owned();
+        return "(content not shown: it is too large)\n".to_owned();
     }
     let (Ok(before), Ok(after)) = (std::str::from_utf8(before), std::str::from_utf8(after)) else {
         return "(content not shown: it is not text)\n".to_owned();

@@ -46,7 +46,7 @@ fn circle(error: &str, trace: &str, folder: &str) -> Option<String> {
         place.starts_with(folder).then(|| place.to_owned())
     })?;
     Some(format!(
-        "at {place}, what is imported or set depends on `config` or `pkgs`, which come of it: import always, and put `lib.mkIf` around the values"
+        "at {place}, an import or a definition depends on `config` or `pkgs`, which in turn depend on it: always import, and put `lib.mkIf` around the values"
     ))
 }
 
@@ -55,7 +55,7 @@ fn unknown_argument(error: &str, trace: &str) -> Option<String> {
     let asks = format!("while evaluating the module argument `{name}' in \"");
     let file = between(trace, &asks, "\"")?;
     Some(format!(
-        "{file} asks for the module argument `{name}`, which nobody gives: add it to `specialArgs`, or remove it"
+        "{file} uses the module argument `{name}`, which does not exist: add it to `specialArgs`, or remove it"
     ))
 }
 
@@ -66,13 +66,13 @@ fn without_nixpkgs(error: &str, has_nixpkgs: bool) -> Option<String> {
     let give = "pass --nixpkgs PATH, or set NIX_PATH=nixpkgs=PATH";
     if let Some(option) = between(error, "The option `", "' does not exist") {
         let top = option.split('.').next().unwrap_or_default();
-        return NIXOS.contains(&top).then(|| {
-            format!("options of NixOS such as `{option}` are there with a nixpkgs: {give}")
-        });
+        return NIXOS
+            .contains(&top)
+            .then(|| format!("`{option}` is an option of NixOS, which needs a nixpkgs: {give}"));
     }
     let name = between(error, "error: attribute '", "' missing")?;
     error.contains(&format!("pkgs.{name}")).then(|| {
-        format!("without a nixpkgs, `pkgs` has the distribution's programs that are known, and `{name}` is none: {give}, or use `pkgs.hostPackage`")
+        format!("without a nixpkgs, `pkgs` contains only known programs of the distribution, and `{name}` is not one of them: {give}, or use `pkgs.hostPackage`")
     })
 }
 
@@ -110,7 +110,7 @@ fn wrong_type(error: &str) -> Option<String> {
             Some(format!("write it with quotes: `\"{value}\"`"))
         }
         None if wanted.starts_with("attribute set of") && value.starts_with('[') => {
-            Some("write a set, `{ name = value; }`, in place of the list".to_owned())
+            Some("write a set, `{ name = value; }`, instead of a list".to_owned())
         }
         _ => None,
     }
@@ -118,16 +118,16 @@ fn wrong_type(error: &str) -> Option<String> {
 
 fn other(error: &str) -> Option<String> {
     if error.contains("syntax error") && error.contains("expecting ';'") {
-        return Some("each `name = value` ends with `;`".to_owned());
+        return Some("each `name = value` must end with `;`".to_owned());
     }
     if error.contains("was accessed but has no value defined")
         && error.contains("option `environment.etc.")
     {
-        return Some("give the file a `text`, or a `source`".to_owned());
+        return Some("set `text` or `source` for this file".to_owned());
     }
     if let Some(path) = between(error, "getting status of '", "': No such file or directory") {
         return Some(format!(
-            "a path such as `./file` is looked for beside the file that names it; {path} is not there"
+            "a path such as `./file` is relative to the file that contains it; {path} does not exist"
         ));
     }
     None

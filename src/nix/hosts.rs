@@ -44,9 +44,7 @@ pub(crate) fn list(flake: &str, options: &BuildOptions) -> Result<BTreeMap<Strin
         serde_json::from_str(&json).context("reading what `nix eval` printed")?;
     let hosts = hosts(found)?;
     if hosts.is_empty() {
-        bail!(
-            "the flake {flake} has no host in `systemConfigs`\nhint: each is a `systemConfigs.<host>`"
-        );
+        bail!("the flake {flake} has no hosts\nhint: define each as `systemConfigs.<host>`");
     }
     Ok(hosts)
 }
@@ -130,13 +128,18 @@ fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
         let quoted: Vec<String> = path.iter().map(|p| format!("\"{p}\"")).collect();
         format!("systemConfigs.{}", quoted.join("."))
     };
-    candidates.iter().zip(found).find(|(_, found)| *found).map(|(path, _)| dotted(path)).ok_or_else(|| {
-        let names: Vec<String> = candidates.iter().map(dotted).collect();
-        anyhow!(
-            "the flake {flake} has no configuration for this host\nhint: it is looked for at {}",
-            names.join(", ")
-        )
-    })
+    candidates
+        .iter()
+        .zip(found)
+        .find(|(_, found)| *found)
+        .map(|(path, _)| dotted(path))
+        .ok_or_else(|| {
+            let names: Vec<String> = candidates.iter().map(dotted).collect();
+            anyhow!(
+                "the flake {flake} has no configuration for this host\nhint: define one of {}",
+                names.join(", ")
+            )
+        })
 }
 
 #[cfg(test)]

@@ -81,7 +81,7 @@ impl Source {
             }
         }
         bail!(
-            "no configuration was named, and there is no flake.nix or system.nix here or in ~/.config/system-manager\nhint: name one with `--file FILE`, or make one with `system-manager init`"
+            "there is no configuration: no file was named, and neither this folder nor ~/.config/system-manager has a flake.nix or system.nix\nhint: name one with `--file FILE`, or create one with `system-manager init`"
         )
     }
 }
@@ -112,7 +112,7 @@ pub(crate) fn build_watched(
     toplevel
         .trim()
         .parse()
-        .with_context(|| format!("Nix gave {toplevel:?} instead of a store path"))
+        .with_context(|| format!("Nix printed {toplevel:?} instead of a store path"))
 }
 
 /// Is told what Nix is at, with what people must read of what it said.
@@ -161,7 +161,7 @@ fn builder_of_file(
         .with_context(|| format!("reading the configuration {}", file.display()))?;
     if !cfg!(target_os = "linux") {
         bail!(
-            "a file's configuration takes the program that builds it to its host, and this one is not for Linux\nhint: put the file into a flake, whose hosts get the program for their system: `system-manager init --flake`"
+            "a configuration from a file contains the program that builds it, and this program is not for Linux\nhint: put the file into a flake, whose hosts get the program for their own system: `system-manager init --flake`"
         );
     }
     let activator = std::env::current_exe().context("finding this program's own file")?;
@@ -296,7 +296,7 @@ pub(crate) fn check_nixpkgs(named: &str) -> Result<()> {
     }
     if named.contains(':') && !path.exists() {
         bail!(
-            "`--nixpkgs {named}`: an address is not taken, only a folder\nhint: write a flake with this input, or fetch it and name the folder"
+            "`--nixpkgs {named}`: this must be a folder, not an address\nhint: write a flake with this input, or download it and name the folder"
         );
     }
     if !path.exists() {
@@ -305,7 +305,7 @@ pub(crate) fn check_nixpkgs(named: &str) -> Result<()> {
         );
     }
     bail!(
-        "`--nixpkgs {named}`: no nixpkgs is there, as `lib/default.nix` is missing\nhint: name the folder that has `lib`, `nixos` and `pkgs`"
+        "`--nixpkgs {named}`: this is not a nixpkgs, since `lib/default.nix` is missing\nhint: name the folder that has `lib`, `nixos` and `pkgs`"
     )
 }
 

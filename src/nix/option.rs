@@ -98,7 +98,7 @@ fn said<T: for<'a> Deserialize<'a>>(output: &Output) -> Result<T> {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("the configuration does not evaluate: {}", said.trim());
     }
-    serde_json::from_slice(&output.stdout).context("reading what Nix said of the option")
+    serde_json::from_slice(&output.stdout).context("reading Nix's description of the option")
 }
 
 fn evaluate(

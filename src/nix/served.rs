@@ -39,11 +39,11 @@ pub(super) fn may_build(options: &BuildOptions) -> Result<()> {
     }
     if let Some(group) = group_of_the_served() {
         bail!(
-            "this user may not write to Nix's store, and Nix's daemon does not serve it\nhint: run this as root, for example with sudo, or join those whom the daemon serves: `sudo usermod --append --groups {group} $USER`, and log in anew"
+            "this user may not write to Nix's store, and Nix's daemon does not accept this user\nhint: run this as root, for example with sudo, or join the daemon's group: `sudo usermod --append --groups {group} $USER`, and log in again"
         );
     }
     bail!(
-        "this user may not write to Nix's store, and no daemon of Nix runs that would\nhint: run this as root, for example with sudo, or install the daemon (on Debian: `apt-get install nix-setup-systemd`)"
+        "this user may not write to Nix's store, and no Nix daemon is running\nhint: run this as root, for example with sudo, or install the daemon (on Debian: `apt-get install nix-setup-systemd`)"
     )
 }
 

@@ -12,12 +12,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::frame::{self, CHUNK, Kind};
-use super::message::{Answer, Ended, Request};
+use super::message::{Answer, Ended, Request, Start};
 use super::runs::{Run, Said, own_program};
 use super::{confirm, runs};
+use crate::activation::admission;
 use crate::closure::info::PathInfo;
 use crate::closure::receive::Receiver;
 use crate::host::fs::Root;
+use crate::host::process;
 use crate::host::threads;
 use crate::model::node::sha256_of;
 use crate::store::{self, pending, secrets};
@@ -53,11 +55,11 @@ impl Output {
     }
 }
 
-/// Answers until the other side has gone.
+/// Answers what was asked with its start, as JSON, and then until the other side has gone.
 ///
 /// # Errors
 /// When it says something that is no request, or can't be answered.
-pub(crate) fn serve(root: &Root) -> Result<()> {
+pub(crate) fn serve(root: &Root, asked: Option<&str>) -> Result<()> {
     let output = Output(Arc::new(Mutex::new(io::stdout())));
     output.answer(&Answer::Hello {
         protocol: frame::VERSION,
@@ -78,8 +80,19 @@ pub(crate) fn serve(root: &Root) -> Result<()> {
         input: io::stdin(),
         output,
         receiver: None,
+        came_by: None,
+        differs: false,
+        lacks: false,
+        tried: false,
+        idle: None,
     };
-    while let Some(request) = agent.next()? {
+    let asked: Vec<Request> =
+        serde_json::from_str(asked.unwrap_or("[]")).context("reading what was asked")?;
+    let mut asked = asked.into_iter();
+    while let Some(request) = asked
+        .next()
+        .map_or_else(|| agent.next(), |first| Ok(Some(first)))?
+    {
         let answered = agent.answer(request);
         if let Err(error) = &answered {
             agent.output.answer(&Answer::Failed {
@@ -97,15 +110,25 @@ struct Agent<'a> {
     input: Stdin,
     output: Output,
     receiver: Option<Receiver<'a>>,
+    /// Who came, and by which key.
+    came_by: Option<String>,
+    /// Whether secrets came that services do not read yet.
+    differs: bool,
+    /// Whether paths were lacking when that was asked.
+    lacks: bool,
+    /// Whether it was tried to do what changes nothing.
+    tried: bool,
+    /// A run that changed nothing, and what it said.
+    idle: Option<(String, process::Output)>,
 }
 
-impl Agent<'_> {
+impl<'a> Agent<'a> {
     fn next(&mut self) -> Result<Option<Request>> {
         let Some(frame) = frame::read(&mut self.input)? else {
             return Ok(None);
         };
         if frame.kind != Kind::Message {
-            bail!("the other side sent something else than a request");
+            bail!("the other side did not send a request");
         }
         serde_json::from_slice(&frame.payload)
             .map(Some)
@@ -114,6 +137,11 @@ impl Agent<'_> {
 
     fn answer(&mut self, request: Request) -> Result<()> {
         match request {
+            Request::Lacking { tags } => {
+                let numbers = self.receiver()?.lacking(&tags)?;
+                self.lacks = !numbers.is_empty();
+                self.output.answer(&Answer::Lacking { numbers })
+            }
             Request::Paths { infos, substitute } => self.paths(&infos, substitute),
             Request::Nar { info } => self.nar(&info),
             Request::Settle => {
@@ -124,18 +152,28 @@ impl Agent<'_> {
             }
             Request::Secrets { toplevel, values } => {
                 pending::refuse_others(self.root)?;
-                let differs = secrets::keep(self.root, &toplevel, &values.values()?)?;
-                self.output.answer(&Answer::Kept { differs })
-            }
-            Request::Run { arguments } => self.run(&arguments),
-            Request::Start(start) => {
-                let program = install(self.root)?;
-                Run::start(self.root, &start, &program)?;
-                // Others may bring paths; the run keeps its own.
-                self.receiver = None;
+                self.differs = secrets::keep(self.root, &toplevel, &values.values()?)?;
                 self.output.answer(&Answer::Done)
             }
-            Request::Follow { run } => self.follow(run.as_deref()),
+            Request::Key { fingerprint } => {
+                // Of sudo and doas, what they became root for.
+                let user = ["SUDO_USER", "DOAS_USER"]
+                    .iter()
+                    .find_map(|name| std::env::var(name).ok());
+                let user = user.unwrap_or_else(|| "root".to_owned());
+                self.came_by = Some(format!("{user} {fingerprint}"));
+                Ok(())
+            }
+            Request::Run { arguments } => self.run(&arguments),
+            Request::Idle { arguments } => match self.run_idle(&arguments)? {
+                Some(said) => self.tell_idle(&said),
+                None => self.output.answer(&Answer::NotIdle),
+            },
+            Request::Start(start) => self.start(start),
+            Request::Follow { run } => match self.idle.take() {
+                Some((idle, said)) if run.as_ref() == Some(&idle) => self.tell_idle(&said),
+                _ => self.follow(run.as_deref()),
+            },
             Request::Confirm { run } => {
                 confirm::confirm(self.root, &run)?;
                 self.output.answer(&Answer::Done)
@@ -143,24 +181,72 @@ impl Agent<'_> {
         }
     }
 
-    fn paths(&mut self, infos: &[PathInfo], substitute: bool) -> Result<()> {
+    fn receiver(&mut self) -> Result<&mut Receiver<'a>> {
         let receiver = match self.receiver.take() {
             Some(receiver) => receiver,
             None => Receiver::open(self.root)?,
         };
+        Ok(self.receiver.insert(receiver))
+    }
+
+    fn paths(&mut self, infos: &[PathInfo], substitute: bool) -> Result<()> {
+        let receiver = self.receiver()?;
         if substitute {
             receiver.substitute(infos)?;
         }
         let paths = receiver.missing(infos)?;
-        self.receiver = Some(receiver);
         self.output.answer(&Answer::Missing { paths })
+    }
+
+    fn start(&mut self, mut start: Start) -> Result<()> {
+        start.came_by.clone_from(&self.came_by);
+        if self.differs {
+            // Where nothing else changes, they are a change.
+            start.arguments.push("--all-scripts".to_owned());
+        }
+        match self.run_idle(&start.arguments)? {
+            Some(said) => self.idle = Some((start.run, said)),
+            None => {
+                let program = install(self.root)?;
+                Run::start(self.root, &start, &program)?;
+            }
+        }
+        // Others may bring paths; the run keeps its own.
+        self.receiver = None;
+        self.output.answer(&Answer::Done)
+    }
+
+    /// Runs a switch at once, and to its end, if it changes nothing: nothing has to outlive the connection then, and
+    /// there is nothing to return to.
+    fn run_idle(&mut self, arguments: &[String]) -> Result<Option<process::Output>> {
+        let is_tried = std::mem::replace(&mut self.tried, true);
+        let installs = arguments.iter().any(|word| word == "--install-missing");
+        let is_switch = arguments.first().is_some_and(|verb| verb == "switch");
+        if is_tried || self.lacks || installs || !is_switch {
+            return Ok(None);
+        }
+        let said = own_program(self.root)
+            .args(arguments)
+            .env(pending::RUN, pending::IDLE)
+            .output()?;
+        // What is refused says so as a run.
+        Ok(matches!(said.code, Some(0 | 4)).then_some(said))
+    }
+
+    fn tell_idle(&self, said: &process::Output) -> Result<()> {
+        for (kind, bytes) in [(Kind::Error, &said.stderr), (Kind::Output, &said.stdout)] {
+            for piece in bytes.chunks(CHUNK) {
+                self.output.send(kind, piece)?;
+            }
+        }
+        self.output.answer(&Answer::Ended(Ended::of(said.code)))
     }
 
     fn nar(&mut self, info: &PathInfo) -> Result<()> {
         let receiver = self
             .receiver
             .as_mut()
-            .context("a path came before it was asked for")?;
+            .context("a path arrived before it was requested")?;
         let mut archive = Archive {
             input: &mut self.input,
             piece: Vec::new(),
@@ -171,7 +257,11 @@ impl Agent<'_> {
     }
 
     fn run(&mut self, arguments: &[String]) -> Result<()> {
-        let mut child = own_program(self.root).args(arguments).piped()?;
+        let mut program = own_program(self.root).args(arguments);
+        if let Some(came_by) = &self.came_by {
+            program = program.env(admission::CAME, came_by);
+        }
+        let mut child = program.piped()?;
         child.stdin = None;
         let errors = child.stderr.take();
         let output = self.output.clone();
@@ -183,12 +273,7 @@ impl Agent<'_> {
             .join()
             .map_err(|_| anyhow!("a thread has panicked"))??;
         let code = child.wait()?;
-        self.output.answer(&Answer::Ended(Ended {
-            code,
-            returned: false,
-            deadline: None,
-            unhealthy: None,
-        }))
+        self.output.answer(&Answer::Ended(Ended::of(code)))
     }
 
     fn follow(&mut self, run: Option<&str>) -> Result<()> {
@@ -240,7 +325,7 @@ impl Read for Archive<'_> {
             };
             self.left = (self.left)
                 .checked_sub(frame.payload.len() as u64)
-                .ok_or_else(|| io::Error::other("an archive is longer than was said"))?;
+                .ok_or_else(|| io::Error::other("an archive is longer than announced"))?;
             self.piece = frame.payload;
             self.at = 0;
         }

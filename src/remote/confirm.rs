@@ -120,14 +120,14 @@ pub(crate) fn confirm(root: &Root, run: &str) -> Result<()> {
     match Pending::read(root)? {
         Some(pending) if pending.run != run => bail!("{}", pending.describe()),
         Some(pending) if pending.returning > 0 => {
-            bail!("it is too late: the host is returning to what it was")
+            bail!("it is too late: the host is returning to its previous state")
         }
         Some(Pending {
             unhealthy: Some(why),
             ..
-        }) => bail!("{why}; the host is returning to what it was"),
+        }) => bail!("{why}; the host is returning to its previous state"),
         Some(_) => disarm(root),
-        None => bail!("the run {run} does not wait to be confirmed"),
+        None => bail!("the run {run} is not waiting to be confirmed"),
     }
 }
 
@@ -163,12 +163,7 @@ pub(crate) fn await_confirmation(root: &Root) -> Result<()> {
     go_back(root, &pending)?;
     let mut ended = match run.state()? {
         State::Ended(ended) => ended,
-        _ => super::message::Ended {
-            code: None,
-            returned: true,
-            deadline: None,
-            unhealthy: None,
-        },
+        _ => super::message::Ended::of(None),
     };
     ended.returned = true;
     ended.unhealthy = pending.unhealthy;
@@ -238,7 +233,7 @@ fn go_back(root: &Root, pending: &Pending) -> Result<()> {
         Some(number) => generations::select(root, number),
         None => generations::deselect(root),
     }
-    .context("setting the profile back")
+    .context("resetting the profile")
 }
 
 /// Returns the generation of a toplevel: this one if it is, else the last.

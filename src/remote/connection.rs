@@ -6,7 +6,6 @@
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::ffi::OsStrExt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
@@ -16,6 +15,7 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::frame::escape;
+use super::password::Password;
 use super::probe::{Facts, Means, SCRIPT, parse};
 use super::ssh_errors;
 use super::target::{Target, split_options};
@@ -49,14 +49,12 @@ pub(crate) struct Ways {
     pub substitute: bool,
 }
 
-/// A password, which nothing prints.
-#[derive(Clone)]
-pub(crate) struct Password(String);
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("(a password)")
-    }
+/// What is asked with the first word, of a program that is likely to be there.
+pub(crate) struct Early {
+    /// Its hash.
+    pub program: String,
+    /// The requests, as JSON.
+    pub asked: String,
 }
 
 enum Event {
@@ -78,14 +76,16 @@ pub(crate) struct Connection {
     prompt: String,
     /// What the host said of itself.
     pub facts: Facts,
+    /// The fingerprint of the key that the host took, if it took one.
+    pub key: Option<String>,
 }
 
 impl Connection {
-    /// Connects and asks what the host is.
+    /// Connects and asks what the host is; `early` is asked of the program at once where it is there already.
     ///
     /// # Errors
     /// When it can't be reached, or is not understood; the message says which of the two, and why.
-    pub(crate) fn open(target: &Target, ways: &Ways) -> Result<Self> {
+    pub(crate) fn open(target: &Target, ways: &Ways, early: Option<&Early>) -> Result<Self> {
         let mut ssh = command(target, ways).piped()?;
         if let Some(stdin) = &ssh.stdin {
             fcntl(stdin, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
@@ -105,15 +105,18 @@ impl Connection {
             mark: random_word()?,
             prompt: random_word()?,
             facts: Facts::default(),
+            key: None,
         };
         let script = format!(
-            "MARK={} PROMPT={} USE_SUDO={}\n{SCRIPT}",
+            "MARK={} PROMPT={} USE_SUDO={} EARLY={} ASKED='{}'\n{SCRIPT}",
             connection.mark,
             connection.prompt,
             if ways.sudo { "yes" } else { "no" },
+            early.map_or("", |early| &early.program),
+            early.map_or_else(String::new, |early| early.asked.replace('\'', r"'\''")),
         );
         // Where it can't be written, ssh has ended and says why.
-        let _ = connection.write(script.as_bytes());
+        let _ = connection.write_all(script.as_bytes());
         connection.facts = connection.first_words()?;
         Ok(connection)
     }
@@ -166,7 +169,15 @@ impl Connection {
         }
     }
 
-    /// Becomes the agent's connection.
+    /// Whether what was asked early goes to the program, whose connection this is then.
+    ///
+    /// # Errors
+    /// When the connection ends.
+    pub(crate) fn is_early(&mut self) -> Result<bool> {
+        Ok(self.reply("agent")?.is_some())
+    }
+
+    /// Becomes the agent's connection. What comes `first` is for the agent, and need not wait for its first word.
     ///
     /// # Errors
     /// When the program is not there, does not run, or can't become root.
@@ -175,30 +186,34 @@ impl Connection {
         program: &str,
         means: Means,
         password: Option<&Password>,
+        first: &[u8],
     ) -> Result<()> {
         let starting = format!("starting {program} on {}", self.target);
-        writeln!(self, "agent {} {program}", means.word()).with_context(|| starting.clone())?;
+        let asks = means == Means::SudoWithPassword;
+        let mut words = format!("agent {} {program}\n", means.word()).into_bytes();
+        words.extend(if asks { &[] } else { first });
+        self.write_all(&words).with_context(|| starting.clone())?;
         if self.reply("agent")?.is_none() {
             bail!("{starting}: it is not there");
         }
-        if means != Means::SudoWithPassword {
+        if !asks {
             return Ok(());
         }
         let password = password.context("there is no password for sudo")?;
         // sudo asks on standard error, and again when the password is wrong; it gets one attempt.
         self.await_prompt(&starting)?;
-        let given = [password.0.as_bytes(), b"\n"].concat();
+        let given = [password.as_bytes(), b"\n"].concat();
         self.write_all(&given)
             .and_then(|()| self.flush())
             .with_context(|| starting.clone())?;
         while self.output.len() == self.at {
             if self.has_prompt() || self.is_over() {
                 self.ssh.stdin = None;
-                bail!("{starting}: sudo does not take the password");
+                bail!("{starting}: sudo rejected the password");
             }
             self.pump("waiting for sudo")?;
         }
-        Ok(())
+        self.write_all(first).context(starting)
     }
 
     fn await_prompt(&mut self, starting: &str) -> Result<()> {
@@ -250,7 +265,7 @@ impl Connection {
             read += self.pump(phase)?;
             if read > NOISE {
                 bail!(
-                    "{} says more than {NOISE} bytes before anything of use",
+                    "{} printed more than {NOISE} bytes before its answer",
                     self.target
                 );
             }
@@ -278,11 +293,13 @@ impl Connection {
             Ok(Event::Error(bytes)) => {
                 let room = ERRORS.saturating_sub(self.errors.len());
                 self.errors.extend(&bytes[..bytes.len().min(room)]);
+                let key = ssh_errors::take_verbose(&mut self.errors);
+                self.key = key.or(self.key.take());
             }
             Ok(Event::End) => self.ends += 1,
             Err(RecvTimeoutError::Disconnected) => self.ends = 2,
             Err(RecvTimeoutError::Timeout) => bail!(
-                "{phase}: {} has said nothing for {} s",
+                "{phase}: {} has not answered for {} s",
                 self.target,
                 SILENCE.as_secs()
             ),
@@ -326,7 +343,7 @@ impl Connection {
                 anyhow!("{}: the connection has ended{said}", self.target)
             }
             None => anyhow!(
-                "{}: its login shell does not run commands; it says: {}",
+                "{}: its login shell does not run commands; it printed: {}",
                 self.target,
                 escape(&noise.join(" ").trim().chars().take(300).collect::<String>())
             ),
@@ -376,7 +393,7 @@ impl Write for Connection {
             let mut ready = [PollFd::new(stdin.as_fd(), PollFlags::POLLOUT)];
             match poll(&mut ready, timeout) {
                 Ok(0) => {
-                    let silence = format!("it has taken nothing for {} s", SILENCE.as_secs());
+                    let silence = format!("it has accepted no data for {} s", SILENCE.as_secs());
                     return Err(io::Error::new(io::ErrorKind::TimedOut, silence));
                 }
                 Ok(_) | Err(Errno::EINTR) => {}
@@ -428,9 +445,11 @@ fn command(target: &Target, ways: &Ways) -> Command {
     if !ways.interactive {
         options.push("BatchMode=yes".to_owned());
     }
+    // It says then by which key it came.
     let mut command = Command::new("ssh")
         .hint("apt-get install openssh-client")
-        .args(words);
+        .args(words)
+        .arg("-v");
     for option in options {
         command = command.arg("-o").arg(option);
     }
@@ -458,43 +477,4 @@ pub(crate) fn random_word() -> Result<String> {
         let _ = write!(word, "{byte:02x}");
         word
     }))
-}
-
-/// Asks for a password on the terminal, which does not show it.
-///
-/// # Errors
-/// When there is no terminal.
-pub(crate) fn ask_password(what: &str) -> Result<Password> {
-    use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
-    let inner = || -> Result<String> {
-        let mut terminal = std::fs::File::options()
-            .read(true)
-            .write(true)
-            .open("/dev/tty")?;
-        let before = tcgetattr(&terminal)?;
-        let mut quiet = before.clone();
-        quiet.local_flags.remove(LocalFlags::ECHO);
-        // First: what is typed at the question is not lost.
-        tcsetattr(&terminal, SetArg::TCSAFLUSH, &quiet)?;
-        write!(terminal, "{what}: ")?;
-        let mut line = Vec::new();
-        let read = read_line(&mut terminal, &mut line);
-        tcsetattr(&terminal, SetArg::TCSAFLUSH, &before)?;
-        writeln!(terminal)?;
-        read?;
-        Ok(std::ffi::OsStr::from_bytes(&line)
-            .to_string_lossy()
-            .into_owned())
-    };
-    inner()
-        .map(Password)
-        .context("asking for a password on the terminal")
-}
-
-fn read_line(from: &mut impl Read, line: &mut Vec<u8>) -> io::Result<()> {
-    let mut byte = [0];
-    while from.read(&mut byte)? == 1 && byte[0] != b'\n' {
-        line.push(byte[0]);
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Result, anyhow, bail};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::host::threads;
@@ -40,7 +41,7 @@ pub(crate) fn parse_batch(text: &str, hosts: usize) -> Result<usize> {
     match size {
         Some(size) => Ok(size),
         None => {
-            bail!("{text:?} is no batch: it must be a number or a percentage, such as 5 or 20%")
+            bail!("{text:?} is not a batch size: write a number or a percentage, such as 5 or 20%")
         }
     }
 }
@@ -93,7 +94,7 @@ impl Pace {
                 work_on();
             });
         }
-        let not_begun = || Went::refused(anyhow!("not begun, as too many others had failed"));
+        let not_begun = || Went::refused(anyhow!("not started, since too many others had failed"));
         results
             .into_iter()
             .map(|r| r.into_inner().unwrap_or_else(PoisonError::into_inner))
@@ -115,9 +116,9 @@ pub(crate) fn exit_code(codes: &[u8]) -> u8 {
 }
 
 /// What `--json` prints for more than one host.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Recap {
+pub struct Recap {
     /// Format version.
     pub version: u32,
     /// Each host.
@@ -125,9 +126,9 @@ pub(crate) struct Recap {
 }
 
 /// One host of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Row {
+pub struct Row {
     /// As it was named.
     pub host: String,
     /// The exit code that the command would have had for it alone.
@@ -179,7 +180,9 @@ pub(crate) fn render(rows: &[Row]) -> String {
     text + &format!("total: {}\n", sums.join(", "))
 }
 
-fn word(code: u8) -> &'static str {
+/// Returns how a host ended, in a word. Pure.
+#[must_use]
+pub(crate) fn word(code: u8) -> &'static str {
     match code {
         0 => "done",
         10 => "changes",
@@ -278,7 +281,7 @@ mod tests {
         });
         assert_eq!(begun.load(Ordering::SeqCst), 1);
         let said = all[8].error.as_ref().map(ToString::to_string);
-        assert!(said.unwrap().contains("not begun"));
+        assert!(said.unwrap().contains("not started"));
     }
 
     #[test]

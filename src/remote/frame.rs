@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use anyhow::{Context, Result, bail};
 
 /// The version of frames and messages. It changes when either does; both sides must have the same.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// No frame is longer, whoever sends it.
 const LENGTH_MAX: usize = 8 << 20;

@@ -1,101 +1,40 @@
 //! What is done with one host, from the first contact to its confirmation.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "reads programs, and waits for hosts"
-)]
+#![expect(clippy::disallowed_methods, reason = "waits for hosts")]
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::connection::{Connection, Ways, random_word};
-use super::link::{Link, Outcome, Sending};
-use super::message::Start;
+use super::built::{Built, Program};
+use super::connection::{Connection, Early, Ways, random_word};
+use super::link::{self, Link, Outcome, Sending};
+use super::message::{Request, Start};
 use super::probe::{self, Allowed, Means};
 use super::target::Target;
-use crate::closure::info::PathInfo;
 use crate::host::clock::now;
-use crate::model::names::AbsolutePath;
-use crate::model::node::sha256_of;
 use crate::model::style::show_bytes;
 
 /// How long after its deadline a host may take to be back.
 const RETURN_LIMIT: u64 = 120;
 
-/// A program that may run on hosts.
-pub(crate) struct Program {
-    sha256: String,
-    bytes: Vec<u8>,
-}
-
-impl Program {
-    /// Reads one.
-    ///
-    /// # Errors
-    /// When it can't be read.
-    pub(crate) fn read(path: &Path) -> Result<Self> {
-        let inner = || -> Result<Self> {
-            let bytes = std::fs::read(path)?;
-            let sha256 = sha256_of(&*bytes)?;
-            Ok(Self { sha256, bytes })
-        };
-        let program = inner().with_context(|| format!("reading {}", path.display()))?;
-        if probe::wants_libraries(&program.bytes) {
-            tracing::warn!(
-                "{} is not static: it runs only where there are libraries like those of this machine\nhint: build it with `cargo static`",
-                path.display()
-            );
-        }
-        Ok(program)
-    }
-}
-
-/// A toplevel that was built for some hosts, with all that it needs.
-pub(crate) struct Built {
-    /// The toplevel.
-    pub toplevel: AbsolutePath,
-    infos: Vec<PathInfo>,
-    program: Program,
-}
-
-impl Built {
-    /// Reads what a toplevel needs.
-    ///
-    /// # Errors
-    /// When that can't be told.
-    pub(crate) fn read(toplevel: AbsolutePath) -> Result<Self> {
-        let activator = Path::new(toplevel.as_str()).join("bin/system-manager");
-        Ok(Self {
-            infos: super::closure::of(&toplevel)?,
-            program: Program::read(&activator)?,
-            toplevel,
-        })
-    }
-
-    /// Returns its activator.
-    #[must_use]
-    pub(crate) fn program(&self) -> &Program {
-        &self.program
-    }
-}
-
 /// A host that was reached and can be managed.
 pub(crate) struct Reached {
     connection: Connection,
     means: Means,
+    is_early: bool,
 }
 
 impl Reached {
-    /// Connects, and refuses a host on which nothing could be done.
+    /// Connects, and refuses a host on which nothing could be done. What is asked `early` must change nothing.
     ///
     /// # Errors
     /// When it can't be reached, or nothing could be done there.
-    pub(crate) fn new(target: &Target, ways: &Ways) -> Result<Self> {
-        let connection = Connection::open(target, ways)?;
+    pub(crate) fn new(target: &Target, ways: &Ways, early: Option<&Early>) -> Result<Self> {
+        let mut connection = Connection::open(target, ways, early)?;
         let allowed = Allowed {
             sudo: ways.sudo,
             password: ways.password.is_some(),
@@ -103,7 +42,12 @@ impl Reached {
         let means = probe::check(&connection.facts)
             .and_then(|()| probe::means(&connection.facts, allowed))
             .with_context(|| target.to_string())?;
-        Ok(Self { connection, means })
+        let is_early = early.is_some() && connection.is_early()?;
+        Ok(Self {
+            connection,
+            means,
+            is_early,
+        })
     }
 
     /// Returns the name by which the host knows itself, and its system.
@@ -113,23 +57,36 @@ impl Reached {
         (facts.name.clone(), format!("{}-linux", facts.machine))
     }
 
-    /// Starts a program there as the agent; it is brought when it is not there.
+    /// Starts a program there as the agent, with what it is asked first; it is brought when it is not there. One that was
+    /// asked early was asked the same.
     ///
     /// # Errors
     /// When it can't be brought or started.
-    pub(crate) fn link(mut self, program: &Program, ways: &Ways) -> Result<Link> {
-        let target = self.connection.target().to_string();
+    pub(crate) fn link(
+        mut self,
+        program: &Program,
+        ways: &Ways,
+        first: &[Request],
+        watch: &dyn Watch,
+    ) -> Result<Link> {
+        if self.is_early {
+            return Link::new(self.connection);
+        }
         let facts = &self.connection.facts;
-        probe::check_program(facts, &program.bytes).with_context(|| target.clone())?;
+        probe::check_program(facts, &program.bytes)
+            .with_context(|| self.connection.target().to_string())?;
         let is_it = |path: &&String| path.ends_with(&program.sha256);
         let path = match facts.programs.iter().find(is_it) {
             Some(path) => path.clone(),
             None => {
-                tracing::info!("{target}: sending the activator");
+                watch.at(&Phase::SendingActivator);
                 self.connection.put(&program.sha256, &program.bytes)?
             }
         };
-        Link::new(self.connection, &path, self.means, ways.password.as_ref())
+        let (password, words) = (ways.password.as_ref(), link::words(first)?);
+        self.connection
+            .become_agent(&path, self.means, password, &words)?;
+        Link::new(self.connection)
     }
 }
 
@@ -150,7 +107,9 @@ const RETURNED: u8 = 5;
 const UNKNOWN: u8 = 3;
 
 impl Went {
-    fn of(outcome: Outcome) -> Self {
+    /// Makes it of what a program has come to. Pure.
+    #[must_use]
+    pub(crate) fn of(outcome: Outcome) -> Self {
         let code = outcome.ended.code.and_then(|c| u8::try_from(c).ok());
         let error = match code {
             None => Some(anyhow!("the activation was killed")),
@@ -174,18 +133,83 @@ impl Went {
     }
 }
 
+/// What is done with a host just now.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Phase<'a> {
+    /// It is reached for the first time.
+    Connecting,
+    /// What it gets is built.
+    Building,
+    /// The activator goes there.
+    SendingActivator,
+    /// Paths go there.
+    Sending(Sending),
+    /// They have gone, and so long did it take.
+    Sent(Duration),
+    /// The activation goes on, as this run.
+    Activating(&'a str),
+    /// It is reached anew.
+    Confirming,
+    /// It was, and stays as it is.
+    Confirmed,
+    /// It goes back by itself.
+    Returning,
+}
+
+impl Phase<'_> {
+    /// Whether it is worth a line where nothing is written anew.
+    #[must_use]
+    pub(crate) fn is_news(&self) -> bool {
+        match self {
+            Self::Connecting | Self::Building | Self::Confirming | Self::Returning => false,
+            Self::Sending(sending) => sending.sent == 0,
+            _ => true,
+        }
+    }
+}
+
+impl fmt::Display for Phase<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => out.write_str("connecting"),
+            Self::Building => out.write_str("building"),
+            Self::SendingActivator => out.write_str("sending the activator"),
+            Self::Sending(Sending { paths, bytes, sent }) => {
+                let sent = Some(*sent).filter(|sent| *sent > 0);
+                let sent = sent.map(|sent| format!("{} of ", show_bytes(sent)));
+                let (sent, bytes) = (sent.unwrap_or_default(), show_bytes(*bytes));
+                write!(out, "sending {paths} paths, {sent}{bytes}")
+            }
+            Self::Sent(took) => write!(out, "sent in {:.1} s", took.as_secs_f64()),
+            Self::Activating(run) => write!(out, "activating, as run {run}"),
+            Self::Confirming => out.write_str("reaching it again"),
+            Self::Confirmed => out.write_str("reached again, and confirmed"),
+            Self::Returning => out.write_str("returning to its previous state"),
+        }
+    }
+}
+
+/// Who is told how far a host is.
+pub(crate) trait Watch: Sync {
+    /// A program there says a line.
+    fn line(&self, line: &str);
+    /// This is done now.
+    fn at(&self, phase: &Phase<'_>);
+}
+
 /// A host, and how it is reached: again, if need be.
 pub(crate) struct Host<'a> {
     /// Where it is.
     pub target: &'a Target,
     /// How it is reached.
     pub ways: &'a Ways,
-    /// Hears what is said, a line at a time.
-    pub tell: &'a (dyn Fn(&str) + Sync),
+    /// Who is told of it.
+    pub watch: &'a dyn Watch,
 }
 
 impl Host<'_> {
-    /// Starts the program there as the agent, and brings the closures of toplevels.
+    /// Starts the program there as the agent, and brings the closures of toplevels. Returns also what came of it where it
+    /// was asked `first` for a switch that changes nothing.
     ///
     /// # Errors
     /// When that can't be done; nothing has been changed there but the store.
@@ -194,37 +218,40 @@ impl Host<'_> {
         reached: Reached,
         program: &Program,
         built: &[Arc<Built>],
-    ) -> Result<Link> {
-        let mut link = reached.link(program, self.ways)?;
+        first: &[Request],
+    ) -> Result<(Link, Option<Outcome>)> {
+        let mut link = reached.link(program, self.ways, first, self.watch)?;
+        let lacks = !built.is_empty() && !link.lacking()?.is_empty();
+        let mut idle = None;
+        if first.iter().any(|r| matches!(r, Request::Idle { .. })) {
+            idle = link.idle(&mut |line| self.watch.line(line))?;
+        }
+        if lacks {
+            self.send(&mut link, built)?;
+        }
+        Ok((link, idle))
+    }
+
+    fn send(&self, link: &mut Link, built: &[Arc<Built>]) -> Result<()> {
         let mut seen = BTreeSet::new();
-        let all = built.iter().flat_map(|built| &built.infos);
-        let infos: Vec<PathInfo> = all
-            .filter(|info| seen.insert(&info.path))
-            .cloned()
-            .collect();
-        if infos.is_empty() {
-            return Ok(link);
+        let mut infos = Vec::new();
+        for built in built {
+            let new = built.needs()?;
+            let new = new.iter().filter(|info| seen.insert(info.path.clone()));
+            infos.extend(new.cloned());
+        }
+        let substitute = self.ways.substitute;
+        if !substitute {
+            infos = link.select_lacking(infos)?;
         }
         let begin = Instant::now();
-        let mut first = true;
-        let substitute = self.ways.substitute;
-        link.send(&infos, substitute, &mut |Sending { paths, bytes, sent }| {
-            if first {
-                tracing::info!(
-                    "{}: sending {paths} paths, {}",
-                    self.target,
-                    show_bytes(bytes)
-                );
-                first = false;
-            } else if sent == bytes {
-                tracing::info!(
-                    "{}: sent in {:.1} s",
-                    self.target,
-                    begin.elapsed().as_secs_f64()
-                );
-            }
+        let missing = link.send(&infos, substitute, &mut |sending| {
+            self.watch.at(&Phase::Sending(sending));
         })?;
-        Ok(link)
+        if missing > 0 {
+            self.watch.at(&Phase::Sent(begin.elapsed()));
+        }
+        Ok(())
     }
 
     /// Runs the program there, as long as the connection lives.
@@ -232,7 +259,7 @@ impl Host<'_> {
     /// # Errors
     /// When it can't be run.
     pub(crate) fn run(&self, mut link: Link, arguments: &[String]) -> Result<Went> {
-        link.run(arguments, &mut |line| (self.tell)(line))
+        link.run(arguments, &mut |line| self.watch.line(line))
             .map(Went::of)
     }
 
@@ -247,20 +274,23 @@ impl Host<'_> {
         program: &Program,
         arguments: Vec<String>,
         confirm: Option<u64>,
+        secrets: Option<&Request>,
     ) -> Result<Went> {
         let run = format!("{:010}-{}", now(), &random_word()?[1..9]);
-        link.start(Start {
+        let start = Start {
             run: run.clone(),
             arguments,
             confirm,
-        })?;
-        tracing::info!("{}: activating, as run {run}", self.target);
-        let followed = link.followed(&mut |line| (self.tell)(line));
+            came_by: None,
+        };
+        link.start(start, secrets)?;
+        self.watch.at(&Phase::Activating(&run));
+        let followed = link.followed(&mut |line| self.watch.line(line));
         drop(link);
         let outcome = match followed {
             Ok(outcome) => outcome,
             Err(error) => {
-                tracing::warn!("{error:#}; the activation goes on there");
+                tracing::warn!("{error:#}; the activation continues there");
                 match self.follow_anew(&run, program, confirm.unwrap_or(0)) {
                     Ok(outcome) => outcome,
                     Err(error) => return Ok(self.unknown(error, None)),
@@ -289,7 +319,7 @@ impl Host<'_> {
     /// # Errors
     /// When there is none.
     pub(crate) fn attach(&self, mut link: Link) -> Result<Went> {
-        let outcome = link.follow(None, &mut |line| (self.tell)(line))?;
+        let outcome = link.follow(None, &mut |line| self.watch.line(line))?;
         Ok(if outcome.ended.returned {
             returned(outcome)
         } else {
@@ -297,31 +327,36 @@ impl Host<'_> {
         })
     }
 
-    fn anew(&self, program: &Program) -> Result<Link> {
-        Reached::new(self.target, self.ways)?.link(program, self.ways)
+    fn anew(&self, program: &Program, first: &[Request]) -> Result<Link> {
+        let reached = Reached::new(self.target, self.ways, None)?;
+        reached.link(program, self.ways, first, self.watch)
     }
 
     fn follow_anew(&self, run: &str, program: &Program, window: u64) -> Result<Outcome> {
         let until = now() + window + RETURN_LIMIT;
         self.again_until(until, || {
-            self.anew(program)?
-                .follow(Some(run), &mut |line| (self.tell)(line))
+            self.anew(program, &[])?
+                .follow(Some(run), &mut |line| self.watch.line(line))
         })
     }
 
     /// Confirms over a new connection: what the switch may have broken is proven by use.
     fn confirm(&self, run: &str, program: &Program, deadline: u64, outcome: Outcome) -> Went {
+        self.watch.at(&Phase::Confirming);
+        let ask = Request::Confirm {
+            run: run.to_owned(),
+        };
         let confirmed = self.again_until(deadline, || {
             let left = deadline.saturating_sub(now());
-            self.anew(program)
-                .and_then(|mut link| link.confirm(run))
+            self.anew(program, std::slice::from_ref(&ask))
+                .and_then(|mut link| link.confirmed())
                 .inspect_err(|error| {
-                    tracing::warn!("{error:#}; {left} s are left to confirm");
+                    tracing::warn!("{error:#}; {left} s left to confirm");
                 })
         });
         match confirmed {
             Ok(()) => {
-                tracing::info!("{}: reached anew, and confirmed", self.target);
+                self.watch.at(&Phase::Confirmed);
                 Went::of(outcome)
             }
             Err(_) => self.await_return(run, program, deadline),
@@ -329,9 +364,13 @@ impl Host<'_> {
     }
 
     fn await_return(&self, run: &str, program: &Program, deadline: u64) -> Went {
-        tracing::warn!("{}: it returns to what it was by itself", self.target);
+        tracing::warn!(
+            "{}: it returns to its previous state by itself",
+            self.target
+        );
+        self.watch.at(&Phase::Returning);
         let back = self.again_until(deadline + RETURN_LIMIT, || {
-            let outcome = self.anew(program)?.follow(Some(run), &mut |_| {})?;
+            let outcome = self.anew(program, &[])?.follow(Some(run), &mut |_| {})?;
             if !outcome.ended.returned {
                 bail!("{} has not returned yet", self.target);
             }
@@ -379,10 +418,12 @@ fn returned(outcome: Outcome) -> Went {
     let why = outcome.ended.unhealthy;
     let why = why
         .as_deref()
-        .unwrap_or("the host was not reached anew in time");
+        .unwrap_or("the host could not be reached again in time");
     Went {
         code: RETURNED,
         output: outcome.output,
-        error: Some(anyhow!("{why}, and the host has returned to what it was")),
+        error: Some(anyhow!(
+            "{why}, and the host has returned to its previous state"
+        )),
     }
 }

@@ -1,17 +1,15 @@
 //! The deployer's side of a connection to an agent.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::connection::{Connection, Password};
+use super::connection::Connection;
 use super::frame::{self, Archiving, Frame, Kind, escape};
-use super::message::{Answer, Ended, Request, SecretValues};
-use super::probe::Means;
+use super::message::{Answer, Ended, Request, Start};
 use crate::closure::info::{PathInfo, StorePath};
-use crate::model::names::AbsolutePath;
 use crate::nar;
-use crate::store::secrets::Values;
 
 /// How much a program on a host may print.
 const OUTPUT: usize = 64 << 20;
@@ -31,22 +29,16 @@ pub(crate) struct Outcome {
 }
 
 impl Link {
-    /// Starts the agent and speaks with it.
+    /// Speaks with the agent that a connection has become; the answer to what it was asked with its start is next.
     ///
     /// # Errors
-    /// When it does not start, or speaks another version.
-    pub(crate) fn new(
-        mut connection: Connection,
-        program: &str,
-        means: Means,
-        password: Option<&Password>,
-    ) -> Result<Self> {
-        connection.become_agent(program, means, password)?;
+    /// When it speaks another version.
+    pub(crate) fn new(connection: Connection) -> Result<Self> {
         let mut link = Self { connection };
         match link.answer("starting the agent")? {
             Answer::Hello { protocol, .. } if protocol == frame::VERSION => Ok(link),
             Answer::Hello { protocol, version } => bail!(
-                "{}: the system-manager there is version {}, which speaks version {protocol} of the protocol; this one speaks {}\nhint: use the same version on both sides",
+                "{}: the system-manager there has version {} and uses version {protocol} of the protocol, but this one uses version {}\nhint: use the same version on both sides",
                 link.connection.target(),
                 escape(&version),
                 frame::VERSION
@@ -57,10 +49,7 @@ impl Link {
 
     fn unexpected(&self, answer: &Answer) -> anyhow::Error {
         let shown = escape(&format!("{answer:?}").chars().take(200).collect::<String>());
-        anyhow!(
-            "{}: it answered something else than was asked: {shown}",
-            self.connection.target()
-        )
+        anyhow!("{}: unexpected answer: {shown}", self.connection.target())
     }
 
     fn ask(&mut self, request: &Request) -> Result<()> {
@@ -110,12 +99,15 @@ impl Link {
         let frame = self.frame(phase)?;
         if frame.kind != Kind::Message {
             bail!(
-                "{phase}: {} sent something else than an answer",
+                "{phase}: {} did not send an answer",
                 self.connection.target()
             );
         }
         let answer = serde_json::from_slice(&frame.payload).with_context(|| {
-            format!("{phase}: reading what {} answers", self.connection.target())
+            format!(
+                "{phase}: reading the answer of {}",
+                self.connection.target()
+            )
         })?;
         match answer {
             Answer::Failed { why } => Err(self.failed(&why)),
@@ -130,7 +122,40 @@ impl Link {
         }
     }
 
-    /// Sends those of the paths that the host lacks; `tell` hears of the bytes before and while they go.
+    /// Returns what came of a switch for which was asked first, if it changed nothing.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub(crate) fn idle(&mut self, tell: &mut dyn FnMut(&str)) -> Result<Option<Outcome>> {
+        self.outcome_if("trying whether it changes anything", tell)
+    }
+
+    /// Returns the numbers of the paths that the host lacks, for which was asked first.
+    ///
+    /// # Errors
+    /// When the host does not say.
+    pub(crate) fn lacking(&mut self) -> Result<Vec<usize>> {
+        match self.answer("asking which paths are there")? {
+            Answer::Lacking { numbers } => Ok(numbers),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    /// Returns those of the paths that the host lacks. With all that is said of each, the question would be longer than
+    /// many a change.
+    ///
+    /// # Errors
+    /// When the host does not say.
+    pub(crate) fn select_lacking(&mut self, infos: Vec<PathInfo>) -> Result<Vec<PathInfo>> {
+        self.ask(&Request::lacking(infos.iter().map(|info| &info.path)))?;
+        let numbers: BTreeSet<usize> = self.lacking()?.into_iter().collect();
+        let infos = infos.into_iter().enumerate();
+        let lacking = infos.filter(|(number, _)| numbers.contains(number));
+        Ok(lacking.map(|(_, info)| info).collect())
+    }
+
+    /// Sends those of the paths that the host lacks; `tell` hears of the bytes before and while they go. Returns how many
+    /// paths these were.
     ///
     /// # Errors
     /// When the host refuses them, or the connection breaks; what had arrived stays there.
@@ -139,17 +164,17 @@ impl Link {
         infos: &[PathInfo],
         substitute: bool,
         tell: &mut dyn FnMut(Sending),
-    ) -> Result<()> {
+    ) -> Result<usize> {
         self.ask(&Request::Paths {
             infos: infos.to_vec(),
             substitute,
         })?;
-        let missing: Vec<StorePath> = match self.answer("asking which paths are there")? {
+        let missing: Vec<StorePath> = match self.answer("asking which paths exist there")? {
             Answer::Missing { paths } => paths,
             other => return Err(self.unexpected(&other)),
         };
         if missing.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let missing: Vec<&PathInfo> = infos.iter().filter(|i| missing.contains(&i.path)).collect();
         let mut sending = Sending {
@@ -160,18 +185,21 @@ impl Link {
         tell(sending);
         for info in missing {
             self.ask(&Request::Nar { info: info.clone() })?;
-            self.archive(info)?;
-            sending.sent += info.nar_size;
-            tell(sending);
+            self.archive(info, &mut |bytes| {
+                sending.sent += bytes;
+                tell(sending);
+            })?;
         }
         self.ask(&Request::Settle)?;
-        self.done("waiting until the paths are in place")
+        self.done("waiting until the paths are in place")?;
+        Ok(sending.paths)
     }
 
-    fn archive(&mut self, info: &PathInfo) -> Result<()> {
+    fn archive(&mut self, info: &PathInfo, tell: &mut dyn FnMut(u64)) -> Result<()> {
         let connection = &mut self.connection;
         let mut trouble = None;
         let pieces = Archiving(|bytes: &[u8]| {
+            tell(bytes.len() as u64);
             frame::write(connection, Kind::Archive, bytes)
                 .inspect_err(|e| trouble = Some(io::Error::new(e.kind(), e.to_string())))
         });
@@ -196,20 +224,37 @@ impl Link {
         arguments: &[String],
         tell: &mut dyn FnMut(&str),
     ) -> Result<Outcome> {
+        self.say_key()?;
         self.ask(&Request::Run {
             arguments: arguments.to_vec(),
         })?;
         self.outcome("waiting for the program there", tell)
     }
 
-    /// Begins a run that outlives this connection, and asks to follow it in the same breath; `followed` is next.
+    /// Says by which key ssh came, where that is known: it must do so again.
+    fn say_key(&mut self) -> Result<()> {
+        match self.connection.key.clone() {
+            Some(fingerprint) => self.ask(&Request::Key { fingerprint }),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a run that outlives this connection, brings its secrets, and asks to follow it in the same breath;
+    /// `followed` is next.
     ///
     /// # Errors
     /// When it can't be begun.
-    pub(crate) fn start(&mut self, start: super::message::Start) -> Result<()> {
+    pub(crate) fn start(&mut self, start: Start, secrets: Option<&Request>) -> Result<()> {
         let run = Some(start.run.clone());
+        self.say_key()?;
+        if let Some(secrets) = secrets {
+            self.ask(secrets)?;
+        }
         self.ask(&Request::Start(start))?;
         self.ask(&Request::Follow { run })?;
+        if secrets.is_some() {
+            self.done("bringing secrets")?;
+        }
         self.done("starting the activation")
     }
 
@@ -236,33 +281,20 @@ impl Link {
         self.followed(tell)
     }
 
-    /// Brings the secrets of a toplevel. Returns whether one is another than services read there now.
-    ///
-    /// # Errors
-    /// When the host can't keep them.
-    pub(crate) fn secrets(&mut self, toplevel: &AbsolutePath, values: &Values) -> Result<bool> {
-        self.ask(&Request::Secrets {
-            toplevel: toplevel.clone(),
-            values: SecretValues::of(values),
-        })?;
-        match self.answer("bringing secrets")? {
-            Answer::Kept { differs } => Ok(differs),
-            other => Err(self.unexpected(&other)),
-        }
-    }
-
-    /// Confirms a run.
+    /// Whether the run is confirmed for which was asked first.
     ///
     /// # Errors
     /// When it does not wait to be confirmed.
-    pub(crate) fn confirm(&mut self, run: &str) -> Result<()> {
-        self.ask(&Request::Confirm {
-            run: run.to_owned(),
-        })?;
+    pub(crate) fn confirmed(&mut self) -> Result<()> {
         self.done("confirming")
     }
 
     fn outcome(&mut self, phase: &str, tell: &mut dyn FnMut(&str)) -> Result<Outcome> {
+        let outcome = self.outcome_if(phase, tell)?;
+        outcome.ok_or_else(|| self.unexpected(&Answer::NotIdle))
+    }
+
+    fn outcome_if(&mut self, phase: &str, tell: &mut dyn FnMut(&str)) -> Result<Option<Outcome>> {
         let (mut output, mut errors) = (Vec::new(), Vec::new());
         let mut told = 0;
         loop {
@@ -281,7 +313,7 @@ impl Link {
             }
             if output.len() + told > OUTPUT {
                 bail!(
-                    "{phase}: {} says more than {OUTPUT} bytes",
+                    "{phase}: {} printed more than {OUTPUT} bytes",
                     self.connection.target()
                 );
             }
@@ -294,15 +326,16 @@ impl Link {
         output: &[u8],
         errors: &[u8],
         tell: &mut dyn FnMut(&str),
-    ) -> Result<Outcome> {
+    ) -> Result<Option<Outcome>> {
         if !errors.is_empty() {
             tell(&escape(&String::from_utf8_lossy(errors)));
         }
         match serde_json::from_slice(payload).context("reading an answer")? {
-            Answer::Ended(ended) => Ok(Outcome {
+            Answer::Ended(ended) => Ok(Some(Outcome {
                 ended,
                 output: String::from_utf8_lossy(output).into_owned(),
-            }),
+            })),
+            Answer::NotIdle => Ok(None),
             Answer::Failed { why } => Err(self.failed(&why)),
             other => Err(self.unexpected(&other)),
         }
@@ -315,6 +348,19 @@ fn tell_lines(bytes: &mut Vec<u8>, tell: &mut dyn FnMut(&str)) {
         let line: Vec<u8> = bytes.drain(..=end).collect();
         tell(escape(&String::from_utf8_lossy(&line)).trim_end_matches('\n'));
     }
+}
+
+/// Returns requests as they go over a connection.
+///
+/// # Errors
+/// When one is too long.
+pub(crate) fn words(requests: &[Request]) -> Result<Vec<u8>> {
+    let mut words = Vec::new();
+    for request in requests {
+        let text = serde_json::to_vec(request).context("serialising a request")?;
+        frame::write(&mut words, Kind::Message, &text).context("serialising a request")?;
+    }
+    Ok(words)
 }
 
 /// How far the sending is.

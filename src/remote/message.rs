@@ -15,6 +15,11 @@ use crate::store::secrets::Values;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) enum Request {
+    /// Which of these paths are not known there? Asked first, as it is short: most are.
+    Lacking {
+        /// The beginnings of their hashes, one after the other.
+        tags: String,
+    },
     /// Which of these paths have to be sent?
     Paths {
         /// Each after those that it refers to.
@@ -29,15 +34,25 @@ pub(crate) enum Request {
     },
     /// All have come.
     Settle,
-    /// Keep these secrets of a configuration.
+    /// Keep these secrets of a configuration; where one is another than services read now, the run that follows is no idle one.
     Secrets {
         /// The configuration.
         toplevel: AbsolutePath,
         /// Their values.
         values: SecretValues,
     },
+    /// This is the fingerprint of the key by which ssh came here; there is no answer.
+    Key {
+        /// As ssh prints it.
+        fingerprint: String,
+    },
     /// Run the program with these arguments, as long as this connection lives.
     Run {
+        /// The arguments.
+        arguments: Vec<String>,
+    },
+    /// Run a switch with these arguments if it changes nothing, and none of the paths was lacking.
+    Idle {
         /// The arguments.
         arguments: Vec<String>,
     },
@@ -53,6 +68,15 @@ pub(crate) enum Request {
         /// The run.
         run: String,
     },
+}
+
+impl Request {
+    /// Asks which of these paths are not known. Pure.
+    #[must_use]
+    pub(crate) fn lacking<'a>(paths: impl IntoIterator<Item = &'a StorePath>) -> Self {
+        let tags = paths.into_iter().map(StorePath::tag).collect();
+        Self::Lacking { tags }
+    }
 }
 
 /// Values of secrets by name, each byte as two digits. Nothing prints them.
@@ -91,7 +115,7 @@ impl SecretValues {
         };
         let read = self.0.iter().map(one).collect::<Result<_>>();
         // An error of the text would have some of it.
-        read.map_err(|_| anyhow!("secrets came that are none"))
+        read.map_err(|_| anyhow!("the secrets that arrived are malformed"))
     }
 }
 
@@ -103,6 +127,9 @@ pub(crate) struct Start {
     pub run: String,
     /// The arguments.
     pub arguments: Vec<String>,
+    /// Who came, and by which key; the host knows the first.
+    #[serde(default)]
+    pub came_by: Option<String>,
     /// The seconds in which it must be confirmed after its end, else the host returns to what it was.
     pub confirm: Option<u64>,
 }
@@ -123,10 +150,10 @@ pub(crate) enum Answer {
         /// The paths.
         paths: Vec<StorePath>,
     },
-    /// The secrets are kept.
-    Kept {
-        /// Whether one is another than services read now.
-        differs: bool,
+    /// These are not known.
+    Lacking {
+        /// Their numbers, in the order in which was asked.
+        numbers: Vec<usize>,
     },
     /// It is done.
     Done,
@@ -135,6 +162,8 @@ pub(crate) enum Answer {
         /// Why.
         why: String,
     },
+    /// It would change something; nothing was done.
+    NotIdle,
     /// A program has ended.
     Ended(Ended),
 }
@@ -154,4 +183,17 @@ pub(crate) struct Ended {
     /// Why it can't be confirmed: the host is not well.
     #[serde(default)]
     pub unhealthy: Option<String>,
+}
+
+impl Ended {
+    /// Makes one that nothing waits for. Pure.
+    #[must_use]
+    pub(crate) fn of(code: Option<i32>) -> Self {
+        Self {
+            code,
+            returned: false,
+            deadline: None,
+            unhealthy: None,
+        }
+    }
 }

@@ -6,6 +6,7 @@
 //! ```
 
 pub(crate) mod agent;
+pub(crate) mod built;
 pub(crate) mod closure;
 pub(crate) mod confirm;
 pub(crate) mod connection;
@@ -14,6 +15,7 @@ pub(crate) mod frame;
 pub(crate) mod host;
 pub(crate) mod link;
 pub(crate) mod message;
+pub(crate) mod password;
 pub(crate) mod probe;
 pub(crate) mod runs;
 mod ssh_errors;

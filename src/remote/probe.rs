@@ -118,7 +118,7 @@ pub(crate) fn means(facts: &Facts, allowed: Allowed) -> Result<Means> {
         if allowed.password {
             return Ok(Means::SudoWithPassword);
         }
-        bail!("sudo wants a password there\nhint: give it with `--ask-sudo-password`");
+        bail!("sudo requires a password there\nhint: use `--ask-sudo-password`");
     }
     if has("doas") {
         return Ok(Means::Doas);
@@ -152,12 +152,12 @@ pub(crate) fn check_program(facts: &Facts, program: &[u8]) -> Result<()> {
         (Some(b"\x7fELF"), Some([243, 0])) => "riscv64",
         (Some(b"\x7fELF"), _) => "another architecture",
         _ => bail!(
-            "its bin/system-manager is no program for Linux\nhint: a Mac has none to send: name what is to be there, as `--flake .`, which has one, or ask the host's own by ssh"
+            "its bin/system-manager is not a program for Linux\nhint: a Mac has no program to send: name the configuration, such as `--flake .`, which contains one, or run the host's own program over ssh"
         ),
     };
     if of != facts.machine {
         bail!(
-            "it is {0}, and the activator is for {of}\nhint: build systemConfigs.{0}-linux.{1} of a flake",
+            "its system is {0}, but the activator is for {of}\nhint: build systemConfigs.{0}-linux.{1} of a flake",
             facts.machine,
             facts.name
         );
@@ -247,7 +247,7 @@ mod tests {
         for (facts, allowed, expected) in [
             (&root, none, Ok(Means::Root)),
             (&base, none, Err("is not root")),
-            (&base, sudo, Err("wants a password")),
+            (&base, sudo, Err("requires a password")),
             (&base, all, Ok(Means::SudoWithPassword)),
             (&free, sudo, Ok(Means::Sudo)),
             (&free, none, Err("`--sudo`")),
@@ -283,7 +283,7 @@ mod tests {
         assert!(
             said(check_program(&facts(), &elf(183))).contains("systemConfigs.x86_64-linux.web")
         );
-        assert!(said(check_program(&facts(), b"#!/bin/sh")).contains("no program for Linux"));
+        assert!(said(check_program(&facts(), b"#!/bin/sh")).contains("not a program for Linux"));
         let bsd = Facts {
             kernel: "FreeBSD".into(),
             ..facts()

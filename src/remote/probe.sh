@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sent over ssh to the target's /bin/sh, with MARK, PROMPT and USE_SUDO set before. See probe.rs.
+# Sent over ssh to the target's /bin/sh, with MARK, PROMPT, USE_SUDO, EARLY and ASKED set before. See probe.rs.
 main() {
   umask 022
   PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -8,7 +8,8 @@ main() {
   export LC_ALL
   cd /
   kept=/var/lib/system-manager/agent
-  if [ "$(id -u)" = 0 ]; then
+  uid=$(id -u)
+  if [ "$uid" = 0 ]; then
     own=$kept
   else
     own=${HOME:-/tmp}/.cache/system-manager/agent
@@ -16,6 +17,7 @@ main() {
   printf '\n%s\n' "$MARK"
   facts
   printf '%s\n' "$MARK"
+  [ -z "$EARLY" ] || early
   while read -r verb name rest; do
     case $verb in
       put) put "$name" "$rest" && continue ;;
@@ -29,10 +31,13 @@ facts() {
   store=/nix/store
   [ -d $store ] || store=/nix
   [ -d $store ] || store=/
-  echo "kernel=$(uname -s)"
-  echo "machine=$(uname -m)"
-  echo "name=$(uname -n)"
-  echo "uid=$(id -u)"
+  # In this order, whatever is asked first; a name has no spaces.
+  # shellcheck disable=SC2046
+  set -- $(uname -snm)
+  echo "kernel=$1"
+  echo "name=$2"
+  echo "machine=$3"
+  echo "uid=$uid"
   if [ -d /run/systemd/system ]; then echo init=systemd; else echo "init=$(cat /proc/1/comm)"; fi
   nix=
   for folder in /usr/bin /usr/local/bin /nix/var/nix/profiles/default/bin /run/current-system/sw/bin \
@@ -48,12 +53,13 @@ facts() {
     command -v $program >/dev/null && means="$means $program"
   done
   echo "means=$means"
+  without_password=no
   if [ "$USE_SUDO" = yes ] && sudo -n true 2>/dev/null; then
-    echo without_password=yes
-  else
-    echo without_password=no
+    without_password=yes
   fi
-  df -Pk $store | tail -n 1 | {
+  echo "without_password=$without_password"
+  df -Pk $store | {
+    read -r _
     read -r _ _ _ free _
     echo "free_kilobytes=$free"
   }
@@ -63,6 +69,17 @@ facts() {
     [ -x "$program" ] && programs="$programs $program"
   done
   echo "programs=$programs"
+}
+
+early() { # a program that is expected to be here is asked at once: what followed this script, the shell would take
+  for program in "$kept/$EARLY" "$own/$EARLY"; do
+    if [ "$uid" = 0 ]; then
+      become root "$program" --asked "$ASKED"
+    elif [ "$without_password" = yes ]; then
+      become sudo "$program" --asked "$ASKED"
+    fi
+  done
+  printf '\n%s failed\n' "$MARK"
 }
 
 put() { # HASH SIZE: takes the program in from standard input
@@ -80,14 +97,17 @@ put() { # HASH SIZE: takes the program in from standard input
   return 1
 }
 
-become() { # MEANS PATH
+become() { # MEANS PATH [ARGUMENTS]
   [ -x "$2" ] || return
   printf '\n%s agent\n' "$MARK"
-  case $1 in
-    root) exec "$2" agent ;;
-    sudo) exec sudo -n -- "$2" agent ;;
-    password) exec sudo -S -p "$PROMPT" -- "$2" agent ;;
-    doas) exec doas -n -- "$2" agent ;;
+  means=$1
+  program=$2
+  shift 2
+  case $means in
+    root) exec "$program" agent "$@" ;;
+    sudo) exec sudo -n -- "$program" agent "$@" ;;
+    password) exec sudo -S -p "$PROMPT" -- "$program" agent "$@" ;;
+    doas) exec doas -n -- "$program" agent "$@" ;;
   esac
 }
 

@@ -17,6 +17,7 @@ use std::os::fd::AsFd;
 use super::confirm;
 use super::frame::CHUNK;
 use super::message::{Ended, Start};
+use crate::activation::admission;
 use crate::closure;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::held::{Held, How};
@@ -168,10 +169,13 @@ impl<'a> Run<'a> {
         let stdout = self.root.open_file(&self.path("stdout"), APPEND)?;
         let stderr = self.root.open_file(&self.path("stderr"), APPEND)?;
         self.write("started", b"")?;
-        let code = own_program(self.root)
+        let mut program = own_program(self.root)
             .args(&request.arguments)
-            .env(pending::RUN, &self.name)
-            .to_files(stdout, stderr)?;
+            .env(pending::RUN, &self.name);
+        if let Some(came_by) = &request.came_by {
+            program = program.env(admission::CAME, came_by);
+        }
+        let code = program.to_files(stdout, stderr)?;
         // Before the end is told: whoever reads it sees how long there is.
         let window = match code {
             Some(0 | 3 | 4) if request.confirm.is_some() => confirm::open_window(self.root)?,
@@ -239,14 +243,9 @@ impl<'a> Run<'a> {
             errors = self.tell_from("stderr", errors, &mut |bytes| tell(Said::Error(bytes)))?;
             let ended = match state {
                 State::Ended(ended) => ended,
-                State::Dead => Ended {
-                    code: None,
-                    returned: false,
-                    deadline: None,
-                    unhealthy: None,
-                },
+                State::Dead => Ended::of(None),
                 State::Waiting if begin.elapsed() > START_LIMIT => bail!(
-                    "the run {} did not begin within {} s",
+                    "the run {} did not start within {} s",
                     self.name,
                     START_LIMIT.as_secs()
                 ),

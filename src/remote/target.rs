@@ -116,7 +116,7 @@ pub(crate) fn parse_hosts(text: &str) -> Result<Vec<Target>> {
             .iter()
             .any(|h: &Target| h.to_string() == host.to_string())
         {
-            bail!("line {}: {host} comes twice", number + 1);
+            bail!("line {}: {host} is listed twice", number + 1);
         }
         hosts.push(host);
     }
@@ -190,7 +190,7 @@ mod tests {
         ];
         assert_eq!(shown, expected);
         assert_eq!(parse_hosts(&shown.join("\n")).unwrap(), hosts);
-        for (text, why) in [("web\n-x\n", "line 2"), ("web\nweb\n", "comes twice")] {
+        for (text, why) in [("web\n-x\n", "line 2"), ("web\nweb\n", "is listed twice")] {
             let said = format!("{:#}", parse_hosts(text).unwrap_err());
             assert!(said.contains(why), "{said}");
         }

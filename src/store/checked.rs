@@ -87,7 +87,7 @@ pub(crate) fn version(text: &[u8]) -> Result<u32> {
     if text.trim_ascii().is_empty() {
         bail!("it is empty");
     }
-    serde_json::from_slice::<serde::de::IgnoredAny>(text).context("it is cut or no JSON")?;
+    serde_json::from_slice::<serde::de::IgnoredAny>(text).context("it is truncated or not JSON")?;
     let head: Head = serde_json::from_slice(text).context("it has no version")?;
     Ok(head.version)
 }
@@ -116,7 +116,7 @@ pub(crate) fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
         return Err(newer(read.version).into());
     }
     if read.version != version || sha256_of(read.record.get().as_bytes())? != read.sha256 {
-        bail!("its checksum is wrong: it was cut or altered");
+        bail!("its checksum is wrong: it was truncated or altered");
     }
     Ok(Checked {
         sha256: read.sha256,
@@ -164,7 +164,7 @@ mod tests {
         assert_eq!(read, ["a", "b"]);
         for (text, why) in [
             (String::new(), "empty"),
-            (good[..good.len() / 2].to_owned(), "cut"),
+            (good[..good.len() / 2].to_owned(), "truncated"),
             (good.replace("\"b\"", "\"c\""), "checksum"),
             (good.replace("\"b\"", "\"b\", \"c\""), "checksum"),
             (good.replace("\"version\":2", "\"version\":3"), "newer"),

@@ -223,12 +223,12 @@ pub(crate) fn rollback_target(
     };
     if let Some(theirs) = found.filter(|g| g.of_another) {
         bail!(
-            "generation {} is numtide/system-manager's, and can't be activated here\nhint: `system-manager rollback` goes to one of ours, `system-manager deactivate` to what was before both",
+            "generation {} belongs to numtide/system-manager, and can't be activated by this program\nhint: use `system-manager rollback` to go to another one, or `system-manager deactivate` to restore what was there before both programs",
             theirs.number
         );
     }
     found.cloned().ok_or_else(|| match to {
         Some(number) => anyhow!("there is no generation {number}\nhint: `system-manager generations` lists them"),
-        None => anyhow!("there is no generation to roll back to\nhint: `system-manager generations` lists them, `system-manager deactivate` takes everything away"),
+        None => anyhow!("there is no generation to roll back to\nhint: `system-manager generations` lists them; `system-manager deactivate` removes everything"),
     })
 }

@@ -79,7 +79,7 @@ impl History {
         inner().unwrap_or_else(|error| {
             let file = root.show(Path::new(FILE));
             tracing::warn!(
-                "{} is not read, so what became of the generations is not known: {error:#}",
+                "{} can't be read, so the history of the generations is unknown: {error:#}",
                 file.display()
             );
             Self::default()
@@ -189,7 +189,7 @@ fn note(root: &Root, change: impl FnOnce(&mut History)) {
     if history == before {
         return;
     }
-    let written = history.write(root).context("writing what has happened");
+    let written = history.write(root).context("writing the history");
     if let Err(error) = written {
         tracing::warn!("{error:#}");
     }

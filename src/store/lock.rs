@@ -68,7 +68,7 @@ impl Lock {
             Err(mut file) => {
                 let holder = read_holder(&mut file);
                 bail!(
-                    "another activation is running: {} holds {}\nhint: wait for it to end, then run this again, or use `--wait`",
+                    "another activation is running: {} holds {}\nhint: wait for it to finish and run this again, or use `--wait`",
                     holder,
                     path.display()
                 )

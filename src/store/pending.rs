@@ -22,6 +22,9 @@ pub(crate) const FILE: &str = "var/lib/system-manager/confirm.json";
 /// The variable that names the run of which a process is part.
 pub(crate) const RUN: &str = "SYSTEM_MANAGER_RUN";
 
+/// What it says of a run that may only be one that changes nothing.
+pub(crate) const IDLE: &str = "idle";
+
 const VERSION: u32 = 1;
 
 /// What is needed to return.
@@ -140,11 +143,11 @@ impl Pending {
     pub(crate) fn describe(&self) -> String {
         let rest = match self.deadline {
             _ if self.returning > 0 || self.unhealthy.is_some() => {
-                "the host is returning to what it was".to_owned()
+                "the host is returning to its previous state".to_owned()
             }
             None => "it is under way".to_owned(),
             Some(deadline) => format!(
-                "the host returns to what it was in {} s unless it is confirmed",
+                "the host returns to its previous state in {} s unless it is confirmed",
                 deadline.saturating_sub(now())
             ),
         };
@@ -159,6 +162,12 @@ impl Pending {
 #[must_use]
 pub(crate) fn is_run() -> bool {
     std::env::var_os(RUN).is_some()
+}
+
+/// Whether this process may only do what changes nothing.
+#[must_use]
+pub(crate) fn is_idle() -> bool {
+    std::env::var_os(RUN).is_some_and(|run| run == IDLE)
 }
 
 /// Refuses a change of a host where somebody else's run waits to be confirmed.

@@ -81,7 +81,7 @@ pub(crate) fn gather(secrets: &[Secret]) -> Result<Values> {
     let each = secrets.iter().map(|secret| {
         one(secret).with_context(|| {
             format!(
-                "reading the secret {}\nhint: secrets are read on the machine that switches, not on the one that gets them",
+                "reading the secret {}\nhint: secrets are read on the machine that runs the switch, not on the target",
                 secret.name
             )
         })
@@ -204,7 +204,7 @@ fn encrypt(root: &Root, name: &str, value: &[u8]) -> Option<Vec<u8>> {
     match output {
         Ok(output) if output.code == Some(0) => return Some(output.stdout),
         Ok(output) => tracing::warn!(
-            "the secret {name} is kept unencrypted, for root alone: systemd-creds: {}",
+            "the secret {name} is stored unencrypted, readable only by root: systemd-creds: {}",
             String::from_utf8_lossy(&output.stderr).trim()
         ),
         // A systemd before 250 has none.
@@ -215,7 +215,7 @@ fn encrypt(root: &Root, name: &str, value: &[u8]) -> Option<Vec<u8>> {
 
 fn read(root: &Root, name: &str, file: &str) -> Result<Vec<u8>> {
     let path = value_path(file);
-    let missing = || anyhow!("{} is not there", root.show(&path).display());
+    let missing = || anyhow!("{} does not exist", root.show(&path).display());
     let bytes = root.read(&path)?.ok_or_else(missing)?;
     if file.rsplit('.').next() != Some("cred") {
         return Ok(bytes);
@@ -261,7 +261,7 @@ pub(crate) fn place(
         let placing = || format!("placing the secret {}", secret.name);
         let file = kept.get(secret.name.as_str()).with_context(|| {
             format!(
-                "the secret {} has not come here\nhint: switch to this configuration from a machine that has it",
+                "the secret {} is not on this host\nhint: switch to this configuration from a machine that has the secret",
                 secret.name
             )
         })?;

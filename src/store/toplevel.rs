@@ -24,7 +24,7 @@ pub fn read_manifest(toplevel: &Path) -> Result<Manifest> {
         let hint = if error.to_string().contains("hint: ") {
             ""
         } else {
-            "\nhint: build it again with `system-manager build`, of this program's version"
+            "\nhint: build it again with `system-manager build` of the same version as this program"
         };
         error.context(format!("reading {}{hint}", path.display()))
     })

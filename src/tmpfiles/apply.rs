@@ -50,7 +50,7 @@ pub(crate) fn read_ours(desired: &Desired) -> Result<Vec<RulesFile>> {
         .map(|(target, want)| {
             let content = read_source(&want.source).with_context(|| {
                 format!(
-                    "reading {}, which is wanted as /etc/{target}\nhint: rules must be there when they are activated; build the configuration or copy its closure again",
+                    "reading {}, the source of /etc/{target}\nhint: it must exist when it is activated; build the configuration or copy its closure again",
                     want.source
                 )
             })?;
@@ -112,7 +112,7 @@ pub(crate) fn read_drift(
         let Source { file, line, .. } = rule;
         let after = after.text();
         Some(format!(
-            "{} {now}, where {file}:{line} asks for {after}; `systemd-tmpfiles --create /etc/{FOLDER}/{file}` puts it right",
+            "{} {now}, although {file}:{line} says {after}; `systemd-tmpfiles --create /etc/{FOLDER}/{file}` repairs it",
             change.path
         ))
     });

@@ -158,7 +158,7 @@ pub fn plan_tmpfiles(facts: &Facts<'_>) -> Result<(TmpfilesPlan, Vec<Conflict>)>
     for item in arrange(&items, &mut player.remarks) {
         for unknown in player.unknown_owners(&item.rule) {
             let text = format!(
-                "belongs to {unknown}, which does not exist yet; systemd-tmpfiles leaves the rule out if that is still so when it runs"
+                "belongs to {unknown}, which does not exist yet; systemd-tmpfiles skips the rule if it still does not exist then"
             );
             player.remark(&item.source, &item.rule.path, &text);
         }
@@ -258,7 +258,8 @@ fn leave_out(
         for other in facts.foreign.iter().filter(|f| f.name == file.name) {
             remarks.push(Remark {
                 path: other.path.to_string(),
-                text: "is replaced as a whole by our file of the same name".to_owned(),
+                text: "is replaced entirely by this configuration's file of the same name"
+                    .to_owned(),
                 rule: Source {
                     file: file.name.clone(),
                     line: 0,
@@ -286,7 +287,7 @@ fn leave_out(
         };
         if let Some(first) = others().find(|f| overrides(f, &item)) {
             remark(format!(
-                "has no effect: {} has a rule for it and comes first; name the file of this rule so that it sorts before",
+                "has no effect: {} comes first and has a rule for the same path; rename the file of this rule so that it sorts before",
                 first.path
             ));
             plan.left_out
@@ -450,7 +451,7 @@ fn difference(path: &str, after: &Object, now: &Object, host: &dyn Host) -> Resu
     };
     let same_id = |a: &Id, b: &Id| a == b || matches!(a, Id::Name(_));
     Ok(if !same_kind && after.kind.is_like(&now.kind) {
-        Some("is not as its rule asks".to_owned())
+        Some("is not as its rule says".to_owned())
     } else if !same_kind {
         Some(format!("is {}, not {}", now.kind.name(), after.kind.name()))
     } else if after.mode != now.mode {

@@ -13,10 +13,10 @@ pub(crate) fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Styl
     heading(out, "tmpfiles rules", style);
     for change in &plan.changes {
         let (sign, color, text) = describe_change(change);
-        let reason = change.rule.as_ref().map_or_else(
-            || "no rule asks for it any more".to_owned(),
-            ToString::to_string,
-        );
+        let reason = change
+            .rule
+            .as_ref()
+            .map_or_else(|| "its rule is gone".to_owned(), ToString::to_string);
         line(
             out,
             &format!(
@@ -31,7 +31,7 @@ pub(crate) fn render_tmpfiles(out: &mut String, plan: &TmpfilesPlan, style: Styl
         line(out, &style.paint(Color::Yellow, &text));
     }
     for path in &plan.stays {
-        let text = format!("    {path} stays: its rule is gone, but something is in it");
+        let text = format!("    {path} is kept: its rule is gone, but it is not empty");
         line(out, &style.paint(Color::Dim, &text));
     }
     for remark in &plan.remarks {

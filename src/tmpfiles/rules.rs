@@ -73,7 +73,7 @@ impl Player<'_> {
                     let replaced = Some(to.clone());
                     self.place_new(rule, source, &path, kind, replaced)
                 } else {
-                    let text = format!("points to {to} already, and is left so");
+                    let text = format!("already points to {to}, and is left alone");
                     self.remark(source, &path, &text);
                     Ok(())
                 }
@@ -123,7 +123,7 @@ impl Player<'_> {
             self.refuse_loss(source, path, old);
             return self.place_new(rule, source, path, kind, None);
         }
-        let text = format!("is {} already, and is left so", old.kind.name());
+        let text = format!("is {} already, and is left alone", old.kind.name());
         if rule.letter == 'L' {
             // A link is only a default; the rule asks for no more.
             self.remark(source, path, &text);
@@ -306,7 +306,7 @@ impl Player<'_> {
                 self.adjust(rule, source, path, Age::Existing)
             }
             Some(old) => {
-                let text = format!("is {} already, and is left so", old.kind.name());
+                let text = format!("is {} already, and is left alone", old.kind.name());
                 self.remark(source, path, &text);
                 Ok(())
             }

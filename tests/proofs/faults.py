@@ -19,7 +19,7 @@ from strace import Call
 from tally import Tally
 from world import Failed, Ran, Records, Tree, World, require, require_between, require_decent, require_nothing_lost
 
-_IN_OUR_WORDS = {"EROFS": "is on a read-only file system", "EACCES": "may not be written to"}
+_IN_OUR_WORDS = {"EROFS": "is on a read-only file system", "EACCES": "is not writable"}
 """What is said where it was seen before anything was done, with what to do."""
 
 # The lock and the folders that it and copies are in, and the lock that every tool of accounts takes.

@@ -281,7 +281,7 @@ fn a_change_by_others_after_the_plan_is_not_written_over() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("/etc/passwd was changed by another program"),
+        error.contains("another program has changed /etc/passwd"),
         "{error}"
     );
     assert_eq!(snapshot(root.path()), before, "nothing was written");
@@ -325,13 +325,13 @@ fn a_damaged_record_is_refused_and_one_that_is_moved_away_is_rebuilt() {
     let refusal = || format!("{:#}", read_record(root.path(), true).unwrap_err());
     let (error, previous) = (refusal(), folder.join("ids.json.previous"));
     assert!(
-        error.contains("its checksum is wrong") || error.contains("no JSON"),
+        error.contains("its checksum is wrong") || error.contains("not JSON"),
         "{error}"
     );
     let copy = format!("`cp -a {} {}`", previous.display(), record.display());
     assert!(error.contains(&copy), "{error}");
     std::fs::remove_file(&record).unwrap();
-    assert!(refusal().contains("is missing, but its predecessor is there"));
+    assert!(refusal().contains("is missing, although its previous version exists"));
     assert!(refusal().contains(&copy));
     std::fs::copy(&previous, &record).unwrap();
     let mut put_back = read_record(root.path(), true).unwrap().0;

@@ -9,6 +9,7 @@ use system_manager::face::activation::{Difference, Outcome, Status, TellingPlan,
 use system_manager::face::cli::Cli;
 use system_manager::face::compat::Survey;
 use system_manager::face::model::Manifest;
+use system_manager::face::remote::Recap;
 
 fn project(relative: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(relative)
@@ -59,6 +60,7 @@ fn the_schemas_of_what_is_printed_are_those_of_the_program() {
     check_schema::<Status>("status");
     check_schema::<Told>("generations");
     check_schema::<Difference>("diff");
+    check_schema::<Recap>("hosts");
 }
 
 #[test]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -132,8 +133,20 @@ class Fleet:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Begins to run the program; both of its streams are one."""
+        return self._start([str(self.program), *arguments])
+
+    def on_terminal(self, *arguments: str) -> str:
+        """Runs the program on a terminal; it must go well. Returns all that it wrote there."""
+        command = shlex.join([str(self.program), *arguments])
+        process = self._start(["script", "--quiet", "--return", "--command", command, "/dev/null"])
+        output = process.communicate(timeout=_LIMIT)[0]
+        if process.returncode != 0:
+            raise MachineError(f"{arguments} exited with {process.returncode}:\n{output}")
+        return output
+
+    def _start(self, command: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [str(self.program), *arguments],
+            command,
             env={
                 **os.environ,
                 "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",

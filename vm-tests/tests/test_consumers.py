@@ -41,7 +41,7 @@ def test_cron_reads_no_file_of_a_store_that_was_optimised(host: Host, target: st
     machine.wait_until_succeeds("journalctl -u cron | grep 'NUMBER OF HARD LINKS > 1'", timeout=30)
     machine.fail("test -e /run/sm-ran")
 
-    place(host, target, job, "cron reads no file of which there is more than one hard link", "644")
+    place(host, target, job, "cron ignores files with more than one hard link", "644")
     machine.succeed(restart)
     machine.wait_until_succeeds("test -s /run/sm-ran", timeout=30)
     host.run("deactivate")
@@ -56,7 +56,7 @@ def test_run_parts_runs_only_what_is_executable(host: Host) -> None:
         target = f"cron.{period}/sm-job"
         host.run("activate", host.bring(entry(target, text, link=True)))
         assert machine.succeed(f"run-parts --test --regex sm-job /etc/cron.{period}") == ""
-        place(host, target, text, "run-parts runs only what is executable", "755")
+        place(host, target, text, "run-parts only runs executable files", "755")
         assert machine.succeed(f"run-parts --regex sm-job /etc/cron.{period}") == "ran\n"
     host.run("deactivate")
 
@@ -68,7 +68,7 @@ def test_sudo_and_visudo_take_what_is_placed(host: Host, target: str) -> None:
     rules = "root ALL=(ALL:ALL) ALL\nsm-user ALL=(root) NOPASSWD: /usr/bin/id\n"
     host.run("activate", host.bring(entry(target, rules, link=True)))
     assert "bad permissions, should be mode 0440" in machine.execute("visudo -c 2>&1")[1]
-    place(host, target, rules, "visudo asks for this mode", "440")
+    place(host, target, rules, "visudo requires this mode", "440")
     machine.succeed("visudo -c")
     assert machine.succeed("runuser -u sm-user -- sudo -n id -u") == "0\n"
     host.run("deactivate")
@@ -83,7 +83,7 @@ def test_networkmanager_wants_its_connections_for_itself(host: Host) -> None:
     machine.succeed("systemctl start NetworkManager")
     machine.wait_until_succeeds("journalctl -u NetworkManager | grep 'are insecure'", timeout=30)
     assert "sm" not in machine.succeed("nmcli --terse --fields NAME connection show").split()
-    place(host, target, text, "NetworkManager ignores connections that others may read", "600")
+    place(host, target, text, "NetworkManager ignores connections that others can read", "600")
     machine.succeed("nmcli connection reload")
     assert "sm" in machine.succeed("nmcli --terse --fields NAME connection show").split()
     host.run("deactivate")
@@ -111,7 +111,7 @@ def test_sshd_takes_no_keys_from_a_store_that_a_group_may_write_to(host: Host) -
     machine.wait_for_open_port(22)
     machine.fail(login)
     machine.wait_until_succeeds("journalctl -u ssh | grep 'bad ownership or modes for'", timeout=30)
-    place(host, target, f"{key}\n", "sshd takes no keys from a folder that a group may write to", "444")
+    place(host, target, f"{key}\n", "sshd reads no keys from a folder that a group can write to", "444")
     assert machine.succeed(login).strip() == "sm-user"
     host.run("deactivate")
     machine.succeed("rm /etc/ssh/sshd_config.d/sm.conf", "systemctl stop ssh")
@@ -142,7 +142,7 @@ def test_names_that_their_programs_pass_over_are_told(host: Host) -> None:
         ("sudoers.d/sm.user", "sm-user ALL=(root) NOPASSWD: /usr/bin/id\n", "sudo"),
     ):
         toplevel = host.bring(entry(target, text))
-        assert f"{who} passes over this name, for its dot" in host.run("plan", toplevel)
+        assert f"{who} ignores this name because of its dot" in host.run("plan", toplevel)
         host.run("activate", toplevel)
     machine.succeed("rm -f /run/crond.reboot && systemctl restart cron && run-parts /etc/cron.daily")
     machine.succeed("journalctl --sync")

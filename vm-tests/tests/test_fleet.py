@@ -67,6 +67,29 @@ def test_fifty_hosts_have_an_end_each_and_five_of_them_are_tried_again(fleet: Fl
     assert [place.read("etc/hello") for place in fleet.places] == ["one"] * 50
 
 
+@pytest.mark.parametrize("fleet", [3], indirect=True)
+def test_on_a_terminal_each_host_has_a_line_that_is_written_anew(fleet: Fleet, tmp_path: Path) -> None:
+    hosts = ["--hosts", str(fleet.list), "--parallel", "1"]
+    shown = fleet.on_terminal("switch", *source(tmp_path, WANTED % "one"), *hosts)
+    # Up over the two lines before the last one, and all of them anew.
+    *frames, end = shown.split("\x1b[2A\x1b[J")
+    seen = [line.split("  ")[-1].strip() for frame in frames for line in frame.splitlines()]
+    assert {"waits", "connecting", "done"} <= set(seen), shown
+    # What takes less time than there is between two frames is not seen each time.
+    brief = ("building", "sending", "activating, as run", "reaching it again", "reached again, and confirmed")
+    assert sum(any(text.startswith(what) for text in seen) for what in brief) >= 2, shown
+    lines = [line for line in frames[-1].splitlines() if line.startswith("h0")]
+    assert [line.split()[0] for line in lines[-3:]] == ["h00", "h01", "h02"], lines
+    # At the end there is nothing of it, but what came of each.
+    assert "connecting" not in end and "total: 3 done" in end, end
+
+    # Neither in a pipe nor for those who want quiet: there, what is news is a line that stays.
+    plain = fleet.run("switch", *source(tmp_path, WANTED % "two"), *hosts)
+    assert "\x1b" not in plain, plain
+    assert "h01: activating, as run" in plain and "h01: reached again, and confirmed" in plain, plain
+    assert "\x1b[2A" not in fleet.on_terminal("-q", "switch", *source(tmp_path, WANTED % "three"), *hosts)
+
+
 def built(fleet: Fleet, folder: Path, text: str) -> str:
     """Builds a configuration, and returns its toplevel."""
     return fleet.run("-q", "build", *source(folder, text)).strip().splitlines()[-1]

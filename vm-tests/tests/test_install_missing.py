@@ -96,7 +96,7 @@ def test_a_lock_is_waited_for_and_a_failure_changes_nothing(host: Host) -> None:
     held = machine.succeed(f'setsid python3 -c "{HOLD}" >/dev/null 2>&1 & echo $!').strip()
     machine.wait_for_file("/run/sm-held")
     output = host.run("switch", toplevel, "--install-missing", "--unit-timeout", "2", expect=1)
-    assert "error: installing what is missing" in output and "lock" in output, output
+    assert "error: installing missing packages" in output and "lock" in output, output
     assert "hint: " in output
     assert_same(before, take_snapshot(machine))
 

@@ -78,7 +78,7 @@ def test_a_conffile_of_ours_survives_what_dpkg_does(host: Host, form: str) -> No
         machine.succeed("dpkg -i /root/sm-app_1.deb")
         before = take_snapshot(machine)
         plan = host.run("plan", entry)
-        assert "the file of the package `sm-app`" in plan, plan
+        assert "the existing file of the package `sm-app`" in plan, plan
         assert ("a copy, since it is a conffile of the package `sm-app`" in plan) == (form == "copy"), plan
         host.run("activate", entry)
         assert machine.succeed(f"cat {CONF}") == "ours\n", way
@@ -114,7 +114,7 @@ def test_an_edited_conffile_is_not_replaced_unasked(host: Host) -> None:
         pytest.skip("this image has no dpkg")
     _make_packages(machine)
     machine.succeed(f"dpkg -i /root/sm-app_1.deb && echo edited >>{CONF}")
-    host.refuses(ENTRIES["copy"], "is a file of the package `sm-app` that was edited")
+    host.refuses(ENTRIES["copy"], "is an edited file of the package `sm-app`")
     machine.succeed(f"echo 'shipped 1' >{CONF}")
     host.switch(ENTRIES["copy"])
     machine.succeed(f"touch {CONF}.dpkg-dist")

@@ -145,7 +145,7 @@ def test_a_host_that_a_switch_cuts_off_returns_by_itself(
     before = take_snapshot(target)
     cuts = source(tmp_path, CUTS % (BREAKS[broken], BACK))
     output = deployer.on(target, "switch", "--confirm-timeout", "5", *cuts, expect=5)
-    assert "has returned to what it was" in output, output
+    assert "has returned to its previous state" in output, output
     assert_same(before, take_snapshot(target))
     assert target.execute("cat /etc/hello")[1] == ("one" if managed == "a generation before" else "")
     target.succeed("! test -e /var/lib/system-manager/confirm.json")
@@ -248,7 +248,7 @@ def test_a_host_that_can_not_be_used_says_why_before_anything_is_built(
     deployer.admit(target, "admin")
     assert "is not root" in refused(f"admin@{address}")
     target.succeed("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin", "echo admin:secret | chpasswd")
-    assert "sudo wants a password" in refused(f"admin@{address}", "--sudo")
+    assert "sudo requires a password" in refused(f"admin@{address}", "--sudo")
     target.succeed("usermod --shell /usr/sbin/nologin admin")
     assert "login shell does not run commands" in refused(f"admin@{address}", "--sudo")
     # All that was refused so far has left nothing there.
@@ -311,7 +311,7 @@ threading.Thread(target=sys.stdin.buffer.read).start()
 out = sys.stdout.buffer
 facts = "kernel=Linux machine=x86_64 name=x uid=0 init=systemd nix= means= without_password=no"
 facts = facts.split() + ["free_kilobytes=9", "programs=/x"]
-out.write("\\n".join(["", mark, *facts, mark, f"{mark} put /x", f"{mark} agent", ""]).encode())
+out.write("\\n".join(["", mark, *facts, mark, f"{mark} agent", ""]).encode())
 frame = lambda kind, payload: out.write(kind + struct.pack("<I", len(payload)) + payload)
 hello = {"hello": {"protocol": PROTOCOL, "version": "\\x1b[2J1"}}
 frame(b"m", json.dumps(hello).encode())
@@ -322,14 +322,14 @@ out.flush()
 
 def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
-    protocol = 2
+    protocol = 3
     answers = {
         "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
         "out.write(b'x' * 100)": "where a frame begins",
         "out.write(b'm' + b'\\xff' * 4)": "are the most",
-        "[frame(b'o', b'y' * 1000000) for _ in range(100)]": "says more than",
+        "[frame(b'o', b'y' * 1000000) for _ in range(100)]": "printed more than",
         "frame(b'm', b'[')": "reading",
-        "frame(b'm', b'\"done\"')": "something else than was asked",
+        "frame(b'm', b'\"done\"')": "unexpected answer",
     }
     for answer, why in answers.items():
         shell = HOSTILE.replace("PROTOCOL", str(protocol)).replace("ANSWER", answer)
@@ -343,7 +343,7 @@ def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: 
     target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
     target.succeed("chmod 755 /usr/local/bin/hostile")
     said = deployer.on(target, "status", expect=1)
-    assert "speaks version 99 of the protocol" in said and "\x1b" not in said, said
+    assert "uses version 99 of the protocol" in said and "\x1b" not in said, said
 
 
 def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
@@ -364,7 +364,7 @@ def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
     # Its own garbage collection keeps what is a generation, and ours leaves the store to it.
     target.succeed(f"{nix} --gc")
     target.succeed(f"test -e {toplevel}/manifest.json && cat /etc/hello")
-    assert "kept by Nix" in deployer.run("gc", *options, expect=1)
+    assert "managed by Nix" in deployer.run("gc", *options, expect=1)
     assert "sending" not in deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
 
     # Whatever the login shell is, and however root is had.
@@ -397,7 +397,7 @@ def test_sudo_gets_the_password_once_and_nobody_else_does(make_targets: MakeTarg
     wanted = source(tmp_path, SLOW)
 
     wrong = deployer.on_terminal(["status", *arguments], "wrong", expect=1)
-    assert "does not take the password" in wrong, wrong
+    assert "rejected the password" in wrong, wrong
     assert target.succeed("journalctl -q _COMM=sudo | grep -c 'incorrect password attempt'").strip() == "1"
 
     def watch() -> None:
@@ -444,8 +444,8 @@ def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTar
     # There is no room for it, or there are not enough inodes: nothing is sent.
     target.succeed("rm -rf /nix/* /nix/var")
     for room, why in (
-        ("size=8M", "bytes have to come to /nix/store"),
-        ("nr_inodes=60", "files have to come to /nix/store"),
+        ("size=8M", "bytes must be copied to /nix/store"),
+        ("nr_inodes=60", "files must be copied to /nix/store"),
     ):
         target.succeed(f"mount -t tmpfs -o {room} tmpfs /nix")
         said = deployer.on(target, "switch", *wanted, expect=1)
@@ -474,7 +474,7 @@ def test_a_host_that_is_not_well_returns_and_a_batch_stops(make_targets: MakeTar
     batch = ["--batch", "1", "--target-host", addresses[0], "--target-host", addresses[1]]
     output = deployer.run("switch", *wanted, *batch, expect=5)
     assert "web: not active: hello.service (inactive)" in output, output
-    assert "and the host has returned to what it was" in output and "not begun" in output, output
+    assert "and the host has returned to its previous state" in output and "not started" in output, output
     assert_same(before, take_snapshot(targets[0]))
     assert [target.succeed("cat /etc/hello") for target in targets] == ["one", "one"]
 
@@ -631,7 +631,7 @@ def test_a_connection_that_dies_is_made_anew_and_the_users_own_is_not_touched(
         target.succeed("touch /run/go-on")
         output, _ = process.communicate(timeout=120)
         assert process.returncode == 0, output
-        assert "the activation goes on there" in output and "confirmed" in output, output
+        assert "the activation continues there" in output and "confirmed" in output, output
         assert subprocess.run(check, capture_output=True, timeout=10, check=False).returncode == 0
         target.wait_until_succeeds(f"test $(pgrep -c -f '[s]shd: root') = {sessions}")
     finally:
@@ -720,7 +720,16 @@ def test_a_power_cut_within_the_window_leads_back_at_the_next_boot(make_targets:
         assert_same(before, take_snapshot(target))
 
 
-def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
+ADMITS = """
+  {
+    environment.etc."ssh/authorized_keys.d/root" = { text = "%s\n"; mode = "0444"; };
+    system.activationScripts.reload.text = "/usr/bin/systemctl reload ssh.service";
+    %s
+  }
+"""
+
+
+def test_a_generation_that_no_longer_admits_the_deployers_key_is_refused_or_taken_back(
     make_targets: MakeTargets, tmp_path: Path
 ) -> None:
     deployer, [target] = make_targets("target")
@@ -728,14 +737,64 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_taken_back(
     make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "other")]
     subprocess.run(make, check=True, timeout=60)
     other = (tmp_path / "other.pub").read_text().strip()
-    admits = '{ environment.etc."ssh/authorized_keys.d/root" = { text = "%s\\n"; mode = "0444"; }; }'
     # The key is only where configurations have it.
     target.succeed("echo 'AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u /root/first' >>/etc/ssh/sshd_config")
     target.succeed("mv /root/.ssh/authorized_keys /root/first", "systemctl reload ssh.service")
-    deployer.on(target, "switch", *source(tmp_path, admits % key))
+    deployer.on(target, "switch", *source(tmp_path, ADMITS % (key, "")))
     target.succeed("rm /root/first")
     before = take_snapshot(target)
-    output = deployer.on(target, "switch", "--confirm-timeout", "5", *source(tmp_path, admits % other), expect=5)
-    assert "refuses the login" in output and "has returned to what it was" in output, output
+    # The plan sees it, and nothing is changed.
+    for command in ("plan", "switch"):
+        said = deployer.on(target, command, *source(tmp_path, ADMITS % (other, "")), expect=1)
+        assert "would no longer admit the key by which root came, SHA256:" in said, said
+    assert "would no longer admit" in deployer.on(target, "deactivate", expect=1)
+    assert_same(before, take_snapshot(target))
+    # A key that is kept beside a new one is fine.
+    assert "would no longer" not in deployer.on(target, "plan", *source(tmp_path, ADMITS % (f"{other}\n{key}", "")))
+    # What sshd is told otherwise, it does not see; then the host returns.
+    none = 'environment.etc."ssh/sshd_config.d/none.conf".text = "AuthorizedKeysFile none\n";'
+    wanted = source(tmp_path, ADMITS % (key, none))
+    output = deployer.on(target, "switch", "--confirm-timeout", "5", *wanted, expect=5)
+    assert "refuses the login" in output and "has returned to its previous state" in output, output
     assert_same(before, take_snapshot(target))
     assert "active: generation 1" in deployer.on(target, "status")
+
+
+PACKAGE = """
+  folder=/root/build/{name}
+  mkdir -p $folder/DEBIAN $folder/usr/bin /srv/repo
+  printf 'Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n{needs}Description: x\n' >$folder/DEBIAN/control
+  printf '#!/bin/sh\ncat >/run/loaded\n' >$folder/usr/bin/{program}
+  chmod 755 $folder/usr/bin/{program}
+  dpkg-deb --build $folder /srv/repo/{name}.deb
+  cd /srv/repo
+  (dpkg-deb --field {name}.deb; echo Filename: ./{name}.deb; echo Size: $(stat -c %s {name}.deb)
+   echo SHA256: $(sha256sum {name}.deb | cut -d' ' -f1); echo) >>Packages
+"""
+
+
+def test_nix_is_installed_where_it_is_wanted_and_goes_again(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    # A distribution of its own, whose Nix only writes down what it is told.
+    target.succeed(
+        PACKAGE.format(name="nix-bin", needs="Depends: nix-library\\n", program="nix-store"),
+        PACKAGE.format(name="nix-library", needs="", program="nix-library"),
+        "rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*",
+        "echo 'APT::Sandbox::User \"root\";' >/etc/apt/apt.conf.d/99sm",
+        "echo 'deb [trusted=yes] file:/srv/repo ./' >/etc/apt/sources.list",
+        "apt-get update",
+    )
+    before = take_snapshot(target)
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    plan = deployer.on(target, "bootstrap", "--dry-run")
+    assert "+ nix-bin\n+ nix-library\nwould run `apt-get install nix-bin`" in plan, plan
+    target.fail("test -e /usr/bin/nix-store")
+    said = deployer.on(target, "bootstrap")
+    assert "+ nix-bin\n+ nix-library\ninstalled" in said, said
+    # What came before it is its own now.
+    toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
+    assert toplevel in target.succeed("cat /run/loaded").splitlines()
+    assert "there already" in deployer.on(target, "bootstrap")
+    deployer.on(target, "deactivate", "--purge")
+    target.fail("test -e /usr/bin/nix-store -o -e /usr/bin/nix-library")
+    assert_same(before, take_snapshot(target))

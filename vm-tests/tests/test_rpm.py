@@ -66,7 +66,7 @@ def test_a_file_of_ours_survives_what_rpm_does(host: Host, form: str) -> None:
         machine.succeed(f"{RPM} -i /root/{kind}-1.rpm")
         before = take_snapshot(machine)
         plan = host.run("plan", entry)
-        assert "the file of the package `sm-rpm` that stands there now is backed up" in plan, plan
+        assert "the existing file of the package `sm-rpm` is backed up" in plan, plan
         host.run("activate", entry)
         assert machine.succeed(f"cat {CONF}") == "ours\n", way
         assert (machine.execute(f"test -L {CONF}")[0] == 0) == (form == "link"), way
@@ -104,7 +104,7 @@ def test_a_file_as_rpm_has_shipped_it_may_be_replaced_and_an_edited_one_not(host
     machine = host.machine
     for kind in ("config", "noreplace", "plain"):
         machine.succeed(f"{RPM} -i /root/{kind}-1.rpm", f"echo edited >>{CONF}")
-        host.refuses(ENTRIES["link"], "is a file of the package `sm-rpm` that was edited")
+        host.refuses(ENTRIES["link"], "is an edited file of the package `sm-rpm`")
         machine.succeed(f"echo 'shipped 1' >{CONF}")
         host.switch(ENTRIES["link"])
         host.run("deactivate")

@@ -117,6 +117,6 @@ def test_a_switch_of_this_machine_reads_its_secrets_here(machine: SystemdMachine
     host.run("activate", toplevel)
     host.run("deactivate")
     said = host.run("activate", toplevel, expect=4)
-    assert "the secret token has not come here" in said, said
+    assert "the secret token is not on this host" in said, said
     host.run("deactivate")
     host.machine.succeed("systemctl reset-failed")

@@ -193,13 +193,13 @@ impl<'a> Planner<'a> {
             let id = table.number(row, passwd::UID).ok_or_else(no_number)?;
             if let Some(fixed) = fixed.filter(|&f| f != id) {
                 self.warnings.push(format!(
-                    "{noun} `{name}` keeps its {id_name} {id}: {fixed} is not applied, since files on disk belong to {id}"
+                    "{noun} `{name}` keeps its {id_name} {id}; {fixed} is not applied, since files on disk belong to {id}"
                 ));
             }
             return Ok(id);
         }
         if let Some(error) = known_elsewhere(self.inputs.nss, kind, name) {
-            let hint = "take it out of the configuration, or out of the directory service";
+            let hint = "remove it from the configuration, or from the directory service";
             return Err((error, Some(hint)));
         }
         match ids
@@ -209,7 +209,7 @@ impl<'a> Planner<'a> {
             Given::Fixed(id) => {
                 if let Some(former) = ids.former(id, name) {
                     self.warnings.push(format!(
-                        "{noun} `{name}` gets the {id_name} {id} that it asks for, which was {noun} `{former}`'s: files of `{former}` become its"
+                        "{noun} `{name}` gets the {id_name} {id} as configured; it used to belong to {noun} `{former}`, whose files now belong to it"
                     ));
                 }
                 Ok(id)
@@ -220,7 +220,7 @@ impl<'a> Planner<'a> {
                 let holder = asked.and_then(|f| Some((f, ids.holder(f, name).ok()??)));
                 if let Some((fixed, holder)) = holder {
                     self.warnings.push(format!(
-                        "{noun} `{name}` gets the {id_name} {id}: {fixed}, which it asks for, {holder}"
+                        "{noun} `{name}` gets the {id_name} {id} instead of {fixed}, which {holder}"
                     ));
                 }
                 Ok(id)
@@ -235,7 +235,7 @@ fn known_elsewhere(nss: &dyn Nss, kind: IdKind, name: &str) -> Option<String> {
         Ok(None) => None,
         Ok(Some(id)) if DYNAMIC_IDS.contains(&id) => None,
         Ok(Some(id)) => Some(format!(
-            "the name service knows it already, with the {} {id}, but not from /etc/{}",
+            "the name service already has it, with the {} {id}, but not from /etc/{}",
             kind.id_name(),
             kind.database()
         )),

@@ -91,7 +91,7 @@ impl<'a> Planner<'a> {
     fn warn_no_group(&mut self, name: &str, members: &WantedMembers) {
         let members: Vec<&str> = members.names.iter().map(String::as_str).collect();
         self.warnings.push(format!(
-            "{} can't join the group `{name}`: /etc/group has no such group and none is declared",
+            "{} can't join the group `{name}`, which is neither in /etc/group nor in the configuration",
             members.join(", ")
         ));
     }
@@ -122,7 +122,7 @@ impl<'a> Planner<'a> {
                 let gid = gid.filter(|gid| !self.gids.values().any(|given| given == gid));
                 if let Some(user) = gid.and_then(|gid| in_use.get(&gid)) {
                     self.warnings.push(format!(
-                        "the group `{name}` stays for now: it is the primary group of `{user}`"
+                        "the group `{name}` is kept for now, since it is the primary group of `{user}`"
                     ));
                     continue;
                 }

@@ -63,7 +63,7 @@ impl Planner<'_> {
                     }
                 }
                 Some(Home::Other) => self.warnings.push(format!(
-                    "the home {path} of user `{name}` is no folder (a symbolic link is not followed) and is left as it is"
+                    "the home {path} of user `{name}` is not a folder (a symbolic link is not followed) and is left as it is"
                 )),
             }
         }

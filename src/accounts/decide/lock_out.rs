@@ -114,12 +114,12 @@ impl Loss {
                 format!("set `{user}.shell` to one that exists"),
             ),
             Self::Password => (
-                format!("{who} would have no password any more"),
+                format!("{who} would no longer have a password"),
                 format!("set `{user}.hashedPassword`, or `users.mutableUsers = true`"),
             ),
             Self::Expiry => (
                 format!("{who} would be expired"),
-                format!("set `{user}.expires` to a day to come"),
+                format!("set `{user}.expires` to a date in the future"),
             ),
             Self::Group(group) => (
                 format!("{who} would leave the group `{group}`"),
@@ -148,7 +148,7 @@ impl Planner<'_> {
         };
         let subject = format!("user `{name}`");
         let Some(has) = Login::read(&self.tables, name, self.inputs) else {
-            let hint = format!("keep `users.users.{name}`, or run this as somebody else");
+            let hint = format!("keep `users.users.{name}`, or run this as another user");
             self.refuse(&subject, format!("{who} would be removed"), Some(&hint));
             return;
         };
@@ -169,7 +169,7 @@ impl Planner<'_> {
                     .replacen("would", "will", 1)
                     .replacen("could not", "can't", 1);
                 self.warnings
-                    .push(format!("{now}, as before this tool came"));
+                    .push(format!("{now}, as it was before system-manager"));
             }
         }
     }

@@ -41,7 +41,7 @@ impl<'a> Planner<'a> {
                     subject: file.to_string(),
                     reason: "does not exist, so accounts can't be managed".to_owned(),
                     hint: (file == AccountFile::Shadow)
-                        .then(|| "`pwconv` makes it from /etc/passwd".to_owned()),
+                        .then(|| "`pwconv` creates it from /etc/passwd".to_owned()),
                 });
             }
         }
@@ -133,14 +133,16 @@ impl<'a> Planner<'a> {
         for (file, name) in names {
             let why = match self.tables.get(&file).map(|t| t.find(name.as_bytes())) {
                 Some(Found::Malformed) => "its line has too few or too many fields".to_owned(),
-                Some(Found::Several(n)) => format!("it has {n} lines, and only one of them counts"),
+                Some(Found::Several(n)) => {
+                    format!("it has {n} lines, and only one of them is used")
+                }
                 _ => continue,
             };
             let subject = format!("{} of {file}", quoted(name));
             self.refuse(
                 &subject,
                 why,
-                Some("put the file right with an editor (`vipw`, `vigr`)"),
+                Some("correct the file with an editor (`vipw`, `vigr`)"),
             );
         }
         for (&file, rows) in &self.old.claims.is.rows {
@@ -149,7 +151,7 @@ impl<'a> Planner<'a> {
                 let wanted = desired.users.contains_key(name) || desired.groups.contains_key(name);
                 if !wanted && matches!(found, Some(Found::Several(_) | Found::Malformed)) {
                     self.warnings.push(format!(
-                        "{} of {file} is not put back: it has several lines, or a malformed one",
+                        "{} of {file} is not restored: it has several lines, or a malformed one",
                         quoted(name)
                     ));
                 }
@@ -177,7 +179,7 @@ impl<'a> Planner<'a> {
                 .collect();
             for name in replaced {
                 self.warnings.push(format!(
-                    "{} of {file} has another id than this tool gave it: it is somebody else's now",
+                    "{} of {file} no longer has the id that system-manager gave it, so it is left alone",
                     quoted(&name)
                 ));
                 for file in [file, twin] {
@@ -229,7 +231,7 @@ impl<'a> Planner<'a> {
     fn warn_left(&mut self, file: AccountFile, name: &str, change: &RowChange) {
         for &field in &change.left {
             self.warnings.push(format!(
-                "the {} of {} stays: somebody changed it since it was set",
+                "the {} of {} is kept: somebody has changed it since it was set",
                 crate::accounts::decide::field_name(file, field),
                 quoted(name)
             ));

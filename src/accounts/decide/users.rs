@@ -228,13 +228,13 @@ impl Planner<'_> {
                     let why = match found {
                         Some(Err(error)) => error.as_str(),
                         Some(Ok(hash)) if hash.is_empty() => "its first line is empty",
-                        Some(Ok(_)) => "its first line is no hash",
+                        Some(Ok(_)) => "its first line is not a password hash",
                         None => "it was not read",
                     };
                     let so = if self.will_be_locked(name) {
                         "the account is locked until a switch finds one there"
                     } else {
-                        "the account keeps the one that it has"
+                        "the account keeps its current one"
                     };
                     self.warnings.push(format!(
                         "the password of user `{name}` is not set from {path}: {why}; {so}"

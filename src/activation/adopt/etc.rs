@@ -63,21 +63,23 @@ impl Host<'_> {
         let path = target.in_etc();
         if mode & READABLE == 0 && !target.as_str().starts_with("sudoers") {
             return Ok(Err(
-                "only some may read it, and all may read the store; keep it out, or see docs/security.md",
+                "not everyone may read it, but everyone can read the store; leave it out, or see docs/security.md",
             ));
         }
         if self.root.size(&path)? > LARGEST {
             return Ok(Err(
-                "it is larger than 256 KiB: copy it beside the configuration, and name it as `source`",
+                "it is larger than 256 KiB: copy it next to the configuration, and set `source` to the copy",
             ));
         }
         let Some(bytes) = self.root.read(&path)? else {
-            return Ok(Err("it is gone by now"));
+            return Ok(Err("it no longer exists"));
         };
         Ok(match String::from_utf8(bytes) {
             Ok(text) if text.contains(PRIVATE_KEY) => Err("it is a private key"),
             Ok(text) if !text.contains('\0') => Ok(text),
-            _ => Err("it is no text: copy it beside the configuration, and name it as `source`"),
+            _ => Err(
+                "it is not text: copy it next to the configuration, and set `source` to the copy",
+            ),
         })
     }
 
@@ -106,7 +108,7 @@ impl Host<'_> {
         );
         if let Some(options) = nix::as_options(target, text).filter(|o| !o.is_empty()) {
             out.push_str(
-                "# As options, which write another file; with them, the entry above goes, and the file:\n",
+                "# The same as options, which write another file; if you use them, remove the entry above and the file:\n",
             );
             for row in options.lines() {
                 out.push_str(&format!("# {row}\n"));

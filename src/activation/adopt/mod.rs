@@ -23,7 +23,7 @@ use crate::model::node::Node;
 use crate::model::style::{count, line};
 
 /// What the reason begins with for a file that the host can't do without; what to do instead follows.
-const RESERVED: &str = "it is never an entry of a configuration: ";
+const RESERVED: &str = "it can't be managed as a file: ";
 
 /// How many things are left out by name of each reason, in the text.
 const NAMED: usize = 20;
@@ -112,12 +112,12 @@ impl Host<'_> {
         }
         if name.starts_with('/') {
             bail!(
-                "{name} is not below /etc, where what is managed is\nhint: name a path below /etc, a unit, a user or a group; for folders elsewhere there are rules of tmpfiles.d (`systemd.tmpfiles.rules`)"
+                "{name} is not below /etc\nhint: name a path below /etc, a unit, a user or a group; for folders elsewhere, use tmpfiles rules (`systemd.tmpfiles.rules`)"
             );
         }
         if name.contains('/') {
             bail!(
-                "{name} is no absolute path\nhint: name it from the root on, as /etc/cron.d/backup"
+                "{name} is not an absolute path\nhint: write the full path, such as /etc/cron.d/backup"
             );
         }
         match name.parse::<UnitName>() {
@@ -135,10 +135,10 @@ impl Host<'_> {
         match self.root.node(&target.in_etc())? {
             Node::Folder => self.walk(Some(target), found),
             Node::Absent => {
-                bail!("/etc/{target} does not exist\nhint: name what is there; `ls /etc` lists it")
+                bail!("/etc/{target} does not exist\nhint: `ls /etc` lists what exists")
             }
             Node::Blocked { at } => bail!(
-                "/etc/{target} is not below a folder: /{} is none\nhint: name the path that it leads to",
+                "/etc/{target} is not below a folder: /{} is not one\nhint: name the path that the link points to",
                 at.display()
             ),
             node => self.describe_node(target, &node, found),
@@ -167,7 +167,7 @@ impl Host<'_> {
             let files = count(shipped, "file");
             found.leave(
                 format!("{files} below {name}"),
-                "they are as a package of the distribution has shipped them",
+                "they are as a package of the distribution shipped them",
             );
         }
         Ok(())
@@ -188,7 +188,7 @@ impl Host<'_> {
             let Ok(target) = target else {
                 found.leave(
                     path.join(&name).display().to_string(),
-                    "it has no plain name",
+                    "its name has unusual characters",
                 );
                 continue;
             };
@@ -254,7 +254,7 @@ impl Found {
     /// The module, with what is left out as comments.
     fn render(&self) -> String {
         let mut out = String::from(
-            "# What stands on this host, described: a plan of it has nothing to do. What is described stays as it is until\n# something else is written here, and comes back when that goes.\n",
+            "# A description of what exists on this host; a plan made from it has no changes. Everything stays as it is until you\n# change something here, and is restored when you remove that again.\n",
         );
         let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (name, why) in &self.left {

@@ -73,7 +73,7 @@ impl Host<'_> {
         }
         found.leave(
             "the accounts of the system in /etc/passwd",
-            "the distribution and its packages have made them: name those that are yours",
+            "the distribution and its packages have created them; name those that are yours",
         );
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Host<'_> {
         }
         found.leave(
             "the groups of the system in /etc/group",
-            "the distribution and its packages have made them: name those that are yours",
+            "the distribution and its packages have created them; name those that are yours",
         );
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Host<'_> {
         let accounts = self.accounts()?;
         if name == ROOT {
             bail!(
-                "root is not described: every host has it\nhint: what is to be set of it, as its keys, goes to `users.users.root`"
+                "root is not described, since every host has it\nhint: settings for root, such as its keys, go to `users.users.root`"
             );
         }
         let user = accounts.users().row(name.as_bytes());
@@ -109,7 +109,7 @@ impl Host<'_> {
             (Some(row), _) => self.describe_user(&accounts, name, row, found)?,
             (None, Some(row)) => describe_group(&accounts.groups(), name, row, found),
             (None, None) => bail!(
-                "`{name}` is no user and no group of /etc/passwd and /etc/group, and no unit\nhint: a path begins with `/`, and a unit ends in .service or its kind"
+                "there is no user or group `{name}` in /etc/passwd and /etc/group, and it is not a unit\nhint: a path begins with `/`, and a unit ends in .service, .timer and so on"
             ),
         }
         Ok(())
@@ -166,7 +166,7 @@ impl Host<'_> {
             fields.push_str(&self.of_person(accounts, name, &home)?);
         }
         let nix = format!(
-            "# The password stays what it is; no hash of it is told.\nusers.users.{} = {{\n{}}};\n",
+            "# The password stays as it is; its hash is not shown.\nusers.users.{} = {{\n{}}};\n",
             nix::quoted(name),
             nix::indent(&fields)
         );

@@ -64,7 +64,7 @@ impl Host<'_> {
         }
         if !any {
             bail!(
-                "/etc has nothing of the unit `{unit}`\nhint: a unit of the distribution is not described, and stays as it is; `systemctl cat {unit}` shows where it is from"
+                "there is nothing in /etc for the unit `{unit}`\nhint: units of the distribution are not described, and stay as they are; `systemctl cat {unit}` shows where a unit comes from"
             );
         }
         Ok(())

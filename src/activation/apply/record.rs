@@ -121,8 +121,8 @@ impl Run<'_> {
         };
         self.judged = switch.judge().unwrap_or_else(|error| {
             self.problems
-                .push(format!("what became of the units can't be told: {error:#}"));
-            let why = || "what became of it could not be told".to_owned();
+                .push(format!("the result for the units is unknown: {error:#}"));
+            let why = || "its result is unknown".to_owned();
             let acted = switch.plan.actions().filter(|a| a.verb != Verb::Stop);
             UnitOutcome {
                 failed: acted.map(|a| (a.unit.clone(), why())).collect(),

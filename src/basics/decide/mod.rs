@@ -177,7 +177,7 @@ fn check(facts: &Facts<'_>) -> Vec<Conflict> {
     let mut conflicts: Vec<Conflict> = wrong
         .map(|(option, value)| Conflict {
             subject: format!("the option `{option}`"),
-            cause: format!("is {value:?}, which can't be"),
+            cause: format!("is {value:?}, which is not valid"),
             remedy: "change the configuration".to_owned(),
         })
         .collect();
@@ -189,7 +189,7 @@ fn check(facts: &Facts<'_>) -> Vec<Conflict> {
     {
         conflicts.push(Conflict {
             subject: "the option `time.timeZone`".to_owned(),
-            cause: format!("names `{zone}`, and this host has no {}{zone}", places::ZONES),
+            cause: format!("is `{zone}`, but this host has no {}{zone}", places::ZONES),
             remedy: "correct it (`timedatectl list-timezones`), or install the package `tzdata` (for old names `tzdata-legacy`)"
                 .to_owned(),
         });
@@ -209,9 +209,9 @@ fn one_of_two(target: &TargetPath) -> Conflict {
     let option = places::option_of(target.as_str()).unwrap_or_default();
     Conflict {
         subject: format!("/etc/{target}"),
-        cause: format!("is managed by `{option}`, and is an entry of `environment.etc`"),
+        cause: format!("is managed by `{option}`, and also an entry of `environment.etc`"),
         remedy: format!(
-            "set only `{option}`; to go from one to the other, switch to a configuration that has neither first"
+            "set only `{option}`; to change from one to the other, first switch to a configuration that has neither"
         ),
     }
 }
@@ -388,8 +388,10 @@ fn lost_backup(target: &TargetPath, id: &FileName) -> Conflict {
     let folder = crate::store::backups::FOLDER;
     Conflict {
         subject: format!("/etc/{target}"),
-        cause: format!("the backup `{id}` of what stood here before is missing"),
-        remedy: format!("put the original back as /{folder}/{id}, or any file if it is not needed"),
+        cause: format!("the backup `{id}` of the original is missing"),
+        remedy: format!(
+            "put the original there, as /{folder}/{id}, or any file if you do not need it"
+        ),
     }
 }
 

@@ -149,7 +149,7 @@ fn what_happens_to_a_place_by_whose_it_is() {
     seen.places
         .insert(target("hostname"), place(file("old\n"), "old\n"));
     let lost = told(&nothing, &ours, &seen);
-    assert!(lost.contains("`1-hostname` of what stood here before is missing"));
+    assert!(lost.contains("`1-hostname` of the original is missing"));
 }
 
 #[test]

@@ -139,9 +139,10 @@ pub(crate) fn decide(facts: &Facts<'_>) -> (Vec<BlockChange>, Vec<Conflict>) {
 fn one_step(target: &TargetPath) -> Conflict {
     Conflict {
         subject: format!("/etc/{target}"),
-        cause: "can't change in one step between an entry and a file of others with lines of ours"
-            .to_owned(),
-        remedy: "switch to a configuration that has neither first".to_owned(),
+        cause:
+            "can't change in one step between a managed file and a foreign file with managed lines"
+                .to_owned(),
+        remedy: "first switch to a configuration that has neither".to_owned(),
     }
 }
 
@@ -154,8 +155,9 @@ fn check_folder(
     let folder = target.parents().last()?;
     (owned.contains_key(&folder) || !seen.has_folder).then(|| Conflict {
         subject: format!("/etc/{target}"),
-        cause: "does not exist, and its folder is not there or is ours".to_owned(),
-        remedy: "install what it belongs to, or make it an entry of `environment.etc`".to_owned(),
+        cause: "does not exist, and its folder does not exist or is managed".to_owned(),
+        remedy: "install the package that it belongs to, or make it an entry of `environment.etc`"
+            .to_owned(),
     })
 }
 
@@ -175,22 +177,22 @@ fn plan_block(
         (Node::File { .. } | Node::Absent, _) | (_, None) => {}
         _ => {
             return Err(conflict(
-                "is not a regular file, and lines are to be added to it",
-                "make it one, or drop the lines from the configuration",
+                "is not a regular file, but lines should be added to it",
+                "replace it by a regular file, or remove the lines from the configuration",
             ));
         }
     }
     if wanted.is_some_and(|text| text.lines().any(|l| l == BEGIN || l == END)) {
         return Err(conflict(
-            "is to get lines that look like the marks around them",
-            "drop them from the configuration",
+            "should get lines that look like the markers around them",
+            "remove them from the configuration",
         ));
     }
     let content = seen.content.as_deref().unwrap_or_default();
     let block = find(content).map_err(|()| {
         conflict(
-            "has marks of system-manager that are not one pair",
-            &format!("remove the lines `{BEGIN}` and `{END}`, and what is left of ours"),
+            "has markers of system-manager that are not a single pair",
+            &format!("remove the lines `{BEGIN}` and `{END}`, and the managed lines"),
         )
     })?;
     let now = block.as_ref().map(|b| lines_of(content, b));

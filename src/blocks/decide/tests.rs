@@ -174,20 +174,20 @@ fn refuses_what_it_cannot_tell() {
     let marked = format!("{END}\n");
     for (wanted, seen, cause) in [
         ("a\n", link, "is not a regular file"),
-        ("a\n", seen(Some(&twice)), "are not one pair"),
-        ("a\n", seen(Some(BEGIN)), "are not one pair"),
+        ("a\n", seen(Some(&twice)), "are not a single pair"),
+        ("a\n", seen(Some(BEGIN)), "are not a single pair"),
         (
             "a\n",
             seen(Some(&format!("{END}\n{BEGIN}\n"))),
-            "are not one pair",
+            "are not a single pair",
         ),
         // Else the lines would stay for good beside new ones.
         (
             "a\n",
             seen(Some(&with_block("", "a\n", "").replace('\n', "\r\n"))),
-            "are not one pair",
+            "are not a single pair",
         ),
-        (&marked, seen(None), "look like the marks"),
+        (&marked, seen(None), "look like the markers"),
     ] {
         let conflict = plan_block(&target(), Some(&wanted.to_owned()), None, &seen).unwrap_err();
         assert!(conflict.cause.contains(cause), "{}", conflict.cause);

@@ -231,3 +231,26 @@ fn garbage_is_what_nothing_leads_to() {
     fs::write(at("var/lib/system-manager/state.json"), "{").unwrap();
     assert!(gc::collect(&root, None, false).is_err());
 }
+
+#[test]
+fn what_is_asked_for_by_hash_is_lacking_unless_it_is_there_with_all_that_it_needs() {
+    let Some(world) = World::new() else { return };
+    let root = world.root();
+    let (a, archive_a) = world.path('a', "a", &[]);
+    let (b, archive_b) = world.path('b', "b", &[&a]);
+    let (c, _) = world.path('c', "c", &[]);
+    let mut receiver = Receiver::open(&root).unwrap();
+    let tags: String = [&a, &b, &c].map(|info| info.path.tag()).concat();
+    assert_eq!(receiver.lacking(&tags).unwrap(), [0, 1, 2]);
+    receiver.receive(&a, &mut &*archive_a).unwrap();
+    receiver.receive(&b, &mut &*archive_b).unwrap();
+    // Neither is known before it is in place.
+    assert_eq!(receiver.lacking(&tags).unwrap(), [0, 1, 2]);
+    receiver.settle().unwrap();
+    assert_eq!(receiver.lacking(&tags).unwrap(), [2]);
+    // The end of a question that is cut is a path of which nobody knows.
+    assert_eq!(receiver.lacking(&tags[..20]).unwrap(), [1]);
+    // Somebody removes by hand what the other needs.
+    fs::remove_dir_all(world.store().join(a.path.name())).unwrap();
+    assert_eq!(receiver.lacking(&tags).unwrap(), [0, 1, 2]);
+}

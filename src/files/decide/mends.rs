@@ -112,14 +112,16 @@ impl Planner<'_> {
 
 fn beyond_repair(target: &TargetPath, path: &str, damaged: &Damaged) -> Conflict {
     let cause = match damaged.damage {
-        Damage::Missing => format!("leads to {path}, which is missing in the store"),
-        Damage::Changed { .. } => format!("leads to {path}, which was changed since it was built"),
+        Damage::Missing => format!("points to {path}, which is missing in the store"),
+        Damage::Changed { .. } => {
+            format!("points to {path}, which has been changed since it was built")
+        }
     };
     Conflict {
         subject: format!("/etc/{target}"),
         cause,
         remedy: format!(
-            "the closure is incomplete: build or copy it again; where Nix has made it, `nix-store --repair-path {path}` or `nix-store --verify --check-contents --repair` mends it"
+            "the closure is incomplete: build or copy it again; if Nix has built it, `nix-store --repair-path {path}` or `nix-store --verify --check-contents --repair` repairs it"
         ),
     }
 }

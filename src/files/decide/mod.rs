@@ -377,9 +377,9 @@ impl Planner<'_> {
             Some(Node::Absent) | None => {
                 self.plan.conflicts.push(Conflict {
                     subject: format!("/etc/{target}"),
-                    cause: format!("the backup `{id}` of what stood here before is missing"),
+                    cause: format!("the backup `{id}` of the original is missing"),
                     remedy: format!(
-                        "put the original back as /{}/{id}, or any file if it is not needed",
+                        "put the original there, as /{}/{id}, or any file if you do not need it",
                         crate::store::backups::FOLDER
                     ),
                 });

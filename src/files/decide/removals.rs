@@ -54,7 +54,7 @@ impl Planner<'_> {
             Node::Folder | Node::Special | Node::Blocked { .. } if restore.is_some() => {
                 self.conflict(
                     target,
-                    "stands where a backed-up file must be put back",
+                    "is in the place of a file that must be restored from the backups",
                     "move it away",
                 );
                 return None;
@@ -80,10 +80,10 @@ impl Planner<'_> {
     fn withheld(&self, target: &TargetPath, file: &OwnedFile, before: &Node) -> Option<String> {
         let is_gone = |_: &&String| !self.seen.vendors.contains_key(target);
         if let Some(package) = file.package.as_ref().filter(is_gone) {
-            return Some(format!("its package `{package}` is gone"));
+            return Some(format!("its package `{package}` has been removed"));
         }
         if self.needed.contains(target) && *before == Node::Folder {
-            return Some("somebody has made a folder in its place, which is needed".to_owned());
+            return Some("somebody has created a folder in its place, which is needed".to_owned());
         }
         let takes = |above: &TargetPath| {
             let owned = self.record.folders.get(above);
@@ -93,7 +93,7 @@ impl Planner<'_> {
             is_put_back || self.desired.contains_key(above)
         };
         let above = target.parents().find(takes)?;
-        Some(format!("/etc/{above} is no folder any more"))
+        Some(format!("/etc/{above} is no longer a folder"))
     }
 
     pub(super) fn plan_folders(&mut self) {
@@ -125,7 +125,7 @@ impl Planner<'_> {
                         self.conflict(
                             folder,
                             &format!(
-                                "is a folder that holds files which are not ours ({})",
+                                "is a folder that contains foreign files ({})",
                                 foreign.join(", ")
                             ),
                             "move them away",
@@ -165,9 +165,9 @@ impl Planner<'_> {
                 Node::Link { .. } => self.conflict(
                     folder,
                     "is a symbolic link where a folder must be; links are not followed",
-                    "name the folder that it points to in the configuration, or replace the link by a folder",
+                    "in the configuration, name the folder that it points to, or replace the link by a folder",
                 ),
-                _ => self.conflict(folder, "is not a folder, but entries lie below it", "move it away"),
+                _ => self.conflict(folder, "is not a folder, but the configuration has entries below it", "move it away"),
             }
             // What is only made for someone else's file is not ours.
             let made = self.plan.make_folders.last() == Some(folder);
@@ -188,7 +188,7 @@ impl Planner<'_> {
         if matches!(before, Node::Special | Node::Blocked { .. }) {
             self.conflict(
                 folder,
-                "stands where a backed-up file must be put back",
+                "is in the place of a file that must be restored from the backups",
                 "move it away",
             );
             return None;

@@ -30,9 +30,11 @@ impl Planner<'_> {
         match (before, owned) {
             // Reported for the folder that is in the way.
             (Node::Blocked { .. }, _) => return,
-            (Node::Folder, _) => return self.refuse(target, "is a folder where a file must go"),
+            (Node::Folder, _) => {
+                return self.refuse(target, "is a folder, but a file must be there");
+            }
             (Node::Special, _) => {
-                let cause = "is a device, socket or pipe where a file must go";
+                let cause = "is a device, socket or pipe, but a file must be there";
                 return self.refuse(target, cause);
             }
             (seen, Some(_)) if *seen == wanted.node => {
@@ -91,13 +93,13 @@ impl Planner<'_> {
     }
 
     fn refuse(&mut self, target: &TargetPath, cause: &str) {
-        self.conflict(target, cause, "move it away, or drop the entry");
+        self.conflict(target, cause, "move it away, or remove the entry");
     }
 
     fn refuse_foreign(&mut self, target: &TargetPath) {
         let cause = match self.seen.vendors.get(target) {
             Some(vendor) => format!(
-                "is a file of the package `{}` that was edited, and is not managed by system-manager",
+                "is an edited file of the package `{}`, and is not managed by system-manager",
                 vendor.package
             ),
             None => "exists and is not managed by system-manager".to_owned(),

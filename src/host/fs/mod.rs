@@ -123,7 +123,7 @@ impl Root {
                 // Of the file that is read, which may be another one by now.
                 let st = stat::fstat(&file)?;
                 if kind(&st) != SFlag::S_IFREG {
-                    bail!("it was replaced while it was read");
+                    bail!("it was replaced while being read");
                 }
                 Node::File {
                     sha256: sha256_of(whole(File::from(file), st.st_size))?,

@@ -83,7 +83,7 @@ impl Root {
                 return obstacle("is a mount point, and can't be replaced", remedy);
             }
             if kind(&st) == SFlag::S_IFREG && access(&folder, name)? == Err(Errno::EPERM) {
-                let remedy = format!("take the attribute away: `chattr -i -a {shown}`");
+                let remedy = format!("remove the attribute: `chattr -i -a {shown}`");
                 return obstacle("is immutable", remedy);
             }
             Ok(None)
@@ -100,10 +100,10 @@ impl Root {
             ),
             Err(Errno::EPERM) => (
                 "is an immutable folder",
-                format!("take the attribute away: `chattr -i -a {shown}`"),
+                format!("remove the attribute: `chattr -i -a {shown}`"),
             ),
             Err(Errno::EACCES) => (
-                "may not be written to",
+                "is not writable",
                 "run this as root, for example with sudo".to_owned(),
             ),
             Err(e) => return Err(e.into()),

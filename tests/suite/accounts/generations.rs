@@ -175,8 +175,8 @@ fn adopts_accounts_of_the_distribution_and_gives_them_back() {
     expect![[r#"
         ~ user ann: gid "1000" -> "100", description "" -> "Ann"
         ~ user postgres: shell "/bin/bash" -> "/bin/sh"
-        warning: group `postgres` keeps its gid 104: 71 is not applied, since files on disk belong to 104
-        warning: user `postgres` keeps its uid 101: 71 is not applied, since files on disk belong to 101
+        warning: group `postgres` keeps its gid 104; 71 is not applied, since files on disk belong to 104
+        warning: user `postgres` keeps its uid 101; 71 is not applied, since files on disk belong to 101
     "#]].assert_eq(&report);
     host.check(&expect![[r#"
         passwd: -ann:x:1000:1000::/home/ann:/bin/bash
@@ -189,8 +189,8 @@ fn adopts_accounts_of_the_distribution_and_gives_them_back() {
     let report = host.activate(&immutable(desired.clone()));
     expect![[r#"
         ~ user ann: password changed
-        warning: group `postgres` keeps its gid 104: 71 is not applied, since files on disk belong to 104
-        warning: user `postgres` keeps its uid 101: 71 is not applied, since files on disk belong to 101
+        warning: group `postgres` keeps its gid 104; 71 is not applied, since files on disk belong to 104
+        warning: user `postgres` keeps its uid 101; 71 is not applied, since files on disk belong to 101
     "#]].assert_eq(&report);
     // Back to mutable: what is there stays, but the old hash is remembered for the day when this tool goes.
     host.activate(&desired);

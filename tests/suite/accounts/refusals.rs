@@ -19,8 +19,8 @@ fn who_is_renamed_keeps_the_ids() {
         - group bob: gid 700, members ann
         + user rob: uid 1500, gid 700, home /var/empty, shell /usr/sbin/nologin, password locked
         - user bob: uid 1500, gid 700, home /var/empty, shell /usr/sbin/nologin
-        warning: group `rob` gets the gid 700 that it asks for, which was group `bob`'s: files of `bob` become its
-        warning: user `rob` gets the uid 1500 that it asks for, which was user `bob`'s: files of `bob` become its
+        warning: group `rob` gets the gid 700 as configured; it used to belong to group `bob`, whose files now belong to it
+        warning: user `rob` gets the uid 1500 as configured; it used to belong to user `bob`, whose files now belong to it
     "#]].assert_eq(&sorted_by_action(&report));
     host.check(&expect![[r#"
         group: +rob:x:700:ann
@@ -41,8 +41,8 @@ fn who_is_renamed_keeps_the_ids() {
         .extend(b"eve:x:1002:700::/home/eve:/bin/sh\n");
     let report = host.activate(&fixed("rob"));
     for said in [
-        "group `rob` gets the gid 995: 700, which it asks for, belongs to group `bob` of this host",
-        "the group `bob` stays for now: it is the primary group of `eve`",
+        "group `rob` gets the gid 995 instead of 700, which belongs to group `bob` of this host",
+        "the group `bob` is kept for now, since it is the primary group of `eve`",
     ] {
         assert!(report.contains(said), "{report}");
     }
@@ -81,7 +81,7 @@ fn a_gid_that_only_a_users_line_has_is_taken() {
         + group any: gid 994
         + group asks: gid 993
         + group own: gid 800
-        warning: group `asks` gets the gid 993: 995, which it asks for, is the primary group of user `eve`
+        warning: group `asks` gets the gid 993 instead of 995, which is the primary group of user `eve`
     "#]]
     .assert_eq(&host.activate(&desired));
 }
@@ -102,8 +102,8 @@ fn a_static_id_that_the_distribution_uses_is_not_applied() {
     expect![[r#"
         + group nginx: gid 995
         + user nginx: uid 999, gid 995, home /var/empty, shell /usr/sbin/nologin, password locked
-        warning: group `nginx` gets the gid 995: 33, which it asks for, belongs to group `www-data` of this host
-        warning: user `nginx` gets the uid 999: 33, which it asks for, belongs to user `www-data` of this host
+        warning: group `nginx` gets the gid 995 instead of 33, which belongs to group `www-data` of this host
+        warning: user `nginx` gets the uid 999 instead of 33, which belongs to user `www-data` of this host
     "#]].assert_eq(&host.activate(&desired));
     host.check(&expect![[r#"
         group: +nginx:x:995:
@@ -134,15 +134,15 @@ fn refuses_what_would_lock_out_root_or_the_invoker() {
     expect![[r#"
         user `ann`: the account that runs this could not log in with the shell /nix/store/gone/bin/zsh
         hint: set `users.users.ann.shell` to one that exists
-        user `ann`: the account that runs this would have no password any more
+        user `ann`: the account that runs this would no longer have a password
         hint: set `users.users.ann.hashedPassword`, or `users.mutableUsers = true`
         user `ann`: the account that runs this would be expired
-        hint: set `users.users.ann.expires` to a day to come
+        hint: set `users.users.ann.expires` to a date in the future
         user `ann`: the account that runs this would leave the group `sudo`
         hint: add `sudo` to `users.users.ann.extraGroups`
         user `root`: root could not log in with the shell /usr/sbin/nologin
         hint: set `users.users.root.shell` to one that exists
-        user `root`: root would have no password any more
+        user `root`: root would no longer have a password
         hint: set `users.users.root.hashedPassword`, or `users.mutableUsers = true`
     "#]].assert_eq(&host.refusals(&desired));
 
@@ -151,7 +151,7 @@ fn refuses_what_would_lock_out_root_or_the_invoker() {
     host.invoker = Some("alice");
     expect![[r#"
         user `alice`: the account that runs this would be removed
-        hint: keep `users.users.alice`, or run this as somebody else
+        hint: keep `users.users.alice`, or run this as another user
     "#]]
     .assert_eq(&host.refusals(&no_accounts()));
 }
@@ -179,7 +179,8 @@ fn a_root_password_that_was_set_goes_the_way_it_came() {
         host.activate(&with);
         let report = host.activate(back);
         if back.users.get("root").is_none_or(|_| !back.mutable_users) {
-            let said = "warning: root will have no password any more, as before this tool came";
+            let said =
+                "warning: root will no longer have a password, as it was before system-manager";
             assert!(report.contains(said), "{n}: {report}");
         }
         host.activate(&no_accounts());
@@ -191,7 +192,7 @@ fn a_root_password_that_was_set_goes_the_way_it_came() {
     host.activate(&with);
     let refusals = host.refusals(&immutable(accounts([("root", root(Some("!")))], [])));
     assert!(
-        refusals.contains("root would have no password"),
+        refusals.contains("root would no longer have a password"),
         "{refusals}"
     );
     host.activate(&no_accounts());
@@ -201,12 +202,12 @@ fn a_root_password_that_was_set_goes_the_way_it_came() {
     host.edit(AccountFile::Shadow, "root:$6$a$b:", "root:$y$own:");
     let refusals = host.refusals(&immutable(accounts([("root", root(Some("!")))], [])));
     assert!(
-        refusals.contains("root would have no password"),
+        refusals.contains("root would no longer have a password"),
         "{refusals}"
     );
     let report = host.activate(&no_accounts());
     assert!(
-        report.contains("somebody changed it since it was set"),
+        report.contains("somebody has changed it since it was set"),
         "{report}"
     );
 }
@@ -260,15 +261,15 @@ fn refuses_accounts_that_can_not_be_written() {
         group `gr:oup`: the name "gr:oup" may only contain letters, digits and `_.-`, must not begin with `-`, and may end with a `$`
         group `gr:oup`: the name "a\nb" may only contain letters, digits and `_.-`, must not begin with `-`, and may end with a `$`
         user `..`: the name ".." is a folder's
-        user `0`: the name "0" would be taken for an id
+        user `0`: the name "0" would be mistaken for an id
         user `bad`: its description must not contain `:`, a newline or other control characters
         user `bad`: its homeMode "rwx" is not an octal mode
         user `bad`: its expires "tomorrow" is not a date YYYY-MM-DD
-        user `bad`: its subordinate ids 4294967295+2 are no range
+        user `bad`: its subordinate ids 4294967295+2 are not a valid range
         `short` of /etc/passwd: its line has too few or too many fields
-        hint: put the file right with an editor (`vipw`, `vigr`)
-        `twice` of /etc/passwd: it has 2 lines, and only one of them counts
-        hint: put the file right with an editor (`vipw`, `vigr`)
+        hint: correct the file with an editor (`vipw`, `vigr`)
+        `twice` of /etc/passwd: it has 2 lines, and only one of them is used
+        hint: correct the file with an editor (`vipw`, `vigr`)
     "#]].assert_eq(&host.refusals(&desired));
     expect![[r#"
         user `lost`: its group `nowhere` does not exist and is not declared
@@ -278,7 +279,7 @@ fn refuses_accounts_that_can_not_be_written() {
     host.observed.files.remove(&AccountFile::Shadow);
     expect![[r#"
         /etc/shadow: does not exist, so accounts can't be managed
-        hint: `pwconv` makes it from /etc/passwd
+        hint: `pwconv` creates it from /etc/passwd
     "#]]
     .assert_eq(&host.refusals(&accounts([("alice", person("alice"))], [])));
 }

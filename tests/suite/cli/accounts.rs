@@ -72,7 +72,7 @@ fn a_shell_that_goes_with_a_switch_forbids_it_whoever_set_it() {
     )
     .unwrap();
 
-    let goes = "could not log in any more: its shell /var/lib/system-manager/current/sw/bin/zsh goes with this switch";
+    let goes = "could no longer log in: this switch removes its shell /var/lib/system-manager/current/sw/bin/zsh";
     for arguments in [
         ["plan".as_ref(), second.as_os_str()],
         ["activate".as_ref(), second.as_os_str()],
@@ -83,7 +83,7 @@ fn a_shell_that_goes_with_a_switch_forbids_it_whoever_set_it() {
             .says(&format!("! user `root` {goes}"));
         let ran = ran
             .says("chsh -s /bin/sh root")
-            .says("! user `ann` could not log in any more");
+            .says("! user `ann` could no longer log in");
         // His did not work before, either.
         let ran = ran.never_says("user `bob`").never_says("user `web`");
         assert!(
@@ -146,18 +146,18 @@ fn what_is_not_as_asked_is_told_by_every_command_until_it_is() {
     };
     let toplevel = wants(json!(33));
     let gets =
-        "user `app` gets the uid 999: 33, which it asks for, belongs to user `web` of this host";
+        "user `app` gets the uid 999 instead of 33, which belongs to user `web` of this host";
     let ran = t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
     ran.says(gets).says("1 account to change");
     let ran = activate(&t, &toplevel).exits(0);
     ran.says(&format!("warning: {gets}"))
         .says("Activated: 0 added, 0 changed, 0 removed, 1 account changed.");
-    let keeps = "user `app` keeps its uid 999: 33 is not applied";
+    let keeps = "user `app` keeps its uid 999; 33 is not applied";
     let nowhere = "app can't join the group `nowhere`";
     all_warn(&t, &toplevel, &[keeps, nowhere]);
     t.run(&["status"])
         .exits(0)
-        .says("managed: 0 files below /etc, 0 of them units, and 1 account\n");
+        .says("managed: 0 files below /etc, and 1 account\n");
     t.write("etc/group", "root:x:0:\nweb:x:34:\nnowhere:x:7:\n");
     all_warn(&t, &wants(json!(33)), &[keeps]);
     all_warn(&t, &wants(json!(999)), &[]);
@@ -199,7 +199,7 @@ fn a_password_file_that_was_not_there_is_told_and_its_password_set_once_it_is() 
             all_warn(&t, &toplevel, &[]);
         } else {
             all_warn(&t, &toplevel, &[why]);
-            activate(&t, &toplevel).says("the account keeps the one that it has");
+            activate(&t, &toplevel).says("the account keeps its current one");
         }
         t.run(&["deactivate"]).exits(0);
     }
@@ -333,10 +333,10 @@ fn a_record_that_a_newer_program_wrote_or_that_is_damaged_is_refused_with_the_re
         &["deactivate"],
     ] {
         let ran = t.run(arguments).exits(1).says("ids.json");
-        ran.says("it is cut or no JSON")
+        ran.says("it is truncated or not JSON")
             .says("hint: move it away (`mv ");
     }
-    let told = "accounts that exist count as the host's own";
+    let told = "existing accounts count as the host's own";
     fs::remove_file(t.path(record)).unwrap();
     t.run(&["status"]).exits(0).says(told);
     t.write(record, &good);

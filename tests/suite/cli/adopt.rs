@@ -239,18 +239,18 @@ fn what_only_some_may_read_is_never_told() {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
     for said in [
-        "# Not described: only some may read it",
+        "# Not described: not everyone may read it",
         "#   /etc/app/token\n",
         "# Not described: it is a private key\n#   /etc/app/key.pem\n",
         "#   /etc/shadow: the account databases are edited in place",
-        "# The password stays what it is; no hash of it is told.",
+        "# The password stays as it is; its hash is not shown.",
     ] {
         assert!(text.contains(said), "{said}: {text}");
     }
     let ran = t.run(&["adopt", "/etc/app/token"]).exits(0);
     assert_eq!(
         ran.stderr,
-        "note: 1 thing is not described; the text says why\n"
+        "note: 1 thing is not described; comments in the output say why\n"
     );
 }
 
@@ -259,13 +259,13 @@ fn what_has_no_place_in_a_configuration_is_refused() {
     let Some(t) = begin() else { return };
     for (name, why) in [
         ("root", "error: root is not described"),
-        ("nosuch", "error: `nosuch` is no user and no group"),
-        ("app/conf", "error: app/conf is no absolute path"),
+        ("nosuch", "error: there is no user or group `nosuch`"),
+        ("app/conf", "error: app/conf is not an absolute path"),
         ("/var/lib", "error: /var/lib is not below /etc"),
         ("/etc/none", "error: /etc/none does not exist"),
         (
             "cron.service",
-            "error: /etc has nothing of the unit `cron.service`",
+            "error: there is nothing in /etc for the unit `cron.service`",
         ),
         (
             "/etc/app/conf/x",

@@ -170,7 +170,7 @@ fn one_place_wanted_twice_or_below_itself() {
         &Config::new()
             .copy("a", "0644", "1\n")
             .copy("a/b", "0644", "2\n"),
-        &["/etc/a/b lies below /etc/a", "hint:"],
+        &["/etc/a/b is below /etc/a", "hint:"],
     );
     let source = t.source("many/b", "b\n");
     let glob = source.parent().unwrap().join("*");
@@ -178,7 +178,7 @@ fn one_place_wanted_twice_or_below_itself() {
         &Config::new()
             .copy("a/b", "0644", "2\n")
             .source("a", "symlink", glob),
-        &["/etc/a/b is wanted twice", "hint:"],
+        &["/etc/a/b is defined twice", "hint:"],
     );
 }
 
@@ -227,12 +227,16 @@ fn a_state_that_cannot_be_trusted() {
     let state = t.path("var/lib/system-manager/state.json");
     let good = fs::read_to_string(&state).unwrap();
     for (text, why, hint) in [
-        (String::new(), "is empty", "predecessor"),
-        (good[..good.len() / 2].to_owned(), "is cut", "predecessor"),
+        (String::new(), "is empty", "previous version"),
+        (
+            good[..good.len() / 2].to_owned(),
+            "is truncated",
+            "previous version",
+        ),
         (
             good.replace("\"mode\":420", "\"mode\":438"),
             "checksum",
-            "predecessor",
+            "previous version",
         ),
         (
             good.replacen("\"version\":3", "\"version\":4", 1),
@@ -242,7 +246,7 @@ fn a_state_that_cannot_be_trusted() {
         (
             good.replace("\"record\"", "\"rekord\""),
             "malformed",
-            "predecessor",
+            "previous version",
         ),
     ] {
         assert_ne!(text, good, "{why}");
@@ -262,7 +266,7 @@ fn a_state_that_cannot_be_trusted() {
         &["status"],
         &[
             "state.json is missing",
-            "hint: its predecessor is kept: `cp -a ",
+            "hint: restore the previous version with `cp -a ",
         ],
     );
     fs::copy(t.path("var/lib/system-manager/state.json.previous"), &state).unwrap();

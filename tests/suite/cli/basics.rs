@@ -146,7 +146,7 @@ fn a_name_that_was_changed_by_hand_is_drift_and_kept() {
     let status = t.run(&["status", "--json"]).json();
     assert_eq!(
         status["basicsDrift"],
-        json!({ "hostname": "changed", "localtime": "removed" })
+        json!({ "/etc/hostname": "changed", "/etc/localtime": "removed" })
     );
     plan(&t, &all())
         .exits(0)
@@ -191,7 +191,7 @@ fn what_the_host_does_not_have_is_refused_with_the_remedy() {
         &instead,
         &[
             "/etc/hostname",
-            "switch to a configuration that has neither first",
+            "first switch to a configuration that has neither",
         ],
     );
 }

@@ -158,7 +158,10 @@ fn a_link_and_broken_marks_are_refused() {
         .read("etc/hosts")
         .replace("# The lines of system-manager end here.\n", "");
     t.write("etc/hosts", &broken);
-    t.refuses_config(&hosts("10.0.0.2 two\n"), &["/etc/hosts", "not one pair"]);
+    t.refuses_config(
+        &hosts("10.0.0.2 two\n"),
+        &["/etc/hosts", "not a single pair"],
+    );
     fs::remove_file(t.path("etc/hosts")).unwrap();
     std::os::unix::fs::symlink("/somewhere", t.path("etc/hosts")).unwrap();
     t.refuses_config(

@@ -204,7 +204,7 @@ fn each_module_gets_a_verdict_and_failures_a_reason() {
         "services/today/relay.nix evaluates no effect: networking.firewall.allowedTCPPorts",
         "services/broken/throws.nix fails when enabled: there is no x",
         "services/broken/wants.nix needs a setting set services.wants.name",
-        "1 an option has to be set, and has no case yet",
+        "1 an option must be set, and has no case yet",
         "1 there is no x",
     ] {
         assert!(
@@ -378,7 +378,7 @@ fn an_interrupted_run_says_how_to_go_on_and_goes_on_there() {
     Ran::new(&child.wait_with_output().unwrap())
         .exits(3)
         .says("error: interrupted; 1 of 3 modules are in the cache")
-        .says("run the same command again to go on");
+        .says("run the same command again to continue");
     wait_until("Nix is gone", || kill(Pid::from_raw(nix), None).is_err());
 
     desk.hang_at("nothing");
@@ -414,5 +414,5 @@ fn what_is_missing_is_named() {
     };
     desk.run(&["--min-enabled", "1", "--under", "services/broken/"])
         .exits(1)
-        .says("0 of 2 modules evaluate when they are enabled, which is less than 1 %");
+        .says("0 of 2 modules evaluate when enabled, which is less than 1 %");
 }

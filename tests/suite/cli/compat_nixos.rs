@@ -102,7 +102,7 @@ fn a_configuration_that_nixos_can_not_evaluate_says_which_side_it_was() {
         .exits(1)
         .says("The option `nix.settings' does not exist")
         .says("error: evaluating the configuration on NixOS: ")
-        .says("hint: an option may be younger than that NixOS");
+        .says("hint: that NixOS may lack an option");
     fs::write(&host, "{ environment.nothing = 1; }").unwrap();
     compare(&desk, &host, &[])
         .exits(1)
@@ -167,7 +167,7 @@ fn units_of_modules_are_compared_with_those_of_nixos() {
     assert_eq!(survey["summary"]["same"], json!(1));
     desk.run(&[&["--compare"][..], &modules].concat())
         .exits(0)
-        .says("units are equal to those of NixOS")
+        .says("units are the same as on NixOS")
         .says("as on NixOS     storage.service")
         .says("- on NixOS [Unit] After=syslog.target local-fs.target");
 }

@@ -115,7 +115,7 @@ fn a_folder_in_the_place_of_a_file_of_ours_is_refused_or_left() {
     t.write("etc/it/inside", "theirs\n");
     t.refuses_config(
         &config,
-        &["/etc/it is a folder where a file must go", "hint:"],
+        &["/etc/it is a folder, but a file must be there", "hint:"],
     );
     t.run(&["deactivate"]).exits(0);
     assert_eq!(t.read("etc/it/inside"), "theirs\n");

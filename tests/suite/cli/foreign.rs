@@ -56,7 +56,7 @@ fn lists_all_conflicts_at_once_and_touches_nothing() {
         &[
             "! /etc/rich exists and is not managed",
             "! /etc/linked exists and is not managed",
-            "! /etc/folder is a folder where a file must go",
+            "! /etc/folder is a folder, but a file must be there",
             "! /etc/pipe is a device, socket or pipe",
             "; 4 conflicts.",
             "environment.etc.\"rich\".replaceExisting = true",
@@ -151,7 +151,7 @@ fn a_missing_backup_is_a_refusal_that_says_where_it_belongs() {
             "/etc/rich",
             "/etc/linked",
             "is missing",
-            "hint: put the original back as",
+            "hint: put the original there, as",
         ],
     );
 }
@@ -221,7 +221,10 @@ fn a_foreign_unit_or_link_of_one_is_replaced_where_that_is_wanted_and_comes_back
     let wrong = config.field("replaceExisting", serde_json::json!(["no/such"]));
     t.refuses_config(
         &wrong,
-        &["names `no/such`, and nothing is placed there", "hint:"],
+        &[
+            "contains `no/such`, but the configuration has no such file",
+            "hint:",
+        ],
     );
 }
 
@@ -243,19 +246,19 @@ fn what_has_no_place_any_more_is_not_put_back_and_kept() {
             "rm -r a",
             deep,
             Config::new().link("a", "new\n"),
-            "/etc/a is no folder any more",
+            "/etc/a is no longer a folder",
         ),
         (
             "rm z; mkdir z",
             Config::new().copy("z", "0644", "ours\n").replacing(),
             Config::new().copy("z/x", "0644", "new\n"),
-            "somebody has made a folder in its place",
+            "somebody has created a folder in its place",
         ),
         (
             "rm -r a",
             made_a_file,
             Config::new().copy("a/b", "0644", "new\n"),
-            "/etc/a/b is no folder any more",
+            "/etc/a/b is no longer a folder",
         ),
     ];
     for (by_hand, first, then, why) in cases {

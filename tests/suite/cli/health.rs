@@ -70,7 +70,7 @@ fn a_check_has_a_limit_and_so_has_what_it_prints() {
     let begun = std::time::Instant::now();
     let ran = activate(&t, &toplevel)
         .exits(4)
-        .says("hangs: it took longer than 1 s and was ended (1 attempt)");
+        .says("hangs: it took longer than 1 s and was killed (1 attempt)");
     reader.join().unwrap();
     assert!(begun.elapsed().as_secs() < 30, "it went on");
     ran.never_says(&"      much\n".repeat(11));

@@ -149,7 +149,13 @@ fn a_first_configuration_is_about_the_host() {
     t.run(&["init".as_ref(), folder.as_os_str(), "--flake".as_ref()])
         .exits(0)
         .says("flake.nix\n")
-        .says("system.nix` shows what it does\n");
+        .says("system.nix` shows what it does\n")
+        .says("name where you have it from as `system-manager.url`");
+    t.write("usr/share/system-manager/flake.nix", "{ }");
+    let named = t.beside("named");
+    t.run(&["init".as_ref(), named.as_os_str(), "--flake".as_ref()])
+        .exits(0)
+        .never_says("system-manager.url");
     let bare = t.beside("bare");
     t.run(&["init".as_ref(), "--no-flake".as_ref(), bare.as_os_str()])
         .exits(0);
@@ -200,9 +206,9 @@ fn what_is_no_nixpkgs_is_said_before_nix_is_asked() {
         ("/nowhere", "`--nixpkgs /nowhere`: there is no such folder"),
         (
             "github:NixOS/nixpkgs",
-            "an address is not taken, only a folder",
+            "this must be a folder, not an address",
         ),
-        (empty.as_str(), "no nixpkgs is there"),
+        (empty.as_str(), "this is not a nixpkgs"),
     ] {
         t.refuses(
             &["plan", "system.nix", "--nixpkgs", named],
@@ -217,7 +223,7 @@ fn what_is_no_nixpkgs_is_said_before_nix_is_asked() {
             "--nixpkgs".as_ref(),
             "embedded".as_ref(),
         ],
-        &["is built already", "hint: leave it out"],
+        &["has already been built", "hint: leave it out"],
     );
 }
 
@@ -232,7 +238,7 @@ fn names_of_other_tools_lead_to_ours() {
         t.run(&[word])
             .exits(2)
             .says(&format!("there is no command `{word}`"))
-            .says(&format!("hint: `system-manager {ours}`"));
+            .says(&format!("hint: use `system-manager {ours}`"));
     }
     t.run(&["swich"])
         .exits(2)

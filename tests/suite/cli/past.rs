@@ -112,11 +112,11 @@ fn a_history_that_is_damaged_is_told_and_stops_nothing() {
     t.write("var/lib/system-manager/history.json", "{\"version\":1,");
     t.run(&["generations"])
         .exits(0)
-        .says("history.json is not read")
+        .says("history.json can't be read")
         .says("*    2");
     t.run(&["undo"]).exits(0);
     assert_eq!(t.read("etc/n"), "1\n");
-    t.run(&["generations"]).exits(0).never_says("is not read");
+    t.run(&["generations"]).exits(0).never_says("can't be read");
 }
 
 #[test]
@@ -180,7 +180,10 @@ fn diff_shows_content_units_and_accounts() {
 #[test]
 fn diff_with_what_is_live_shows_what_was_changed_by_hand() {
     let Some(t) = Test::begin() else { return };
-    t.refuses(&["diff"], &["nothing was active before", "hint:"]);
+    t.refuses(
+        &["diff"],
+        &["it is not known what was active before", "hint:"],
+    );
     t.switch(&number(1));
     t.switch(&number(2).copy("gone", "0644", "x\n"));
     t.write("etc/n", "2\nby hand\n");
@@ -212,7 +215,7 @@ fn generations_are_deleted_by_number_and_by_count_but_for_what_is_needed() {
         .says("write 12h, 30d or 8w");
     t.refuses(
         &["generations", "delete", "2"],
-        &["generation 2 is active, and stays", "hint:"],
+        &["generation 2 is active, so it is kept", "hint:"],
     );
     t.refuses(
         &["generations", "delete", "1", "9"],

@@ -12,7 +12,7 @@ use crate::cli::strace::{Whose, has_strace, killed_at};
 use crate::needs::skip;
 
 /// Begins with a shell on the host; none when this is not run as root, or without a static busybox.
-pub(super) fn begin() -> Option<Test> {
+pub fn begin() -> Option<Test> {
     let t = Test::begin()?;
     if !has_shell() {
         return None;
@@ -287,7 +287,7 @@ fn time_is_limited_and_what_a_script_leaves_running_is_not_waited_for() {
         "1".as_ref(),
     ])
     .exits(4)
-    .says("slow: it took longer than 1 s and was ended")
+    .says("slow: it took longer than 1 s and was killed")
     .says("      begun");
     assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
     let pid: i32 = t.read("pid").trim().parse().unwrap();
@@ -321,7 +321,7 @@ fn what_leaves_the_session_of_a_script_is_ended_with_it() {
         "1".as_ref(),
     ])
     .exits(4)
-    .says("leaves: it took longer than 1 s and was ended");
+    .says("leaves: it took longer than 1 s and was killed");
     reader.join().unwrap();
     assert!(begun.elapsed().as_secs() < 30, "it went on");
 }

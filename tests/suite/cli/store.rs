@@ -71,7 +71,7 @@ $run plan --detailed-exitcode $toplevel
     ran.exits(0)
         .says("drift: /etc/app.conf was changed in the store, through its link")
         .says("it was changed by hand, in the store")
-        .says("it is put right from the toplevel")
+        .says("it is repaired from the toplevel")
         .says("\nbuilt\nmode 444 time 1\n")
         .says("kept edit: of /etc/app.conf")
         .says("No changes");
@@ -121,9 +121,9 @@ test ! -e $etc/app.conf -a ! -L $etc/app.conf
         return;
     };
     ran.exits(0)
-        .says("which was changed since it was built")
+        .says("which has been changed since it was built")
         .says(&format!("nix-store --repair-path {FILE}"))
-        .says("nothing here needs it any more");
+        .says("it is no longer needed here");
     assert_eq!(kept(&t), ["built\nedit\n"]);
 }
 
@@ -210,8 +210,7 @@ fn an_edited_conffile_is_a_conflict_and_a_direct_link_stays_one() {
     let refused = toplevel(&t, &linked(), true);
     let script = format!("{STATUS}exec $run activate $toplevel");
     if let Some(ran) = run(&t, &refused, &script) {
-        ran.exits(1)
-            .says("is a file of the package `app` that was edited");
+        ran.exits(1).says("is an edited file of the package `app`");
     }
     t.write("etc/app.conf", "shipped\n");
     let direct = Config::new().source("app.conf", "direct-symlink", FILE);
@@ -242,7 +241,7 @@ $run status
         return;
     };
     ran.exits(0)
-        .says("is not restored, since its package `app` is gone")
+        .says("is not restored, since its package `app` has been removed")
         .says("kept edit: of /etc/app.conf");
     assert_eq!(kept(&t), ["shipped\n"]);
 }
@@ -260,7 +259,7 @@ fn a_file_whose_program_takes_no_link_is_a_copy_with_its_mode() {
         return;
     };
     ran.exits(0)
-        .says("a copy, since cron reads no file of which there is more than one hard link")
+        .says("a copy, since cron ignores files with more than one hard link")
         .says("cron.d/job regular file 644")
         .says("sudoers.d/us regular file 440");
 }

@@ -204,7 +204,7 @@ fn its_generations_are_none_to_go_back_to() {
         .says("no generation to roll back to");
     t.run(&["rollback", "--to", "1"])
         .exits(1)
-        .says("generation 1 is numtide/system-manager's");
+        .says("generation 1 belongs to numtide/system-manager");
     assert_eq!(t.read("etc/motd"), "ours\n");
 }
 
@@ -238,10 +238,10 @@ fn what_it_lost_track_of_is_told_and_left_alone() {
     t.write("etc/app/linked", "somebody's\n");
     t.run(&["plan", "--deactivate"])
         .exits(0)
-        .says("/etc/orphan leads to /nix/store/gone-orphan, and no record names it")
-        .says("/etc/left.system-manager-backup was put aside")
-        .says("nothing can be put back at /etc/app.conf")
-        .says("/etc/app/linked is not what it has put there");
+        .says("/etc/orphan points to /nix/store/gone-orphan, and is not recorded anywhere")
+        .says("/etc/left.system-manager-backup is a backup without")
+        .says("nothing can be restored at /etc/app.conf")
+        .says("/etc/app/linked differs from what it has put there");
     t.run(&["deactivate"]).exits(0);
     assert_eq!(t.read("etc/left.system-manager-backup"), "old\n");
     assert_eq!(t.read("etc/app/linked"), "somebody's\n");
@@ -261,7 +261,7 @@ fn a_record_that_is_cut_or_newer_is_refused_with_a_way_out() {
             &["activate".as_ref(), toplevel.as_os_str()],
             &[
                 "the record of numtide/system-manager",
-                "hint: deactivate with its own program",
+                "hint: deactivate with numtide's program",
             ],
         );
     }

@@ -24,7 +24,10 @@ fn what_failed_of_a_rollback_is_tried_again_where_that_was_going() {
     let failed = t.run(&["rollback"]).exits(4);
     assert_eq!(t.read("etc/n"), "2\n");
     fs::remove_file(t.path("srv/app")).unwrap();
-    let (_, hint) = failed.stderr.split_once("then `system-manager ").unwrap();
+    let (_, hint) = failed
+        .stderr
+        .split_once("then run `system-manager ")
+        .unwrap();
     let words: Vec<&str> = hint.split('`').next().unwrap().split(' ').collect();
     t.run(&words).exits(0);
     assert_eq!(t.read("etc/n"), "2\n");
@@ -146,10 +149,10 @@ fn what_stands_no_more_as_a_rule_made_it_is_drift() {
     t.give("srv/app", 0o700, 0, 0);
     t.run(&["status"])
         .exits(0)
-        .says("drift: /srv/app is a folder with mode 0700, owner 0:0, where app.conf:1 asks for a folder with mode 0750, owner 0:0")
+        .says("drift: /srv/app is a folder with mode 0700, owner 0:0, although app.conf:1 says a folder with mode 0750, owner 0:0")
         .says("`systemd-tmpfiles --create /etc/tmpfiles.d/app.conf`");
     std::fs::remove_dir(t.path("srv/app")).unwrap();
     t.run(&["status"])
         .exits(0)
-        .says("drift: /srv/app is gone, where app.conf:1 asks for");
+        .says("drift: /srv/app is gone, although app.conf:1 says");
 }

@@ -58,7 +58,7 @@ fn stopped_part_way_it_exits_3_and_says_how_to_go_on() {
         "{said}"
     );
     assert!(
-        said.contains("run `system-manager activate` to go on"),
+        said.contains("run `system-manager activate` to continue"),
         "{said}"
     );
     t.run(&["status"]).says("interrupted: activating");

@@ -19,12 +19,12 @@ fn wanting(t: &Test, pullers: &[&str]) -> Config {
 fn a_unit_that_nothing_will_start_is_told() {
     let Some(t) = Test::begin() else { return };
     t.write("usr/lib/systemd/system/multi-user.target", "[Unit]\n");
-    let told = "a.service  (`multi-usr.target` is to start it, and neither this host nor the configuration has a unit";
+    let told = "a.service  (`multi-usr.target` should start it, but neither this host nor the configuration has a unit";
     let wrong = t.build(&wanting(&t, &["multi-usr.target", "multi-user.target"]));
     t.run(&["plan".as_ref(), wrong.as_os_str()])
         .exits(0)
         .says(told)
-        .never_says("`multi-user.target` is to start it");
+        .never_says("`multi-user.target` should start it");
     let plan = t
         .run(&["plan".as_ref(), wrong.as_os_str(), "--json".as_ref()])
         .json();
@@ -36,5 +36,5 @@ fn a_unit_that_nothing_will_start_is_told() {
     ));
     t.run(&["plan".as_ref(), dynamic.as_os_str()])
         .exits(0)
-        .never_says("is to start it");
+        .never_says("should start it");
 }

@@ -30,8 +30,8 @@ fn says_whose_a_file_is_that_is_not_ours() {
     t.write("etc/play", "# Ansible managed\n");
     symlink("/nix/store/0-x/y", t.path("etc/link")).unwrap();
     for (path, owner) in [
-        ("/etc/mine", "no package has it"),
-        ("/etc/play", "Ansible, as its text says"),
+        ("/etc/mine", "no package owns it"),
+        ("/etc/play", "Ansible, according to its text"),
         ("/etc/link", "another tool that links into the Nix store"),
         ("/etc/none", "there is no such file"),
         ("/etc/old", "built by an older version"),
@@ -40,7 +40,7 @@ fn says_whose_a_file_is_that_is_not_ours() {
     }
     t.run(&["why", "nothing.service"])
         .exits(1)
-        .says("nothing of what is active here has this name");
+        .says("the active configuration contains nothing of this name");
 }
 
 #[test]
