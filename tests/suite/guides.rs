@@ -288,3 +288,46 @@ fn messages_that_troubleshooting_explains_are_those_of_the_program() -> Result<(
     );
     Ok(())
 }
+
+/// The names of the dependencies in a manifest of Cargo.
+fn dependencies(manifest: &str) -> BTreeSet<&str> {
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in manifest.lines() {
+        if let Some(section) = line.strip_prefix('[') {
+            let (section, of) = section.split_once("dependencies").unwrap_or((section, ""));
+            inside = matches!(section, "" | "dev-") && of.starts_with(']');
+            // A section of its own: `[dependencies.nix]`.
+            names.extend(of.strip_prefix('.').map(|name| name.trim_end_matches(']')));
+        } else if let Some((name, _)) = line.split_once('=').filter(|_| inside) {
+            let name = name.trim();
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            names.extend(name.chars().all(is_name).then_some(name));
+        }
+    }
+    names
+}
+
+#[test]
+fn each_dependency_has_its_reason_and_no_other_has() -> Result<()> {
+    let manifest = read(&project().join("Cargo.toml"))?;
+    let text = read(&project().join("CONTRIBUTING.md"))?;
+    let table = text
+        .split_once("\n## Dependencies\n")
+        .and_then(|(_, rest)| rest.split_once("\n## "))
+        .context("CONTRIBUTING.md has no section about dependencies")?
+        .0;
+    let first = |line: &'_ str| line.split('|').nth(1).unwrap_or_default().to_owned();
+    let cells: Vec<String> = table
+        .lines()
+        .filter(|l| l.starts_with("| `"))
+        .map(first)
+        .collect();
+    let named: BTreeSet<&str> = cells.iter().flat_map(|cell| code_words(cell)).collect();
+    let used = dependencies(&manifest);
+    ensure!(
+        named == used,
+        "CONTRIBUTING.md explains {named:?}, and Cargo.toml has {used:?}"
+    );
+    Ok(())
+}
