@@ -30,6 +30,7 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
 use crate::model::packages::{self, Contents, PackagesChange};
+use crate::model::text::Text;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::units::decide::{Ground, UnitPlan};
@@ -54,7 +55,7 @@ pub struct Prepared {
     pub(crate) beneath: UnitSet,
     pub(crate) systemd: Option<Systemd>,
     pub(crate) user_units: Option<(UnitSet, UnitSet)>,
-    pub(crate) user_units_before: BTreeMap<TargetPath, String>,
+    pub(crate) user_units_before: BTreeMap<TargetPath, Text>,
 }
 
 impl Prepared {
@@ -146,16 +147,17 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .plan
         .conflicts
         .extend(admission::conflict(root, &desired)?);
-    let found = ephemeral::find_conflicts(root, &prepared.plan)?;
-    prepared.plan.conflicts.extend(found);
+    (prepared.plan.conflicts).extend(ephemeral::find_conflicts(root, &prepared.plan)?);
     if !prepared.plan.is_empty() {
         if let Some(manifest) = &manifest {
             let notes = beneath::wanted_by_nobody(root, manifest, &desired)?;
             prepared.plan.units.notes.extend(notes);
         }
-        let found = find_obstacles(root, &prepared.plan, &accounts)?;
-        prepared.plan.conflicts.extend(found);
+        (prepared.plan.conflicts).extend(find_obstacles(root, &prepared.plan, &accounts)?);
     }
+    // The program ends soon. To give back thousands of texts, one by one, is a tenth of a switch that changes nothing.
+    std::mem::forget((desired, observed.seen));
+    std::mem::forget(manifest);
     Ok(prepared)
 }
 
@@ -194,7 +196,7 @@ impl Sources<'_> {
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
             diffs: files::diff::read_diffs(root, &files)?,
-            beside: files::observe::find_beside(root, self.desired, &state.files)?,
+            beside: files::observe::find_beside(root, self.desired, &state.files, self.vendors)?,
             scripts: ScriptsPlan::default(),
             tmpfiles,
             files,
@@ -265,6 +267,7 @@ impl Sources<'_> {
             &self.observed.seen.files,
             &damaged,
         );
+        std::mem::forget(wanted);
         conflicts.extend(more);
         conflicts.append(&mut files.conflicts);
         Ok(files)

@@ -32,13 +32,17 @@ const TARGETS: [&str; 7] = [
     "systemd/system/a.service",
 ];
 
+/// What dpkg knows of the package that has left something beside its file.
+const STATUS: &str = "Package: theirs\nStatus: install ok installed\nConffiles:\n /etc/theirs.conf d41d8cd98f00b204e9800998ecf8427e\n";
+
 /// A host that has something of each kind of file already.
 fn host() -> Option<Test> {
     let t = Test::begin()?;
     t.write("etc/hosts", "127.0.0.1 localhost\n")
         .write("etc/hostname", "old\n")
         .write("etc/theirs.conf", "theirs\n")
-        .write("etc/theirs.conf.dpkg-dist", "newer\n");
+        .write("etc/theirs.conf.dpkg-dist", "newer\n")
+        .write("var/lib/dpkg/status", STATUS);
     Some(t)
 }
 
