@@ -12,6 +12,7 @@ use anyhow::{Context, Result};
 
 use crate::host::fs::Root;
 use crate::host::process::Command;
+use crate::model::json;
 
 const TEMPLATE: &str = include_str!("../../examples/hello.nix");
 
@@ -104,7 +105,7 @@ pub(crate) fn has_flakes() -> bool {
         .map_or_else(|| show(&["show-config", "--json"]), Ok);
     // Without a Nix that answers, nobody can use a flake.
     let Ok(output) = asked else { return false };
-    let settings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let settings: serde_json::Value = json::from_bytes(&output.stdout).unwrap_or_default();
     let features = settings["experimental-features"]["value"].as_array();
     features.is_some_and(|all| all.iter().any(|feature| feature == "flakes"))
 }

@@ -21,6 +21,7 @@ use crate::closure::receive::Receiver;
 use crate::host::fs::Root;
 use crate::host::process;
 use crate::host::threads;
+use crate::model::json;
 use crate::model::node::sha256_of;
 use crate::store::{self, pending, secrets};
 
@@ -130,7 +131,7 @@ impl<'a> Agent<'a> {
         if frame.kind != Kind::Message {
             bail!("the other side did not send a request");
         }
-        serde_json::from_slice(&frame.payload)
+        json::from_bytes(&frame.payload)
             .map(Some)
             .context("reading a request")
     }
