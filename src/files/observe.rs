@@ -14,7 +14,7 @@ use crate::files::decide::{Beside, Damaged, Means, Seen, SeenVendor, Wanted, nod
 use crate::files::record::{FilesRecord, OwnedFile};
 use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, Want};
-use crate::host::fs::{Root, open_source};
+use crate::host::fs::{Root, open_source, type_of};
 use crate::model::conflict::Conflict;
 use crate::model::in_order::InOrder;
 use crate::model::manifest::EtcMode;
@@ -85,7 +85,9 @@ impl Known<'_> {
         let in_store = want.source.starts_with(STORE);
         let mode = match want.mode {
             EtcMode::Copy(mode) => mode,
-            EtcMode::Symlink if in_store && let Some((mode, why)) = self.copied(target, want) => {
+            EtcMode::Symlink
+                if in_store && let Some((mode, why)) = self.copied(target, want)? =>
+            {
                 wanted.why_copy = Some(why);
                 mode
             }
@@ -111,16 +113,17 @@ impl Known<'_> {
     }
 
     /// Returns mode and reason of the copy that takes the place of a link, where it must be one.
-    fn copied(&self, target: &TargetPath, want: &Want) -> Option<(u32, String)> {
-        if !Path::new(&want.source).is_file() {
-            return None;
+    fn copied(&self, target: &TargetPath, want: &Want) -> Result<Option<(u32, String)>> {
+        let found = type_of(Path::new(&want.source))?;
+        if !found.is_some_and(|found| found.is_file()) {
+            return Ok(None);
         }
         let consumer = consumers::find(target).map(|c| (c.mode, c.why.to_owned()));
-        consumer.or_else(|| {
+        Ok(consumer.or_else(|| {
             let vendor = self.vendors.get(target).filter(|vendor| vendor.is_config)?;
             let why = format!("it is a conffile of the package `{}`", vendor.package);
             Some((LIKE_A_LINK, why))
-        })
+        }))
     }
 
     fn without_owner(&self, target: &TargetPath, want: &Want) -> Conflict {

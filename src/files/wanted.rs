@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 
+use crate::host::fs::type_of;
 use crate::model::manifest::{EtcMode, Manifest, OverrideStrategy, Unit};
 use crate::model::names::{AbsolutePath, TargetPath, UnitName, folders_above};
 use crate::model::text::Text;
@@ -130,10 +131,10 @@ fn add_etc<'a>(manifest: &'a Manifest, desired: &mut Desired<'a>) -> Result<()> 
                 let name = name_of(&path)?;
                 add(desired, target.join(&name)?, want(utf8(&path)?.into()))?;
             }
-        } else if matches!(entry.mode, EtcMode::Copy(_)) && source.is_dir() {
+        } else if matches!(entry.mode, EtcMode::Copy(_)) && is_folder(source)? {
             for file in walkdir::WalkDir::new(source).sort_by_file_name() {
                 let file = file.with_context(|| format!("entry `{target}`: reading its source"))?;
-                if !file.path().is_dir() {
+                if !is_folder(file.path())? {
                     let below = file.path().strip_prefix(source)?;
                     let source = utf8(file.path())?.into();
                     add(desired, target.join(utf8(below)?)?, want(source))?;
@@ -231,7 +232,7 @@ fn packaged_units(folder: &str, packages: &[AbsolutePath]) -> Result<BTreeMap<St
             let dir = PathBuf::from(format!("{package}/{place}/{folder}"));
             for path in list(&dir)? {
                 let name = name_of(&path)?;
-                if !path.is_dir() {
+                if !is_folder(&path)? {
                     units.insert(name, utf8(&path)?.into());
                 } else if path.extension().is_some_and(|e| e == "d") {
                     for dropin in list(&path)? {
@@ -291,8 +292,12 @@ fn check_nesting(desired: &Desired) -> Result<()> {
     )
 }
 
+fn is_folder(path: &Path) -> Result<bool> {
+    Ok(type_of(path)?.is_some_and(|found| found.is_dir()))
+}
+
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {
-    if !dir.is_dir() {
+    if !is_folder(dir)? {
         return Ok(Vec::new());
     }
     let mut paths = fs::read_dir(dir)
@@ -347,6 +352,14 @@ fn utf8(path: &Path) -> Result<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_looked_at_is_not_an_empty_one() {
+        let too_long = PathBuf::from("x".repeat(300));
+        let error = format!("{:#}", list(&too_long).unwrap_err());
+        assert!(error.contains("looking at xxx"), "{error}");
+        assert!(list(Path::new("/nothing/is/here")).unwrap().is_empty());
+    }
 
     #[test]
     fn globs_match_like_a_shell() {

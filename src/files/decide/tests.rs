@@ -109,6 +109,22 @@ fn check(cases: &[Case<'_>]) {
 }
 
 #[test]
+fn what_cannot_be_written_is_never_passed_over() {
+    let (ours, new) = (file("ours"), file("new"));
+    let blocked = || Node::Blocked { at: "etc".into() };
+    check(&[
+        (Some(&new), None, blocked(), "conflict", "nothing is ours"),
+        (
+            Some(&new),
+            Some(&ours),
+            blocked(),
+            "conflict",
+            "it was ours",
+        ),
+    ]);
+}
+
+#[test]
 fn what_is_wanted_meets_what_is_ours_and_what_stands_there() {
     let (ours, new, other) = (file("ours"), file("new"), file("other"));
     check(&[

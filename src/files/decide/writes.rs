@@ -1,5 +1,7 @@
 //! What comes or changes: files that are wanted, and what stands where they go.
 
+use std::path::Path;
+
 use super::{FileChange, KeepReason, Planner, Verb, Wanted, node};
 use crate::files::built::STORE;
 use crate::files::record::OwnedFile;
@@ -33,8 +35,7 @@ impl Planner<'_> {
         }
         let mut change = self.change_to(target, wanted, before);
         match (before, owned) {
-            // Reported for the folder that is in the way.
-            (Node::Blocked { .. }, _) => return,
+            (Node::Blocked { at }, _) => return self.refuse_blocked(target, at),
             (Node::Folder, _) => {
                 return self.refuse(target, "is a folder, but a file must be there");
             }
@@ -99,6 +100,14 @@ impl Planner<'_> {
 
     fn refuse(&mut self, target: &TargetPath, cause: &str) {
         self.conflict(target, cause, "move it away, or remove the entry");
+    }
+
+    /// Refuses a file below what is no folder, where that was not refused by itself: what can't be written is never passed over.
+    fn refuse_blocked(&mut self, target: &TargetPath, at: &Path) {
+        let at = format!("/{}", at.display());
+        if self.plan.conflicts.iter().all(|c| c.subject != at) {
+            self.refuse(target, &format!("is below {at}, which is not a folder"));
+        }
     }
 
     fn refuse_foreign(&mut self, target: &TargetPath) {

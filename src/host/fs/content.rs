@@ -1,7 +1,9 @@
 //! What a file gets: bytes, or the content of another file, which must be what it was.
+#![expect(clippy::disallowed_methods, reason = "looks at sources")]
 
-use std::fs::File;
+use std::fs::{self, File, FileType};
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -36,6 +38,18 @@ pub(crate) fn open_source(path: &str) -> Result<impl Read + use<>> {
         bail!("it is not a regular file");
     }
     Ok(whole(file, st.st_size))
+}
+
+/// Returns what a path leads to; none where nothing is there, or a link leads nowhere.
+///
+/// # Errors
+/// When that can't be looked at; it is never taken for nothing.
+pub(crate) fn type_of(path: &Path) -> Result<Option<FileType>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(found.file_type())),
+        Err(e) if matches!(e.raw_os_error(), Some(2 | 20 | 40)) => Ok(None),
+        Err(e) => Err(e).with_context(|| format!("looking at {}", path.display())),
+    }
 }
 
 /// Reads a source whole: a file, or nothing where it leads to `/dev/null`, which is how systemd's files are masked.

@@ -31,7 +31,7 @@ mod write;
 
 use at::kind;
 
-pub(crate) use content::{Content, open_source, read_source};
+pub(crate) use content::{Content, open_source, read_source, type_of};
 pub(crate) use obstacle::Room;
 pub(crate) use write::NewFile;
 
@@ -334,13 +334,16 @@ impl Root {
         {
             return Ok(Folder::Open(fd.clone()));
         }
-        let fd = match resolve::beneath(&self.fd, relative) {
+        let opened = match resolve::beneath(&self.fd, relative) {
+            // Which of them is none. By now all may be, and what can't be looked at is an error, and not what blocks it.
+            Err(Errno::ENOTDIR) => resolve::walk_beneath(&self.fd, relative),
+            other => other.map_err(|e| (e, PathBuf::new())),
+        };
+        let fd = match opened {
             Ok(fd) => Rc::new(fd),
-            Err(Errno::ENOENT) => return Ok(Folder::Missing),
-            Err(Errno::ENOTDIR) => {
-                return Ok(Folder::Blocked(resolve::find_blocked(&self.fd, relative)));
-            }
-            Err(e) => {
+            Err((Errno::ENOENT, _)) => return Ok(Folder::Missing),
+            Err((Errno::ENOTDIR, at)) => return Ok(Folder::Blocked(at)),
+            Err((e, _)) => {
                 return Err(e)
                     .with_context(|| format!("opening {}", self.show(relative).display()));
             }

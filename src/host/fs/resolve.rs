@@ -29,18 +29,16 @@ static IS_MISSING: AtomicBool = AtomicBool::new(false);
 /// `ENOTDIR` where a component is not a folder, a link among others.
 pub(super) fn beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
     let opened = by_kernel(|| kernel::open_beneath(root, path, FOLDER_FLAGS));
-    match opened.unwrap_or_else(|| walk_beneath(root, path).map_err(|(e, _)| e)) {
-        Err(Errno::ELOOP | Errno::EXDEV) => Err(Errno::ENOTDIR),
-        other => other,
-    }
+    opened
+        .unwrap_or_else(|| walk_beneath(root, path).map_err(|(e, _)| e))
+        .map_err(no_folder)
 }
 
-/// Returns the first component of `path` that is not a folder, as a path below `root`.
-pub(super) fn find_blocked(root: &OwnedFd, path: &Path) -> PathBuf {
-    match walk_beneath(root, path) {
-        Err((_, at)) => at,
-        // It is a folder by now.
-        Ok(_) => path.to_owned(),
+/// What is refused as a link, or as leading out, is no folder on the way.
+fn no_folder(error: Errno) -> Errno {
+    match error {
+        Errno::ELOOP | Errno::EXDEV => Errno::ENOTDIR,
+        other => other,
     }
 }
 
@@ -70,7 +68,11 @@ fn by_kernel(open: impl FnOnce() -> Result<OwnedFd, Errno>) -> Option<Result<Own
     }
 }
 
-fn walk_beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, (Errno, PathBuf)> {
+/// Opens a folder as [`beneath`] does, one component at a time.
+///
+/// # Errors
+/// With the component that can't be opened, as a path below `root`; the root itself is an empty one.
+pub(super) fn walk_beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, (Errno, PathBuf)> {
     let mut at = PathBuf::new();
     let mut folder = root.try_clone().map_err(|e| (errno(&e), at.clone()))?;
     for part in path.components() {
@@ -79,7 +81,7 @@ fn walk_beneath(root: &OwnedFd, path: &Path) -> Result<OwnedFd, (Errno, PathBuf)
             Component::Normal(name) => openat(&folder, name, FOLDER_FLAGS, Mode::empty()),
             _ => Err(Errno::EXDEV),
         }
-        .map_err(|e| (e, at.clone()))?;
+        .map_err(|e| (no_folder(e), at.clone()))?;
     }
     Ok(folder)
 }
@@ -166,10 +168,7 @@ mod tests {
     fn no_link_is_followed_by_either_way() {
         let (_folder, root) = world();
         let kernel = |path: &Path| beneath(&root, path).map(|_| ());
-        let walk = |path: &Path| match walk_beneath(&root, path).map_err(|(e, _)| e) {
-            Err(Errno::ELOOP | Errno::EXDEV) => Err(Errno::ENOTDIR),
-            other => other.map(|_| ()),
-        };
+        let walk = |path: &Path| walk_beneath(&root, path).map(|_| ()).map_err(|(e, _)| e);
         for (path, expected) in [
             ("a/b", Ok(())),
             ("a/none/c", Err(Errno::ENOENT)),
@@ -182,10 +181,8 @@ mod tests {
             assert_eq!(kernel(Path::new(path)), expected, "kernel: {path}");
             assert_eq!(walk(Path::new(path)), expected, "walk: {path}");
         }
-        assert_eq!(
-            find_blocked(&root, Path::new("a/link/c/d")),
-            Path::new("a/link")
-        );
+        let blocked = walk_beneath(&root, Path::new("a/link/c/d")).unwrap_err();
+        assert_eq!(blocked, (Errno::ENOTDIR, "a/link".into()));
     }
 
     #[test]
