@@ -10,19 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import cast
 
 import pytest
 
-from conftest import MakeMachine
-from images.rootimage import lacks_root
+from conftest import MakeTargets
 from judges.snapshot import assert_same, take_snapshot
 from kinds.container import Container
-from lines.network import Network
 from program.deployer import Deployer
 from program.host import PROGRAM, PROJECT, build
-
-MakeTargets = Callable[..., tuple[Deployer, list[Container]]]
 
 HELLO = """
   {
@@ -30,29 +25,6 @@ HELLO = """
     systemd.services.hello = { wantedBy = [ "multi-user.target" ]; script = "echo %s"; };
   }
 """
-
-
-@pytest.fixture
-def make_targets(
-    request: pytest.FixtureRequest,
-    make_machine: MakeMachine,
-    make_network: Callable[..., Network],
-    tmp_path: Path,
-) -> MakeTargets:
-    """Gives a function that makes a deployer and machines without Nix that it may log in to as root."""
-
-    def make(*names: str, image: str | None = None) -> tuple[Deployer, list[Container]]:
-        image = image or request.config.getoption("--image") or "debian-12"
-        if lacking := lacks_root(image):
-            pytest.skip(lacking)
-        network = make_network("deployer", *names)
-        deployer = Deployer(cast(Container, make_machine("deployer", network=network, image="host")), tmp_path)
-        targets = [cast(Container, make_machine(name, network=network, image=image)) for name in names]
-        for target in targets:
-            deployer.admit(target)
-        return deployer, targets
-
-    return make
 
 
 def source(folder: Path, text: str) -> list[str]:
