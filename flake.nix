@@ -154,6 +154,8 @@
           inherit built distro image;
           name = lib.removePrefix "test-" built.name;
         };
+      # A template can't know it.
+      welcome = "Set `system-manager.url` in flake.nix to the URL that this template is from, unless a package of system-manager is installed.";
     in
     {
       lib = api.lib // {
@@ -169,7 +171,8 @@
 
       # The same configuration on NixOS: the options that only system-manager has.
       nixosModules = rec {
-        system-manager = ./nixos-compat/nixos.nix;
+        # `nix flake check` of Nix 2.8 takes no path for a module.
+        system-manager.imports = [ ./nixos-compat/nixos.nix ];
         default = system-manager;
       };
 
@@ -211,10 +214,12 @@
         standalone = {
           path = ./examples/flake;
           description = "A host that system-manager manages";
+          welcomeText = welcome;
         };
         nixos = {
           path = ./examples/flake-nixos;
           description = "One configuration for a host of a distribution and for one of NixOS";
+          welcomeText = welcome;
         };
         default = standalone;
       };

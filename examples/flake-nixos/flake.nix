@@ -4,8 +4,8 @@
 #   nixos-rebuild switch --flake .         # on NixOS
 {
   inputs = {
-    # Where you have system-manager from.
-    system-manager.url = "flake:system-manager";
+    # Where you have system-manager from: its package brings this folder, and an URL of its repository does as well.
+    system-manager.url = "path:/usr/share/system-manager";
     nixpkgs.follows = "system-manager/nixpkgs";
   };
 

@@ -1,11 +1,11 @@
 # A host that system-manager manages, as a flake.
 #
-#   system-manager switch --flake .
+#   nix flake init -t URL && system-manager switch --flake .
 #   nix build .#test-on-ubuntu         # boots a stock Ubuntu, switches it, and looks
 {
   inputs = {
-    # Where you have system-manager from.
-    system-manager.url = "flake:system-manager";
+    # Where you have system-manager from: its package brings this folder, and an URL of its repository does as well.
+    system-manager.url = "path:/usr/share/system-manager";
     nixpkgs.follows = "system-manager/nixpkgs";
   };
 

@@ -4,7 +4,11 @@
   nixpkgs.hostPlatform = "x86_64-linux";
 
   environment.systemPackages = [ pkgs.hello ];
-  environment.etc."motd".text = ''
-    This host is managed by system-manager.
-  '';
+  environment.etc."motd" = {
+    text = ''
+      This host is managed by system-manager.
+    '';
+    # Most distributions have one. It comes back when this entry goes.
+    replaceExisting = true;
+  };
 }

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 use crate::accounts::record::{AccountsRecord, Claims};
+use crate::model::json;
 use crate::model::node::sha256_of;
 use crate::store::owned::Owned;
 
@@ -38,13 +39,13 @@ struct RecordV1 {
 /// # Errors
 /// When it was cut or altered.
 pub(super) fn parse(text: &[u8]) -> Result<AccountsRecord> {
-    let envelope: Envelope = serde_json::from_slice(text).context("it is malformed")?;
+    let envelope: Envelope = json::from_bytes(text).context("it is malformed")?;
     // The checksum is of the shortest text with sorted keys, as serde_json writes a value.
-    let plain = serde_json::to_vec(&envelope.record)?;
-    if sha256_of(plain.as_slice())? != envelope.sha256 {
+    let plain = envelope.record.to_string();
+    if sha256_of(plain.as_bytes())? != envelope.sha256 {
         bail!("its checksum is wrong: it was truncated or altered");
     }
-    let old: RecordV1 = serde_json::from_value(envelope.record).context("it is malformed")?;
+    let old: RecordV1 = serde_json::from_str(&plain).context("it is malformed")?;
     Ok(AccountsRecord {
         uids: old.uids,
         gids: old.gids,

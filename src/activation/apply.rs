@@ -20,6 +20,7 @@ use crate::host::systemd::{Event, Systemd};
 use crate::model::job::Verb;
 use crate::model::manifest::Accounts;
 use crate::model::names::TargetPath;
+use crate::model::text::Text;
 use crate::scripts::decide::{Action, FailedScript, ScriptAction};
 use crate::store::lock::{Lock, Patience};
 use crate::units::apply::{Tell, UnitSwitch, is_final, read_logs};
@@ -78,7 +79,7 @@ pub(crate) struct Activation<'a> {
     /// The user managers' units before and after, when they change.
     pub user_units: Option<(&'a UnitSet, &'a UnitSet)>,
     /// The sources of the user managers' units before.
-    pub user_units_before: &'a BTreeMap<TargetPath, String>,
+    pub user_units_before: &'a BTreeMap<TargetPath, Text>,
     /// What activation scripts are told that is being done.
     pub action: Action,
     /// The generation that a rollback goes to.

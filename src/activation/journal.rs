@@ -17,7 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::activation::plan::Goal;
 use crate::host::fs::Root;
+use crate::model::json;
 use crate::model::names::{AbsolutePath, TargetPath};
+use crate::model::text::Text;
 use crate::store::checked;
 use crate::units::decide::Seeds;
 
@@ -43,7 +45,7 @@ pub(crate) enum Record {
         /// Whether tmpfiles rules are to be applied.
         tmpfiles: bool,
         /// The sources of the user managers' units before, when those are to be switched.
-        user_units: Option<BTreeMap<TargetPath, String>>,
+        user_units: Option<BTreeMap<TargetPath, Text>>,
         /// The boot in which it is done; what scripts have done may not outlive it.
         // A journal from before there were scripts has none.
         #[serde(default)]
@@ -84,7 +86,7 @@ pub(crate) struct Interrupted {
     /// Whether tmpfiles rules are still to be applied.
     pub tmpfiles: bool,
     /// The sources of the user managers' units before, when those are still to be switched.
-    pub user_units: Option<BTreeMap<TargetPath, String>>,
+    pub user_units: Option<BTreeMap<TargetPath, Text>>,
     /// The boot in which it was done.
     pub boot: String,
     /// The generation that it was rolling back to.
@@ -141,7 +143,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Interrupted> {
 
 /// Reads one line; version 1 had neither a version nor a checksum.
 fn parse_line(line: &[u8]) -> Result<Record> {
-    match serde_json::from_slice(line) {
+    match json::from_bytes(line) {
         Ok(record) => Ok(record),
         Err(_) => checked::parse(VERSION, line)?.record(),
     }

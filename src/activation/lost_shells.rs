@@ -44,7 +44,7 @@ fn becomes(plan: &Plan) -> Becomes {
     let mut becomes = Becomes::new();
     for change in plan.files.changes() {
         let stands = match &change.after {
-            Node::Link { to } => Stands::Link(to.clone()),
+            Node::Link { to } => Stands::Link(to.to_string()),
             Node::File { mode, .. } => file(*mode),
             Node::Folder => Stands::Folder,
             Node::Absent | Node::Special | Node::Blocked { .. } => Stands::Nothing,

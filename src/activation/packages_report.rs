@@ -133,7 +133,10 @@ mod tests {
             }),
         };
         let mut out = String::new();
-        let style = Style { color: false, full };
+        let style = Style {
+            full,
+            ..Style::default()
+        };
         render_packages(&mut out, &change, style);
         out
     }

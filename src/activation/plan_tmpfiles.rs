@@ -79,7 +79,7 @@ fn of_root(kind: Kind, mode: u32) -> Object {
 
 fn object_of(node: &Node) -> Option<Object> {
     match node {
-        Node::Link { to } => Some(of_root(Kind::Link { to: to.clone() }, 0o777)),
+        Node::Link { to } => Some(of_root(Kind::Link { to: to.to_string() }, 0o777)),
         Node::File {
             sha256,
             mode,

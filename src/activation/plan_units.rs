@@ -17,6 +17,7 @@ use crate::host::systemd::Systemd;
 use crate::model::conflict::Conflict;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
+use crate::model::text::Text;
 use crate::units::beneath::Scope;
 use crate::units::decide::{Facts, Options, Seeds, Sight, decide};
 use crate::units::observe::{MANAGED, keep_failing, read_ground, read_live};
@@ -116,7 +117,7 @@ pub(crate) fn plan(
 fn plan_users(
     prepared: &mut Prepared,
     after: &FilesRecord,
-    left: Option<BTreeMap<TargetPath, String>>,
+    left: Option<BTreeMap<TargetPath, Text>>,
     all: bool,
 ) -> Result<()> {
     let record = &prepared.state.units;
@@ -177,7 +178,7 @@ fn old_units(root: &Root, prepared: &Prepared) -> UnitSet {
 }
 
 /// Returns the unit files that were changed by hand, as they are now: what runs may have been started from them.
-fn edited_units(root: &Root, files: &FilesPlan) -> BTreeMap<TargetPath, String> {
+fn edited_units(root: &Root, files: &FilesPlan) -> BTreeMap<TargetPath, Text> {
     let edited = files
         .changes()
         .filter(|c| c.drifted && is_below(SYSTEM, &c.target));
@@ -190,13 +191,13 @@ fn edited_units(root: &Root, files: &FilesPlan) -> BTreeMap<TargetPath, String> 
         .filter(|c| matches!(c.before, Node::File { .. } | Node::Link { .. }) && !is_masked(c))
         .map(|c| {
             let path = root.show(&Path::new("etc").join(&c.target));
-            (c.target.clone(), path.to_string_lossy().into_owned())
+            (c.target.clone(), path.to_string_lossy().as_ref().into())
         })
         .collect()
 }
 
 /// Gives the sources of a folder's unit files, as a state has them.
-fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, String> {
+fn unit_sources(folder: &str, record: &FilesRecord) -> BTreeMap<TargetPath, Text> {
     let units = record
         .entries
         .iter()

@@ -30,6 +30,7 @@ use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
 use crate::model::packages::{self, Contents, PackagesChange};
+use crate::model::text::Text;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::units::decide::{Ground, UnitPlan};
@@ -54,7 +55,7 @@ pub struct Prepared {
     pub(crate) beneath: UnitSet,
     pub(crate) systemd: Option<Systemd>,
     pub(crate) user_units: Option<(UnitSet, UnitSet)>,
-    pub(crate) user_units_before: BTreeMap<TargetPath, String>,
+    pub(crate) user_units_before: BTreeMap<TargetPath, Text>,
 }
 
 impl Prepared {
@@ -146,16 +147,17 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         .plan
         .conflicts
         .extend(admission::conflict(root, &desired)?);
-    let found = ephemeral::find_conflicts(root, &prepared.plan)?;
-    prepared.plan.conflicts.extend(found);
+    (prepared.plan.conflicts).extend(ephemeral::find_conflicts(root, &prepared.plan)?);
     if !prepared.plan.is_empty() {
         if let Some(manifest) = &manifest {
             let notes = beneath::wanted_by_nobody(root, manifest, &desired)?;
             prepared.plan.units.notes.extend(notes);
         }
-        let found = find_obstacles(root, &prepared.plan, &accounts)?;
-        prepared.plan.conflicts.extend(found);
+        (prepared.plan.conflicts).extend(find_obstacles(root, &prepared.plan, &accounts)?);
     }
+    // The program ends soon. To give back thousands of texts, one by one, is a tenth of a switch that changes nothing.
+    std::mem::forget((desired, observed.seen));
+    std::mem::forget(manifest);
     Ok(prepared)
 }
 
@@ -177,7 +179,7 @@ impl Sources<'_> {
         let (tmpfiles, more) =
             plan_tmpfiles(root, self.desired, &files, self.observed, &accounts.owners)?;
         conflicts.extend(more);
-        conflicts.extend(self.refusals(how, &files)?);
+        self.refuse(how, &files, &mut conflicts)?;
         let blocks = self.plan_blocks(&files, &mut conflicts)?;
         let basics = self.plan_basics(&files, &blocks, &mut conflicts)?;
         let becomes = active_after(&goal, self.manifest);
@@ -194,7 +196,7 @@ impl Sources<'_> {
             checks: self.list(|m| &m.pre_activation_checks),
             health_checks: self.list(|m| &m.health_checks),
             diffs: files::diff::read_diffs(root, &files)?,
-            beside: files::observe::find_beside(root, self.desired, &state.files)?,
+            beside: files::observe::find_beside(root, self.desired, &state.files, self.vendors)?,
             scripts: ScriptsPlan::default(),
             tmpfiles,
             files,
@@ -265,6 +267,7 @@ impl Sources<'_> {
             &self.observed.seen.files,
             &damaged,
         );
+        std::mem::forget(wanted);
         conflicts.extend(more);
         conflicts.append(&mut files.conflicts);
         Ok(files)
@@ -364,20 +367,26 @@ impl Sources<'_> {
     }
 
     /// What of the configuration this host can't have.
-    fn refusals(&self, how: How, files: &FilesPlan) -> Result<Vec<Conflict>> {
+    fn refuse(&self, how: How, files: &FilesPlan, found: &mut Vec<Conflict>) -> Result<()> {
         let Some(manifest) = self.manifest else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let mut found = observe::missing_programs(self.root, manifest, &self.observed.family)?;
+        let family = &self.observed.family;
+        found.extend(observe::missing_programs(self.root, manifest, family)?);
         found.extend(beneath::incomplete(manifest, self.desired, &files.writes));
         found.extend(without_effect(manifest).filter(|_| how.strict));
         let reserved = files::reserved::find(self.desired.keys().chain(manifest.blocks.keys()))?;
-        found.extend(reserved.into_iter().map(|(target, remedy)| Conflict {
-            subject: format!("/etc/{target}"),
-            cause: "is never replaced as a whole".to_owned(),
-            remedy,
-        }));
-        Ok(found)
+        for (target, remedy) in reserved {
+            let subject = format!("/etc/{target}");
+            // That it is there already could be mended, and would not help.
+            found.retain(|other| other.subject != subject);
+            found.push(Conflict {
+                subject,
+                cause: "is never replaced as a whole".to_owned(),
+                remedy,
+            });
+        }
+        Ok(())
     }
 
     fn list<T: Clone>(&self, of: impl Fn(&Manifest) -> &Vec<T>) -> Vec<T> {

@@ -10,8 +10,10 @@ use crate::activation::state::{Active, State};
 use crate::blocks::record::{BlocksRecord, Origin, OwnedBlock};
 use crate::files::built::Built;
 use crate::files::record::{FilesRecord, OwnedFile, OwnedFolder, Placed};
+use crate::model::json;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::{Kind, Node, sha256_of};
+use crate::model::text::Text;
 use crate::scripts::record::ScriptRecord;
 use crate::store::backups::{Backups, SavedEdit};
 use crate::store::checked;
@@ -35,7 +37,7 @@ pub(super) fn parse_v2(text: &[u8]) -> Result<State> {
 /// # Errors
 /// When it was altered.
 pub(super) fn parse_v1(text: &[u8]) -> Result<State> {
-    let state: StateV1 = serde_json::from_slice(text).context("it is malformed")?;
+    let state: StateV1 = json::from_bytes(text).context("it is malformed")?;
     if checksum_of(text)? != state.checksum {
         bail!("its checksum is wrong: it was truncated or altered");
     }
@@ -79,7 +81,7 @@ struct StateV1 {
     #[serde(default)]
     accounts: bool,
     #[serde(default)]
-    pending_user_units: Option<BTreeMap<TargetPath, String>>,
+    pending_user_units: Option<BTreeMap<TargetPath, Text>>,
     #[serde(default)]
     scripts: ScriptRecord,
     pending: Seeds,
@@ -169,7 +171,7 @@ impl From<FileV2> for OwnedFile {
             }) => {
                 let placed = Placed {
                     node,
-                    source,
+                    source: source.into(),
                     built,
                 };
                 (Some(Some(placed)), Some(from))
@@ -177,7 +179,7 @@ impl From<FileV2> for OwnedFile {
         };
         let is = (old.is != Node::Absent).then_some(Placed {
             node: old.is,
-            source: old.source,
+            source: old.source.into(),
             built: old.built,
         });
         Self {

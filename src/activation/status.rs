@@ -263,7 +263,8 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
     let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen.files, &state.files)?;
     let block_drift = find_block_drift(&state, &observed.seen.blocks);
-    let beside = files::observe::find_beside(root, &Desired::new(), &state.files)?;
+    let vendors = files::vendor::read_conffiles(root, state.files.entries.keys())?;
+    let beside = files::observe::find_beside(root, &Desired::new(), &state.files, &vendors)?;
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units = names(&state.files, unit_name);

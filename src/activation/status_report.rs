@@ -78,9 +78,13 @@ fn render_active(out: &mut String, status: &Status, style: Style) {
     }
     if status.active.is_some() || status.files > 0 {
         let mut text = format!(
-            "managed: {} below /etc, {} of them units",
+            "managed: {} below /etc{}",
             count(status.files, "file"),
-            status.units
+            match status.units {
+                0 => String::new(),
+                1 => ", 1 of them a unit".to_owned(),
+                n => format!(", {n} of them units"),
+            }
         );
         if status.lines > 0 {
             text.push_str(&format!(

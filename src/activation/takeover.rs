@@ -15,6 +15,7 @@ use crate::activation::state::State;
 use crate::files::record::{FilesRecord, OwnedFile, Placed};
 use crate::host::fs::Root;
 use crate::model::in_etc;
+use crate::model::json;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::{Kind, Node, sha256_of};
 use crate::store::backups;
@@ -174,7 +175,7 @@ pub(crate) fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
 }
 
 fn parse(text: &[u8]) -> Result<Record> {
-    let record: Record = serde_json::from_slice(text)?;
+    let record: Record = json::from_bytes(text)?;
     if record.version > VERSION {
         bail!(
             "it has version {}, and this program knows versions up to {VERSION}",
@@ -206,7 +207,7 @@ fn read_copies(root: &Root) -> Result<BTreeMap<String, String>> {
         return Ok(BTreeMap::new());
     };
     let entries: Entries =
-        serde_json::from_slice(&text).with_context(|| format!("reading {}", list.display()))?;
+        json::from_bytes(&text).with_context(|| format!("reading {}", list.display()))?;
     let copies = entries
         .entries
         .into_values()
@@ -256,7 +257,7 @@ impl Finder<'_> {
     /// What it has put at a target and where that comes from, if that is what is there, perhaps with another content.
     fn placed(&self, target: &TargetPath, node: &Node) -> Result<Option<(Node, String)>> {
         Ok(match node {
-            Node::Link { to } if to.starts_with(STORE) => Some((node.clone(), to.clone())),
+            Node::Link { to } if to.starts_with(STORE) => Some((node.clone(), to.to_string())),
             Node::File { mode, uid, gid, .. } => {
                 let Some(source) = self.copies.get(target.as_str()) else {
                     return Ok(None);
@@ -316,7 +317,7 @@ impl Finder<'_> {
     fn own(&mut self, target: TargetPath, is: Node, source: String, backup: Option<FileName>) {
         let placed = Placed {
             node: is,
-            source,
+            source: source.into(),
             built: None,
         };
         let file = OwnedFile {

@@ -18,6 +18,7 @@ use crate::host::fs::Root;
 use crate::host::process::Command;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
+use crate::model::style::Style;
 
 /// The format's version.
 const VERSION: u32 = 1;
@@ -359,7 +360,7 @@ fn tool_of(text: &str) -> Option<&'static str> {
 
 /// Renders answers for people. Pure.
 #[must_use]
-pub(crate) fn render(answers: &[Answer]) -> String {
+pub(crate) fn render(answers: &[Answer], style: Style) -> String {
     let mut text = String::new();
     for answer in answers {
         text.push_str(&format!("{} {}", answer.kind, answer.name));
@@ -374,10 +375,8 @@ pub(crate) fn render(answers: &[Answer]) -> String {
                 (false, 100) => String::new(),
                 (false, priority) => format!("  (priority {priority})"),
             };
-            text.push_str(&format!(
-                "  {}  {}{line}{note}\n",
-                setting.option, setting.file
-            ));
+            let place = style.link_to_file(&setting.file, &format!("{}{line}", setting.file));
+            text.push_str(&format!("  {}  {place}{note}\n", setting.option));
         }
     }
     text
@@ -399,7 +398,10 @@ mod tests {
       "rules":{"d /srv/a 0755":[{"option":"systemd.tmpfiles.rules","file":"/h/host.nix","priority":100}]}}"#;
 
     fn explain(name: &str) -> String {
-        render(&Provenance::parse(TEXT).unwrap().explain(name))
+        render(
+            &Provenance::parse(TEXT).unwrap().explain(name),
+            Style::default(),
+        )
     }
 
     #[test]

@@ -5,16 +5,22 @@
 )]
 
 use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::Context;
 use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, poll};
 
 use crate::cli::commands::Failure;
+use crate::host::signals::Signals;
 
-/// Asks a person on the terminal; anything but yes is an error.
-pub(crate) fn ask(question: &str) -> Result<(), Failure> {
+/// How often it is looked whether somebody wants the end, in milliseconds.
+const PAUSE: u16 = 100;
+
+/// Asks a person on the terminal; anything but yes is an error, Ctrl-C too.
+pub(crate) fn ask(question: &str, signals: &Signals) -> Result<(), Failure> {
     if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
         return Err(Failure::Before(anyhow::anyhow!(
             "there is no terminal to ask on\nhint: leave out `--ask`, or look at `system-manager plan` first"
@@ -22,6 +28,13 @@ pub(crate) fn ask(question: &str) -> Result<(), Failure> {
     }
     eprint!("{question} [y/N] ");
     let mut answer = String::new();
+    while !is_answered()? {
+        if signals.is_asked() {
+            return Err(Failure::Before(anyhow::anyhow!(
+                "interrupted; nothing was changed"
+            )));
+        }
+    }
     std::io::stdin()
         .read_line(&mut answer)
         .context("reading the answer")?;
@@ -31,6 +44,14 @@ pub(crate) fn ask(question: &str) -> Result<(), Failure> {
             "the answer was not yes; nothing was changed"
         ))),
     }
+}
+
+/// Waits for a moment whether there is an answer; its end counts as one.
+fn is_answered() -> Result<bool, Failure> {
+    let stdin = std::io::stdin();
+    let mut waiting = [PollFd::new(stdin.as_fd(), PollFlags::POLLIN)];
+    let found = poll(&mut waiting, PAUSE).context("waiting for the answer")?;
+    Ok(found > 0)
 }
 
 /// Writes a file that nobody else may read: a plan tells what is in files, and which accounts there will be.

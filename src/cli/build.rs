@@ -17,6 +17,7 @@ use crate::cli::given::{Given, read_given};
 use crate::cli::print::tell;
 use crate::cli::session::Session;
 use crate::host::fs::Root;
+use crate::model::json;
 use crate::model::names::AbsolutePath;
 use crate::nix;
 use crate::nix::watch::Work;
@@ -119,12 +120,12 @@ fn for_stderr(text: &str) -> String {
 /// # Errors
 /// When it is none of this version.
 pub(crate) fn parse_plan(text: &[u8]) -> Result<Plan> {
-    let mut saved: serde_json::Value = serde_json::from_slice(text)?;
+    let mut saved: serde_json::Value = json::from_bytes(text)?;
     // `plan --json` has it for people; it follows from the rest.
     saved
         .as_object_mut()
         .and_then(|plan| plan.remove("summary"));
-    let plan: Plan = serde_json::from_value(saved)?;
+    let plan: Plan = serde_json::from_str(&saved.to_string())?;
     if plan.version != crate::activation::plan::VERSION {
         bail!("it has version {}", plan.version);
     }

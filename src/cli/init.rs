@@ -12,14 +12,15 @@ use anyhow::{Context, Result};
 
 use crate::host::fs::Root;
 use crate::host::process::Command;
+use crate::model::json;
 
 const TEMPLATE: &str = include_str!("../../examples/hello.nix");
 
 const FLAKE: &str = r#"# The host of system.nix as a flake: `system-manager switch --flake .`
 {
   inputs = {
-    # Where you have system-manager from.
-    system-manager.url = "flake:system-manager";
+    # Where you have system-manager from: its package brings this folder, and an URL of its repository does as well.
+    system-manager.url = "path:/usr/share/system-manager";
     nixpkgs.follows = "system-manager/nixpkgs";
   };
 
@@ -33,6 +34,9 @@ const FLAKE: &str = r#"# The host of system.nix as a flake: `system-manager swit
     };
 }
 "#;
+
+/// Where the program's package has its sources, as the flake names it.
+const SOURCES: &str = "usr/share/system-manager/flake.nix";
 
 /// Where what starts with the host is listed.
 const WANTED: &str = "etc/systemd/system/multi-user.target.wants";
@@ -77,6 +81,19 @@ pub(crate) fn init(root: &Root, folder: &Path, flake: bool) -> Result<Vec<PathBu
     Ok(written)
 }
 
+/// Says what to do about a flake whose system-manager is not where it is looked for; none when it is.
+#[must_use]
+pub(crate) fn missing_sources(root: &Root) -> Option<String> {
+    let path = root.show(Path::new(SOURCES));
+    let there = path.exists();
+    (!there).then(|| {
+        format!(
+            "there is no {}, which a package of system-manager brings: name where you have it from as `system-manager.url` in flake.nix, such as `git+https://...` or `path:/...`",
+            path.display()
+        )
+    })
+}
+
 /// Whether Nix is there and takes flakes without being told so.
 #[must_use]
 pub(crate) fn has_flakes() -> bool {
@@ -88,7 +105,7 @@ pub(crate) fn has_flakes() -> bool {
         .map_or_else(|| show(&["show-config", "--json"]), Ok);
     // Without a Nix that answers, nobody can use a flake.
     let Ok(output) = asked else { return false };
-    let settings: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let settings: serde_json::Value = json::from_bytes(&output.stdout).unwrap_or_default();
     let features = settings["experimental-features"]["value"].as_array();
     features.is_some_and(|all| all.iter().any(|feature| feature == "flakes"))
 }

@@ -14,12 +14,15 @@ use crate::activation::state::State;
 use crate::cli::args_look::{AdoptArgs, LookArgs, OptionArgs};
 use crate::cli::commands::{self, End, Failure};
 use crate::cli::given::{Given, read_given};
-use crate::cli::print::{print, print_json, tell};
+use crate::cli::print::{print, print_json, print_text, tell};
 use crate::cli::session::Session;
 use crate::host::process::Command;
 use crate::model::style::{Color, Style, line};
 use crate::nix::option::{self, Answer, Details};
 use crate::nix::{BuildOptions, Source};
+
+/// Where the packages of this program have its list of options.
+const OPTIONS: &str = "/usr/share/doc/system-manager/docs/options.md";
 
 /// How many names are listed unless all are asked for.
 const SHOWN: usize = 60;
@@ -71,7 +74,7 @@ impl Session {
                 answer: &answer,
             })?;
         } else {
-            print(render(&answer, name, self.style).trim_end())?;
+            print_text(&render(&answer, name, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -149,9 +152,36 @@ fn render(answer: &Answer, name: &str, style: Style) -> String {
     }
 }
 
+/// Returns the page that documents an option: NixOS's for those that it declares, else the one that the packages of this
+/// program bring, where it is there.
+fn documentation(details: &Details) -> Option<String> {
+    let of_nixos = |place: &String| place.contains("/nixos/modules/");
+    if details.declared_in.iter().any(of_nixos) {
+        return Some(format!(
+            "https://search.nixos.org/options?query={}",
+            details.name
+        ));
+    }
+    let page = Path::new(OPTIONS);
+    page.exists().then(|| format!("file://{OPTIONS}"))
+}
+
+/// Returns the file of a place, without its line.
+fn file_of(place: &str) -> &str {
+    match place.rsplit_once(':') {
+        Some((file, line)) if line.bytes().all(|b| b.is_ascii_digit()) => file,
+        _ => place,
+    }
+}
+
 fn render_option(details: &Details, name: &str, style: Style) -> String {
     let mut out = String::new();
-    line(&mut out, &style.paint(Color::Bold, &details.name));
+    let title = style.paint(Color::Bold, &details.name);
+    let title = match documentation(details) {
+        Some(page) => style.link(&page, &title),
+        None => title,
+    };
+    line(&mut out, &title);
     if name != details.name {
         line(&mut out, &format!("  (has `{name}` in its value)"));
     }
@@ -178,11 +208,13 @@ fn render_option(details: &Details, name: &str, style: Style) -> String {
         ),
         (None, false) => field("value", "(none: nothing sets it)"),
     }
-    for place in &details.declared_in {
-        field("declared", place);
+    let place = |text: &str| style.link_to_file(file_of(text), text);
+    for declared in &details.declared_in {
+        field("declared", &place(declared));
     }
     for definition in &details.definitions {
-        field("set", &format!("{}: {}", definition.file, definition.value));
+        let (file, value) = (place(&definition.file), &definition.value);
+        field("set", &format!("{file}: {value}"));
     }
     if details.has_no_effect {
         let text = "  It has no effect on this host.";

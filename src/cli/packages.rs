@@ -16,6 +16,7 @@ use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::print::{print, print_json, tell};
 use crate::cli::session::Session;
 use crate::closure::database;
+use crate::host::signals::Signals;
 use crate::model::node::Node;
 use crate::model::style::count;
 use crate::store::lock::Patience;
@@ -31,11 +32,12 @@ impl Session {
         planned: prepare::How,
         args: &ApplyArgs,
         how: &How,
+        signals: &Signals,
     ) -> Result<Prepared, Failure> {
         self.progress.begin("plan");
         let prepared = prepare::prepare(&self.root, goal, planned)?;
         if how.install_missing {
-            return self.install_missing(prepared, planned, args, how);
+            return self.install_missing(prepared, planned, args, how, signals);
         }
         Ok(prepared)
     }
@@ -47,6 +49,7 @@ impl Session {
         planned: prepare::How,
         args: &ApplyArgs,
         how: &How,
+        signals: &Signals,
     ) -> Result<Prepared, Failure> {
         let Plan {
             conflicts, goal, ..
@@ -69,7 +72,7 @@ impl Session {
         }
         let command = missing.command();
         if how.ask {
-            ask(&format!("Run `{command}` first?"))?;
+            ask(&format!("Run `{command}` first?"), signals)?;
         }
         self.progress.begin("packages");
         tracing::info!("installing missing packages: {command}");

@@ -19,7 +19,7 @@ use crate::cli::args_past::{BackArgs, DeleteArgs, DiffArgs};
 use crate::cli::asked::ask;
 use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, read_given};
-use crate::cli::print::{print, print_json};
+use crate::cli::print::{print, print_json, print_text};
 use crate::cli::session::Session;
 use crate::closure;
 use crate::host::clock::now;
@@ -60,7 +60,7 @@ impl Session {
         } else if told.generations.is_empty() {
             print("there are no generations; `system-manager switch` makes one")?;
         } else {
-            print(told::render(&told, self.style).trim_end())?;
+            print_text(&told::render(&told, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -129,7 +129,7 @@ impl Session {
             let live = "what is live".to_owned();
             let names = [from.name, to.map_or(live, |named| named.name)];
             let names = [names[0].as_str(), names[1].as_str()];
-            print(compare::render(&difference, names, self.style).trim_end())?;
+            print_text(&compare::render(&difference, names, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -253,7 +253,7 @@ impl Session {
         }
         if args.ask && !prepared.plan.is_empty() {
             self.print_plan(&prepared.plan)?;
-            ask("Go back by this plan?")?;
+            ask("Go back by this plan?", signals)?;
         }
         prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);

@@ -1,10 +1,6 @@
 //! What people and scripts read: results on standard output, errors on standard error.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "asks the terminal's width of the environment"
-)]
-
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result, anyhow};
@@ -13,6 +9,8 @@ use nix::errno::Errno;
 use crate::activation::outcome::Outcome;
 use crate::host::syslog;
 use crate::model::conflict::Conflict;
+use crate::model::style::Style;
+use crate::model::wrap::wrap;
 
 /// Prints a result; a reader that has gone away is no error.
 pub(crate) fn print(text: &str) -> Result<()> {
@@ -20,6 +18,15 @@ pub(crate) fn print(text: &str) -> Result<()> {
     match writeln!(std::io::stdout(), "{text}") {
         Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         other => other.context("printing the result"),
+    }
+}
+
+/// Prints a result for people, in which store paths are links where the terminal has them.
+pub(crate) fn print_text(text: &str, style: Style) -> Result<()> {
+    let text = style.with_links(text.trim_end());
+    match width_of(&io::stdout()) {
+        Some(width) => print(&wrap(&text, width)),
+        None => print(&text),
     }
 }
 
@@ -31,11 +38,17 @@ pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<()> {
 /// Standard error. What can't be written there goes to the system's log instead: no run ends because nobody reads on.
 pub(crate) struct Told;
 
-/// How many of the last lines on the terminal are live: what is written next takes their place.
-static LIVE: Mutex<usize> = Mutex::new(0);
+/// The last lines on the terminal, if they are such as stay the last: what is said meanwhile comes above them.
+static LIVE: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// How long that line may be, where the terminal does not tell.
-const WIDTH: usize = 79;
+/// How wide a terminal is that does not tell.
+const WIDTH: usize = 80;
+
+/// Returns the width of a terminal; none where it is none, or does not tell.
+fn width_of(stream: &impl AsFd) -> Option<usize> {
+    let (width, _) = terminal_size::terminal_size_of(stream)?;
+    Some(usize::from(width.0)).filter(|width| *width > 0)
+}
 
 /// Writes a line in place of the live one, without an end of line.
 pub(crate) fn tell_live(text: &str) {
@@ -44,34 +57,30 @@ pub(crate) fn tell_live(text: &str) {
 
 /// Writes lines in place of the live ones, without an end of the last.
 pub(crate) fn tell_live_lines(lines: &[String]) {
-    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
-    let width: usize = width.map_or(WIDTH, |w: usize| w.saturating_sub(1).max(20));
+    // What fills the last column makes some terminals go on with the next line.
+    let width = width_of(&io::stderr()).unwrap_or(WIDTH).max(21) - 1;
     let shown = lines.iter().map(|line| {
         let shown = line.chars().filter(|c| !c.is_control()).take(width);
         shown.collect::<String>()
     });
-    let shown = shown.collect::<Vec<_>>().join("\n");
     let mut live = live();
+    let before = std::mem::replace(&mut *live, shown.collect());
     // What can't be shown live is not missed.
-    let _ = io::stderr().write_all(format!("{}{shown}", take_away(*live)).as_bytes());
-    *live = lines.len();
+    let _ = io::stderr()
+        .write_all(format!("{}{}", take_away(before.len()), live.join("\n")).as_bytes());
 }
 
 /// Takes the live lines away.
 pub(crate) fn end_live() {
-    end_these(&mut live());
-}
-
-fn live() -> MutexGuard<'static, usize> {
-    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn end_these(live: &mut usize) {
-    if *live > 0 {
+    let live = std::mem::take(&mut *live());
+    if !live.is_empty() {
         // They are not missed either.
-        let _ = io::stderr().write_all(take_away(*live).as_bytes());
-        *live = 0;
+        let _ = io::stderr().write_all(take_away(live.len()).as_bytes());
     }
+}
+
+fn live() -> MutexGuard<'static, Vec<String>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns what takes so many lines away, the cursor being at the end of the last. Pure.
@@ -85,9 +94,14 @@ fn take_away(lines: usize) -> String {
 impl Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         // No live line comes in between.
-        let mut live = live();
-        end_these(&mut live);
-        if io::stderr().write_all(bytes).is_err() {
+        let live = live();
+        let written = if live.is_empty() {
+            io::stderr().write_all(bytes)
+        } else {
+            let (above, below) = (take_away(live.len()), live.join("\n"));
+            io::stderr().write_all(&[above.as_bytes(), bytes, below.as_bytes()].concat())
+        };
+        if written.is_err() {
             let text = String::from_utf8_lossy(bytes);
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             for line in lines {
@@ -125,10 +139,13 @@ pub(crate) fn print_error(error: &anyhow::Error) {
     if hints.is_empty() {
         hints.extend(remedy(error).map(str::to_owned));
     }
-    tell(&format!("error: {}\n", causes.join(": ")));
-    for hint in hints {
-        tell(&format!("{hint}\n"));
-    }
+    let rows = [vec![format!("error: {}", causes.join(": "))], hints].concat();
+    let text = rows.join("\n");
+    let text = match width_of(&io::stderr()) {
+        Some(width) => wrap(&text, width),
+        None => text,
+    };
+    tell(&format!("{text}\n"));
 }
 
 /// Prints the first conflict as an error, and how many more there are.

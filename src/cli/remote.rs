@@ -19,6 +19,7 @@ use crate::cli::print::{print, print_error, print_json, tell};
 use crate::cli::remote_args::RemoteArgs;
 use crate::cli::remote_jobs::Deployer;
 use crate::cli::remote_tasks::{Task, Wants, task};
+use crate::model::json;
 use crate::nix::{self, BuildOptions, Source};
 use crate::remote::connection::Ways;
 use crate::remote::fleet::{self, LastRun, Pace, Recap};
@@ -284,6 +285,6 @@ fn failed_last() -> Result<Vec<Target>> {
             path.display()
         )
     })?;
-    let inner = || parse_hosts(&serde_json::from_slice::<LastRun>(&text)?.failed.join("\n"));
+    let inner = || parse_hosts(&json::from_bytes::<LastRun>(&text)?.failed.join("\n"));
     inner().with_context(|| format!("reading {}", path.display()))
 }

@@ -26,6 +26,7 @@ use crate::cli::remote_args::RemoteArgs;
 use crate::cli::{complete, defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
+use crate::model::links::are_known;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
 use crate::store::history::Origin;
@@ -38,7 +39,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::manual::{print_completions, print_manual};
-use crate::cli::print::{Told, print, print_error, print_json, print_refusal, tell};
+use crate::cli::print::{Told, print, print_error, print_json, print_refusal, print_text, tell};
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::Session;
 
@@ -236,6 +237,16 @@ fn use_color(choice: ColorChoice, terminal: bool) -> bool {
     }
 }
 
+/// Returns the name of this host for links, where the terminal has any.
+fn links(choice: ColorChoice, terminal: bool) -> Option<&'static str> {
+    let is_plain = choice == ColorChoice::Never || std::env::var_os("NO_COLOR").is_some();
+    if !terminal || is_plain || !are_known(|name| std::env::var(name).ok()) {
+        return None;
+    }
+    let host = ::nix::unistd::gethostname().unwrap_or_default();
+    Some(host.to_string_lossy().into_owned().leak())
+}
+
 fn run(cli: Cli) -> Result<End, Failure> {
     if cli.global.remote.is_given() {
         return cli::remote::run(cli);
@@ -260,6 +271,7 @@ fn run(cli: Cli) -> Result<End, Failure> {
         style: Style {
             color: use_color(global.color, std::io::stdout().is_terminal()),
             full: global.verbose > 0,
+            links: links(global.color, std::io::stdout().is_terminal()),
         },
         progress: Progress::new(Telling {
             quiet: global.quiet,
@@ -338,7 +350,7 @@ fn print_toplevel(session: &Session, toplevel: &AbsolutePath) -> Result<End, Fai
     if session.json {
         print_json(&serde_json::json!({ "version": 1, "toplevel": toplevel }))?;
     } else {
-        print(toplevel.as_str())?;
+        print_text(toplevel.as_str(), session.style)?;
     }
     Ok(End::Done)
 }
@@ -441,6 +453,9 @@ fn init(session: &Session, args: &InitArgs) -> Result<End, Failure> {
     let first = written.first().map(|path| path.display().to_string());
     let first = first.unwrap_or_default();
     print(&format!("`system-manager plan {first}` shows what it does"))?;
+    if let Some(hint) = flake.then(|| cli::init::missing_sources(&session.root)) {
+        tell(&hint.map_or_else(String::new, |hint| format!("hint: {hint}\n")));
+    }
     Ok(End::Done)
 }
 

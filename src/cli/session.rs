@@ -28,7 +28,9 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::cli::asked::{ask, write_private};
-use crate::cli::print::{print, print_error, print_failure, print_json, print_refusal, tell};
+use crate::cli::print::{
+    print, print_error, print_failure, print_json, print_refusal, print_text, tell,
+};
 use crate::cli::progress::{Progress, describe_files};
 
 /// A root, and how results are printed.
@@ -77,7 +79,7 @@ impl Session {
         } else if pages.summary && self.json {
             print_json(&plan.summary())?;
         } else if pages.summary {
-            print(report::render_summary(&plan, self.style).trim_end())?;
+            print_text(&report::render_summary(&plan, self.style), self.style)?;
         } else {
             self.print_plan(&plan)?;
         }
@@ -117,7 +119,7 @@ impl Session {
                 is_new: registered.is_new,
             })?;
         } else {
-            print(&format!("generation {number}: {toplevel}"))?;
+            print_text(&format!("generation {number}: {toplevel}"), self.style)?;
         }
         Ok(End::Done)
     }
@@ -144,7 +146,7 @@ impl Session {
             return Ok(End::Done);
         }
         for path in &collected.paths {
-            print(&format!("- {path}"))?;
+            print_text(&format!("- {path}"), self.style)?;
         }
         let (paths, bytes) = (collected.paths.len(), show_bytes(collected.bytes));
         print(&if dry_run {
@@ -169,7 +171,7 @@ impl Session {
                 answers: &answers,
             })?;
         } else {
-            print(why::render(&answers).trim_end())?;
+            print_text(&why::render(&answers, self.style), self.style)?;
         }
         Ok(End::Done)
     }
@@ -202,7 +204,7 @@ impl Session {
         let signals = Signals::hold()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let planned = self.planned(&goal, saved, args, how)?;
-        let mut prepared = self.prepare(goal, planned, args, how)?;
+        let mut prepared = self.prepare(goal, planned, args, how, &signals)?;
         if !how.register {
             prepared.action = scripts::decide::Action::Test;
         }
@@ -222,7 +224,7 @@ impl Session {
         }
         if how.ask && !prepared.plan.is_empty() {
             self.print_plan(&prepared.plan)?;
-            ask("Apply this plan?")?;
+            ask("Apply this plan?", &signals)?;
         }
         let before = prepared.plan.from.clone();
         let registered = match &prepared.plan.goal {
@@ -389,7 +391,7 @@ impl Session {
         if self.json {
             print_json(&TellingPlan::of(plan))
         } else {
-            print(report::render_plan(plan, self.style).trim_end())
+            print_text(&report::render_plan(plan, self.style), self.style)
         }
     }
 
@@ -408,7 +410,10 @@ impl Session {
         if self.json {
             print_json(outcome)
         } else {
-            print(outcome_report::render_outcome(outcome, self.style).trim_end())
+            print_text(
+                &outcome_report::render_outcome(outcome, self.style),
+                self.style,
+            )
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::activation::status::{self, Status};
 use crate::activation::{compare, status_report};
 use crate::cli::args_past::StatusArgs;
 use crate::cli::commands::{End, Failure};
-use crate::cli::print::{print, print_json};
+use crate::cli::print::{print, print_json, print_text};
 use crate::cli::session::Session;
 use crate::model::page;
 use crate::model::style::{Style, line};
@@ -40,7 +40,8 @@ impl Session {
             return print_json(status);
         }
         if !args.page.is_wanted() {
-            return print(self.tell_status(status, args.diff, self.style)?.trim_end());
+            let text = self.tell_status(status, args.diff, self.style)?;
+            return print_text(&text, self.style);
         }
         let text = self.tell_status(status, args.diff, page::TEXT)?;
         print(&args.page.render(&text, "active", "status"))

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use similar::TextDiff;
 
 use super::nixpkgs;
 use super::reasons::without_store_hashes;
 use super::units::{self, Texts};
+use crate::model::text_diff::render_changes;
 use crate::nix::{self, BuildOptions, Source};
 
 /// Version of what `compat --nixos --json` prints.
@@ -142,11 +142,7 @@ fn compare_kind(here: &Texts, nixos: &Texts, lines: &dyn Fn(Option<&str>) -> Vec
 fn diff(a: &[String], b: &[String]) -> String {
     let text = |lines: &[String]| lines.iter().map(|l| format!("{l}\n")).collect::<String>();
     let (a, b) = (text(a), text(b));
-    let diff = TextDiff::from_lines(&a, &b);
-    diff.iter_all_changes()
-        .filter(|change| change.tag() != similar::ChangeTag::Equal)
-        .map(|change| format!("{}{change}", change.tag()))
-        .collect()
+    render_changes(&a, &b)
 }
 
 /// Renders what would change, as text. Pure.
@@ -199,7 +195,7 @@ mod tests {
 
     #[test]
     fn tells_what_is_the_same_different_or_on_one_side() {
-        let here = serde_json::from_value(json!({
+        let here = serde_json::from_str(&json!({
             "units": {
                 "a.service": "[Service]\nExecStart=/nix/store/00000000000000000000000000000000-a/bin/a\n",
                 "b.service": "[Service]\nUser=b\nType=simple\n",
@@ -210,9 +206,9 @@ mod tests {
             "users": { "u": "group=u\nuid=7\n" },
             "groups": {},
             "rules": ["d /a", "d /b"],
-        }))
+        }).to_string())
         .unwrap();
-        let nixos = serde_json::from_value(json!({
+        let nixos = serde_json::from_str(&json!({
             "units": {
                 "a.service": "[Service]\nEnvironment=\"PATH=/x\"\nExecStart=/nix/store/11111111111111111111111111111111-a/bin/a\n",
                 "b.service": "[Service]\nType=simple\nUser=c\n",
@@ -225,7 +221,7 @@ mod tests {
             "rules": ["d /a"],
             "release": "26.05",
             "assertions": ["a thing must hold"],
-        }))
+        }).to_string())
         .unwrap();
         let text = super::render_text(&super::compare(here, nixos));
         expect![[r"

@@ -85,7 +85,7 @@ impl Cache {
     #[must_use]
     pub(super) fn get<T: DeserializeOwned>(&self, key: &str) -> Option<T> {
         // A value of another shape is found out again.
-        serde_json::from_value(self.known.get(key)?.clone()).ok()
+        serde_json::from_str(&self.known.get(key)?.to_string()).ok()
     }
 
     /// Keeps what was found out.

@@ -12,6 +12,7 @@ use super::reasons::parse_reason;
 use super::units::{self, Texts};
 use super::verdict::{Compared, Enabled, Findings, Step};
 use crate::host::process::{Stop, TookTooLong};
+use crate::model::json;
 use crate::nix::{self, BuildOptions};
 
 /// What is asked, and how long it may take.
@@ -136,7 +137,7 @@ impl Probe {
             Err(error) => return Err(error),
         };
         match output.code {
-            Some(0) => serde_json::from_slice(&output.stdout)
+            Some(0) => json::from_bytes(&output.stdout)
                 .map(Ok)
                 .with_context(|| format!("reading Nix's result for `{attribute}`")),
             Some(_) => {

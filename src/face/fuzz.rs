@@ -16,6 +16,7 @@ use crate::accounts::record::AccountsRecord;
 use crate::activation::journal;
 use crate::activation::state::State;
 use crate::cli::build::parse_plan;
+use crate::model::json;
 use crate::model::manifest::Manifest;
 use crate::nar::{Place, Sink, read};
 use crate::store::checked;
@@ -72,7 +73,7 @@ fn each_form(text: &[u8], parse: impl Fn(&[u8])) {
     };
     let lines = records.split(|byte| *byte == b'\n');
     let whole = lines.map(|line| {
-        let record: &RawValue = serde_json::from_slice(line)?;
+        let record: Box<RawValue> = json::from_bytes(line)?;
         checked::render(u32::from(version % 4), &record)
     });
     if let Ok(whole) = whole.collect::<Result<Vec<_>>>() {
@@ -84,7 +85,7 @@ fn each_form(text: &[u8], parse: impl Fn(&[u8])) {
 fn comes_back<T: Serialize + DeserializeOwned>(read: Option<T>) {
     if let Some(value) = read {
         let text = serde_json::to_vec(&value).unwrap_or_default();
-        let again = serde_json::from_slice::<T>(&text)
+        let again = json::from_bytes::<T>(&text)
             .map(|again| serde_json::to_vec(&again).unwrap_or_default());
         assert!(
             again.is_ok_and(|again| again == text),

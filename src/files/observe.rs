@@ -16,10 +16,12 @@ use crate::files::vendor::{self, Vendors};
 use crate::files::wanted::{Desired, Want};
 use crate::host::fs::{Root, open_source};
 use crate::model::conflict::Conflict;
+use crate::model::in_order::InOrder;
 use crate::model::manifest::EtcMode;
 use crate::model::names::TargetPath;
 use crate::model::node::{Node, sha256_of};
 use crate::model::owners::Owners;
+use crate::model::text::Text;
 use crate::nix;
 
 /// The mode of a copy that takes the place of a link.
@@ -52,8 +54,9 @@ pub(crate) fn resolve_wanted(
 ) -> Result<(BTreeMap<TargetPath, Wanted>, Vec<Conflict>)> {
     let mut wanted = Vec::with_capacity(desired.len());
     let mut conflicts = Vec::new();
+    let mut owned = InOrder::of(&known.record.entries);
     for (target, want) in desired {
-        match known.resolve(target, want)? {
+        match known.resolve(target, want, owned.find(target))? {
             Ok(found) => wanted.push((target.clone(), found)),
             Err(conflict) => conflicts.push(conflict),
         }
@@ -63,7 +66,12 @@ pub(crate) fn resolve_wanted(
 }
 
 impl Known<'_> {
-    fn resolve(&self, target: &TargetPath, want: &Want) -> Result<Result<Wanted, Conflict>> {
+    fn resolve(
+        &self,
+        target: &TargetPath,
+        want: &Want,
+        owned: Option<&OwnedFile>,
+    ) -> Result<Result<Wanted, Conflict>> {
         let mut wanted = Wanted {
             node: Node::Link {
                 to: want.source.clone(),
@@ -83,7 +91,7 @@ impl Known<'_> {
             }
             EtcMode::Symlink | EtcMode::DirectSymlink => {
                 if in_store {
-                    wanted.built = self.built(target, want)?;
+                    wanted.built = self.built(target, want, owned)?;
                     wanted.alike = alike(&wanted);
                 }
                 return Ok(Ok(wanted));
@@ -94,7 +102,7 @@ impl Known<'_> {
             return Ok(Err(self.without_owner(target, want)));
         };
         wanted.node = Node::File {
-            sha256: self.content(target, want)?,
+            sha256: content(target, want, owned)?,
             mode,
             uid,
             gid,
@@ -129,8 +137,12 @@ impl Known<'_> {
     }
 
     /// Reads what a link leads to, or takes it from the record.
-    fn built(&self, target: &TargetPath, want: &Want) -> Result<Option<Built>> {
-        let owned = self.record.entries.get(target);
+    fn built(
+        &self,
+        target: &TargetPath,
+        want: &Want,
+        owned: Option<&OwnedFile>,
+    ) -> Result<Option<Built>> {
         let placed = owned.and_then(|o| o.placed.is.as_ref());
         if let Some(placed) = placed.filter(|p| p.source == want.source && is_link(&p.node)) {
             return Ok(placed.built.clone());
@@ -138,26 +150,25 @@ impl Known<'_> {
         built::read_built(&want.source, || self.originals.built(target))
             .with_context(|| format!("reading the source of /etc/{target}"))
     }
+}
 
-    /// Returns the hash of a source, from the record where that has it.
-    fn content(&self, target: &TargetPath, want: &Want) -> Result<String> {
-        let in_store = want.source.starts_with(STORE);
-        let owned = self.record.entries.get(target);
-        let owned = owned.filter(|o| in_store && o.source() == Some(&want.source));
-        if let Some(Node::File { sha256, .. }) = owned.map(OwnedFile::node) {
-            return Ok(sha256.clone());
-        }
-        open_source(&want.source)
-            .and_then(|file| Ok(sha256_of(file)?))
-            .with_context(|| {
-                let hint = if in_store {
-                    INCOMPLETE
-                } else {
-                    "the source of an entry must exist when it is activated"
-                };
-                format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
-            })
+/// Returns the hash of a source, from the record where that has it.
+fn content(target: &TargetPath, want: &Want, owned: Option<&OwnedFile>) -> Result<String> {
+    let in_store = want.source.starts_with(STORE);
+    let owned = owned.filter(|o| in_store && o.source() == Some(&want.source));
+    if let Some(Node::File { sha256, .. }) = owned.map(OwnedFile::node) {
+        return Ok(sha256.clone());
     }
+    open_source(&want.source)
+        .and_then(|file| Ok(sha256_of(file)?))
+        .with_context(|| {
+            let hint = if in_store {
+                INCOMPLETE
+            } else {
+                "the source of an entry must exist when it is activated"
+            };
+            format!("reading {} for /etc/{target}\nhint: {hint}", want.source)
+        })
 }
 
 /// Returns the file that shows what a link to the store shows: readable by all, root's, and a program where that is one.
@@ -233,7 +244,8 @@ pub(crate) fn look_at_packages(
     Ok(())
 }
 
-/// Finds what package managers have left beside managed files: `.dpkg-dist`, `.rpmnew` and their kin.
+/// Finds what package managers have left beside managed files: `.dpkg-dist`, `.rpmnew` and their kin. dpkg and ucf leave it
+/// beside files that they know, of which rpm's are not looked up: with rpm, all folders are.
 ///
 /// # Errors
 /// When a folder or a database can't be read.
@@ -241,15 +253,19 @@ pub(crate) fn find_beside(
     root: &Root,
     desired: &Desired,
     record: &FilesRecord,
+    vendors: &Vendors,
 ) -> Result<Vec<Beside>> {
-    let managed: BTreeSet<&TargetPath> = desired.keys().chain(record.entries.keys()).collect();
-    let found = vendor::find_beside(root, managed)?;
+    let has_rpm = vendor::has_rpm(root)?;
+    let managed = desired.keys().chain(record.entries.keys());
+    let watched: BTreeSet<&TargetPath> = managed
+        .filter(|target| has_rpm || vendors.contains_key(*target))
+        .collect();
+    let found = vendor::find_beside(root, watched)?;
     let targets: BTreeSet<&TargetPath> = found.keys().collect();
-    let mut vendors = vendor::read_conffiles(root, targets.iter().copied())?;
-    let mut others = vendor::read_others(root, &targets, &vendors)?;
-    vendors.append(&mut others);
+    let others = vendor::read_others(root, &targets, vendors)?;
     let all = found.into_iter().flat_map(|(target, files)| {
-        let package = vendors.get(&target).map(|vendor| vendor.package.clone());
+        let vendor = vendors.get(&target).or_else(|| others.get(&target));
+        let package = vendor.map(|vendor| vendor.package.clone());
         files.into_iter().map(move |path| Beside {
             target: target.clone(),
             path,
@@ -267,7 +283,7 @@ pub(crate) fn look_at_store(
     wanted: &BTreeMap<TargetPath, Wanted>,
     record: &FilesRecord,
     originals: &[Originals],
-) -> Result<BTreeMap<String, Damaged>> {
+) -> Result<BTreeMap<Text, Damaged>> {
     let mut found = BTreeMap::new();
     let new = wanted.iter().map(|(target, w)| (target, &w.node, &w.built));
     let owned = record.entries.iter().filter_map(|(target, o)| {

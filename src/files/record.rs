@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::files::built::Built;
 use crate::files::decide::{FileChange, FilesPlan, KeepReason, Seen, Verb, node};
+use crate::model::in_order;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
+use crate::model::text::Text;
 use crate::store::backups::{Backups, SavedEdit};
 use crate::store::owned::{Claiming, Owned, Owns, Record};
 
@@ -21,6 +23,7 @@ mod tests;
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct FilesRecord {
     /// Files that are ours.
+    #[serde(deserialize_with = "in_order::read")]
     pub entries: BTreeMap<TargetPath, OwnedFile>,
     /// Folders that are ours.
     pub folders: BTreeMap<TargetPath, OwnedFolder>,
@@ -51,7 +54,7 @@ pub struct Placed {
     /// What it looks like.
     pub node: Node,
     /// The path whose content it has, or the text of the link.
-    pub source: String,
+    pub source: Text,
     /// What a link leads to in the store, as it was built.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub built: Option<Built>,
@@ -66,7 +69,7 @@ impl OwnedFile {
 
     /// Returns the path whose content it has, or the text of the link; none where nothing of ours is.
     #[must_use]
-    pub fn source(&self) -> Option<&String> {
+    pub fn source(&self) -> Option<&Text> {
         self.placed.is.as_ref().map(|placed| &placed.source)
     }
 }

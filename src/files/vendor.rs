@@ -21,6 +21,7 @@ const INFO: &str = "var/lib/dpkg/info";
 const UCF_HASHES: &str = "/var/lib/ucf/hashfile";
 const UCF_OWNERS: &str = "/var/lib/ucf/registry";
 const RPM: [&str; 2] = ["/usr/bin/rpm", "/bin/rpm"];
+const RPM_DATABASES: [&str; 2] = ["usr/lib/sysimage/rpm", "var/lib/rpm"];
 
 /// The file in which dpkg is told to leave files alone, below `/etc`.
 pub(crate) const DPKG_SETTINGS: &str = "dpkg/dpkg.cfg.d/system-manager";
@@ -193,6 +194,19 @@ pub(crate) fn read_others(
         parse_rpm(&String::from_utf8_lossy(&output.stdout), &mut add);
     }
     Ok(found)
+}
+
+/// Whether files of a root may be rpm's.
+///
+/// # Errors
+/// When that can't be looked at.
+pub(crate) fn has_rpm(root: &Root) -> Result<bool> {
+    for database in RPM_DATABASES {
+        if root.node(Path::new(database))? != Node::Absent {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Finds files in lines of package, path and digest. Pure.

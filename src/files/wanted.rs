@@ -12,12 +12,13 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::model::manifest::{EtcMode, Manifest, OverrideStrategy, Unit};
 use crate::model::names::{AbsolutePath, TargetPath, UnitName, folders_above};
+use crate::model::text::Text;
 
 /// A file that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Want<'a> {
     /// The path whose content it has, or that it links to (for a relative link, the link's own text).
-    pub source: String,
+    pub source: Text,
     /// How it is placed.
     pub mode: EtcMode,
     /// Owner of a copy.
@@ -36,9 +37,9 @@ pub(crate) type Desired<'a> = BTreeMap<TargetPath, Want<'a>>;
 pub(crate) type IsAddition = dyn Fn(&str, &UnitName, &AbsolutePath, bool) -> bool;
 
 impl Want<'_> {
-    fn link(to: &str) -> Self {
+    fn link(to: impl Into<Text>) -> Self {
         Self {
-            source: to.to_owned(),
+            source: to.into(),
             mode: EtcMode::DirectSymlink,
             user: "root",
             group: "root",
@@ -106,14 +107,12 @@ fn add<'a>(desired: &mut Desired<'a>, target: TargetPath, want: Want<'a>) -> Res
 
 fn add_etc<'a>(manifest: &'a Manifest, desired: &mut Desired<'a>) -> Result<()> {
     for (target, entry) in &manifest.etc {
-        let want = |source: &Path| -> Result<Want<'a>> {
-            Ok(Want {
-                source: utf8(source)?.to_owned(),
-                mode: entry.mode,
-                user: &entry.user,
-                group: &entry.group,
-                replace_existing: entry.replace_existing,
-            })
+        let want = |source: Text| Want {
+            source,
+            mode: entry.mode,
+            user: &entry.user,
+            group: &entry.group,
+            replace_existing: entry.replace_existing,
         };
         let source = Path::new(entry.source.as_str());
         if source
@@ -129,18 +128,19 @@ fn add_etc<'a>(manifest: &'a Manifest, desired: &mut Desired<'a>) -> Result<()> 
             }
             for path in matches {
                 let name = name_of(&path)?;
-                add(desired, target.join(&name)?, want(&path)?)?;
+                add(desired, target.join(&name)?, want(utf8(&path)?.into()))?;
             }
         } else if matches!(entry.mode, EtcMode::Copy(_)) && source.is_dir() {
             for file in walkdir::WalkDir::new(source).sort_by_file_name() {
                 let file = file.with_context(|| format!("entry `{target}`: reading its source"))?;
                 if !file.path().is_dir() {
                     let below = file.path().strip_prefix(source)?;
-                    add(desired, target.join(utf8(below)?)?, want(file.path())?)?;
+                    let source = utf8(file.path())?.into();
+                    add(desired, target.join(utf8(below)?)?, want(source))?;
                 }
             }
         } else {
-            add(desired, target.clone(), want(source)?)?;
+            add(desired, target.clone(), want(entry.source.clone().into()))?;
         }
     }
     Ok(())
@@ -151,7 +151,7 @@ struct Declared<'a> {
     folder: &'a str,
     units: &'a BTreeMap<UnitName, Unit>,
     /// What packages bring, by name.
-    shipped: BTreeMap<String, String>,
+    shipped: BTreeMap<String, Text>,
     is_addition: &'a IsAddition,
 }
 
@@ -165,7 +165,7 @@ impl Declared<'_> {
                 .iter()
                 .any(|(unit, u)| unit.as_str() == name && !self.is_dropin(u, unit));
             if !masked_or_replaced {
-                add(desired, target(name)?, Want::link(source))?;
+                add(desired, target(name)?, Want::link(source.clone()))?;
             }
         }
         for (name, unit) in self.units {
@@ -174,14 +174,14 @@ impl Declared<'_> {
                     add(
                         desired,
                         target(&format!("{name}.d/overrides.conf"))?,
-                        Want::link(source.as_str()),
+                        Want::link(source.clone()),
                     )?;
                 }
-                Some(source) => add(desired, target(name.as_str())?, Want::link(source.as_str()))?,
+                Some(source) => add(desired, target(name.as_str())?, Want::link(source.clone()))?,
                 None => add(desired, target(name.as_str())?, Want::link("/dev/null"))?,
             }
             for alias in &unit.aliases {
-                add(desired, target(alias.as_str())?, Want::link(name.as_str()))?;
+                add(desired, target(alias.as_str())?, Want::link(name.clone()))?;
             }
             for (suffix, owners) in [
                 ("wants", &unit.wanted_by),
@@ -192,7 +192,7 @@ impl Declared<'_> {
                     add(
                         desired,
                         target(&format!("{owner}.{suffix}/{name}"))?,
-                        Want::link(&format!("../{name}")),
+                        Want::link(format!("../{name}")),
                     )?;
                 }
             }
@@ -224,7 +224,7 @@ impl Declared<'_> {
 }
 
 /// Lists the units and drop-ins of packages; their `.wants` and `.requires` folders do not count, as in NixOS.
-fn packaged_units(folder: &str, packages: &[AbsolutePath]) -> Result<BTreeMap<String, String>> {
+fn packaged_units(folder: &str, packages: &[AbsolutePath]) -> Result<BTreeMap<String, Text>> {
     let mut units = BTreeMap::new();
     for package in packages {
         for place in ["etc", "lib"] {
@@ -232,11 +232,11 @@ fn packaged_units(folder: &str, packages: &[AbsolutePath]) -> Result<BTreeMap<St
             for path in list(&dir)? {
                 let name = name_of(&path)?;
                 if !path.is_dir() {
-                    units.insert(name, utf8(&path)?.to_owned());
+                    units.insert(name, utf8(&path)?.into());
                 } else if path.extension().is_some_and(|e| e == "d") {
                     for dropin in list(&path)? {
                         let file = name_of(&dropin)?;
-                        units.insert(format!("{name}/{file}"), utf8(&dropin)?.to_owned());
+                        units.insert(format!("{name}/{file}"), utf8(&dropin)?.into());
                     }
                 }
             }
@@ -252,7 +252,7 @@ fn add_tmpfiles(manifest: &Manifest, desired: &mut Desired) -> Result<()> {
         add(
             desired,
             format!("tmpfiles.d/{name}").parse()?,
-            Want::link(source.as_str()),
+            Want::link(source.clone()),
         )?;
     }
     for package in &manifest.tmpfiles_packages {

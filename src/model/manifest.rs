@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::model::in_order;
 use crate::model::names::{AbsolutePath, FileName, TargetPath, UnitName};
 
 /// The version of the format that this program reads and writes.
@@ -23,8 +24,10 @@ pub struct Manifest {
     /// What the manifest was made from.
     pub made_from: MadeFrom,
     /// Files below `/etc`, by target (NixOS `environment.etc`).
+    #[serde(deserialize_with = "in_order::read")]
     pub etc: BTreeMap<TargetPath, EtcEntry>,
     /// Unit files in `/etc/systemd/system`, by name.
+    #[serde(deserialize_with = "in_order::read")]
     pub units: BTreeMap<UnitName, Unit>,
     /// Packages whose `{etc,lib}/systemd/system` is linked too (NixOS `systemd.packages`).
     pub unit_packages: Vec<AbsolutePath>,

@@ -5,10 +5,12 @@
 use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::model::text::Text;
 
 /// Says why a string is not the kind of name that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,9 +29,9 @@ macro_rules! name_type {
     ($(#[$doc:meta])* $name:ident, $check:path) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(try_from = "Text", into = "Text")]
         #[schemars(with = "String")]
-        pub struct $name(String);
+        pub struct $name(Text);
 
         impl $name {
             /// Gives the checked string.
@@ -38,22 +40,33 @@ macro_rules! name_type {
                 &self.0
             }
         }
+        impl TryFrom<Text> for $name {
+            type Error = NameError;
+            fn try_from(text: Text) -> Result<Self, NameError> {
+                $check(&text)?;
+                Ok(Self(text))
+            }
+        }
         impl TryFrom<String> for $name {
             type Error = NameError;
             fn try_from(s: String) -> Result<Self, NameError> {
-                $check(&s)?;
-                Ok(Self(s))
+                s.parse()
             }
         }
         impl FromStr for $name {
             type Err = NameError;
             fn from_str(s: &str) -> Result<Self, NameError> {
-                s.to_owned().try_into()
+                Text::from(s).try_into()
+            }
+        }
+        impl From<$name> for Text {
+            fn from(name: $name) -> Text {
+                name.0
             }
         }
         impl From<$name> for String {
-            fn from(n: $name) -> String {
-                n.0
+            fn from(name: $name) -> String {
+                name.as_str().to_owned()
             }
         }
         impl fmt::Display for $name {
@@ -68,7 +81,7 @@ macro_rules! name_type {
         }
         impl AsRef<Path> for $name {
             fn as_ref(&self) -> &Path {
-                Path::new(&self.0)
+                Path::new(self.as_str())
             }
         }
     };
@@ -99,8 +112,8 @@ name_type! {
 impl TargetPath {
     /// Returns the path, relative to the root.
     #[must_use]
-    pub fn in_etc(&self) -> std::path::PathBuf {
-        std::path::Path::new("etc").join(&self.0)
+    pub fn in_etc(&self) -> PathBuf {
+        Path::new("etc").join(self.as_str())
     }
 
     /// Gives the target of `name` below this one.
@@ -115,7 +128,7 @@ impl TargetPath {
     pub fn parents(&self) -> impl Iterator<Item = TargetPath> + '_ {
         self.0
             .match_indices('/')
-            .map(|(at, _)| Self(self.0[..at].to_owned()))
+            .map(|(at, _)| Self(self.0[..at].into()))
     }
 
     /// Returns the folder that it is in; empty for `/etc` itself.
@@ -155,7 +168,7 @@ impl FileName {
         while name.len() > 200 {
             name.pop();
         }
-        Self(name)
+        Self(name.into())
     }
 }
 

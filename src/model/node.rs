@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::model::text::Text;
+
 /// What stands at a path, as far as it matters for telling ours from foreign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -17,7 +19,8 @@ pub enum Node {
     /// A symbolic link; a target that is not UTF-8 is shown with replacement characters.
     Link {
         /// Where it points.
-        to: String,
+        #[schemars(with = "String")]
+        to: Text,
     },
     /// A regular file.
     File {

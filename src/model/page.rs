@@ -11,6 +11,7 @@ const MARKDOWN_LIMIT: usize = 60_000;
 pub(crate) const TEXT: Style = Style {
     color: true,
     full: false,
+    links: None,
 };
 
 /// A part of a line, with the number of its colour.

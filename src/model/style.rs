@@ -1,6 +1,5 @@
 //! How texts for people look: colours, lines, headings, differences.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 
 /// How a text is rendered.
@@ -10,6 +9,8 @@ pub(crate) struct Style {
     pub color: bool,
     /// Whether nothing is folded or shortened.
     pub full: bool,
+    /// The name of this host, where the terminal has links.
+    pub links: Option<&'static str>,
 }
 
 /// What a colour says.
@@ -85,40 +86,6 @@ pub(crate) fn heading(out: &mut String, text: &str, style: Style) {
 /// How many lines of a difference are shown unless all are asked for.
 const SHOWN: usize = 60;
 
-/// How store paths begin.
-const STORE: &str = "/nix/store/";
-
-/// The length of the hash after that.
-const HASH: usize = 32;
-
-impl Style {
-    /// Leaves out the hashes of store paths, unless all is shown.
-    #[must_use]
-    pub(crate) fn shorten(self, text: &str) -> Cow<'_, str> {
-        if self.full || !text.contains(STORE) {
-            return Cow::Borrowed(text);
-        }
-        let mut out = String::new();
-        let mut rest = text;
-        while let Some(at) = rest.find(STORE) {
-            let (before, path) = rest.split_at(at + STORE.len());
-            out.push_str(before);
-            let hash = path
-                .get(..HASH)
-                .filter(|h| h.bytes().all(|b| b.is_ascii_alphanumeric()));
-            rest = match hash {
-                Some(_) if path[HASH..].starts_with('-') => {
-                    out.push('…');
-                    &path[HASH..]
-                }
-                _ => path,
-            };
-        }
-        out.push_str(rest);
-        Cow::Owned(out)
-    }
-}
-
 /// Orders names as people do: `file2` before `file10`.
 #[must_use]
 pub(crate) fn natural(a: &str, b: &str) -> Ordering {
@@ -152,8 +119,13 @@ fn parts(mut text: &str) -> impl Iterator<Item = Part<'_>> {
 fn rows(diff: &str, style: Style) -> Vec<String> {
     let mut rows: Vec<String> = Vec::new();
     let mut hunks: Vec<Vec<String>> = Vec::new();
+    // Rows that only tell another hash must be alike.
+    let plain = Style {
+        links: None,
+        ..style
+    };
     for row in diff.lines() {
-        let row = style.shorten(row).into_owned();
+        let row = plain.shorten(row).into_owned();
         if row.starts_with("@@ ") || hunks.is_empty() {
             hunks.push(Vec::new());
         }

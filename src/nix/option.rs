@@ -14,6 +14,7 @@ use super::{
 };
 use crate::host::process::{Command, Output};
 use crate::model::fuzzy;
+use crate::model::json;
 
 /// The file that says it.
 const CODE: &str = "modules/option.nix";
@@ -98,7 +99,7 @@ fn said<T: for<'a> Deserialize<'a>>(output: &Output) -> Result<T> {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("the configuration does not evaluate: {}", said.trim());
     }
-    serde_json::from_slice(&output.stdout).context("reading Nix's description of the option")
+    json::from_bytes(&output.stdout).context("reading Nix's description of the option")
 }
 
 fn evaluate(

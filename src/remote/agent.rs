@@ -22,6 +22,7 @@ use crate::closure::{self, Hold, Holding};
 use crate::host::fs::Root;
 use crate::host::process;
 use crate::host::threads;
+use crate::model::json;
 use crate::model::node::sha256_of;
 use crate::store::{self, pending, secrets};
 
@@ -134,7 +135,7 @@ impl<'a> Agent<'a> {
         if frame.kind != Kind::Message {
             bail!("the other side did not send a request");
         }
-        serde_json::from_slice(&frame.payload)
+        json::from_bytes(&frame.payload)
             .map(Some)
             .context("reading a request")
     }

@@ -9,6 +9,7 @@ use super::connection::Connection;
 use super::frame::{self, Archiving, Frame, Kind, escape};
 use super::message::{Answer, Ended, Request, Start};
 use crate::closure::info::{PathInfo, StorePath};
+use crate::model::json;
 use crate::nar;
 
 /// How much a program on a host may print.
@@ -68,7 +69,7 @@ impl Link {
             Ok(Frame {
                 kind: Kind::Message,
                 payload,
-            }) => match serde_json::from_slice(&payload) {
+            }) => match json::from_bytes(&payload) {
                 Ok(Answer::Failed { why }) => self.failed(&why),
                 _ => anyhow::Error::new(error).context(phase.to_owned()),
             },
@@ -103,7 +104,7 @@ impl Link {
                 self.connection.target()
             );
         }
-        let answer = serde_json::from_slice(&frame.payload).with_context(|| {
+        let answer = json::from_bytes(&frame.payload).with_context(|| {
             format!(
                 "{phase}: reading the answer of {}",
                 self.connection.target()
@@ -330,7 +331,7 @@ impl Link {
         if !errors.is_empty() {
             tell(&escape(&String::from_utf8_lossy(errors)));
         }
-        match serde_json::from_slice(payload).context("reading an answer")? {
+        match json::from_bytes(payload).context("reading an answer")? {
             Answer::Ended(ended) => Ok(Some(Outcome {
                 ended,
                 output: String::from_utf8_lossy(output).into_owned(),

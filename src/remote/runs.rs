@@ -23,6 +23,7 @@ use crate::host::fs::{Content, NewFile, Root};
 use crate::host::held::{Held, How};
 use crate::host::kernel;
 use crate::host::process::Command;
+use crate::model::json;
 use crate::model::node::Node;
 use crate::store::{self, pending};
 
@@ -164,7 +165,7 @@ impl<'a> Run<'a> {
         // No path goes in the meantime.
         let _store = closure::hold(self.root, closure::Holding::Shared)?;
         let request = self.root.read(&self.path("request.json"))?;
-        let request: Start = serde_json::from_slice(&request.context("it has no request")?)
+        let request: Start = json::from_bytes(&request.context("it has no request")?)
             .with_context(|| format!("reading the request of the run {}", self.name))?;
         let stdout = self.root.open_file(&self.path("stdout"), APPEND)?;
         let stderr = self.root.open_file(&self.path("stderr"), APPEND)?;
@@ -212,7 +213,7 @@ impl<'a> Run<'a> {
         let begun = self.root.node(&self.path("started"))? != Node::Absent;
         let held = begun && self.is_held()?;
         if let Some(bytes) = self.root.read(&self.path("ended.json"))? {
-            let ended = serde_json::from_slice(&bytes)
+            let ended = json::from_bytes(&bytes)
                 .with_context(|| format!("reading the end of the run {}", self.name))?;
             return Ok(State::Ended(ended));
         }

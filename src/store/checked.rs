@@ -5,17 +5,18 @@
 use std::fmt;
 
 use anyhow::{Context, Result, bail};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::model::json;
 use crate::model::node::sha256_of;
 
 /// A record whose checksum is right.
 pub(crate) struct Checked<'a> {
     /// The SHA-256 of its text, in hexadecimal.
     pub sha256: String,
-    record: &'a RawValue,
+    record: &'a str,
 }
 
 #[derive(Serialize)]
@@ -26,11 +27,11 @@ struct Written<'a> {
 }
 
 #[derive(Deserialize)]
-struct Read<'a> {
-    version: u32,
-    sha256: String,
-    #[serde(borrow)]
-    record: &'a RawValue,
+struct Read {
+    #[expect(unused, reason = "whether it is there")]
+    sha256: IgnoredAny,
+    #[expect(unused, reason = "whether it is there")]
+    record: IgnoredAny,
 }
 
 impl Checked<'_> {
@@ -39,7 +40,7 @@ impl Checked<'_> {
     /// # Errors
     /// When it is not what this version of the format has.
     pub(crate) fn record<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_str(self.record.get()).context("it is malformed")
+        serde_json::from_str(self.record).context("it is malformed")
     }
 }
 
@@ -87,8 +88,8 @@ pub(crate) fn version(text: &[u8]) -> Result<u32> {
     if text.trim_ascii().is_empty() {
         bail!("it is empty");
     }
-    serde_json::from_slice::<serde::de::IgnoredAny>(text).context("it is truncated or not JSON")?;
-    let head: Head = serde_json::from_slice(text).context("it has no version")?;
+    json::from_bytes::<IgnoredAny>(text).context("it is truncated or not JSON")?;
+    let head: Head = json::from_bytes(text).context("it has no version")?;
     Ok(head.version)
 }
 
@@ -97,31 +98,29 @@ pub(crate) fn version(text: &[u8]) -> Result<u32> {
 /// # Errors
 /// When it is not whole, or of another version.
 pub(crate) fn parse(version: u32, text: &[u8]) -> Result<Checked<'_>> {
-    let newer = |found| Newer {
-        found,
-        known: version,
-    };
-    let read: Read<'_> = match serde_json::from_slice(text) {
-        Ok(read) => read,
-        // What follows only says what is wrong with it; what is whole is read once.
-        Err(error) => {
-            let found = self::version(text)?;
-            if found > version {
-                return Err(newer(found).into());
-            }
-            return Err(error).context("it is malformed");
-        }
-    };
-    if read.version > version {
-        return Err(newer(read.version).into());
+    if let Some((sha256, record)) = split(version, text)
+        && sha256_of(record.as_bytes())? == sha256
+    {
+        let sha256 = sha256.to_owned();
+        return Ok(Checked { sha256, record });
     }
-    if read.version != version || sha256_of(read.record.get().as_bytes())? != read.sha256 {
-        bail!("its checksum is wrong: it was truncated or altered");
+    // What follows only says what is wrong with it.
+    let (found, known) = (self::version(text)?, version);
+    if found > known {
+        return Err(Newer { found, known }.into());
     }
-    Ok(Checked {
-        sha256: read.sha256,
-        record: read.record,
-    })
+    json::from_bytes::<Read>(text).context("it is malformed")?;
+    bail!("its checksum is wrong: it was truncated or altered");
+}
+
+/// Returns the checksum and the record of a line as [`render`] writes it, byte by byte; large ones are parsed once only.
+fn split(version: u32, text: &[u8]) -> Option<(&str, &str)> {
+    let head = format!(r#"{{"version":{version},"sha256":""#);
+    let text = std::str::from_utf8(text).ok()?;
+    let (sha256, record) = text.strip_prefix(&head)?.split_once('"')?;
+    let record = record.strip_prefix(r#","record":"#)?;
+    let record = record.trim_ascii_end().strip_suffix('}')?;
+    Some((sha256, record))
 }
 
 /// A newer program wrote it.

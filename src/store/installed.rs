@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::host::fs::{Content, NewFile, Root};
+use crate::model::json;
 use crate::store::{self, checked};
 
 /// Where it is, relative to the root.
@@ -32,7 +33,7 @@ pub(crate) struct Installed {
 impl Installed {
     fn parse(bytes: &[u8]) -> Result<Self> {
         if checked::version(bytes)? == 1 {
-            let read: Self = serde_json::from_slice(bytes).context("it is malformed")?;
+            let read: Self = json::from_bytes(bytes).context("it is malformed")?;
             return Ok(Self {
                 version: None,
                 ..read

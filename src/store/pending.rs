@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::host::clock::now;
 use crate::host::fs::{Content, NewFile, Root};
+use crate::model::json;
 use crate::model::names::AbsolutePath;
 use crate::store;
 
@@ -99,7 +100,7 @@ impl Pending {
             return Ok(None);
         };
         let inner = || -> Result<Self> {
-            let pending: Self = serde_json::from_slice(&bytes)?;
+            let pending: Self = json::from_bytes(&bytes)?;
             if pending.version != VERSION {
                 bail!("it has version {}", pending.version);
             }

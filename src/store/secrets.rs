@@ -21,6 +21,7 @@ use super::toplevel::read_manifest;
 use super::{checked, generations};
 use crate::host::fs::{Content, NewFile, Root, open_source};
 use crate::host::process::{Command, show_code};
+use crate::model::json;
 use crate::model::manifest::Secret;
 use crate::model::names::AbsolutePath;
 use crate::model::node::Node;
@@ -148,7 +149,7 @@ fn parse_list(text: &[u8]) -> Result<BTreeMap<String, String>> {
     match checked::parse(VERSION, text) {
         Ok(list) => list.record(),
         // The form of today has a number in it.
-        Err(error) => serde_json::from_slice(text).map_err(|_| error),
+        Err(error) => json::from_bytes(text).map_err(|_| error),
     }
 }
 
@@ -381,10 +382,10 @@ mod tests {
         let pipe = folder.path().join("pipe");
         nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
         for path in [pipe.to_str().unwrap(), "/dev/zero"] {
-            let secret: Secret = serde_json::from_value(serde_json::json!({
+            let secret: Secret = serde_json::from_str(&serde_json::json!({
                 "name": "key", "file": path, "command": null, "owner": "root", "group": "root", "mode": "0400",
                 "neededForUsers": false, "restartUnits": [], "reloadUnits": [],
-            }))
+            }).to_string())
             .unwrap();
             let error = format!("{:#}", gather(&[secret]).unwrap_err());
             assert!(

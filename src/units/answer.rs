@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail};
 
+use crate::model::json;
 use crate::model::names::UnitName;
 use crate::model::style::printable;
 use crate::units::users::UserOutcome;
@@ -17,7 +18,7 @@ const MOST_LINES: usize = 10;
 /// # Errors
 /// When it is not of the form of an answer.
 pub(crate) fn parse(bytes: &[u8]) -> Result<UserOutcome> {
-    let mut answer: UserOutcome = serde_json::from_slice(bytes).context("reading its answer")?;
+    let mut answer: UserOutcome = json::from_bytes(bytes).context("reading its answer")?;
     check_names(&answer).context("reading its answer")?;
     for job in &mut answer.jobs {
         job.result = printable(&job.result);

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use crate::host::fs::read_source;
 use crate::model::names::TargetPath;
+use crate::model::text::Text;
 use crate::units::set::{UnitBody, UnitSet, UnitText};
 
 /// Where the system's unit files are, below `/etc`.
@@ -27,7 +28,7 @@ pub(crate) fn is_below(folder: &str, target: &TargetPath) -> bool {
 ///
 /// A definition that can't be read any more (its store path was collected) reads as a comment, and so as changed.
 #[must_use]
-pub(crate) fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -> UnitSet {
+pub(crate) fn read_units(folder: &str, sources: &BTreeMap<TargetPath, Text>) -> UnitSet {
     let mut set = UnitSet::default();
     for (target, source) in sources {
         let Some(path) = target
@@ -43,7 +44,7 @@ pub(crate) fn read_units(folder: &str, sources: &BTreeMap<TargetPath, String>) -
             }
             None => {
                 set.units
-                    .entry(source.clone())
+                    .entry(source.to_string())
                     .or_default()
                     .aliases
                     .insert(path.to_owned());
@@ -98,7 +99,7 @@ mod tests {
         let file = dir.path().join("a.service");
         fs::write(&file, "[Service]\n").unwrap();
         let source = file.to_str().unwrap().to_owned();
-        let sources: BTreeMap<TargetPath, String> = [
+        let sources: BTreeMap<TargetPath, Text> = [
             ("systemd/system/a.service", source.as_str()),
             ("systemd/system/b.service", "a.service"),
             ("systemd/system/c.service", "/dev/null"),
@@ -110,7 +111,7 @@ mod tests {
             ("systemd/systemx/e.service", source.as_str()),
         ]
         .into_iter()
-        .map(|(t, s)| (t.parse().unwrap(), s.to_owned()))
+        .map(|(t, s)| (t.parse().unwrap(), s.into()))
         .collect();
         let units = read_units(SYSTEM, &sources).units;
         assert_eq!(

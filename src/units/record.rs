@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::names::TargetPath;
+use crate::model::text::Text;
 use crate::units::decide::Seeds;
 use crate::units::failures::Failures;
 
@@ -21,7 +22,7 @@ pub struct UnitsRecord {
     #[serde(default)]
     pub ran_beneath: BTreeSet<String>,
     /// The sources of the user managers' units before a switch of those that has to be done again.
-    pub pending_users: Option<BTreeMap<TargetPath, String>>,
+    pub pending_users: Option<BTreeMap<TargetPath, Text>>,
     /// Units that the last run could not bring up.
     #[serde(default, skip_serializing_if = "Failures::is_empty")]
     pub failed: Failures,

@@ -205,8 +205,11 @@ fn run_scripts(plan: &mut UnitPlan, new: &UnitSet) {
 /// # Errors
 /// When the manager can't be reached.
 pub(crate) fn serve() -> Result<()> {
-    let mut request: Request =
-        serde_json::from_reader(std::io::stdin()).context("reading the request")?;
+    let request = std::io::read_to_string(std::io::stdin());
+    let mut request: Request = request
+        .map_err(anyhow::Error::new)
+        .and_then(|text| Ok(serde_json::from_str(&text)?))
+        .context("reading the request")?;
     let runtime =
         std::env::var_os("XDG_RUNTIME_DIR").ok_or_else(|| anyhow!("XDG_RUNTIME_DIR is not set"))?;
     let systemd = Systemd::connect_user(&Path::new(&runtime).join("bus"))?;

@@ -192,9 +192,13 @@ fn the_program_is_built_anew_for_its_own_sources_only() -> Result<()> {
     fs::write(own.join("docs/guide.md"), "A guide.\n")?;
     let with_a_guide = derivation(program()?);
     ensure!(before == with_a_guide, "{before:?} {with_a_guide:?}");
-    fs::write(own.join("modules/new.nix"), "{ }\n")?;
-    let with_a_module = derivation(program()?);
-    ensure!(before != with_a_module, "{before:?}");
+    for of_the_program in ["modules/new.nix", "src/new.rs"] {
+        fs::create_dir_all(own.join(of_the_program).parent().context("a folder")?)?;
+        fs::write(own.join(of_the_program), "\n")?;
+        let with_it = derivation(program()?);
+        ensure!(before != with_it, "{of_the_program}: {before:?}");
+        fs::remove_file(own.join(of_the_program))?;
+    }
     Ok(())
 }
 

@@ -240,3 +240,94 @@ fn mapped(map: &str) -> (BTreeSet<String>, Vec<String>) {
     }
     (named, gone)
 }
+
+/// The sources in which messages are written: the program's, and those of the modules.
+fn sources_of_messages() -> Result<String> {
+    let folders = [
+        ("src", ".rs"),
+        ("modules", ".nix"),
+        ("nixos-compat", ".nix"),
+        ("nixos-compat", ".sh"),
+    ];
+    let mut all = String::new();
+    for (folder, end) in folders {
+        for path in files(folder, end)? {
+            all.push_str(&read(&path)?);
+        }
+    }
+    // A long text goes on in the next line.
+    let mut lines = all.split("\\\n");
+    let first = lines.next().unwrap_or_default().to_owned();
+    Ok(lines.fold(first, |text, line| text + line.trim_start()))
+}
+
+#[test]
+fn messages_that_troubleshooting_explains_are_those_of_the_program() -> Result<()> {
+    let page = read(&project().join("docs/troubleshooting.md"))?;
+    let sources = sources_of_messages()?;
+    let (mut seen, mut unknown) = (0, Vec::new());
+    for part in page.split("<!-- messages -->").skip(1) {
+        let part = part.split("<!-- /messages -->").next().unwrap_or_default();
+        let rows = part.lines().filter_map(|line| line.strip_prefix("| `"));
+        for row in rows {
+            let cell = row.split(" | ").next().unwrap_or_default();
+            for message in format!("`{cell}").split('`').skip(1).step_by(2) {
+                seen += 1;
+                let is_written = |piece: &str| sources.contains(piece.trim());
+                if !message.split("...").all(is_written) {
+                    unknown.push(message.to_owned());
+                }
+            }
+        }
+    }
+    ensure!(seen > 40, "only {seen} messages are explained");
+    ensure!(
+        unknown.is_empty(),
+        "nothing says this any more:\n{}",
+        unknown.join("\n")
+    );
+    Ok(())
+}
+
+/// The names of the dependencies in a manifest of Cargo.
+fn dependencies(manifest: &str) -> BTreeSet<&str> {
+    let mut inside = false;
+    let mut names = BTreeSet::new();
+    for line in manifest.lines() {
+        if let Some(section) = line.strip_prefix('[') {
+            let (section, of) = section.split_once("dependencies").unwrap_or((section, ""));
+            inside = matches!(section, "" | "dev-") && of.starts_with(']');
+            // A section of its own: `[dependencies.nix]`.
+            names.extend(of.strip_prefix('.').map(|name| name.trim_end_matches(']')));
+        } else if let Some((name, _)) = line.split_once('=').filter(|_| inside) {
+            let name = name.trim();
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            names.extend(name.chars().all(is_name).then_some(name));
+        }
+    }
+    names
+}
+
+#[test]
+fn each_dependency_has_its_reason_and_no_other_has() -> Result<()> {
+    let manifest = read(&project().join("Cargo.toml"))?;
+    let text = read(&project().join("CONTRIBUTING.md"))?;
+    let table = text
+        .split_once("\n## Dependencies\n")
+        .and_then(|(_, rest)| rest.split_once("\n## "))
+        .context("CONTRIBUTING.md has no section about dependencies")?
+        .0;
+    let first = |line: &'_ str| line.split('|').nth(1).unwrap_or_default().to_owned();
+    let cells: Vec<String> = table
+        .lines()
+        .filter(|l| l.starts_with("| `"))
+        .map(first)
+        .collect();
+    let named: BTreeSet<&str> = cells.iter().flat_map(|cell| code_words(cell)).collect();
+    let used = dependencies(&manifest);
+    ensure!(
+        named == used,
+        "CONTRIBUTING.md explains {named:?}, and Cargo.toml has {used:?}"
+    );
+    Ok(())
+}

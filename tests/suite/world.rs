@@ -148,7 +148,7 @@ impl Stuff {
     pub fn of(node: &Node) -> Option<Self> {
         match node {
             Node::Absent | Node::Blocked { .. } => None,
-            Node::Link { to } => Some(Self::Link(to.clone())),
+            Node::Link { to } => Some(Self::Link(to.to_string())),
             Node::File {
                 sha256,
                 mode,

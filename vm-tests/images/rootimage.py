@@ -312,7 +312,6 @@ _SERVERS = (
 _NIX = (
     "ca-certificates",
     "dbus",
-    "fish",
     "git",
     "libpam-systemd",
     "nix-bin",
@@ -320,10 +319,8 @@ _NIX = (
     "passwd",
     "procps",
     "python3",
-    "sudo",
     "systemd-sysv",
     "udev",
-    "zsh",
 )
 
 # What a host of practice has besides: other programs that write to /etc, and those that are particular about its files.

@@ -179,7 +179,7 @@ impl Run<'_> {
 
 fn write_link_if_changed(root: &Root, path: &str, to: &str) -> Result<()> {
     let path = Path::new(path);
-    if root.node(path)? == (Node::Link { to: to.to_owned() }) {
+    if root.node(path)? == (Node::Link { to: to.into() }) {
         return Ok(());
     }
     root.write_link(path, to)

@@ -38,7 +38,7 @@ pub(crate) fn read_built(
     let desired = read_desired(&manifest, &*additions)?;
     Ok(Side {
         toplevel: Some(toplevel.clone()),
-        files: desired.into_iter().map(|(t, w)| (t, entry(w))).collect(),
+        files: desired.into_iter().map(|(t, w)| (t, entry(&w))).collect(),
         accounts: read_accounts(&manifest.accounts)?,
         scripts: read_scripts(&manifest),
         lines: manifest.blocks,
@@ -49,7 +49,7 @@ pub(crate) fn read_built(
     })
 }
 
-fn entry(want: Want) -> Entry {
+fn entry(want: &Want) -> Entry {
     let (placed, is_public) = match want.mode {
         EtcMode::Symlink | EtcMode::DirectSymlink => ("a link".to_owned(), true),
         EtcMode::Copy(mode) => {
@@ -60,7 +60,7 @@ fn entry(want: Want) -> Entry {
     Entry {
         placed,
         is_public,
-        found: Found::At(want.source),
+        found: Found::At(want.source.to_string()),
     }
 }
 
@@ -179,7 +179,7 @@ fn on_disk(root: &Root, target: &TargetPath, node: &Node) -> Result<Entry> {
             mode & 0o004 != 0,
             Found::Read(root.read(&target.in_etc())?),
         ),
-        Node::Link { to } => (format!("a link to {to}"), true, Found::At(to.clone())),
+        Node::Link { to } => (format!("a link to {to}"), true, Found::At(to.to_string())),
         _ => ("no file".to_owned(), true, Found::Read(None)),
     };
     Ok(Entry {

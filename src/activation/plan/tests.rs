@@ -5,13 +5,13 @@ use serde_json::{Value, json};
 
 use super::*;
 
-fn of<T: DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
+fn of<T: DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_str(&value.to_string()).unwrap()
 }
 
 /// A plan of what changes nothing.
 fn nothing() -> Plan {
-    of(json!({
+    of(&json!({
         "version": VERSION, "goal": "deactivate", "from": null, "state": "", "resumes": null, "conflicts": [],
         "checks": [], "files": FilesPlan::default(), "blocks": [], "accounts": AccountsReport::default(),
         "diffs": {}, "scripts": ScriptsPlan::default(), "tmpfiles": TmpfilesPlan::default(), "userManagers": [],
@@ -20,14 +20,14 @@ fn nothing() -> Plan {
 }
 
 fn file(target: &str, verb: &str, keep: Option<&str>) -> FileChange {
-    of(json!({
+    of(&json!({
         "target": format!("/etc/{target}"), "verb": verb, "before": "absent", "after": "absent", "source": null, "was": null,
         "keep": keep.map(|backup| json!({ "backup": backup, "reason": "drift" })), "backup": null, "drifted": false,
     }))
 }
 
 fn block(target: &str, verb: &str, keep: Option<&str>) -> BlockChange {
-    of(json!({
+    of(&json!({
         "target": format!("/etc/{target}"), "verb": verb, "before": "absent", "text": null,
         "origin": { "made": false, "joined": false }, "drifted": false, "diff": null,
         "keep": keep.map(|backup| json!({ "backup": backup, "reason": "drift" })),
@@ -52,7 +52,7 @@ fn unit(name: &str, verb: Job) -> UnitAction {
 }
 
 fn script(name: &str, before_accounts: bool) -> ScriptAction {
-    of(json!({
+    of(&json!({
         "name": name, "script": "/script", "why": "new", "supportsDryActivation": false,
         "beforeAccounts": before_accounts,
     }))
@@ -80,11 +80,11 @@ fn everything() -> Plan {
             file("edited", "change", Some("2-edited")),
             file("there", "adopt", None),
         ],
-        folder_mends: vec![of(json!({
+        folder_mends: vec![of(&json!({
             "target": "/etc/mended", "before": { "mode": 0o777, "uid": 0, "gid": 0 },
             "after": { "mode": 0o755, "uid": 0, "gid": 0 },
         }))],
-        mends: vec![of(json!({
+        mends: vec![of(&json!({
             "path": "/nix/store/x", "targets": ["/etc/x"], "damage": "missing", "built": null, "means": "nix",
             "keep": { "backup": "3-x", "reason": "drift" },
         }))],
@@ -94,14 +94,14 @@ fn everything() -> Plan {
         block("hosts", "change", Some("4-hosts")),
         block("fine", "adopt", None),
     ];
-    plan.basics = of(json!({
+    plan.basics = of(&json!({
         "changes": [basics("localtime", "change", Some("5-localtime")), basics("hostname", "forget", None)],
         "name": { "from": "a", "to": "b", "isOurs": true }, "warnings": [],
     }));
     plan.accounts.is_due = true;
     plan.scripts.run = vec![script("late", false), script("early", true)];
     plan.tmpfiles.considered = true;
-    plan.user_managers = vec![of(json!({ "name": "u", "uid": 1000, "gid": 1000 }))];
+    plan.user_managers = vec![of(&json!({ "name": "u", "uid": 1000, "gid": 1000 }))];
     plan.units = UnitPlan {
         stop: vec![unit("both", Job::Stop), unit("gone", Job::Stop)],
         reload: vec![unit("reloaded", Job::Reload)],
@@ -208,7 +208,7 @@ fn whatever_is_to_be_done_makes_a_plan_one_that_does_something() {
     type Change = fn(&mut Plan);
     let changes: [(&str, Change); 14] = [
         ("a conflict", |p| {
-            p.conflicts = vec![of(json!({ "subject": "a", "cause": "b", "remedy": "c" }))];
+            p.conflicts = vec![of(&json!({ "subject": "a", "cause": "b", "remedy": "c" }))];
         }),
         ("a file", |p| p.files.writes = vec![file("a", "add", None)]),
         ("a folder", |p| p.files.make_folders = vec![target("a")]),
@@ -216,13 +216,13 @@ fn whatever_is_to_be_done_makes_a_plan_one_that_does_something() {
             p.blocks = vec![block("a", "adopt", None)];
         }),
         ("a name", |p| {
-            p.basics.name = of(json!({ "from": "a", "to": "b", "isOurs": true }));
+            p.basics.name = of(&json!({ "from": "a", "to": "b", "isOurs": true }));
         }),
         ("accounts", |p| p.accounts.is_due = true),
         ("a script", |p| p.scripts.run = vec![script("a", false)]),
         ("rules", |p| p.tmpfiles.considered = true),
         ("managers of users", |p| {
-            p.user_managers = vec![of(json!({ "name": "u", "uid": 1000, "gid": 1000 }))];
+            p.user_managers = vec![of(&json!({ "name": "u", "uid": 1000, "gid": 1000 }))];
         }),
         ("what was interrupted", |p| p.resumes = Some(String::new())),
         ("a unit", |p| {
@@ -233,7 +233,7 @@ fn whatever_is_to_be_done_makes_a_plan_one_that_does_something() {
         }),
         ("unit files", |p| p.units.daemon_reload = true),
         ("what is active", |p| {
-            p.from = Some(of(json!("/nix/store/a")));
+            p.from = Some(of(&json!("/nix/store/a")));
         }),
     ];
     assert!(nothing().is_empty());
@@ -244,7 +244,7 @@ fn whatever_is_to_be_done_makes_a_plan_one_that_does_something() {
     }
     let mut told = nothing();
     told.basics.warnings = vec!["odd".to_owned()];
-    told.units.notes = vec![of(json!({ "unit": "a", "reason": "b" }))];
+    told.units.notes = vec![of(&json!({ "unit": "a", "reason": "b" }))];
     assert!(told.is_empty(), "what is only told is nothing to do");
 }
 
@@ -289,9 +289,9 @@ fn what_a_plan_comes_to_is_counted_over_all_kinds() {
 #[test]
 fn the_name_of_the_host_counts_where_its_file_does_not_change() {
     let mut plan = nothing();
-    plan.basics.name = of(json!({ "from": "a", "to": "b", "isOurs": true }));
+    plan.basics.name = of(&json!({ "from": "a", "to": "b", "isOurs": true }));
     assert_eq!(plan.summary().change, 1);
-    plan.basics.changes = vec![of(basics("hostname", "change", None))];
+    plan.basics.changes = vec![of(&basics("hostname", "change", None))];
     assert_eq!(plan.summary().change, 1);
 }
 

@@ -325,7 +325,7 @@ fn decide_place(
 /// Returns what stands somewhere, for people.
 fn shown(text: &str, node: &Node) -> String {
     match node {
-        Node::Link { to } => places::show(&Form::Link(to.clone())),
+        Node::Link { to } => places::show(&Form::Link(to.to_string())),
         _ => places::show(&Form::Text(text.to_owned())),
     }
 }
@@ -366,7 +366,9 @@ fn is_same(now: &Node, wanted: &Node) -> bool {
 
 fn node_of(form: &Form) -> Result<Node> {
     Ok(match form {
-        Form::Link(to) => Node::Link { to: to.clone() },
+        Form::Link(to) => Node::Link {
+            to: to.as_str().into(),
+        },
         Form::Text(text) => Node::File {
             sha256: sha256_of(text.as_bytes())?,
             mode: 0o644,

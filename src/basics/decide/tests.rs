@@ -14,7 +14,7 @@ fn file(text: &str) -> Node {
 }
 
 fn link(to: &str) -> Node {
-    Node::Link { to: to.to_owned() }
+    Node::Link { to: to.into() }
 }
 
 fn place(node: Node, text: &str) -> SeenPlace {

@@ -12,6 +12,7 @@ use crate::model::conflict::Conflict;
 use crate::model::in_etc;
 use crate::model::names::TargetPath;
 use crate::model::node::Node;
+use crate::model::text::Text;
 
 /// What is wrong with a file of the store, and what can put it right.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +59,7 @@ pub struct Mend {
 }
 
 impl Planner<'_> {
-    pub(super) fn plan_mends(&mut self, damaged: &BTreeMap<String, Damaged>) {
+    pub(super) fn plan_mends(&mut self, damaged: &BTreeMap<Text, Damaged>) {
         if damaged.is_empty() {
             return;
         }

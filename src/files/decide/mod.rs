@@ -18,8 +18,10 @@ use crate::files::built::Built;
 use crate::files::record::FilesRecord;
 use crate::model::conflict::Conflict;
 use crate::model::in_etc;
+use crate::model::in_order::InOrder;
 use crate::model::names::{FileName, TargetPath, folders_above};
 use crate::model::node::Node;
+use crate::model::text::Text;
 use crate::store::kind::{Kept, Makes, Size, Tally, Touch};
 
 pub(crate) use folders::{Access, FOLDER_MODE, FolderMend};
@@ -32,7 +34,7 @@ pub(crate) struct Wanted {
     /// What it must look like.
     pub node: Node,
     /// The path whose content it has, or the text of the link.
-    pub source: String,
+    pub source: Text,
     /// Whether a foreign file is backed up and replaced.
     pub replace_existing: bool,
     /// What a link leads to in the store, as it was built.
@@ -169,9 +171,11 @@ pub struct FileChange {
     /// What will stand there.
     pub after: Node,
     /// The path whose content it gets, or the text of the link; none when it goes.
-    pub source: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub source: Option<Text>,
     /// What we had put there, when it was ours.
-    pub was: Option<String>,
+    #[schemars(with = "Option<String>")]
+    pub was: Option<Text>,
     /// What stands there is kept first.
     pub keep: Option<Keep>,
     /// The backup that belongs to the target: put back now (restore), or later.
@@ -309,7 +313,7 @@ pub(crate) fn plan_files(
     record: &FilesRecord,
     next_backup: u64,
     seen: &Seen,
-    damaged: &BTreeMap<String, Damaged>,
+    damaged: &BTreeMap<Text, Damaged>,
 ) -> FilesPlan {
     let mut planner = Planner {
         desired,
@@ -329,8 +333,11 @@ pub(crate) fn plan_files(
     planner.plan_folder_mends();
     planner.plan_mends(damaged);
     let going: BTreeSet<_> = planner.plan.remove_folders.iter().cloned().collect();
+    let (mut owned, mut now) = (InOrder::of(&record.entries), InOrder::of(&seen.nodes));
     for (target, wanted) in desired {
-        planner.plan_write(target, wanted, going.contains(target));
+        let now = now.find(target).unwrap_or(&Node::Absent);
+        let found = (owned.find(target), now);
+        planner.plan_write(target, wanted, found, going.contains(target));
     }
     let mut plan = planner.plan;
     plan.conflicts.sort();

@@ -4,16 +4,19 @@ use std::collections::BTreeSet;
 
 use super::{FileChange, KeepReason, Planner, Verb, node};
 use crate::files::record::OwnedFile;
+use crate::model::in_order::InOrder;
 use crate::model::names::{FileName, TargetPath};
 use crate::model::node::Node;
 
 impl Planner<'_> {
     pub(super) fn plan_removals(&mut self) {
         let mut restores = Vec::new();
-        for (target, file) in self.record.entries.iter().rev() {
-            if self.desired.contains_key(target) {
-                continue;
-            }
+        let mut desired = InOrder::of(self.desired);
+        let owned = self.record.entries.iter();
+        let going: Vec<_> = owned
+            .filter(|(target, _)| desired.find(target).is_none())
+            .collect();
+        for (target, file) in going.into_iter().rev() {
             match self.plan_removal(target, file) {
                 Some(change) if change.verb == Verb::Restore => restores.push(change),
                 Some(change) => {

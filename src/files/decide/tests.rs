@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::files::built::Damage;
 use crate::files::record::{OwnedFile, Placed};
+use crate::model::text::Text;
 use crate::store::backups::Backups;
 use crate::store::owned::{Claiming, Owned, Record as _};
 
@@ -22,13 +23,13 @@ pub(crate) fn file(content: &str) -> Node {
 }
 
 fn link(to: &str) -> Node {
-    Node::Link { to: to.to_owned() }
+    Node::Link { to: to.into() }
 }
 
 fn wanted(node: Node) -> Wanted {
     Wanted {
         node,
-        source: "/source".to_owned(),
+        source: "/source".into(),
         replace_existing: false,
         built: None,
         why_copy: None,
@@ -40,7 +41,7 @@ fn owned(is: Node) -> OwnedFile {
     OwnedFile {
         placed: Owned::at_rest(Some(Placed {
             node: is,
-            source: "/source".to_owned(),
+            source: "/source".into(),
             built: None,
         })),
         ..OwnedFile::default()
@@ -63,7 +64,7 @@ struct World {
     desired: BTreeMap<TargetPath, Wanted>,
     record: FilesRecord,
     seen: Seen,
-    damaged: BTreeMap<String, Damaged>,
+    damaged: BTreeMap<Text, Damaged>,
 }
 
 impl World {
@@ -200,7 +201,7 @@ fn what_goes_is_removed_when_it_is_still_ours() {
 fn a_foreign_link_that_is_as_wanted_stays_foreign_unless_only_we_make_such() {
     for (to, expected) in [("/opt/x", ""), ("/nix/store/x", "Adopt")] {
         let mut wants = wanted(link(to));
-        wants.source = to.to_owned();
+        wants.source = to.into();
         assert_eq!(
             World::new(Some(wants), None, link(to)).told(),
             expected,
@@ -337,7 +338,7 @@ fn what_is_damaged_in_the_store_is_mended_where_it_can_be() {
             built: None,
             means,
         };
-        world.damaged.insert(to.to_owned(), damaged);
+        world.damaged.insert(to.into(), damaged);
         assert_eq!(world.told(), expected, "{why}");
     }
 }

@@ -10,9 +10,14 @@ use crate::model::node::Node;
 const GENERATED: [&str; 2] = ["systemd/", "tmpfiles.d/"];
 
 impl Planner<'_> {
-    pub(super) fn plan_write(&mut self, target: &TargetPath, wanted: &Wanted, folder_goes: bool) {
-        let owned = self.record.entries.get(target);
-        let before = match node(self.seen, target) {
+    pub(super) fn plan_write(
+        &mut self,
+        target: &TargetPath,
+        wanted: &Wanted,
+        (owned, before): (Option<&OwnedFile>, &Node),
+        folder_goes: bool,
+    ) {
+        let before = match before {
             Node::Folder if folder_goes => &Node::Absent,
             Node::Blocked { at } if self.goes(at) => &Node::Absent,
             other => other,

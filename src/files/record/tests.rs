@@ -10,7 +10,7 @@ type Disk = BTreeMap<TargetPath, Node>;
 fn wanted(entries: &[(&str, &str)]) -> BTreeMap<TargetPath, Wanted> {
     let of = |content: &str| Wanted {
         node: file(content),
-        source: format!("/nix/store/{content}"),
+        source: format!("/nix/store/{content}").into(),
         replace_existing: true,
         built: None,
         why_copy: None,

@@ -108,14 +108,14 @@ impl Root {
         match read_link(&folder, name) {
             Err(Errno::ENOENT) => return Ok(Node::Absent),
             Err(Errno::EINVAL) => {}
-            to => return Ok(Node::Link { to: to? }),
+            to => return Ok(Node::Link { to: to?.into() }),
         }
         let Some(st) = lstat(&folder, name)? else {
             return Ok(Node::Absent);
         };
         Ok(match kind(&st) {
             SFlag::S_IFLNK => Node::Link {
-                to: read_link(&folder, name)?,
+                to: read_link(&folder, name)?.into(),
             },
             SFlag::S_IFDIR => Node::Folder,
             SFlag::S_IFREG => {

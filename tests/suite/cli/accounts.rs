@@ -157,7 +157,7 @@ fn what_is_not_as_asked_is_told_by_every_command_until_it_is() {
     all_warn(&t, &toplevel, &[keeps, nowhere]);
     t.run(&["status"])
         .exits(0)
-        .says("managed: 0 files below /etc, 0 of them units, and 1 account\n");
+        .says("managed: 0 files below /etc, and 1 account\n");
     t.write("etc/group", "root:x:0:\nweb:x:34:\nnowhere:x:7:\n");
     all_warn(&t, &wants(json!(33)), &[keeps]);
     all_warn(&t, &wants(json!(999)), &[]);

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use clap::CommandFactory;
 use serde_json::{Value, json};
 use system_manager::face::cli::Cli;
 
 use crate::cli::compat::Desk;
-use crate::cli::story::{Config, Test};
+use crate::cli::story::{Config, PROGRAM, Ran, Test};
 use crate::needs::lacks_nix;
 use crate::schema::Schema;
 
@@ -31,13 +32,17 @@ const TARGETS: [&str; 7] = [
     "systemd/system/a.service",
 ];
 
+/// What dpkg knows of the package that has left something beside its file.
+const STATUS: &str = "Package: theirs\nStatus: install ok installed\nConffiles:\n /etc/theirs.conf d41d8cd98f00b204e9800998ecf8427e\n";
+
 /// A host that has something of each kind of file already.
 fn host() -> Option<Test> {
     let t = Test::begin()?;
     t.write("etc/hosts", "127.0.0.1 localhost\n")
         .write("etc/hostname", "old\n")
         .write("etc/theirs.conf", "theirs\n")
-        .write("etc/theirs.conf.dpkg-dist", "newer\n");
+        .write("etc/theirs.conf.dpkg-dist", "newer\n")
+        .write("var/lib/dpkg/status", STATUS);
     Some(t)
 }
 
@@ -218,10 +223,14 @@ fn every_command_has_json_or_a_reason_to_have_none() {
             .env("XDG_CACHE_HOME", t.beside("cache"));
         let told: Value = serde_json::from_slice(&option.output().unwrap().stdout).unwrap();
         assert_eq!(told["version"], json!(1));
+        // It is about the running host only, and has nothing to do where there is Nix.
+        let bootstrap = ["bootstrap", "--dry-run", "--json"];
+        let bootstrap = Command::new(PROGRAM).args(bootstrap).output().unwrap();
+        assert_eq!(Ran::new(&bootstrap).exits(0).json()["version"], json!(1));
         let desk = Desk::begin().unwrap();
         assert_eq!(desk.run(&["--json"]).exits(0).json()["version"], json!(1));
     }
-    named.extend(["option", "compat"].map(str::to_owned));
+    named.extend(["option", "compat", "bootstrap"].map(str::to_owned));
     for (command, why) in FOR_PEOPLE {
         assert!(!why.is_empty());
         let argument: &[&str] = if command == "completions" {

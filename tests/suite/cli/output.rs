@@ -149,7 +149,13 @@ fn a_first_configuration_is_about_the_host() {
     t.run(&["init".as_ref(), folder.as_os_str(), "--flake".as_ref()])
         .exits(0)
         .says("flake.nix\n")
-        .says("system.nix` shows what it does\n");
+        .says("system.nix` shows what it does\n")
+        .says("name where you have it from as `system-manager.url`");
+    t.write("usr/share/system-manager/flake.nix", "{ }");
+    let named = t.beside("named");
+    t.run(&["init".as_ref(), named.as_os_str(), "--flake".as_ref()])
+        .exits(0)
+        .never_says("system-manager.url");
     let bare = t.beside("bare");
     t.run(&["init".as_ref(), "--no-flake".as_ref(), bare.as_os_str()])
         .exits(0);

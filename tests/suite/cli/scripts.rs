@@ -12,7 +12,7 @@ use crate::cli::strace::{Whose, has_strace, killed_at};
 use crate::needs::skip;
 
 /// Begins with a shell on the host; none when this is not run as root, or without a static busybox.
-pub(super) fn begin() -> Option<Test> {
+pub fn begin() -> Option<Test> {
     let t = Test::begin()?;
     if !has_shell() {
         return None;

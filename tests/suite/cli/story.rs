@@ -158,10 +158,15 @@ impl Ran {
 impl Test {
     /// Begins with the few files that every host has; none when this is not run as root.
     pub fn begin() -> Option<Self> {
+        Self::begin_at(env!("CARGO_TARGET_TMPDIR"))
+    }
+
+    /// The same below a folder of this name.
+    pub fn begin_at(above: &str) -> Option<Self> {
         if !is_root() {
             return None;
         }
-        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let folder = tempfile::tempdir_in(above).unwrap();
         let test = Self {
             folder,
             toplevels: Cell::new(0),

@@ -42,7 +42,7 @@ impl Terminal {
         // What it ends with stays on the screen until it was read.
         let output = start
             .arg(format!(
-                "{set}{command}; echo \"[ended: $?]\"; exec sleep 600"
+                "trap : INT; {set}{command}; echo \"[ended: $?]\"; exec sleep 600"
             ))
             .output();
         let output = output.unwrap();
@@ -83,6 +83,13 @@ impl Terminal {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// The same as it looks: long lines are cut where the terminal does it, and colours are there if they are asked for.
+    pub fn screen(&self, with_colours: bool) -> String {
+        let how: &[&str] = if with_colours { &["-e"] } else { &[] };
+        let output = self.run(&[&["capture-pane", "-p", "-S", "-"], how].concat());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// Waits until a text is there.
     #[track_caller]
     pub fn shows(&self, text: &str) -> String {
@@ -105,6 +112,14 @@ impl Terminal {
             );
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits for the end of what runs. Returns its exit code.
+    #[track_caller]
+    pub fn ends(&self) -> i32 {
+        let screen = self.shows("[ended: ");
+        let code = screen.rsplit("[ended: ").next().unwrap();
+        code.split(']').next().unwrap().parse().unwrap()
     }
 }
 
