@@ -23,28 +23,36 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "system
 
 
 def ansible() -> Path:
-    """Returns the program `ansible`; it is installed beside where it is not there, and the test skipped where that fails."""
+    """Returns the program `ansible`; where it is not there it is installed beside, or the test is skipped."""
     if found := shutil.which("ansible"):
         return Path(found)
     folder = CACHE / "ansible"
     program = folder / "bin/ansible"
     if not program.exists():
-        make = subprocess.run(["python3", "-m", "venv", "--clear", folder], capture_output=True, check=False, timeout=120)
+        make = subprocess.run(
+            ["python3", "-m", "venv", "--clear", folder], capture_output=True, check=False, timeout=120
+        )
         # For Python 3.11 on the hosts and here.
         install = [folder / "bin/pip", "install", "--quiet", "ansible-core>=2.16,<2.18"]
-        if make.returncode != 0 or subprocess.run(install, capture_output=True, check=False, timeout=300).returncode != 0:
+        if (
+            make.returncode != 0
+            or subprocess.run(install, capture_output=True, check=False, timeout=300).returncode != 0
+        ):
             pytest.skip("there is no ansible-core, and pip can't install it; run with: pip install ansible-core")
     return program
 
 
-def run_module(deployer: Deployer, target: Container, options: dict[str, Any], *flags: str) -> tuple[str, dict[str, Any]]:
-    """Runs the module on a machine. Returns Ansible's word for how it went, and what the module returned."""
+def run_module(
+    deployer: Deployer, target: Container, options: dict[str, Any], *flags: str
+) -> tuple[str, dict[str, Any], str]:
+    """Runs the module on a machine. Returns Ansible's word for how it went, what the module returned, and all of it."""
     ssh = f"-o UserKnownHostsFile={deployer.known_hosts} -o IdentitiesOnly=yes"
     argv = [
         *deployer.enter(), str(ansible()), "all", "--inventory", f"{deployer.address(target)},", "--user", "root",
-        "--private-key", str(deployer.key), f"--ssh-common-args={ssh}", "--one-line",
+        "--private-key", str(deployer.key), f"--ssh-common-args={ssh}",
         "--module-path", str(PROJECT / "contrib/ansible/library"),
-        "--module-name", "system_manager", "--args", json.dumps({"program": "/usr/local/bin/system-manager", **options}),
+        "--module-name", "system_manager",
+        "--args", json.dumps({"program": "/usr/local/bin/system-manager", **options}),
         "--extra-vars", "ansible_python_interpreter=/usr/bin/python3", *flags,
     ]  # fmt: skip
     # Its master connections outlive it, and hold what it prints to.
@@ -55,8 +63,8 @@ def run_module(deployer: Deployer, target: Container, options: dict[str, Any], *
     )
     head, separator, returned = done.stdout.partition(" => ")
     assert separator, done.stdout + done.stderr
-    values: dict[str, Any] = json.loads(returned)
-    return head.rpartition("| ")[2].strip("! "), values
+    values: dict[str, Any] = json.JSONDecoder().raw_decode(returned)[0]
+    return head.rpartition("| ")[2].strip("! "), values, done.stdout
 
 
 def test_ansible_plans_in_check_mode_shows_differences_and_tells_the_truth(
@@ -69,34 +77,34 @@ def test_ansible_plans_in_check_mode_shows_differences_and_tells_the_truth(
     before = take_snapshot(target)
 
     # Check mode is a plan, and changes nothing.
-    word, returned = run_module(deployer, target, {"source": one}, "--check", "--diff")
+    word, returned, shown = run_module(deployer, target, {"source": one}, "--check", "--diff")
     assert word == "CHANGED" and returned["changed"], returned
-    assert any("+one" in difference["prepared"] for difference in returned["diff"]), returned["diff"]
+    assert "/etc/hello\n+one\n" in shown, shown
     assert_same(before, take_snapshot(target))
 
-    word, returned = run_module(deployer, target, {"source": one})
+    word, returned, shown = run_module(deployer, target, {"source": one})
     assert word == "CHANGED" and target.succeed("cat /etc/hello") == "one\n", returned
     # Done again, it is nothing; with and without check mode.
     for flags in ([], ["--check"]):
-        word, returned = run_module(deployer, target, {"source": one}, *flags)
+        word, returned, shown = run_module(deployer, target, {"source": one}, *flags)
         assert word == "SUCCESS" and not returned["changed"], returned
-    word, returned = run_module(deployer, target, {"source": two}, "--check", "--diff")
-    assert "-one\n+two\n" in returned["diff"][0]["prepared"], returned["diff"]
+    word, returned, shown = run_module(deployer, target, {"source": two}, "--check", "--diff")
+    assert "-one\n+two\n" in shown, shown
 
     # What is refused is a failure that changed nothing, and so is what can't be.
     target.succeed("touch /etc/foreign")
     refused = install_closure(target, build('{ environment.etc."foreign".text = "x"; }', tmp_path))
     for flags in ([], ["--check"]):
-        word, returned = run_module(deployer, target, {"source": refused}, *flags)
+        word, returned, shown = run_module(deployer, target, {"source": refused}, *flags)
         assert word == "FAILED" and not returned["changed"] and "/etc/foreign" in returned["msg"], returned
     target.succeed("rm /etc/foreign")
     # What was activated, and a script of which failed, is both.
     text = '{ environment.etc."hello".text = "three\\n"; system.activationScripts.fails.text = "exit 7"; }'
-    word, returned = run_module(deployer, target, {"source": install_closure(target, build(text, tmp_path))})
+    word, returned, shown = run_module(deployer, target, {"source": install_closure(target, build(text, tmp_path))})
     assert word == "FAILED" and returned["changed"] and "fails" in returned["msg"], returned
     assert target.succeed("cat /etc/hello") == "three\n"
 
-    word, returned = run_module(deployer, target, {"state": "absent"})
+    word, returned, shown = run_module(deployer, target, {"state": "absent"})
     assert word == "CHANGED", returned
     assert_same(before, take_snapshot(target))
     assert run_module(deployer, target, {"state": "absent"})[0] == "SUCCESS"
@@ -139,7 +147,9 @@ def test_what_deploy_rs_and_colmena_call_works_on_a_profile(make_targets: MakeTa
 
 
 def test_cloud_init_brings_a_fresh_machine_to_a_toplevel(make_targets: MakeTargets, tmp_path: Path) -> None:
-    ruamel = pytest.importorskip("ruamel.yaml", reason="check-jsonschema brings it; run with: pip install check-jsonschema")
+    ruamel = pytest.importorskip(
+        "ruamel.yaml", reason="check-jsonschema brings it; run with: pip install check-jsonschema"
+    )
     example = PROJECT / "examples/cloud-init.yaml"
     _, [target] = make_targets("target", image="debian-12-remote")
     toplevel = build(HELLO % "first boot", tmp_path)
@@ -155,7 +165,11 @@ def test_cloud_init_brings_a_fresh_machine_to_a_toplevel(make_targets: MakeTarge
     target.copy_from_host(cache, "/srv/cache")
     target.fail("test -e /nix/store")
     text = example.read_text()
-    for name, value in (("TOPLEVEL", toplevel), ("CACHE", "file:///srv/cache"), ("KEY", (tmp_path / "public").read_text().strip())):
+    for name, value in (
+        ("TOPLEVEL", toplevel),
+        ("CACHE", "file:///srv/cache"),
+        ("KEY", (tmp_path / "public").read_text().strip()),
+    ):
         line = next(line for line in text.splitlines() if line.strip().startswith(f"{name}="))
         text = text.replace(line, f"{line.partition('=')[0]}={value}")
     wanted = ruamel.YAML(typ="safe").load(text)
