@@ -187,6 +187,28 @@ let
         rule: ofElement (r: r == rule) options.systemd.tmpfiles.rules
       )
     );
+    # Each line by itself: the addresses of `networking.hosts`, and what `extraHosts` has.
+    lines = named (
+      lib.mapAttrs' (
+        address: names:
+        lib.nameValuePair "${address} ${lib.concatStringsSep " " names}" (
+          ofName 0 options.networking.hosts address
+        )
+      ) (lib.filterAttrs (_address: names: names != [ ]) config.networking.hosts)
+      // lib.genAttrs (lib.filter (line: line != "") (lib.splitString "\n" config.networking.extraHosts)) (
+        line: ofElement (text: lib.elem line (lib.splitString "\n" text)) options.networking.extraHosts
+      )
+    );
+    blocks = named (byThing 0 (n: _v: n) options.system-manager.blocks);
+    scripts = named (
+      lib.listToAttrs (
+        map (
+          script: lib.nameValuePair script.name (ofName 1 options.system.activationScripts script.name)
+        ) config.system.build.activationScripts
+      )
+    );
+    secrets = named (byThing 1 (n: _v: n) options.system-manager.secrets);
+    healthChecks = named (byThing 1 (n: _v: n) options.system-manager.healthChecks);
     basics = merged (
       lib.mapAttrsToList (name: option: {
         ${if name == "i18n.extraLocaleSettings" then "i18n.defaultLocale" else name} = map (d: {

@@ -40,8 +40,14 @@ pub(crate) struct Provenance {
     kinds: BTreeMap<String, Things>,
 }
 
+/// What a line of `/etc/hosts` is called.
+const HOSTS_LINE: &str = "hosts line";
+
+/// Where secrets are placed.
+const SECRETS: &str = "/run/system-manager/secrets/";
+
 /// The kinds of things, as the file has them and as people call them.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 14] = [
     ("files", "file"),
     ("units", "unit"),
     ("userUnits", "user unit"),
@@ -51,6 +57,11 @@ const KINDS: [(&str, &str); 9] = [
     ("packages", "package"),
     ("rules", "tmpfiles rule"),
     ("basics", "host basics"),
+    ("lines", HOSTS_LINE),
+    ("blocks", "lines in"),
+    ("scripts", "activation script"),
+    ("secrets", "secret"),
+    ("healthChecks", "health check"),
 ];
 
 /// One definition of an option.
@@ -89,7 +100,7 @@ pub(crate) struct Answer {
 impl Answer {
     fn ours(kind: &'static str, name: &str, settings: &[Setting]) -> Self {
         let name = match kind {
-            "file" => format!("/etc/{name}"),
+            "file" | "lines in" => format!("/etc/{name}"),
             _ => name.to_owned(),
         };
         Self {
@@ -138,6 +149,8 @@ impl Provenance {
         let unit = target.and_then(unit_of);
         let named = |kind: &str| match (kind, unit) {
             ("file", _) => target,
+            ("lines in", _) => target,
+            ("secret", _) => name.strip_prefix(SECRETS).or(Some(name)),
             ("host basics", _) => target.and_then(places::option_of),
             ("unit", Some(unit)) if !unit.of_users => Some(unit.name),
             ("user unit", Some(unit)) if unit.of_users => Some(unit.name),
@@ -147,14 +160,10 @@ impl Provenance {
             .all()
             .filter_map(|(kind, things)| find(kind, things, named(kind)?))
             .collect();
-        answers.extend(
-            self.kinds
-                .get("rules")
-                .into_iter()
-                .flatten()
-                .filter(|(rule, _)| names_path(rule, name))
-                .map(|(rule, settings)| Answer::ours("tmpfiles rule", rule, settings)),
-        );
+        answers.extend(self.whose("rules", "tmpfiles rule", |rule| names_path(rule, name)));
+        answers.extend(self.whose("lines", HOSTS_LINE, |line| {
+            target == Some("hosts") || line.split_whitespace().any(|word| word == name)
+        }));
         answers.extend(self.of_option(name));
         answers
     }
@@ -166,7 +175,7 @@ impl Provenance {
         let things = self.all().flat_map(|(kind, things)| {
             things.keys().filter_map(move |name| {
                 let name = match kind {
-                    "file" => format!("/etc/{name}"),
+                    "file" | "lines in" => format!("/etc/{name}"),
                     "tmpfiles rule" => name.split_whitespace().nth(1)?.to_owned(),
                     _ => name.clone(),
                 };
@@ -174,6 +183,18 @@ impl Provenance {
             })
         });
         options.chain(things).collect()
+    }
+
+    /// The things of a kind whose names are of the right ones.
+    fn whose<'a>(
+        &'a self,
+        field: &str,
+        kind: &'static str,
+        is: impl Fn(&str) -> bool + 'a,
+    ) -> impl Iterator<Item = Answer> + 'a {
+        let things = self.kinds.get(field).into_iter().flatten();
+        let things = things.filter(move |(name, _)| is(name));
+        things.map(move |(name, settings)| Answer::ours(kind, name, settings))
     }
 
     /// Returns all things, by what they are.
@@ -343,19 +364,36 @@ fn package_of(root: &Root, path: &str) -> Option<String> {
 
 /// The tool that a text says it was written by.
 fn tool_of(text: &str) -> Option<&'static str> {
-    [
-        ("cloud-init", "cloud-init"),
-        ("Ansible managed", "Ansible"),
-        ("by Puppet", "Puppet"),
-        ("by Chef", "Chef"),
-        ("by Salt", "Salt"),
-        ("by NetworkManager", "NetworkManager"),
-        ("by systemd-resolved", "systemd-resolved"),
-        ("by resolvconf", "resolvconf"),
-    ]
-    .into_iter()
-    .find(|(mark, _)| text.contains(mark))
-    .map(|(_, tool)| tool)
+    const TOOLS: [&str; 13] = [
+        "Ansible",
+        "Puppet",
+        "Chef",
+        "Salt",
+        "CFEngine",
+        "Terraform",
+        "cloud-init",
+        "NetworkManager",
+        "systemd-resolved",
+        "resolvconf",
+        "netplan",
+        "home-manager",
+        "debconf",
+    ];
+    let text = text.to_lowercase();
+    let says = |tool: &&&str| {
+        let tool = tool.to_lowercase();
+        let marks = [
+            format!("{tool} managed"),
+            format!("by {tool}"),
+            format!("by the {tool}"),
+            format!("with {tool}"),
+        ];
+        marks.iter().any(|mark| text.contains(mark))
+    };
+    TOOLS.iter().find(says).copied().or_else(|| {
+        // Its marks are of many forms.
+        text.contains("cloud-init").then_some("cloud-init")
+    })
 }
 
 /// Renders answers for people. Pure.
@@ -456,7 +494,20 @@ mod tests {
 
     #[test]
     fn knows_tools_by_their_marks() {
-        assert_eq!(tool_of("# Ansible managed\n"), Some("Ansible"));
-        assert_eq!(tool_of("# by hand\n"), None);
+        for (text, tool) in [
+            ("# Ansible managed\n", Some("Ansible")),
+            ("# {{ This file is MANAGED BY PUPPET }}", Some("Puppet")),
+            ("// Generated by Chef for web", Some("Chef")),
+            ("# This file is managed by Salt, do not edit", Some("Salt")),
+            (
+                "# Your system has been configured with netplan",
+                Some("netplan"),
+            ),
+            ("## template: cloud-init\n", Some("cloud-init")),
+            ("# by hand\n", None),
+            ("# salt and pepper\n", None),
+        ] {
+            assert_eq!(tool_of(text), tool, "{text}");
+        }
     }
 }
