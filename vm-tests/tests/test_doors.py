@@ -33,7 +33,7 @@ def ansible() -> Path:
             ["python3", "-m", "venv", "--clear", folder], capture_output=True, check=False, timeout=120
         )
         # For Python 3.11 on the hosts and here.
-        install = [folder / "bin/pip", "install", "--quiet", "ansible-core>=2.16,<2.18"]
+        install = [str(folder / "bin/pip"), "install", "--quiet", "ansible-core>=2.16,<2.18"]
         if (
             make.returncode != 0
             or subprocess.run(install, capture_output=True, check=False, timeout=300).returncode != 0
