@@ -341,10 +341,11 @@ Examples:
   system-manager status --detailed-exitcode   # for monitoring: 10 if something needs attention
   system-manager status --watch")]
     Status(StatusArgs),
-    /// Remove store paths that were copied here from other machines and are no longer needed
+    /// Remove store paths that are no longer needed
     ///
-    /// For hosts without Nix. Keeps whatever is needed by the active configuration, a generation, a running activation, a
-    /// garbage-collector root or a process. On a host with Nix, use `nix-collect-garbage`.
+    /// Keeps whatever is needed by the active configuration, a generation, a running activation, a garbage-collector root or
+    /// a process. Without Nix, these are paths that were copied here from other machines; with Nix, its own collector
+    /// decides, and is told what is needed here.
     Gc {
         /// Show what would be removed, and remove nothing
         #[arg(long)]

@@ -222,7 +222,7 @@ pub(crate) fn register(root: &Root, infos: &[PathInfo]) -> Result<()> {
 }
 
 /// The host's own `nix-store`, on the store itself and not through a daemon, wherever Nix may have been installed.
-fn nix_store() -> Command {
+pub(super) fn nix_store() -> Command {
     const FOLDERS: &str = "/nix/var/nix/profiles/default/bin:/run/current-system/sw/bin:/root/.nix-profile/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     Command::new("env")
         .arg(format!("PATH={FOLDERS}"))

@@ -3,7 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "reads what is needed")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::database::Database;
+use super::database::{Database, nix_store};
 use super::info::StorePath;
 use super::receive::remove_tree;
 use super::{Holding, folder, hold, is_of_nix};
@@ -56,9 +56,7 @@ pub(crate) fn collect(
     dry_run: bool,
 ) -> Result<Collected> {
     if is_of_nix(root)? {
-        bail!(
-            "this host's store is managed by Nix\nhint: use `nix-collect-garbage`, which respects system-manager's generations"
-        );
+        return collect_by_nix(root, active, dry_run);
     }
     let _held = hold(root, Holding::Alone)?;
     let mut database = Database::read(root)?;
@@ -94,6 +92,56 @@ pub(crate) fn collect(
         bytes,
         dry_run,
         foreign,
+    })
+}
+
+/// Where Nix finds what we need, while it collects; what an earlier run has left there goes with the next.
+const KEPT: &str = "nix/var/nix/gcroots/system-manager-needs";
+
+/// Has Nix remove what nothing needs, with what we need among its roots meanwhile.
+fn collect_by_nix(root: &Root, active: Option<&AbsolutePath>, dry_run: bool) -> Result<Collected> {
+    if !root.is_live() {
+        bail!(
+            "the store of this root is managed by Nix, which collects that of the system that runs\nhint: boot it, and run this there"
+        );
+    }
+    let _held = hold(root, Holding::Alone)?;
+    let kept = Path::new(KEPT);
+    root.make_folders(kept)?;
+    for path in roots(root, active)? {
+        root.write_link(&kept.join(path.name()), &path.to_string())?;
+    }
+    let collected = ask_nix(root, dry_run);
+    for name in root.list(kept)? {
+        root.remove_file(&kept.join(name))?;
+    }
+    root.remove_folder(kept)?;
+    root.sync()?;
+    collected
+}
+
+fn ask_nix(root: &Root, dry_run: bool) -> Result<Collected> {
+    let dead = nix_store()
+        .args(["--quiet", "--gc", "--print-dead"])
+        .stdout()?;
+    let at = |path: &StorePath| folder(root).join(path.name());
+    let mut sizes = BTreeMap::new();
+    for path in dead.lines().filter_map(StorePath::of) {
+        let bytes = size(&at(&path))?;
+        sizes.insert(path, bytes);
+    }
+    if !dry_run {
+        nix_store().args(["--quiet", "--gc"]).stdout()?;
+        // What it has left, it says on its own: another process has begun to need it.
+        sizes.retain(|path, _| fs::symlink_metadata(at(path)).is_err());
+    }
+    Ok(Collected {
+        version: 1,
+        generations: Vec::new(),
+        bytes: sizes.values().sum(),
+        paths: sizes.into_keys().collect(),
+        dry_run,
+        foreign: 0,
     })
 }
 

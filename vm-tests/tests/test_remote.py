@@ -331,10 +331,11 @@ def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
     toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
     assert len(target.succeed(f"{nix} --query --requisites {toplevel}").split()) >= 4
     target.succeed(f"{nix} --verify --check-contents")
-    # Its own garbage collection keeps what is a generation, and ours leaves the store to it.
+    # Its own garbage collection keeps what is a generation, and ours is its own.
     target.succeed(f"{nix} --gc")
     target.succeed(f"test -e {toplevel}/manifest.json && cat /etc/hello")
-    assert "managed by Nix" in deployer.run("gc", *options, expect=1)
+    deployer.run("gc", *options)
+    target.succeed(f"test -e {toplevel}/manifest.json && cat /etc/hello")
     assert "sending" not in deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
 
     # Whatever the login shell is, and however root is had.

@@ -93,6 +93,42 @@ def test_a_timer_switches_to_what_is_built_on_the_machine(host: FlakeHost, kind:
     assert machine.succeed("cat /etc/version") == "four"
 
 
+def test_the_collector_of_nix_keeps_what_is_needed_and_says_what_goes(host: FlakeHost) -> None:
+    machine = host.machine
+    machine.succeed("mkdir /srv/host", "cp /srv/nixpkgs/bin/busybox /usr/bin/")
+
+    def build(version: str) -> str:
+        machine.succeed(f"""echo '{{ environment.etc.version.text = "{version}"; }}' >/srv/host/system.nix""")
+        return machine.succeed("system-manager build --file /srv/host/system.nix 2>/dev/null").strip()
+
+    generations = [build(version) for version in ("one", "two", "three")]
+    for toplevel in generations:
+        host.run("switch", toplevel)
+    # Active, and no generation.
+    active = build("four")
+    host.run("activate", active)
+    # A root of somebody else, and what nobody needs.
+    theirs, nobodys = build("five"), build("six")
+    machine.succeed(f"ln -s {theirs} /nix/var/nix/gcroots/theirs")
+
+    there = set(machine.succeed("ls /nix/store").split())
+    would = host.json("gc", "--keep", "1", "--dry-run")
+    # What goes with its generation is not dead yet.
+    assert would["dryRun"] and would["generations"] == [1, 2] and nobodys in would["paths"], would
+    assert set(machine.succeed("ls /nix/store").split()) == there
+    did = host.json("gc", "--keep", "1")
+    gone = there - set(machine.succeed("ls /nix/store").split())
+    assert did["bytes"] > 0 and {path.split("/")[-1] for path in did["paths"]} == gone, (did, gone)
+    assert {nobodys, generations[0], generations[1]} <= set(did["paths"]), did
+    for path in (generations[2], active, theirs):
+        machine.succeed(f"nix-store --query --requisites {path} | xargs ls -d")
+    assert machine.succeed("cat /etc/version") == "four"
+    machine.succeed("test -L /nix/var/nix/gcroots/theirs", "test ! -e /nix/var/nix/gcroots/system-manager-needs")
+    assert "0 paths have gone, 0 B" in host.run("gc")
+    host.run("rollback", "--to", "3")
+    machine.succeed("nix-store --verify --check-contents")
+
+
 TYPE = """
 import os, pty, sys
 command, password = sys.argv[1:]
