@@ -365,7 +365,7 @@ def test_one_line_of_sudoers_is_enough(make_targets: MakeTargets, tmp_path: Path
     # The line is the one of the manual.
     manual = (PROJECT / "docs/remote.md").read_text()
     [line] = [line for line in manual.splitlines() if line.startswith("deploy ALL=")]
-    target.succeed(f"echo '{line}' >/etc/sudoers.d/deploy", "visudo --check")
+    target.succeed(f"echo '{line}' >/etc/sudoers.d/deploy && chmod 0440 /etc/sudoers.d/deploy", "visudo --check")
     target.fail("runuser -u deploy -- sudo -n true", "runuser -u deploy -- sudo -n cat /etc/shadow")
     options = ["--sudo", "--target-host", f"deploy@{deployer.address(target)}"]
     # The activator comes the first time, and is there the second.
