@@ -160,7 +160,8 @@ def test_cloud_init_brings_a_fresh_machine_to_a_toplevel(make_targets: MakeTarge
     )  # fmt: skip
     assert key.returncode == 0
     copy = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to"]
-    subprocess.run([*copy, f"file://{cache}?compression=none&secret-key={tmp_path / 'secret'}", toplevel], check=True, timeout=300)
+    store = f"file://{cache}?compression=none&secret-key={tmp_path / 'secret'}"
+    subprocess.run([*copy, store, toplevel], check=True, timeout=300)
     target.copy_from_host(cache, "/srv/cache")
     target.fail("test -e /nix/store")
     text = example.read_text()
@@ -188,7 +189,7 @@ def test_cloud_init_brings_a_fresh_machine_to_a_toplevel(make_targets: MakeTarge
     other = "test-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
     target.succeed(f"{toplevel}/bin/system-manager deactivate", "rm -rf /nix/store /nix/var/nix")
     target.succeed(f"sed -i 's|^KEY=.*|KEY={other}|' /run/system-manager-first-boot")
-    target.fail("systemd-run --quiet --wait --service-type=oneshot sh /root/runcmd")
+    target.fail("systemd-run --quiet --collect --wait --service-type=oneshot sh /root/runcmd")
     target.fail("test -e /etc/hello")
 
 
