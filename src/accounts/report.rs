@@ -22,7 +22,7 @@ pub(crate) fn render_accounts(out: &mut String, accounts: &AccountsReport, style
         line(out, &style.paint(color, &format!("  {change}")));
         let stays = home_that_stays(change);
         if let Some(home) = stays {
-            let text = format!("      {home} stays, with all that is in it");
+            let text = format!("      {home} is kept, with everything in it");
             line(out, &style.paint(Color::Dim, &text));
         }
     }

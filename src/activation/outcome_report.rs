@@ -19,7 +19,7 @@ pub(crate) fn render_outcome(outcome: &Outcome, style: Style) -> String {
     for (label, units) in [
         ("the following new units were started", &units.newly_active),
         (
-            "failing before already, and not touched",
+            "already failing before, and not touched",
             &units.failing_before,
         ),
         ("failing now, but not touched", &units.failing_elsewhere),
@@ -54,7 +54,7 @@ pub(crate) fn render_outcome(outcome: &Outcome, style: Style) -> String {
 /// What comes after this run, of itself or with the next one.
 fn render_left(out: &mut String, outcome: &Outcome) {
     let later: Vec<&String> = outcome.after.iter().map(|a| &a.unit).collect();
-    let label = "this run is a part of the following units, which are dealt with when it has ended";
+    let label = "this run is part of the following units, which are handled when it has finished";
     list(out, label, later.iter().copied());
     let left = outcome.pending.units();
     let left: BTreeSet<&String> = left.filter(|u| !later.contains(u)).collect();

@@ -29,7 +29,7 @@ pub(crate) fn render_packages(out: &mut String, change: &PackagesChange, style: 
     fold(out, &lines.collect::<Vec<_>>(), Color::Yellow, SHOWN, style);
     let needed = [
         (&change.needed, "+", "more that these need"),
-        (&change.unneeded, "-", "that nothing needs any more"),
+        (&change.unneeded, "-", "no longer needed"),
     ];
     for (names, sign, what) in needed {
         render_needed(out, names, sign, what, style);
@@ -42,7 +42,7 @@ pub(crate) fn render_packages(out: &mut String, change: &PackagesChange, style: 
         let (from, to) = (&closure.from, &closure.to);
         let sign = if to.bytes < from.bytes { '-' } else { '+' };
         let text = format!(
-            "    all that it needs: {} -> {} ({sign}{})",
+            "    closure: {} -> {} ({sign}{})",
             side(from),
             side(to),
             show_bytes(to.bytes.abs_diff(from.bytes))
@@ -158,8 +158,8 @@ mod tests {
         let rest = [
             "    and 11 more (-v lists them)",
             "  + 2 more that these need (-v lists them)",
-            "  - 1 that nothing needs any more (-v lists them)",
-            "    all that it needs: 4 paths, 20 MB -> 5 paths, 18 MB (-1500 kB)",
+            "  - 1 no longer needed (-v lists them)",
+            "    closure: 4 paths, 20 MB -> 5 paths, 18 MB (-1500 kB)",
         ];
         assert_eq!(lines[34..], rest);
         let full = render(true);

@@ -42,7 +42,7 @@ pub(crate) fn render_plan(plan: &Plan, style: Style) -> String {
     }
     match &plan.goal {
         Goal::Activate(toplevel) => line(&mut out, &format!("To activate {toplevel}:")),
-        Goal::Deactivate => line(&mut out, "To take everything away:"),
+        Goal::Deactivate => line(&mut out, "To remove everything:"),
     }
     render_reach(&mut out, plan);
     render_takeover(&mut out, plan, style);
@@ -86,19 +86,22 @@ fn render_reach(out: &mut String, plan: &Plan) {
     match plan.ephemeral {
         Some(Ephemeral::Begins) => line(
             out,
-            "    for this boot only: what is written to /etc from now on, by whomever, goes to /run, and goes with the next boot",
+            "    until the next reboot only: anything that is written to /etc from now on, by any program, goes to /run and is lost at the next boot",
         ),
-        Some(Ephemeral::Stays) => line(out, "    for this boot only, as what is active now"),
+        Some(Ephemeral::Stays) => line(
+            out,
+            "    until the next reboot only, like what is active now",
+        ),
         Some(Ephemeral::Ends) => line(
             out,
-            "    what was for this boot only ends, and /etc is what it was before",
+            "    the temporary configuration ends, and /etc is what it was before",
         ),
         None => {}
     }
     if plan.pre_populates {
         line(
             out,
-            "    for the next boot: files and accounts come now; units stay as they are, and scripts do not run",
+            "    for the next boot: files and accounts are created now; units stay as they are, and scripts do not run",
         );
     }
 }
@@ -117,12 +120,12 @@ fn render_recorded(plan: &Plan, style: Style) -> String {
             render_warnings(&mut out, &plan.warnings, style);
             line(
                 &mut out,
-                "A switch remembers this configuration as the active one, and touches nothing else.",
+                "A switch records this configuration as the active one, and changes nothing else.",
             );
         }
         Goal::Deactivate => line(
             &mut out,
-            "No changes: nothing that is here was placed by the configuration.",
+            "No changes: nothing on this host comes from the configuration.",
         ),
     }
     files::report::render_beside(&mut out, &plan.beside, style);
@@ -140,7 +143,7 @@ fn render_takeover(out: &mut String, plan: &Plan, style: Style) {
     line(
         out,
         &format!(
-            "    {files} file{plural} that it has placed: managed from now on, and given back as if placed here"
+            "    {files} file{plural} that it has installed: managed from now on, and removed or restored like all others"
         ),
     );
     for unit in &takeover.masks {
@@ -197,7 +200,7 @@ pub(crate) fn no_changes(warnings: &[String]) -> &'static str {
     if warnings.is_empty() {
         "No changes: the host is as the configuration says."
     } else {
-        "No changes. Not all is as the configuration says:"
+        "No changes, but not everything is as the configuration says:"
     }
 }
 

@@ -37,7 +37,12 @@ pub(crate) fn render(status: &Status, style: Style) -> String {
     let kept = kept.map(|(t, id)| format!("backup: /etc/{t} as it was before: /{folder}/{id}"));
     lines(&mut out, &kept.collect::<Vec<_>>(), Color::Dim, style);
     let saved = status.saved.iter();
-    let saved = saved.map(|e| format!("kept edit: of /etc/{}: /{folder}/{}", e.target, e.backup));
+    let saved = saved.map(|e| {
+        format!(
+            "backup of an edit: /etc/{}: /{folder}/{}",
+            e.target, e.backup
+        )
+    });
     lines(&mut out, &saved.collect::<Vec<_>>(), Color::Dim, style);
     if let Some(free) = status.store_free {
         let text = format!("store: {} free", show_bytes(free));
@@ -61,19 +66,19 @@ fn render_active(out: &mut String, status: &Status, style: Style) {
     if status.taken_over_next {
         line(
             out,
-            "numtide/system-manager manages this host; the next activation takes over what it has placed, as `plan` shows",
+            "numtide/system-manager manages this host; the next activation takes over its files, as `plan` shows",
         );
     }
     if status.ephemeral {
         line(
             out,
-            "for this boot only: /etc goes to /run, and the next boot, or `deactivate`, goes back to what was active before",
+            "until the next reboot only: changes of /etc are in /run; the next boot or `deactivate` goes back to what was active before",
         );
     }
     if status.waits_for_boot {
         line(
             out,
-            "placed for the next boot, which starts it; so does `system-manager switch`",
+            "installed for the next boot, which starts it, as does `system-manager switch`",
         );
     }
     if status.active.is_some() || status.files > 0 {
@@ -117,12 +122,16 @@ fn render_unfinished(out: &mut String, status: &Status, style: Style) {
     }
     if !status.unfinished_scripts.is_empty() {
         rows.push(format!(
-            "activation scripts that have not ended well, and run again next time: {}",
+            "activation scripts that failed, and run again next time: {}",
             status.unfinished_scripts.join(", ")
         ));
     }
     let problems = status.tmpfiles.iter();
-    rows.extend(problems.map(|p| format!("tmpfiles rules, which the next run tries again: {p}")));
+    rows.extend(
+        problems.map(|p| {
+            format!("tmpfiles rules that failed, and are tried again by the next run: {p}")
+        }),
+    );
     lines(out, &rows, Color::Yellow, style);
 }
 
@@ -176,13 +185,15 @@ fn drift(status: &Status) -> Vec<String> {
     );
     let lines = status.block_drift.iter();
     rows.extend(
-        lines.map(|(t, drift)| format!("drift: our lines in /etc/{t} were {}", drift.word())),
+        lines.map(|(t, drift)| {
+            format!("drift: the managed lines in /etc/{t} were {}", drift.word())
+        }),
     );
     let basics = status.basics_drift.iter();
     rows.extend(basics.map(|(t, drift)| format!("drift: /etc/{t} was {}", drift.word())));
     rows.extend(status.name_drift.iter().map(|name| {
         format!(
-            "drift: this host is named `{}` by hand, not `{}`",
+            "drift: this host has been renamed to `{}`, but should be `{}`",
             name.from, name.to
         )
     }));

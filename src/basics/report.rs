@@ -19,8 +19,8 @@ pub(crate) fn render_basics(out: &mut String, plan: &BasicsPlan, style: Style) {
             Verb::Adopt | Verb::Forget => (" ", Color::Dim),
         };
         let what = match change.verb {
-            Verb::Adopt => "is as wanted already".to_owned(),
-            Verb::Forget => "is as it was before already".to_owned(),
+            Verb::Adopt => "is already as configured".to_owned(),
+            Verb::Forget => "is already as it was before".to_owned(),
             _ => format!("{} -> {}", shown(&change.old), shown(&change.new)),
         };
         let text = format!("  {sign} {}: {what}", change.option);
@@ -29,7 +29,10 @@ pub(crate) fn render_basics(out: &mut String, plan: &BasicsPlan, style: Style) {
         if change.drifted {
             let kept = change.keep.as_ref().map_or(String::new(), |keep| {
                 let folder = crate::store::backups::FOLDER;
-                format!(", what is there now is kept as /{folder}/{}", keep.backup)
+                format!(
+                    "; the current state is backed up as /{folder}/{}",
+                    keep.backup
+                )
             });
             let note = format!("      it was changed by hand{kept}");
             line(out, &style.paint(Color::Dim, &note));

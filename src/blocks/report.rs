@@ -26,12 +26,12 @@ pub(crate) fn render_blocks(out: &mut String, blocks: &[BlockChange], style: Sty
         if change.drifted {
             let kept = change.keep.as_ref().map_or(String::new(), |keep| {
                 format!(
-                    ", the file as it is now is kept as /{}/{}",
+                    "; the current file is backed up as /{}/{}",
                     crate::store::backups::FOLDER,
                     keep.backup
                 )
             });
-            let note = format!("      our lines were changed by hand{kept}");
+            let note = format!("      the managed lines were changed by hand{kept}");
             line(out, &style.paint(Color::Dim, &note));
         }
         render_diff(out, change.diff.as_ref(), style);

@@ -126,7 +126,7 @@ impl Session {
         if self.json {
             print_json(&difference)?;
         } else {
-            let live = "what is live".to_owned();
+            let live = "the live host".to_owned();
             let names = [from.name, to.map_or(live, |named| named.name)];
             let names = [names[0].as_str(), names[1].as_str()];
             print_text(&compare::render(&difference, names, self.style), self.style)?;
@@ -253,7 +253,7 @@ impl Session {
         }
         if args.ask && !prepared.plan.is_empty() {
             self.print_plan(&prepared.plan)?;
-            ask("Go back by this plan?", signals)?;
+            ask("Apply this plan?", signals)?;
         }
         prepared.back_to = Some(target.number);
         let current = generations.iter().find(|g| g.current).map(|g| g.number);
@@ -344,7 +344,7 @@ impl Session {
         let own = own.max_by_key(|g| (g.current, g.number));
         Some(match own {
             _ if plan.ephemeral.is_some() => {
-                "It is active until the next boot, and no generation".to_owned()
+                "It is active until the next boot, and is not a generation".to_owned()
             }
             Some(own) if plan.pre_populates => {
                 format!(
@@ -353,7 +353,7 @@ impl Session {
                 )
             }
             Some(own) => format!("Generation {} is active", own.number),
-            None => "It is active, and no generation".to_owned(),
+            None => "It is active, but not a generation".to_owned(),
         })
     }
 }
@@ -361,7 +361,7 @@ impl Session {
 /// Says what goes, and how much only that needs.
 fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
     if chosen.is_empty() {
-        return print("No generation is to go.");
+        return print("No generation would be deleted.");
     }
     for g in chosen {
         let time = crate::model::time::render_time(g.time);
@@ -369,7 +369,7 @@ fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
     }
     match freed {
         Some(freed) => print(&format!(
-            "Only they need {}, {}.",
+            "Only these generations need {}, {}.",
             count(freed.paths, "store path"),
             show_bytes(freed.bytes)
         )),

@@ -266,7 +266,7 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::KeepEdit(edit) => ("back up", Some(edit.path.clone())),
         Step::KeepFirst(touch) => ("back up", file(touch.target)),
         Step::KeepAside(aside) => ("back up", file(&aside.from)),
-        Step::Claim => ("note what is to happen", None),
+        Step::Claim => ("record what will happen", None),
         Step::Retire => ("set the other record aside", None),
         Step::Mend(edit) => ("mend", Some(edit.path.clone())),
         Step::StopUnits => ("stop units", None),
@@ -286,8 +286,8 @@ fn describe(step: Step<'_>) -> (&'static str, Option<String>) {
         Step::Tmpfiles => ("apply tmpfiles rules", None),
         Step::UserManagers => ("switch user managers", None),
         Step::StartUnits => ("start units", None),
-        Step::Commit => ("note what is", None),
-        Step::EndEphemeral => ("end what is of this boot only", None),
+        Step::Commit => ("record what is active", None),
+        Step::EndEphemeral => ("end the temporary configuration", None),
     }
 }
 

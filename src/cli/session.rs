@@ -150,9 +150,9 @@ impl Session {
         }
         let (paths, bytes) = (collected.paths.len(), show_bytes(collected.bytes));
         print(&if dry_run {
-            format!("{paths} paths would go, {bytes}")
+            format!("{paths} paths would be removed, {bytes}")
         } else {
-            format!("{paths} paths have gone, {bytes}")
+            format!("{paths} paths have been removed, {bytes}")
         })?;
         Ok(End::Done)
     }

@@ -56,7 +56,7 @@ impl Session {
             let built = compare::read_built(&self.root, active, None)?;
             let live = compare::read_live(&self.root, None)?;
             let difference = compare::compare(&built, &live, true)?;
-            let names = ["what was built", "what is live"];
+            let names = ["the built configuration", "the live host"];
             out.push('\n');
             out.push_str(&compare::render(&difference, names, style));
         }

@@ -66,7 +66,7 @@ pub(crate) fn render_files(
             out,
             &style.paint(
                 Color::Dim,
-                &format!("    /etc/{} is gone already", change.target),
+                &format!("    /etc/{} has already been removed", change.target),
             ),
         );
         for note in notes(change)
@@ -135,11 +135,14 @@ fn render_mend(out: &mut String, mend: &Mend, style: Style) {
     let text = format!("  ~ {} (where {} leads)", mend.path, names.join(", "));
     line(out, &style.paint(Color::Yellow, &text));
     let mut notes = vec![match mend.damage {
-        Damage::Missing => "it is gone from the store".to_owned(),
+        Damage::Missing => "it was deleted from the store".to_owned(),
         Damage::Changed { .. } => "it was changed by hand, in the store".to_owned(),
     }];
     if let Some(keep) = &mend.keep {
-        notes.push(format!("that version is kept as {BACKUPS}/{}", keep.backup));
+        notes.push(format!(
+            "that version is backed up as {BACKUPS}/{}",
+            keep.backup
+        ));
     }
     notes.push(match &mend.means {
         Some(Means::Original { .. }) => "it is repaired from the toplevel".to_owned(),
@@ -171,7 +174,7 @@ fn notes(change: &FileChange) -> Vec<String> {
     match &change.keep {
         Some(keep) if keep.reason == KeepReason::Drift => {
             notes.push(format!(
-                "that version is kept as {}/{}",
+                "that version is backed up as {}/{}",
                 BACKUPS, keep.backup
             ));
         }
@@ -195,7 +198,7 @@ fn notes(change: &FileChange) -> Vec<String> {
     }
     if let (Some(why), Some(backup)) = (&change.withheld, &change.backup) {
         notes.push(format!(
-            "what was there before is not restored, since {why}; it is kept as {BACKUPS}/{backup}"
+            "what was there before is not restored, since {why}; it stays in the backups as {BACKUPS}/{backup}"
         ));
     }
     if change.verb == Verb::Restore {

@@ -22,7 +22,7 @@ pub struct PackagesChange {
     /// New ones that others need.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub needed: BTreeSet<String>,
-    /// Those that nothing needs any more.
+    /// Those that are no longer needed.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub unneeded: BTreeSet<String>,
     /// How much there is before and after, with all that the packages need; none where nobody knows.

@@ -21,11 +21,12 @@ pub(crate) fn render_scripts(out: &mut String, scripts: &ScriptsPlan, style: Sty
         line(out, &format!("{}  {why}", style.paint(Color::Green, &text)));
     }
     for name in &scripts.later {
-        let text = format!("    {name} is not in the store of this root, and runs when it boots");
+        let text =
+            format!("    {name} is not in the store of this root, and runs when that root boots");
         line(out, &style.paint(Color::Dim, &text));
     }
     if !scripts.run.is_empty() {
-        let text = "    what a script does can't be predicted, and is not undone";
+        let text = "    the effects of scripts can't be predicted, and are not undone";
         line(out, &style.paint(Color::Dim, text));
     }
 }

@@ -73,7 +73,7 @@ fn render_managers(out: &mut String, managers: &[UserManager]) {
             line(
                 out,
                 &format!(
-                    "    start   {unit}  (as the last run could not: {})",
+                    "    start   {unit}  (the last run failed to: {})",
                     failure.why
                 ),
             );

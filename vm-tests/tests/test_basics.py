@@ -64,7 +64,7 @@ def test_name_zone_locale_and_keyboard_are_the_distributions_own_and_come_back(
 
     machine.succeed("hostname by-hand && timedatectl set-timezone Europe/Rome")
     status = host.run("status")
-    assert "drift: this host is named `by-hand` by hand, not `web-1`" in status, status
+    assert "drift: this host has been renamed to `by-hand`, but should be `web-1`" in status, status
     assert "drift: /etc/localtime was changed by hand" in status, status
     assert host.json("status")["nameDrift"]["from"] == "by-hand"
     host.run("activate", toplevel)

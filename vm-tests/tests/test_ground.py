@@ -77,7 +77,7 @@ def test_a_daemon_that_switches_is_restarted_when_the_run_has_ended(host: Host) 
     pid = host.pid("sm-upgrade.service")
     machine.wait_until_succeeds("test -e /run/sm-said.1", timeout=60)
     machine.wait_until_succeeds(f"test ! -e /proc/{pid}", timeout=60)
-    assert "dealt with when it has ended: sm-upgrade.service" in machine.succeed("cat /run/sm-said.1")
+    assert "handled when it has finished: sm-upgrade.service" in machine.succeed("cat /run/sm-said.1")
     machine.wait_until_succeeds(
         "test $(systemctl show -P ActiveState system-manager-finish.service) = inactive", timeout=60
     )
@@ -178,7 +178,7 @@ def test_what_scripts_ask_for_takes_nothing_away_from_the_program(host: Host) ->
     machine.wait_until_succeeds("test -e /run/sm-code", timeout=60)
     assert machine.succeed("cat /run/sm-code") == "0\n", machine.succeed("cat /run/sm-said")
     said = machine.succeed("cat /run/sm-said")
-    assert "dealt with when it has ended: sm-upgrade.service" in said, said
+    assert "handled when it has finished: sm-upgrade.service" in said, said
     # The bus was asked to reload, the logins came last.
     assert host.pid("dbus.service") == bus
     assert host.pid("systemd-logind.service") not in (0, logind)

@@ -41,7 +41,7 @@ def test_what_is_of_this_boot_only_is_gone_after_a_reboot(host: Host) -> None:
     before = take_snapshot(machine)
     toplevel = host.bring(configuration("trial", ACCOUNT))
     plan = host.run("plan", "--ephemeral", toplevel)
-    assert "for this boot only" in plan and "+ /etc/systemd/system/app.service" in plan, plan
+    assert "until the next reboot only" in plan and "+ /etc/systemd/system/app.service" in plan, plan
     assert host.json("plan", "--ephemeral", toplevel)["ephemeral"] == "begins"
     assert_same(before, take_snapshot(machine), ignore=BACKUPS)
 
@@ -55,7 +55,7 @@ def test_what_is_of_this_boot_only_is_gone_after_a_reboot(host: Host) -> None:
     assert machine.succeed(beneath.format(STORED)) == ""
     status = host.json("status")
     assert status["ephemeral"] and status["active"] == toplevel and status["generation"] is None
-    assert "for this boot only" in host.run("status")
+    assert "until the next reboot only" in host.run("status")
     assert "No changes" in host.run("plan", "--ephemeral", toplevel)
     # What is to last would go with it.
     refused = host.run("switch", toplevel, expect=1)
@@ -80,7 +80,7 @@ def test_what_is_of_this_boot_only_ends_with_deactivate(host: Host) -> None:
     assert machine.succeed("cat /etc/motd") == "again\n"
     assert host.pid("app.service") != pid
     plan = host.run("plan", "--deactivate")
-    assert lasting in plan and "what was for this boot only ends" in plan, plan
+    assert lasting in plan and "the temporary configuration ends" in plan, plan
     host.run("deactivate")
     assert_same(lasts, take_snapshot(machine), ignore=BACKUPS)
     assert machine.succeed("systemctl show --property ExecStart app.service").count("7d")

@@ -102,7 +102,7 @@ def test_a_failing_unit_of_someone_else_does_not_fail_the_run(host: Host) -> Non
     machine.execute("systemd-run --unit=sm-theirs /bin/false")
     machine.wait_until_succeeds("systemctl is-failed sm-theirs.service")
     output = host.switch(GOOD)
-    assert "failing before already, and not touched: sm-theirs.service" in output
+    assert "already failing before, and not touched: sm-theirs.service" in output
     assert host.json("status")["failed"] == []
     machine.require_unit_state("sm-daemon.service")
 

@@ -101,7 +101,7 @@ def test_a_conffile_of_ours_survives_what_dpkg_does(host: Host, form: str) -> No
             assert machine.succeed(f"cat {CONF}") == "shipped 1\n", way
         else:
             machine.succeed(f"test ! -e {CONF} -a ! -L {CONF}")
-            assert f"kept edit: of {CONF}" in host.run("status"), way
+            assert f"backup of an edit: {CONF}" in host.run("status"), way
         machine.succeed(f"dpkg -P sm-app; rm -f {CONF} {CONF}.dpkg-*")
         machine.succeed("dpkg -i /root/sm-app_1.deb")
         assert_same(before, take_snapshot(machine))

@@ -273,7 +273,7 @@ def test_files_that_other_programs_write_anew(host: Host) -> None:
     status = host.run("status")
     for name in ("resolv.conf", "localtime", "alternatives/editor"):
         assert f"drift: /etc/{name} was" in status, status
-    assert "drift: our lines in /etc/hosts were" in status
+    assert "drift: the managed lines in /etc/hosts were" in status
     host.run("activate", toplevel)
     assert machine.succeed("readlink /etc/localtime").strip() == "/usr/share/zoneinfo/Europe/Paris"
     machine.succeed("grep sm-db /etc/hosts", "grep 192.0.2.1 /etc/resolv.conf")
@@ -352,7 +352,7 @@ def test_a_job_of_the_host_that_is_at_work_is_not_cut_short(host: Host) -> None:
     extended = host.bring("{ systemd.services.sm-upgrade.serviceConfig.Nice = 5; }")
     for toplevel in (extended, host.bring("{ }"), extended):
         pid = host.pid("sm-upgrade.service")
-        assert "it is at work, and its next start takes the new definition" in host.run("plan", toplevel)
+        assert "it is running, and uses the new definition from its next start" in host.run("plan", toplevel)
         host.run("activate", toplevel)
         assert host.pid("sm-upgrade.service") == pid
     machine.succeed("echo >/run/sm-end")

@@ -63,7 +63,7 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
     assert "active: generation 1" in deployer.on(target, "status")
 
     # Garbage is what no generation needs.
-    assert "0 paths have gone" in deployer.on(target, "gc")
+    assert "0 paths have been removed" in deployer.on(target, "gc")
     target.succeed("rm /nix/var/nix/profiles/system-manager-profiles/system-manager-2-link")
     count = int(target.succeed("ls /nix/store | wc -l"))
     assert "- /nix/store/" in deployer.on(target, "gc")

@@ -92,7 +92,7 @@ def test_a_file_of_ours_survives_what_rpm_does(host: Host, form: str) -> None:
         if way == "erase":
             # The package is gone, and its file is not put back behind its back.
             machine.succeed(f"test ! -e {CONF} -a ! -L {CONF}")
-            assert f"kept edit: of {CONF}" in host.run("status")
+            assert f"backup of an edit: {CONF}" in host.run("status")
         else:
             assert machine.succeed(f"cat {CONF}") == "shipped 1\n", way
         machine.succeed(f"{RPM} -e sm-rpm || true", f"rm -f {CONF} {CONF}.rpm*", f"{RPM} -i /root/{kind}-1.rpm")

@@ -1,4 +1,4 @@
-//! How two configurations differ, or one from what is live: files with their content, units, accounts, packages.
+//! How two configurations differ, or one from the live host: files with their content, units, accounts, packages.
 
 mod read;
 mod report;

@@ -36,7 +36,7 @@ pub enum BlockVerb {
     Change,
     /// It is removed.
     Remove,
-    /// It is as wanted already; only the record changes.
+    /// It is already as configured; only the record changes.
     Adopt,
     /// It is gone already; only the record goes.
     Forget,

@@ -111,7 +111,7 @@ pub enum Verb {
     Remove,
     /// The foreign file that it had replaced is put back.
     Restore,
-    /// It is as wanted already and becomes ours: the state that recorded it was lost.
+    /// It is already as configured and becomes ours: the state that recorded it was lost.
     Adopt,
     /// It is gone or put back already; only the record goes.
     Forget,

@@ -68,11 +68,11 @@ impl Decision<'_> {
             }
             (File(old), Absent) => gone("no longer part of the configuration", &old),
             (Theirs(old), File(file)) => {
-                let why = "it takes the place of the host's own unit";
+                let why = "it replaces the host's own unit";
                 stays(because(why, old.compare(&file)), file)
             }
             (File(old), Theirs(file)) => {
-                let why = "the host's own unit comes back";
+                let why = "the host's own unit is used again";
                 stays(because(why, old.compare(&file)), file)
             }
             (Absent | Masked | Foreign(_), File(file)) => {
@@ -171,7 +171,7 @@ impl Decision<'_> {
             self.stop.insert(name.to_owned(), (why.clone(), true));
             self.start.insert(name.to_owned(), (why, true));
         } else if self.options.start_active_targets {
-            let why = "an active target is started anew".to_owned();
+            let why = "an active target is started again".to_owned();
             self.start.entry(name.to_owned()).or_insert((why, false));
         }
     }
@@ -206,7 +206,8 @@ impl Decision<'_> {
             return;
         }
         if self.is_theirs(name) && self.is_at_work(name, file) {
-            let why = format!("{why}; it is at work, and its next start takes the new definition");
+            let why =
+                format!("{why}; it is running, and uses the new definition from its next start");
             self.skipped.insert(unit, why);
             return;
         }

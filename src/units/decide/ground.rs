@@ -46,7 +46,7 @@ impl Decision<'_> {
             self.reload.insert(name.clone(), (why.clone(), true));
         }
         let how = if able { "reloaded" } else { "left as it is" };
-        let why = format!("{why}; the bus is {how}, all of it takes effect at the next boot");
+        let why = format!("{why}; the bus is {how}, and everything takes effect at the next boot");
         self.notes.insert(name, why);
     }
 
@@ -60,7 +60,9 @@ impl Decision<'_> {
         if comes_back {
             self.restart.insert(name, (why, true));
         } else {
-            let why = format!("{why}; it is left running until the next boot, for those logged in");
+            let why = format!(
+                "{why}; it keeps running until the next boot, for the users who are logged in"
+            );
             self.notes.insert(name, why);
         }
     }
@@ -76,7 +78,7 @@ impl Decision<'_> {
         let name = unit.to_owned();
         if passes && self.ground.part_of.contains(unit) {
             let then = if comes_back {
-                "its next start takes the new definition"
+                "it uses the new definition from its next start"
             } else {
                 "it ends with this run"
             };

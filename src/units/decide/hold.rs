@@ -28,7 +28,7 @@ impl Decision<'_> {
         if !is_up || clings || self.refuses_start(trigger) || self.never_stops(trigger).is_some() {
             return;
         }
-        let why = format!("it must not start {unit} meanwhile");
+        let why = format!("it must not start {unit} in the meantime");
         self.restart.remove(trigger);
         self.reload.remove(trigger);
         self.stop.insert(trigger.to_owned(), (why.clone(), true));

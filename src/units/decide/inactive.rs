@@ -90,7 +90,7 @@ impl Decision<'_> {
             let why = format!("stopped along with {cause}");
             if self.goes(&unit) {
                 self.notes
-                    .insert(unit, format!("{why}, and it has no definition any more"));
+                    .insert(unit, format!("{why}, and it no longer has a definition"));
             } else if self.refuses_start(&unit) {
                 self.notes
                     .insert(unit, format!("{why}, and it refuses a manual start"));

@@ -333,7 +333,7 @@ impl Decision<'_> {
                 (_, false) => (is_there, &mut self.start),
             };
             if wanted {
-                let why = format!("as the last run could not: {}", failure.why);
+                let why = format!("the last run failed to: {}", failure.why);
                 set.entry(unit.clone()).or_insert((why, true));
             }
         }
@@ -450,7 +450,7 @@ pub(crate) fn settle_reloads(
         })
         .map(|action| UnitAction {
             verb: Verb::Start,
-            reason: format!("{}, and it has been stopped meanwhile", action.reason),
+            reason: format!("{}, and it has been stopped in the meantime", action.reason),
             ..action
         })
         .collect();

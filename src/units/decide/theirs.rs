@@ -34,7 +34,7 @@ pub(crate) fn holds_sessions(name: &str) -> Option<&'static str> {
     let template = template_of(name);
     let holds = |unit: &str| SESSIONS.contains(&unit);
     (holds(name) || template.is_some_and(|t| holds(&t)))
-        .then_some("sessions live in it, and it takes effect with the next one")
+        .then_some("it holds login sessions; the change takes effect with the next one")
 }
 
 impl Decision<'_> {
@@ -64,7 +64,7 @@ impl Decision<'_> {
         let beneath = self.new.beneath.units.get(name);
         let is_hosts = beneath.is_some_and(|def| def.main.is_some())
             || live.is_some_and(|unit| unit.origin == Origin::Below);
-        (holds_others && is_hosts).then_some("it is the host's, and others are in it")
+        (holds_others && is_hosts).then_some("it belongs to the host, and contains other units")
     }
 
     /// Takes back the stop of each slice in which something goes on: a slice needs no definition.
@@ -73,7 +73,7 @@ impl Decision<'_> {
         let full: Vec<String> = slices.filter(|s| self.is_in_use(s)).cloned().collect();
         for slice in full {
             if let Some((why, _)) = self.stop.remove(&slice) {
-                let why = format!("{why}; it goes when what runs in it has ended");
+                let why = format!("{why}; it is removed when nothing runs in it any more");
                 self.notes.insert(slice, why);
             }
         }
@@ -103,9 +103,9 @@ impl Decision<'_> {
             if self.live.is_active(&unit) {
                 continue;
             }
-            let why = "the host's own unit comes back";
+            let why = "the host's own unit is used again";
             if !self.ran.contains(&unit) {
-                let why = format!("{why}; it did not run when ours took its place");
+                let why = format!("{why}; it was not running when it was replaced");
                 self.notes.insert(unit, why);
             } else if let Some(target) = self.enabled_by(&unit) {
                 let why = format!("{why}, wanted by {target}");
@@ -174,7 +174,7 @@ impl Decision<'_> {
                 (_, Lies::Extends) => "the host's unit is extended by a drop-in",
                 (Lies::Extends, Lies::Apart) => "the host's unit is no longer extended",
                 (Lies::Masks | Lies::Replaces | Lies::Apart, Lies::Apart) => {
-                    "the host's own unit comes back"
+                    "the host's own unit is used again"
                 }
             };
             notes.insert(name.clone(), text.to_owned());

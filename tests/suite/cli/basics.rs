@@ -151,12 +151,12 @@ fn a_name_that_was_changed_by_hand_is_drift_and_kept() {
     plan(&t, &all())
         .exits(0)
         .says("~ networking.hostName: by-hand -> web-1")
-        .says("it was changed by hand, what is there now is kept as");
+        .says("it was changed by hand; the current state is backed up as");
     t.activate(&all());
     assert_eq!(t.read("etc/hostname"), "web-1\n");
     t.run(&["status"])
         .exits(0)
-        .says("kept edit: of /etc/hostname")
+        .says("backup of an edit: /etc/hostname")
         .never_says("drift");
 }
 

@@ -115,11 +115,11 @@ fn an_edit_of_the_lines_is_shown_kept_and_put_right() {
     t.write("etc/hosts", &edited);
     t.run(&["status"])
         .exits(0)
-        .says("drift: our lines in /etc/hosts were changed by hand");
+        .says("drift: the managed lines in /etc/hosts were changed by hand");
     plan(&t, &toplevel)
         .exits(10)
-        .says("our lines were changed by hand")
-        .says("is kept as");
+        .says("the managed lines were changed by hand")
+        .says("is backed up as");
     t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
     assert_eq!(t.read("etc/hosts"), right);
     let kept = fs::read_dir(t.path("var/lib/system-manager/backups")).unwrap();
@@ -129,14 +129,14 @@ fn an_edit_of_the_lines_is_shown_kept_and_put_right() {
     assert_eq!(kept, [edited]);
     t.run(&["status"])
         .exits(0)
-        .says("kept edit: of /etc/hosts")
+        .says("backup of an edit: /etc/hosts")
         .never_says("drift");
 
     // Whole files are rewritten by others as well, cloud-init for one.
     t.write("etc/hosts", THEIRS);
     t.run(&["status"])
         .exits(0)
-        .says("drift: our lines in /etc/hosts were removed by hand");
+        .says("drift: the managed lines in /etc/hosts were removed by hand");
     t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
     assert!(t.read("etc/hosts").contains("one"));
 }

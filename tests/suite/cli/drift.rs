@@ -40,7 +40,7 @@ fn an_edit_is_shown_kept_and_put_right() {
     ])
     .exits(10)
     .says("it was changed by hand")
-    .says("that version is kept as")
+    .says("that version is backed up as")
     .says("-edited")
     .says("+ours");
     t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
@@ -53,7 +53,7 @@ fn an_edit_is_shown_kept_and_put_right() {
     assert_eq!(kept(&t), ["edited\n", "y\n"]);
     t.run(&["status"])
         .exits(0)
-        .says("kept edit: of /etc/edited")
+        .says("backup of an edit: /etc/edited")
         .never_says("drift");
     t.run(&["deactivate"]).exits(0);
     assert_eq!(

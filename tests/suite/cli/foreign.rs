@@ -102,7 +102,7 @@ fn puts_back_what_it_replaced_on_deactivate() {
     let left = fs::read_dir(t.path("var/lib/system-manager/backups"))
         .unwrap()
         .count();
-    assert_eq!(left, 0, "backups that nothing needs any more");
+    assert_eq!(left, 0, "backups that are no longer needed");
 }
 
 #[test]

@@ -412,7 +412,7 @@ fn an_edit_that_a_run_which_was_cut_short_has_kept_is_kept_once() {
                 assert_eq!(count(), 1, "{call} {number}");
                 let kept = t.run(&["status"]).exits(0).stdout;
                 assert_eq!(
-                    kept.matches("kept edit").count(),
+                    kept.matches("backup of an edit").count(),
                     1,
                     "{call} {number}: {kept}"
                 );

@@ -102,15 +102,15 @@ fn check(ran: &Ran) {
             &[
                 "  + hello-2.10\n  + jq-1.6\n",
                 "  + 2 more that these need (-v lists them)\n",
-                "all that it needs: nothing -> 5 paths, 4301 kB (+4301 kB)",
+                "closure: nothing -> 5 paths, 4301 kB (+4301 kB)",
             ][..],
         ),
         (
             2,
             &[
                 "  - jq-1.6\n  ~ glibc 2.35 -> 2.37\n  ~ hello 2.10 -> 2.12\n  + 1 more that these need",
-                "  - 1 that nothing needs any more (-v lists them)\n",
-                "all that it needs: 5 paths, 4301 kB -> 4 paths, 4801 kB (+500 kB)",
+                "  - 1 no longer needed (-v lists them)\n",
+                "closure: 5 paths, 4301 kB -> 4 paths, 4801 kB (+500 kB)",
             ],
         ),
         (3, &["      + zlib-1.3\n", "      - oniguruma-6.9\n"]),

@@ -190,14 +190,14 @@ fn diff_with_what_is_live_shows_what_was_changed_by_hand() {
     fs::remove_file(t.path("etc/gone")).unwrap();
     t.run(&["diff", "2"])
         .exits(0)
-        .says("From generation 2 to what is live:")
+        .says("From generation 2 to the live host:")
         .says("  - /etc/gone\n  ~ /etc/n\n")
         .says("      +by hand\n")
         .says("2 files differ.");
     // By default from what was active before.
     t.run(&["diff"])
         .exits(0)
-        .says("From generation 1 to what is live:")
+        .says("From generation 1 to the live host:")
         .says("      -1\n      +2\n      +by hand\n");
 }
 
@@ -229,7 +229,7 @@ fn generations_are_deleted_by_number_and_by_count_but_for_what_is_needed() {
         .never_says("Forgotten");
     delete(&["--older-than", "1d"])
         .exits(0)
-        .says("No generation is to go.");
+        .says("No generation would be deleted.");
     delete(&["4"]).exits(0).says("Forgotten: 1 generation.");
     let json = delete(&["--keep", "1", "--json"]).exits(0).json();
     assert_eq!(json["generations"], json!([1, 3]));

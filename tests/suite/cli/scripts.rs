@@ -108,7 +108,7 @@ fn scripts_run_in_order_after_the_files_and_not_again() {
     ));
     plan(&t, &toplevel)
         .says("    run     z  (new)\n    run     a  (new)\n    run     m  (new)")
-        .says("can't be predicted, and is not undone")
+        .says("can't be predicted, and are not undone")
         .says("3 scripts to run");
     assert!(order(&t).is_empty(), "a plan runs nothing");
     activate(&t, &toplevel).exits(0);
@@ -217,7 +217,7 @@ fn a_failure_is_told_the_rest_is_done_and_it_runs_again() {
     assert!(ran.stdout.contains("Activated: 1 added"), "{}", ran.stdout);
     assert_eq!(order(&t), ["good"]);
     t.run(&["status"])
-        .says("not ended well, and run again next time: bad");
+        .says("that failed, and run again next time: bad");
 
     plan(&t, &toplevel)
         .says("run     bad  (it has not ended well before)")
@@ -252,7 +252,8 @@ fn what_is_not_in_the_store_of_the_root_is_left_to_its_boot() {
     let absent = json!({ "name": "absent", "script": "/nix/store/x/bin/absent", "supportsDryActivation": false });
     let scripts = [absent, naming(&t, &["there"]).remove(0)];
     let toplevel = t.build(&with(Config::new(), &scripts));
-    plan(&t, &toplevel).says("absent is not in the store of this root, and runs when it boots");
+    plan(&t, &toplevel)
+        .says("absent is not in the store of this root, and runs when that root boots");
     activate(&t, &toplevel).exits(0);
     assert_eq!(order(&t), ["there"]);
     activate(&t, &toplevel).exits(0).says("No changes");
@@ -374,7 +375,9 @@ fn a_script_does_not_outlive_the_run() {
     std::io::Read::read_to_string(&mut reader, &mut line).unwrap();
     assert!(killed.elapsed().as_secs() < 30, "it went on");
 
-    t.run(&["status"]).says("ended well").says("endless");
+    t.run(&["status"])
+        .says("scripts that failed")
+        .says("endless");
     let path = toplevel.parent().unwrap().join("sources/scripts/endless");
     place(&t, &path, "echo endless >>/order");
     activate(&t, &toplevel).exits(0);

@@ -45,7 +45,7 @@ fn status_shows_what_was_changed_by_hand_line_by_line() {
     t.run(&["status", "--diff"])
         .exits(0)
         .says("drift: /etc/n was changed by hand")
-        .says("From what was built to what is live:")
+        .says("From the built configuration to the live host:")
         .says("  - /etc/gone\n  ~ /etc/n\n")
         .says("      +by hand\n");
     t.run(&["status", "--diff", "--json"]).exits(2);

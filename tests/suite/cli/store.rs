@@ -73,7 +73,7 @@ $run plan --detailed-exitcode $toplevel
         .says("it was changed by hand, in the store")
         .says("it is repaired from the toplevel")
         .says("\nbuilt\nmode 444 time 1\n")
-        .says("kept edit: of /etc/app.conf")
+        .says("backup of an edit: /etc/app.conf")
         .says("No changes");
     assert_eq!(kept(&t), ["built\nedit\n"]);
 }
@@ -242,7 +242,7 @@ $run status
     };
     ran.exits(0)
         .says("is not restored, since its package `app` has been removed")
-        .says("kept edit: of /etc/app.conf");
+        .says("backup of an edit: /etc/app.conf");
     assert_eq!(kept(&t), ["shipped\n"]);
 }
 

@@ -101,7 +101,7 @@ fn what_it_placed_becomes_ours_and_what_was_before_it_comes_back() {
     let plan = t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
     for text in [
         "Taken over from numtide/system-manager",
-        "5 files that it has placed",
+        "5 files that it has installed",
         "the mask of distro.service",
         "/etc/motd.system-manager-backup becomes the backup of /etc/motd",
         "~ /etc/motd",

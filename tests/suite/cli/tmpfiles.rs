@@ -50,7 +50,7 @@ fn a_rule_that_failed_is_tried_again_until_it_holds_or_goes() {
     for _ in 0..2 {
         t.run(&["status"])
             .exits(0)
-            .says("tmpfiles rules, which the next run tries again")
+            .says("tmpfiles rules that failed, and are tried again by the next run")
             .says(why);
         run("plan")
             .exits(0)
@@ -94,7 +94,7 @@ fn what_could_not_be_taken_away_is_ours_still() {
     t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
     let busy = "mount -t tmpfs none $root/srv/app
         $run deactivate && exit 9; [ $? = 4 ]
-        $run status | grep 'tmpfiles rules, which the next run tries again: .*/srv/app'
+        $run status | grep 'tmpfiles rules that failed, and are tried again by the next run: .*/srv/app'
         $run deactivate && exit 9; [ $? = 4 ]
         umount $root/srv/app";
     let Some(ran) = t.run_isolated(&toplevel, busy) else {
