@@ -762,9 +762,9 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_refused_or_take
 
 
 PACKAGE = """
-  folder=/root/build/{name}
+  folder=/root/build/{name} control=/root/build/{name}/DEBIAN/control
   mkdir -p $folder/DEBIAN $folder/usr/bin /srv/repo
-  printf 'Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n{needs}Description: x\n' >$folder/DEBIAN/control
+  printf 'Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@x.org>\n{needs}Description: x\n' >$control
   printf '#!/bin/sh\ncat >/run/loaded\n' >$folder/usr/bin/{program}
   chmod 755 $folder/usr/bin/{program}
   dpkg-deb --build $folder /srv/repo/{name}.deb
