@@ -203,7 +203,8 @@ let
     scripts = named (
       lib.listToAttrs (
         map (
-          script: lib.nameValuePair script.name (ofName 1 options.system.activationScripts script.name)
+          # What is inside of one is often made by a function, whose place says nothing.
+          script: lib.nameValuePair script.name (ofName 0 options.system.activationScripts script.name)
         ) config.system.build.activationScripts
       )
     );

@@ -6,7 +6,7 @@ mod account_files;
 mod accounts;
 mod builders;
 mod chance;
-pub mod cli;
+mod cli;
 mod compat;
 mod docs;
 mod eval;

@@ -96,7 +96,7 @@ const KINDS: [(&str, &str, &str); 23] = [
     (
         "greet",
         "activation script greet",
-        "system.activationScripts.greet.text",
+        "system.activationScripts.greet",
     ),
     (
         "/etc/hostname",

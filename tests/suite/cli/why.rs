@@ -28,10 +28,14 @@ fn says_whose_a_file_is_that_is_not_ours() {
     t.activate(&Config::new().copy("old", "0644", "x\n"));
     t.write("etc/mine", "by hand\n");
     t.write("etc/play", "# Ansible managed\n");
+    t.write("etc/puppet", "# This file is managed by Puppet\n");
+    t.write("etc/cloud", "# Added by cloud-init\n");
     symlink("/nix/store/0-x/y", t.path("etc/link")).unwrap();
     for (path, owner) in [
         ("/etc/mine", "no package owns it"),
         ("/etc/play", "Ansible, according to its text"),
+        ("/etc/puppet", "Puppet, according to its text"),
+        ("/etc/cloud", "cloud-init, according to its text"),
         ("/etc/link", "another tool that links into the Nix store"),
         ("/etc/none", "there is no such file"),
         ("/etc/old", "built by an older version"),
