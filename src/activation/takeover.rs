@@ -141,6 +141,7 @@ impl FileTree {
 /// When its record can't be read; the message says what to do.
 pub(crate) fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
     let Some(text) = root.read(Path::new(RECORD))? else {
+        tell_of_no_record(root, &state.files)?;
         return Ok(None);
     };
     let record = parse(&text).with_context(|| {
@@ -172,6 +173,24 @@ pub(crate) fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
     // It is not what was read any more.
     state.checksum.clear();
     Ok(Some(found))
+}
+
+/// Warns where it has placed links and its record is missing. Its root alone is there as soon as something is registered.
+fn tell_of_no_record(root: &Root, ours: &FilesRecord) -> Result<()> {
+    let is_link = matches!(root.node(Path::new(CURRENT))?, Node::Link { .. });
+    if !is_link || root.node(Path::new(TAKEN))? != Node::Absent {
+        return Ok(());
+    }
+    let mut notes = Vec::new();
+    leftovers(root, ours, Path::new("etc"), &mut notes)?;
+    if !notes.is_empty() {
+        tracing::warn!(
+            "numtide/system-manager has managed this host, and its record {} is missing: nothing of it can be taken over. Activate its toplevel once more with its own program, which writes the record, or remove what it has left: {}",
+            root.show(Path::new(RECORD)).display(),
+            notes.join("; ")
+        );
+    }
+    Ok(())
 }
 
 fn parse(text: &[u8]) -> Result<Record> {
@@ -348,6 +367,10 @@ fn leftovers(
             Some(Kind::Link { to }) if to.starts_with(STORE) => notes.push(format!(
                 "/etc/{target} points to {to}, and is not recorded anywhere: remove it if nothing needs it"
             )),
+            Some(Kind::Link { to }) if to == MASK && masks_nothing(root, target.as_str())? => notes
+                .push(format!(
+                    "/etc/{target} masks a unit that does not exist: remove it if nothing needs it"
+                )),
             Some(_) if name.ends_with(ASIDE) => notes.push(format!(
                 "/etc/{target} is a backup without a recorded replacement: move it back or remove it"
             )),
@@ -355,6 +378,23 @@ fn leftovers(
         }
     }
     Ok(())
+}
+
+/// Whether a mask is one of no unit of the system.
+fn masks_nothing(root: &Root, target: &str) -> Result<bool> {
+    let Some(unit) = target.strip_prefix("systemd/system/") else {
+        return Ok(false);
+    };
+    for folder in [
+        "usr/lib/systemd/system",
+        "lib/systemd/system",
+        "usr/local/lib/systemd/system",
+    ] {
+        if root.read_in_root(&Path::new(folder).join(unit))?.is_some() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Makes a file that was put aside a backup.

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
+import subprocess
 from pathlib import Path
 
 from api.systemd_api import SystemdMachine
 from judges.snapshot import ACCOUNT_BACKUPS, SUBID_BACKUPS, assert_same, take_snapshot
-from program.host import Host
+from program.host import PROJECT, Host
 
 SERVICE = """
 { systemd.services.app = { wantedBy = [ "multi-user.target" ]; serviceConfig.ExecStart = "/bin/sleep infinity"; }; }
@@ -32,6 +35,29 @@ def test_an_ordinary_user_switches_by_sudo(practice_host: Host) -> None:
     machine.fail("systemctl is-active app.service")
     machine.succeed("rm /etc/sudoers.d/builder", "userdel --remove builder")
     assert_same(before, take_snapshot(machine), ignore=ACCOUNT_BACKUPS + SUBID_BACKUPS)
+
+
+def test_lines_of_tests_do_what_their_names_say(machine: SystemdMachine, tmp_path: Path) -> None:
+    host = Host(machine, tmp_path)
+    toplevel = host.bring(SERVICE)
+
+    def run(name: str, action: str = "") -> None:
+        arguments = f'{{ node = "machine"; profile = "{toplevel}"; {action} }}'
+        expression = f"(import {PROJECT} {{ }}).lib.{name} {arguments}"
+        argv = ["nix-instantiate", "--eval", "--json", "--expr", expression]
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=True)
+        line = re.fullmatch(r'machine\.succeed\("(.*)"\)\n', json.loads(done.stdout))
+        assert line, done.stdout
+        machine.succeed(line[1])
+
+    run("prepopulateProfileSnippet")
+    machine.succeed("test -L /etc/systemd/system/app.service")
+    machine.fail("systemctl is-active app.service")
+    run("activateProfileSnippet")
+    machine.succeed("systemctl is-active app.service")
+    run("mkTestPreamble", 'action = "status";')
+    run("deactivateProfileSnippet")
+    machine.fail("systemctl cat app.service")
 
 
 LATEST = "/var/lib/deployments/latest"

@@ -249,6 +249,69 @@ fn what_it_lost_track_of_is_told_and_left_alone() {
 }
 
 #[test]
+fn masks_of_units_that_are_gone_are_told() {
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    for unit in ["gone.service", "there.service"] {
+        symlink("/dev/null", t.path(&format!("etc/systemd/system/{unit}"))).unwrap();
+    }
+    t.write("usr/lib/systemd/system/there.service", "[Service]\n");
+    t.run(&["plan", "--deactivate"])
+        .exits(0)
+        .says("/etc/systemd/system/gone.service masks a unit that does not exist")
+        .never_says("there.service masks");
+}
+
+#[test]
+fn what_leads_to_store_paths_that_are_gone_goes_and_what_was_before_it_comes_back() {
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    for entry in fs::read_dir(t.path("nix/store"))
+        .unwrap()
+        .map(Result::unwrap)
+    {
+        let path = entry.path();
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        } else {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    // What it has copied can't be told from what others wrote.
+    t.run(&["plan", "--deactivate"])
+        .exits(0)
+        .says("/etc/app.conf differs from what it has put there");
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(t.read("etc/motd"), "theirs\n");
+    assert!(!t.path("etc/app/linked").is_symlink());
+    assert_eq!(t.read("etc/app.conf"), "managed\n");
+    assert_eq!(t.read("etc/app.conf.system-manager-backup"), "theirs too\n");
+}
+
+#[test]
+fn a_record_that_is_missing_is_told_where_something_was_placed() {
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    let text = t.read(RECORD);
+    fs::remove_file(t.path(RECORD)).unwrap();
+    let toplevel = t.build(&Config::new().link("a", "1\n"));
+    let plan = || t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
+    plan()
+        .says("system-manager-state.json is missing: nothing of it can be taken over")
+        .says("/etc/app/linked points to /nix/store/");
+    // What is registered only has placed nothing.
+    t.write(RECORD, &text);
+    t.run(&["deactivate"]).exits(0);
+    fs::remove_file(t.path(&format!("{RECORD}.taken-over"))).unwrap();
+    symlink(
+        "/nix/store/top",
+        t.path("nix/var/nix/gcroots/system-manager-current"),
+    )
+    .unwrap();
+    plan().never_says("is missing");
+}
+
+#[test]
 fn a_record_that_is_cut_or_newer_is_refused_with_a_way_out() {
     let Some((t, _)) = fresh() else { return };
     manage(&t);
