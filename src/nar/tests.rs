@@ -239,11 +239,30 @@ proptest! {
         prop_assert!(check(&bytes).is_err());
     }
 
+    #[test]
+    fn an_archive_with_a_byte_changed_does_no_harm(at in 0usize..400, byte: u8) {
+        let temp = TempDir::new().unwrap();
+        let mut archive = folder(&[b"a", b"b"]);
+        let at = at % archive.len();
+        archive[at] = byte;
+        let inside = temp.path().join("inside");
+        fs::create_dir(&inside).unwrap();
+        // Refused, or read to something else; all of it below its own name.
+        let _ = unpack(&mut &*archive, &inside.join("it"));
+        prop_assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
+        prop_assert!(fs::read_dir(&inside).unwrap().count() <= 1);
+    }
+}
+
+proptest! {
+    // Enough for a byte in each kind of place, padding included.
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
     /// What is taken in is what it would be written as: no two archives give the same tree, and no hash is gone around.
     #[test]
     fn a_mutated_archive_is_refused_or_is_the_one_of_what_it_gives(
         tree in trees(),
-        changes in prop::collection::vec((0usize..4, any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        changes in prop::collection::vec((0usize..4, any::<prop::sample::Index>(), any::<u8>()), 1..3),
     ) {
         let temp = TempDir::new().unwrap();
         let (from, inside) = (temp.path().join("from"), temp.path().join("inside"));
@@ -271,19 +290,5 @@ proptest! {
         }
         let others = fs::read_dir(&inside).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "to");
         prop_assert_eq!(others.count(), 0);
-    }
-
-    #[test]
-    fn an_archive_with_a_byte_changed_does_no_harm(at in 0usize..400, byte: u8) {
-        let temp = TempDir::new().unwrap();
-        let mut archive = folder(&[b"a", b"b"]);
-        let at = at % archive.len();
-        archive[at] = byte;
-        let inside = temp.path().join("inside");
-        fs::create_dir(&inside).unwrap();
-        // Refused, or read to something else; all of it below its own name.
-        let _ = unpack(&mut &*archive, &inside.join("it"));
-        prop_assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 1);
-        prop_assert!(fs::read_dir(&inside).unwrap().count() <= 1);
     }
 }
