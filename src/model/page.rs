@@ -107,6 +107,17 @@ impl Page {
     }
 }
 
+/// Returns of how many things a part tells, without the rows about each; none where they are not in a list, or its title says
+/// so.
+fn things(title: &str, lines: &[Vec<Span>]) -> Option<usize> {
+    let indent = |line: &Vec<Span>| {
+        let text = text_of(line);
+        text.len() - text.trim_start().len()
+    };
+    let is_list = !title.ends_with(')') && lines.iter().all(|line| indent(line) > 0);
+    is_list.then(|| lines.iter().filter(|line| indent(line) < 6).count())
+}
+
 /// Renders a page as Markdown, each part folded but those whose titles begin as is said, and at most 60 kB long. `command`
 /// shows what was cut.
 #[must_use]
@@ -129,9 +140,9 @@ pub(crate) fn render_markdown(page: &Page, unfolded: &str, command: &str) -> Str
         let room = MARKDOWN_LIMIT.saturating_sub(out.len());
         let shown = rows_that_fit(&rows, room);
         out.push_str(&format!(
-            "\n<details{open}><summary>{} ({})</summary>\n\n{fence}diff\n",
+            "\n<details{open}><summary>{}{}</summary>\n\n{fence}diff\n",
             markdown_text(title),
-            lines.len()
+            things(title, lines).map_or_else(String::new, |n| format!(" ({n})"))
         ));
         for row in &rows[..shown] {
             out.push_str(row);
@@ -232,9 +243,10 @@ pub(crate) fn render_html(page: &Page, name: &str) -> String {
     }
     for (title, lines) in &page.sections {
         out.push_str(&format!(
-            "<details open>\n<summary>{} <span class=\"dim\">{}</span></summary>\n<pre>",
+            "<details open>\n<summary>{}{}</summary>\n<pre>",
             html_text(title),
-            lines.len()
+            things(title, lines)
+                .map_or_else(String::new, |n| format!(" <span class=\"dim\">{n}</span>"))
         ));
         for line in lines {
             out.push_str(&html_line(line));

@@ -253,3 +253,42 @@ proptest! {
         prop_assert!(fs::read_dir(&inside).unwrap().count() <= 1);
     }
 }
+
+proptest! {
+    // Enough for a byte in each kind of place, padding included.
+    #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
+
+    /// What is taken in is what it would be written as: no two archives give the same tree, and no hash is gone around.
+    #[test]
+    fn a_mutated_archive_is_refused_or_is_the_one_of_what_it_gives(
+        tree in trees(),
+        changes in prop::collection::vec((0usize..4, any::<prop::sample::Index>(), any::<u8>()), 1..3),
+    ) {
+        let temp = TempDir::new().unwrap();
+        let (from, inside) = (temp.path().join("from"), temp.path().join("inside"));
+        make(&tree, &from);
+        let mut archive = dump(&from);
+        for (what, at, byte) in changes {
+            let at = at.index(archive.len());
+            match what {
+                0 => archive[at] = byte,
+                1 => archive.insert(at, byte),
+                2 => { archive.remove(at); }
+                // A word is there twice.
+                _ => {
+                    let end = (at + 8).min(archive.len());
+                    let word = archive[at..end].to_vec();
+                    archive.splice(at..at, word);
+                }
+            }
+        }
+        fs::create_dir(&inside).unwrap();
+        let mut rest = &*archive;
+        if unpack(&mut rest, &inside.join("to")).is_ok() {
+            let read = archive.len() - rest.len();
+            prop_assert_eq!(&archive[..read], &dump(&inside.join("to")));
+        }
+        let others = fs::read_dir(&inside).unwrap().filter(|entry| entry.as_ref().unwrap().file_name() != "to");
+        prop_assert_eq!(others.count(), 0);
+    }
+}

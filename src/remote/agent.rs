@@ -18,6 +18,7 @@ use super::{confirm, runs};
 use crate::activation::admission;
 use crate::closure::info::PathInfo;
 use crate::closure::receive::Receiver;
+use crate::closure::{self, Hold, Holding};
 use crate::host::fs::Root;
 use crate::host::process;
 use crate::host::threads;
@@ -81,6 +82,7 @@ pub(crate) fn serve(root: &Root, asked: Option<&str>) -> Result<()> {
         input: io::stdin(),
         output,
         receiver: None,
+        held: None,
         came_by: None,
         differs: false,
         lacks: false,
@@ -111,6 +113,8 @@ struct Agent<'a> {
     input: Stdin,
     output: Output,
     receiver: Option<Receiver<'a>>,
+    /// The store, while nothing comes to it.
+    held: Option<Hold>,
     /// Who came, and by which key.
     came_by: Option<String>,
     /// Whether secrets came that services do not read yet.
@@ -141,6 +145,11 @@ impl<'a> Agent<'a> {
             Request::Lacking { tags } => {
                 let numbers = self.receiver()?.lacking(&tags)?;
                 self.lacks = !numbers.is_empty();
+                if !self.lacks {
+                    // Nothing comes: others may bring paths meanwhile, but take none away.
+                    self.receiver = None;
+                    self.held = Some(closure::hold(self.root, Holding::Shared)?);
+                }
                 self.output.answer(&Answer::Lacking { numbers })
             }
             Request::Paths { infos, substitute } => self.paths(&infos, substitute),
@@ -167,7 +176,10 @@ impl<'a> Agent<'a> {
             }
             Request::Run { arguments } => self.run(&arguments),
             Request::Idle { arguments } => match self.run_idle(&arguments)? {
-                Some(said) => self.tell_idle(&said),
+                Some(said) => {
+                    self.held = None;
+                    self.tell_idle(&said)
+                }
                 None => self.output.answer(&Answer::NotIdle),
             },
             Request::Start(start) => self.start(start),
@@ -214,6 +226,7 @@ impl<'a> Agent<'a> {
         }
         // Others may bring paths; the run keeps its own.
         self.receiver = None;
+        self.held = None;
         self.output.answer(&Answer::Done)
     }
 

@@ -105,20 +105,43 @@ fn each_promise_names_a_test_that_is_there() {
         .split("\n- ")
         .map(|p| p.trim_start_matches("- ").trim())
     {
-        let words = promise.split('`').skip(1).step_by(2);
-        let named: Vec<&str> = words
-            .filter(|w| w.contains('_') && w.chars().all(is_of_a_name))
-            .collect();
-        assert!(!named.is_empty(), "this promise names no test: {promise}");
-        for name in named {
-            let found = ["fn", "def"]
-                .iter()
-                .any(|word| tests.contains(&format!("{word} {name}(")));
-            assert!(found, "there is no test `{name}`, which proves: {promise}");
-        }
+        check_that_tests_are_there(promise, &tests);
         count += 1;
     }
     assert!(count > 0, "docs/promises.md makes no promises");
+}
+
+#[test]
+fn each_situation_of_other_hosts_names_a_test_that_is_there() {
+    let page = fs::read_to_string(project("docs/remote.md")).unwrap();
+    let tests = read_tests();
+    let (_, table) = page.split_once("| situation | test |\n").unwrap();
+    let rows: Vec<&str> = table.lines().take_while(|l| l.starts_with('|')).collect();
+    // The first one is the line below the head.
+    assert!(
+        rows.len() > 24,
+        "docs/remote.md tells of {} situations",
+        rows.len()
+    );
+    for row in &rows[1..] {
+        check_that_tests_are_there(row, &tests);
+    }
+}
+
+/// What is said must name tests, each of which is there.
+#[track_caller]
+fn check_that_tests_are_there(said: &str, tests: &str) {
+    let words = said.split('`').skip(1).step_by(2);
+    let named: Vec<&str> = words
+        .filter(|w| w.contains('_') && w.chars().all(is_of_a_name))
+        .collect();
+    assert!(!named.is_empty(), "this names no test: {said}");
+    for name in named {
+        let found = ["fn", "def"]
+            .iter()
+            .any(|word| tests.contains(&format!("{word} {name}(")));
+        assert!(found, "there is no test `{name}`, which proves: {said}");
+    }
 }
 
 fn is_of_a_name(c: char) -> bool {

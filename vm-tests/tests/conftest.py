@@ -6,7 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,10 +16,13 @@ from api.systemd_api import SystemdMachine
 from base.errors import MachineError, MachineUnavailable
 from images.rootimage import lacks_root
 from judges.verdict import Judgement, Watch, pronounce
+from kinds.container import Container
 from lines.network import Interface, Network
+from program.deployer import Deployer
 from program.host import Host
 
 MakeMachine = Callable[..., SystemdMachine]
+MakeTargets = Callable[..., tuple[Deployer, list[Container]]]
 
 _REPORT = pytest.StashKey[pytest.TestReport]()
 _JOURNAL_LIMIT = 20.0
@@ -210,3 +213,26 @@ def _show_journal(machine: SystemdMachine) -> None:
         machine.log(machine.execute(command, timeout=_JOURNAL_LIMIT)[1])
     except MachineError as error:
         machine.log(f"no journal: {error}")
+
+
+@pytest.fixture
+def make_targets(
+    request: pytest.FixtureRequest,
+    make_machine: MakeMachine,
+    make_network: Callable[..., Network],
+    tmp_path: Path,
+) -> MakeTargets:
+    """Gives a function that makes a deployer and machines without Nix that it may log in to as root."""
+
+    def make(*names: str, image: str | None = None) -> tuple[Deployer, list[Container]]:
+        image = image or request.config.getoption("--image") or "debian-12"
+        if lacking := lacks_root(image):
+            pytest.skip(lacking)
+        network = make_network("deployer", *names)
+        deployer = Deployer(cast(Container, make_machine("deployer", network=network, image="host")), tmp_path)
+        targets = [cast(Container, make_machine(name, network=network, image=image)) for name in names]
+        for target in targets:
+            deployer.admit(target)
+        return deployer, targets
+
+    return make

@@ -1,7 +1,7 @@
 """The flakes of `docs/flakes.md` evaluate, with the projects that they name: no machine is needed.
 
 `NIXPKGS=/path/of/nixpkgs NIXOS_MODULES=/folder/of/checkouts vm-tests/run test_flake_guides.py`, where the folder has
-checkouts of `home-manager` (of the nixpkgs's release), `sops-nix`, `agenix` and `flake-parts`.
+checkouts of `home-manager` and `sops-nix`, both of the nixpkgs's time, of `agenix` and of `flake-parts`.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ def test_what_is_of_this_boot_only_is_gone_after_a_reboot(host: Host) -> None:
     assert_same(before, take_snapshot(machine), ignore=BACKUPS)
 
     machine.succeed("touch /root/before && sync")
-    assert "no generation" in host.run("switch", "--ephemeral", toplevel)
+    assert "not a generation" in host.run("switch", "--ephemeral", toplevel)
     assert machine.succeed("cat /etc/motd") == "trial\n"
     machine.succeed("systemctl is-active app.service", "getent passwd operator")
     # It is in /run, and nowhere else.
@@ -59,7 +59,7 @@ def test_what_is_of_this_boot_only_is_gone_after_a_reboot(host: Host) -> None:
     assert "No changes" in host.run("plan", "--ephemeral", toplevel)
     # What is to last would go with it.
     refused = host.run("switch", toplevel, expect=1)
-    assert "is of this boot only" in refused and "system-manager deactivate" in refused, refused
+    assert "is temporary" in refused and "system-manager deactivate" in refused, refused
 
     machine.reboot()
     assert_same(before, take_snapshot(machine), ignore=BACKUPS)
@@ -138,7 +138,7 @@ def test_what_is_placed_starts_with_the_next_boot(host: Host) -> None:
     machine.fail("systemctl is-active app.service")
     status = host.json("status")
     assert status["waitsForBoot"] and status["generation"] == 1, status
-    assert "placed for the next boot" in host.run("status")
+    assert "installed for the next boot" in host.run("status")
     assert "No changes" in host.run("pre-populate", "--dry-run", toplevel)
 
     machine.reboot()

@@ -7,22 +7,15 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from random import Random
-from typing import cast
 
 import pytest
 
-from conftest import MakeMachine
-from images.rootimage import lacks_root
+from conftest import MakeTargets
 from judges.snapshot import assert_same, take_snapshot
 from kinds.container import Container
-from lines.network import Network
-from program.deployer import Deployer
 from program.host import PROGRAM, PROJECT, build
-
-MakeTargets = Callable[..., tuple[Deployer, list[Container]]]
 
 HELLO = """
   {
@@ -30,29 +23,6 @@ HELLO = """
     systemd.services.hello = { wantedBy = [ "multi-user.target" ]; script = "echo %s"; };
   }
 """
-
-
-@pytest.fixture
-def make_targets(
-    request: pytest.FixtureRequest,
-    make_machine: MakeMachine,
-    make_network: Callable[..., Network],
-    tmp_path: Path,
-) -> MakeTargets:
-    """Gives a function that makes a deployer and machines without Nix that it may log in to as root."""
-
-    def make(*names: str, image: str | None = None) -> tuple[Deployer, list[Container]]:
-        image = image or request.config.getoption("--image") or "debian-12"
-        if lacking := lacks_root(image):
-            pytest.skip(lacking)
-        network = make_network("deployer", *names)
-        deployer = Deployer(cast(Container, make_machine("deployer", network=network, image="host")), tmp_path)
-        targets = [cast(Container, make_machine(name, network=network, image=image)) for name in names]
-        for target in targets:
-            deployer.admit(target)
-        return deployer, targets
-
-    return make
 
 
 def source(folder: Path, text: str) -> list[str]:
@@ -298,7 +268,7 @@ def test_many_hosts_have_a_line_each_and_those_that_failed_are_tried_again(
     hosts.write_text("\n".join([dead, *addresses]) + "\n")
     careful = ["--canary", "1", "--hosts", str(hosts), *fast]
     output = deployer.run("switch", *source(tmp_path, HELLO % ("new", "new")), *careful, expect=1)
-    assert "total: 4 refused" in output and "not begun" in output, output
+    assert "total: 4 refused" in output and "not started" in output, output
     assert targets[0].succeed("cat /etc/hello") == "all"
 
 
@@ -386,6 +356,26 @@ def test_a_nix_that_comes_later_takes_the_paths_over(make_targets: MakeTargets, 
     target.succeed(f"{nix} --verify --check-contents", f"{nix} --gc", f"test -e {toplevel}/manifest.json")
     deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")))
     target.succeed(f"{nix} --verify --check-contents", "grep two /etc/hello")
+
+
+def test_one_line_of_sudoers_is_enough(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    target.succeed("useradd --create-home --shell /bin/bash deploy")
+    deployer.admit(target, "deploy")
+    # The line is the one of the manual.
+    manual = (PROJECT / "docs/remote.md").read_text()
+    [line] = [line for line in manual.splitlines() if line.startswith("deploy ALL=")]
+    target.succeed(f"echo '{line}' >/etc/sudoers.d/deploy && chmod 0440 /etc/sudoers.d/deploy", "visudo --check")
+    target.fail("runuser -u deploy -- sudo -n true", "runuser -u deploy -- sudo -n cat /etc/shadow")
+    options = ["--sudo", "--target-host", f"deploy@{deployer.address(target)}"]
+    # The activator comes the first time, and is there the second.
+    for text in ("one", "two"):
+        deployer.run("switch", *source(tmp_path, HELLO % (text, text)), *options)
+        assert target.succeed("cat /etc/hello") == text
+    assert "active: generation 2" in deployer.run("status", *options)
+    # Without it, that is said before anything is sent.
+    target.succeed("rm /etc/sudoers.d/deploy")
+    assert "sudo requires a password" in (said := deployer.run("status", *options, expect=1)) and "sending" not in said
 
 
 def test_sudo_gets_the_password_once_and_nobody_else_does(make_targets: MakeTargets, tmp_path: Path) -> None:
@@ -764,7 +754,8 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_refused_or_take
 PACKAGE = """
   folder=/root/build/{name}
   mkdir -p $folder/DEBIAN $folder/usr/bin /srv/repo
-  printf 'Package: {name}\nVersion: 1\nArchitecture: all\nMaintainer: x <x@example.org>\n{needs}Description: x\n' >$folder/DEBIAN/control
+  printf 'Package: {name}\nVersion: 1\nArchitecture: all\n' >$folder/DEBIAN/control
+  printf 'Maintainer: x <x@example.org>\n{needs}Description: x\n' >>$folder/DEBIAN/control
   printf '#!/bin/sh\ncat >/run/loaded\n' >$folder/usr/bin/{program}
   chmod 755 $folder/usr/bin/{program}
   dpkg-deb --build $folder /srv/repo/{name}.deb

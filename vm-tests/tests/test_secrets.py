@@ -9,9 +9,7 @@ from api.systemd_api import SystemdMachine
 from kinds.container import Container
 from program.deployer import Deployer
 from program.host import Host, build
-from test_remote import make_targets, wait_for
-
-__all__ = ["make_targets"]
+from test_remote import wait_for
 
 WANTED = """
   {

@@ -124,7 +124,7 @@ def test_the_collector_of_nix_keeps_what_is_needed_and_says_what_goes(host: Flak
         machine.succeed(f"nix-store --query --requisites {path} | xargs ls -d")
     assert machine.succeed("cat /etc/version") == "four"
     machine.succeed("test -L /nix/var/nix/gcroots/theirs", "test ! -e /nix/var/nix/gcroots/system-manager-needs")
-    assert "0 paths have gone, 0 B" in host.run("gc")
+    assert "0 paths have been removed, 0 B" in host.run("gc")
     host.run("rollback", "--to", "3")
     machine.succeed("nix-store --verify --check-contents")
 

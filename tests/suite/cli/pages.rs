@@ -24,7 +24,7 @@ fn a_plan_is_a_comment_on_a_pull_request() {
         .exits(10);
     for part in [
         "**Plan: 1 to add, 1 to change, 0 to remove.**",
-        "<details><summary>Files (",
+        "<details><summary>Files (2)</summary>",
         "```diff\n",
         "\n! /etc/app.conf",
         "\n-old\n+new `` tick\n",
