@@ -327,7 +327,9 @@ _NIX = (
 _HOSTS = (
     "apparmor",
     "cloud-init",
+    "createrepo-c",
     "cron",
+    "dnf",
     "e2fsprogs",
     "logrotate",
     "needrestart",

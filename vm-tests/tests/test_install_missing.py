@@ -1,4 +1,4 @@
-"""`switch --install-missing`: the distribution's packages, by a real apt from a repository in a folder."""
+"""`switch --install-missing`: the distribution's packages, by a real apt and a real dnf from a repository in a folder."""
 
 from __future__ import annotations
 
@@ -116,3 +116,70 @@ def test_a_lock_is_waited_for_and_a_failure_changes_nothing(host: Host) -> None:
     assert not _is_installed(machine, "sm-tool")
     machine.succeed("rm /etc/sm-marker")
     assert_same(before, take_snapshot(machine))
+
+
+SPEC = """
+Name: NAME
+Version: 1
+Release: 1
+Summary: x
+License: x
+BuildArch: noarch
+AutoReqProv: no
+REQUIRES
+%description
+x
+%install
+mkdir -p %{buildroot}/usr/bin
+echo '#!/bin/sh' >%{buildroot}/usr/bin/NAME
+%files
+%attr(0755, root, root) /usr/bin/NAME
+"""
+
+
+@pytest.fixture
+def fedora(practice_host: Host) -> Host:
+    """A host that says it is a Fedora, with the same packages in a repository for dnf."""
+    machine = practice_host.machine
+    machine.succeed("mkdir -p /var/lib/rpm /srv/repo && rpm --initdb")
+    for name, needs in (("sm-tool", "sm-library"), ("sm-library", ""), ("sm-other", "sm-tool")):
+        spec = SPEC.replace("NAME", name).replace("REQUIRES", f"Requires: {needs}" if needs else "")
+        machine.succeed(
+            f"cat >/root/x.spec <<'END'{spec}END",
+            "rpmbuild --quiet --nodeps -bb --define '_topdir /root/rpmbuild' /root/x.spec >/dev/null 2>&1",
+            f"mv /root/rpmbuild/RPMS/noarch/{name}-1-1.noarch.rpm /srv/repo/",
+        )
+    machine.succeed(
+        "createrepo_c /srv/repo",
+        "mkdir -p /etc/yum.repos.d && printf '[local]\nname=local\nbaseurl=file:///srv/repo\ngpgcheck=0\n' "
+        ">/etc/yum.repos.d/local.repo",
+        "rm /etc/os-release && printf 'ID=fedora\nVERSION_ID=41\n' >/etc/os-release",
+        "dnf makecache",
+    )
+    return practice_host
+
+
+def test_dnf_installs_what_is_missing_and_rpm_removes_it(fedora: Host) -> None:
+    machine = fedora.machine
+    toplevel = fedora.bring(CONFIGURATION.replace("install.debian", "install.fedora"))
+    plan = fedora.run("plan", toplevel, expect=1)
+    assert "\n  dnf install sm-tool\n" in plan, plan
+    assert not _is_installed(machine, "sm-tool")
+
+    output = fedora.run("switch", toplevel, "--install-missing")
+    assert "installed sm-library, sm-tool" in output, output
+    assert _is_installed(machine, "sm-tool") and machine.succeed("cat /etc/sm-marker") == "here\n"
+    assert "a switch has installed stay: sm-library, sm-tool" in fedora.run("deactivate")
+
+    machine.succeed("dnf --assumeyes install sm-other")
+    output = fedora.run("deactivate", "--purge-installed", expect=3)
+    assert "sm-tool is needed by (installed) sm-other" in output, output
+    assert _is_installed(machine, "sm-tool")
+    machine.succeed("rpm --erase sm-other")
+    assert "Removed packages of the distribution: sm-library, sm-tool" in fedora.run("deactivate", "--purge-installed")
+    assert not _is_installed(machine, "sm-tool") and not _is_installed(machine, "sm-library")
+
+    # A package that nobody has.
+    absent = fedora.bring(CONFIGURATION.replace('install.debian = "sm-tool"', 'install.fedora = "sm-nowhere"'))
+    output = fedora.run("switch", absent, "--install-missing", expect=1)
+    assert "sm-nowhere" in output and "hint: " in output, output
