@@ -162,11 +162,8 @@ pub(super) fn figures(summary: &Summary) -> Vec<(&'static str, String, String)> 
             s.with_no_effect,
             s.switchable,
         ),
-        (
-            "ran on a machine, as recorded by tests",
-            s.run,
-            s.switchable,
-        ),
+        // Some have no switch, and run once they are imported.
+        ("ran on a machine, as recorded by tests", s.run, s.modules),
     ];
     if s.compared > 0 {
         rows.push(("units are the same as on NixOS", s.same, s.compared));
@@ -323,4 +320,28 @@ fn cell(text: &str) -> String {
 
 fn code(text: &str) -> String {
     format!("`{text}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ran_without_a_switch_is_a_share_of_all_modules() {
+        let summary = Summary {
+            modules: 4,
+            declare: 4,
+            defaults: 4,
+            switchable: 2,
+            enabled: 2,
+            need_setting: 0,
+            with_no_effect: 0,
+            run: 3,
+            compared: 0,
+            same: 0,
+            reasons: Vec::new(),
+        };
+        let ran = figures(&summary).pop().unwrap();
+        assert_eq!((ran.1.as_str(), ran.2.as_str()), ("3 of 4", "75.0 %"));
+    }
 }
