@@ -73,7 +73,7 @@ fn render_managers(out: &mut String, managers: &[UserManager]) {
             line(
                 out,
                 &format!(
-                    "    start   {unit}  (the last run failed to: {})",
+                    "    start   {unit}  (the last run failed: {})",
                     failure.why
                 ),
             );

@@ -173,7 +173,7 @@ def test_a_root_that_was_locked_gets_a_password_and_is_locked_again(host: Host, 
 
     if way == "without":
         output = host.switch(NOTHING)
-        assert "root will have no password any more" in output
+        assert "root will no longer have a password" in output
     elif way == "locked":
         host.switch(LOCKED)
     elif way == "rollback":

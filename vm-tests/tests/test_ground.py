@@ -231,7 +231,7 @@ def test_units_of_users_run_their_new_definition_and_failures_are_remembered(hos
     for _ in range(2):
         host.run("activate", last, expect=4)
         assert "failed: sm-asserts.service of sm-user: its start job failed" in host.run("status")
-    assert "start   sm-asserts.service  (as the last run could not" in host.run("plan", last)
+    assert "start   sm-asserts.service  (the last run failed" in host.run("plan", last)
     machine.succeed("touch /tmp/sm-there")
     host.run("activate", last)
     assert version("sm-asserts.service") == "5"

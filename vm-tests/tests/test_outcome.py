@@ -47,7 +47,7 @@ def test_a_failing_unit_is_named_with_its_log_and_exit_code_4(host: Host) -> Non
     assert "the reason is told" in output
     assert host.machine.succeed("cat /etc/sm-file") == "broken\n"
     # A second run is no way to make it look well.
-    assert "as the last run could not: its start job failed" in host.run("plan", host.bring(BROKEN))
+    assert "the last run failed: its start job failed" in host.run("plan", host.bring(BROKEN))
     assert "the following units failed: sm-daemon.service" in host.run("activate", expect=4)
     assert "failed: sm-daemon.service" in host.run("status")
 

@@ -105,5 +105,5 @@ def test_a_login_shell_of_upstream_does_not_vanish(machine: SystemdMachine, tmp_
     snapshot = take_snapshot(machine)
     host.run("register", toplevel)
     refused = host.run("activate", expect=1)
-    assert "its shell /run/system-manager/sw/bin/bash goes" in refused and "chsh -s" in refused, refused
+    assert "this switch removes its shell /run/system-manager/sw/bin/bash" in refused and "chsh -s" in refused, refused
     assert_same(snapshot, take_snapshot(machine))

@@ -333,7 +333,7 @@ impl Decision<'_> {
                 (_, false) => (is_there, &mut self.start),
             };
             if wanted {
-                let why = format!("the last run failed to: {}", failure.why);
+                let why = format!("the last run failed: {}", failure.why);
                 set.entry(unit.clone()).or_insert((why, true));
             }
         }
