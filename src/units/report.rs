@@ -72,10 +72,7 @@ fn render_managers(out: &mut String, managers: &[UserManager]) {
         for (unit, failure) in &manager.failed {
             line(
                 out,
-                &format!(
-                    "    start   {unit}  (the last run failed: {})",
-                    failure.why
-                ),
+                &format!("    start   {unit}  (the last run failed: {})", failure.why),
             );
         }
     }

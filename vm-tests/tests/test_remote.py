@@ -440,7 +440,7 @@ def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTar
     ):
         target.succeed(f"mount -t tmpfs -o {room} tmpfs /nix")
         said = deployer.on(target, "switch", *wanted, expect=1)
-        assert f"{why}, where" in said and "are free" in said, said
+        assert f"{why}, but only" in said and "are free" in said, said
         assert target.succeed("ls /nix/store | wc -l").strip() in ("0", "1")
         target.succeed("umount /nix")
 
@@ -730,7 +730,7 @@ def test_a_generation_that_no_longer_admits_the_deployers_key_is_refused_or_take
     other = (tmp_path / "other.pub").read_text().strip()
     # The key is only where configurations have it.
     target.succeed("echo 'AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u /root/first' >>/etc/ssh/sshd_config")
-    target.succeed("mv /root/.ssh/authorized_keys /root/first", "systemctl reload ssh.service")
+    target.succeed("mv /root/.ssh/authorized_keys /root/first", "systemctl restart ssh.service")
     deployer.on(target, "switch", *source(tmp_path, ADMITS % (key, "")))
     target.succeed("rm /root/first")
     before = take_snapshot(target)

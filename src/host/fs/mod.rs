@@ -9,18 +9,20 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, readlinkat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{self, FileStat, Mode, SFlag};
 
 use crate::host::kernel;
 use crate::host::selinux::Labels;
 use crate::model::node::{EMPTY, Id, Kind, Object};
+use crate::model::text::Text;
 
 pub(crate) mod at;
 mod content;
@@ -34,6 +36,9 @@ use at::kind;
 pub(crate) use content::{Content, open_source, read_source, type_of};
 pub(crate) use obstacle::Room;
 pub(crate) use write::NewFile;
+
+/// The longest text that a link can have, in bytes.
+const LONGEST_LINK: usize = 4096;
 
 /// A handle on the root of a host: `/`, or another folder with `--root`.
 pub struct Root {
@@ -108,14 +113,14 @@ impl Root {
         match read_link(&folder, name) {
             Err(Errno::ENOENT) => return Ok(Node::Absent),
             Err(Errno::EINVAL) => {}
-            to => return Ok(Node::Link { to: to?.into() }),
+            to => return Ok(Node::Link { to: to? }),
         }
         let Some(st) = lstat(&folder, name)? else {
             return Ok(Node::Absent);
         };
         Ok(match kind(&st) {
             SFlag::S_IFLNK => Node::Link {
-                to: read_link(&folder, name)?.into(),
+                to: read_link(&folder, name)?,
             },
             SFlag::S_IFDIR => Node::Folder,
             SFlag::S_IFREG => {
@@ -164,7 +169,7 @@ impl Root {
             let kind = match kind(&st) {
                 SFlag::S_IFDIR => Kind::Folder,
                 SFlag::S_IFLNK => Kind::Link {
-                    to: read_link(&folder, name)?,
+                    to: read_link(&folder, name)?.to_string(),
                 },
                 SFlag::S_IFIFO => Kind::Pipe,
                 SFlag::S_IFSOCK => Kind::Socket,
@@ -375,9 +380,13 @@ fn whole(file: File, size: i64) -> io::Take<File> {
     file.take(if size == 0 { u64::MAX } else { size })
 }
 
-fn read_link(folder: &Rc<OwnedFd>, name: &OsStr) -> Result<String, Errno> {
-    let to = readlinkat(&**folder, name)?.into_string();
-    Ok(to.unwrap_or_else(|other| other.to_string_lossy().into_owned()))
+/// Reads a link's text. Links are most of what is managed, so this makes one text, and no other room for it.
+fn read_link(folder: &OwnedFd, name: &OsStr) -> Result<Text, Errno> {
+    let mut room = [MaybeUninit::uninit(); LONGEST_LINK];
+    match rustix::fs::readlinkat_raw(folder, name, &mut room[..]) {
+        Ok((text, _)) => Ok(String::from_utf8_lossy(text).as_ref().into()),
+        Err(e) => Err(Errno::from_raw(e.raw_os_error())),
+    }
 }
 
 fn read_regular(mut file: &File) -> Result<Vec<u8>> {
