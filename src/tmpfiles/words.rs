@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::model::base64;
+
 /// What the specifiers of a host stand for (tmpfiles.d(5), "Specifiers"); one without a value can't be expanded here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Specifiers(pub BTreeMap<char, Option<String>>);
@@ -193,25 +195,7 @@ pub(crate) fn decode_base64(text: &[u8]) -> Result<Vec<u8>, Unread> {
     if padding > 2 {
         return Err(bad());
     }
-    let mut out = Vec::with_capacity(digits.len() / 4 * 3);
-    let (mut bits, mut held) = (0_u32, 0);
-    for c in &digits[..digits.len() - padding] {
-        let value = match c {
-            b'A'..=b'Z' => c - b'A',
-            b'a'..=b'z' => c - b'a' + 26,
-            b'0'..=b'9' => c - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return Err(bad()),
-        };
-        bits = bits << 6 | u32::from(value);
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            out.extend(u8::try_from(bits >> held & 0xff));
-        }
-    }
-    Ok(out)
+    base64::decode(&digits).ok_or_else(bad)
 }
 
 #[cfg(test)]

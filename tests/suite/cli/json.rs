@@ -32,9 +32,6 @@ const TARGETS: [&str; 7] = [
     "systemd/system/a.service",
 ];
 
-/// What dpkg knows of the package that has left something beside its file.
-const STATUS: &str = "Package: theirs\nStatus: install ok installed\nConffiles:\n /etc/theirs.conf d41d8cd98f00b204e9800998ecf8427e\n";
-
 /// A host that has something of each kind of file already.
 fn host() -> Option<Test> {
     let t = Test::begin()?;
@@ -42,7 +39,7 @@ fn host() -> Option<Test> {
         .write("etc/hostname", "old\n")
         .write("etc/theirs.conf", "theirs\n")
         .write("etc/theirs.conf.dpkg-dist", "newer\n")
-        .write("var/lib/dpkg/status", STATUS);
+        .has_conffile("theirs", "theirs.conf");
     Some(t)
 }
 

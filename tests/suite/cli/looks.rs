@@ -20,9 +20,6 @@ const PROVENANCE: &str = r#"{"version":1,
     {"option":"environment.etc.\"app.conf\".text","file":"/home/alice/hosts/common/applications.nix","line":12,"priority":100,"loses":true}]},
   "units":{},"userUnits":{},"users":{},"groups":{},"variables":{},"rules":{},"packages":{}}"#;
 
-/// What dpkg knows of the package that has left something beside its file.
-const STATUS: &str = "Package: app\nStatus: install ok installed\nConffiles:\n /etc/app.conf d41d8cd98f00b204e9800998ecf8427e\n";
-
 /// A host whose path has the same length wherever the tests run.
 fn host() -> Option<Test> {
     let t = Test::begin_at("/tmp")?;
@@ -30,7 +27,7 @@ fn host() -> Option<Test> {
         .write("etc/theirs.conf", "theirs\n")
         .write("etc/hostname", "old\n")
         .write("etc/app.conf.dpkg-dist", "newer\n")
-        .write("var/lib/dpkg/status", STATUS);
+        .has_conffile("app", "app.conf");
     Some(t)
 }
 

@@ -206,6 +206,15 @@ impl Test {
         self
     }
 
+    /// Has dpkg know a file below `/etc` as a package's configuration, which it has shipped empty.
+    pub fn has_conffile(&self, package: &str, target: &str) -> &Self {
+        let shipped = "d41d8cd98f00b204e9800998ecf8427e";
+        let text = format!(
+            "Package: {package}\nStatus: install ok installed\nConffiles:\n /etc/{target} {shipped}\n"
+        );
+        self.write("var/lib/dpkg/status", &text)
+    }
+
     /// Gives a file of the host permission bits and an owner.
     pub fn give(&self, relative: &str, mode: u32, uid: u32, gid: u32) -> &Self {
         chown(self.path(relative), Some(uid), Some(gid)).unwrap();
