@@ -204,6 +204,24 @@ fn the_code_map_names_every_room_and_what_is_there() -> Result<()> {
     Ok(())
 }
 
+/// Pictures and pages come of looking at what the program makes; what is added as a whole takes them along.
+#[test]
+fn nothing_that_somebody_looked_at_is_left_in_the_root() -> Result<()> {
+    let is_left = |name: &str| {
+        [".png", ".html", ".log"]
+            .iter()
+            .any(|end| name.ends_with(end))
+    };
+    for entry in std::fs::read_dir(project())? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        ensure!(
+            !is_left(&name),
+            "{name} is left in the project's root: remove it"
+        );
+    }
+    Ok(())
+}
+
 /// The files and folders that a map names, and the names of what is not there. Below an item of the first level, names after
 /// a folder are in it; the name of a folder stands for its `mod.rs` too.
 fn mapped(map: &str) -> (BTreeSet<String>, Vec<String>) {
