@@ -1,4 +1,4 @@
-"""`switch --install-missing`: the distribution's packages, by a real apt and a real dnf from a repository in a folder."""
+"""`switch --install-missing`: packages of the distribution, by a real apt and a real dnf from a folder."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from api.systemd_api import SystemdMachine
 from judges.snapshot import assert_same, take_snapshot
 from program.host import Host
+from program.rpm import begin_database, build_package
 
 CONFIGURATION = """{
   system-manager.hostRequirements = [
@@ -141,14 +142,11 @@ echo '#!/bin/sh' >%{buildroot}/usr/bin/NAME
 def fedora(practice_host: Host) -> Host:
     """A host that says it is a Fedora, with the same packages in a repository for dnf."""
     machine = practice_host.machine
-    machine.succeed("mkdir -p /var/lib/rpm /srv/repo && rpm --initdb")
+    begin_database(machine)
+    machine.succeed("mkdir -p /srv/repo")
     for name, needs in (("sm-tool", "sm-library"), ("sm-library", ""), ("sm-other", "sm-tool")):
         spec = SPEC.replace("NAME", name).replace("REQUIRES", f"Requires: {needs}" if needs else "")
-        machine.succeed(
-            f"cat >/root/x.spec <<'END'{spec}END",
-            "rpmbuild --quiet --nodeps -bb --define '_topdir /root/rpmbuild' /root/x.spec >/dev/null 2>&1",
-            f"mv /root/rpmbuild/RPMS/noarch/{name}-1-1.noarch.rpm /srv/repo/",
-        )
+        build_package(machine, spec, f"/srv/repo/{name}.rpm")
     machine.succeed(
         "createrepo_c /srv/repo",
         "mkdir -p /etc/yum.repos.d && printf '[local]\nname=local\nbaseurl=file:///srv/repo\ngpgcheck=0\n' "

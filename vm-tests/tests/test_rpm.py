@@ -6,6 +6,7 @@ import pytest
 
 from judges.snapshot import assert_same, take_snapshot
 from program.host import Host
+from program.rpm import begin_database, build_package
 
 CONF = "/etc/sm-rpm.conf"
 
@@ -46,15 +47,11 @@ WAYS = {
 def host(practice_host: Host) -> Host:
     """A host with packages for its rpm."""
     machine = practice_host.machine
-    machine.succeed("mkdir -p /var/lib/rpm && rpm --initdb")
+    begin_database(machine)
     for kind, directive in (("config", "%config"), ("noreplace", "%config(noreplace)"), ("plain", "")):
         for version in ("1", "2"):
             spec = SPEC.replace("VERSION", version).replace("KIND", directive)
-            machine.succeed(
-                f"cat >/root/x.spec <<'END'{spec}END",
-                "rpmbuild --quiet --nodeps -bb --define '_topdir /root/rpmbuild' /root/x.spec >/dev/null 2>&1",
-                f"mv /root/rpmbuild/RPMS/noarch/sm-rpm-{version}-1.noarch.rpm /root/{kind}-{version}.rpm",
-            )
+            build_package(machine, spec, f"/root/{kind}-{version}.rpm")
     return practice_host
 
 
