@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -151,13 +152,7 @@ def _surviving(log: Sequence[Write], chance: Random) -> tuple[list[Write], bool]
 def _check(world: World, case: Case, chance: Random) -> None:
     recording, way, ends, _ = case
     left, is_done = _surviving(recording.log, chance)
-    image = world.folder / "cut"
-    shutil.copyfile(recording.image, image)
-    with image.open("r+b") as disk:
-        for write in left:
-            disk.seek(write.offset)
-            disk.write(write.data)
-    with _mounted(world, image):
+    with _image(world, recording.image, left) as image, _mounted(world, image):
         require_nothing_lost(world)
         if way == recording.scene.command == ("rollback",) and world.is_at(ends[0].tree):
             return
@@ -167,6 +162,27 @@ def _check(world: World, case: Case, chance: Random) -> None:
         require_decent(ran)
         require(ran.code == 0, f"`{' '.join(way)}` exits with {ran.code}: {ran.said}")
         require_between(_but_tmpfiles(world.tree()), *(_but_tmpfiles(end.tree) for end in ends))
+
+
+@contextmanager
+def _image(world: World, before: Path, writes: Sequence[Write]) -> Iterator[Path]:
+    """Makes the disk that has these writes.
+
+    Each is a file of its own: `mount` takes the loop device of a file that it knows, if that is not yet gone, with what
+    that remembers of the disk before.
+    """
+    descriptor, name = tempfile.mkstemp(prefix="cut-", dir=world.folder)
+    os.close(descriptor)
+    image = Path(name)
+    try:
+        shutil.copyfile(before, image)
+        with image.open("r+b") as disk:
+            for write in writes:
+                disk.seek(write.offset)
+                disk.write(write.data)
+        yield image
+    finally:
+        image.unlink()
 
 
 def _but_tmpfiles(tree: Tree) -> Tree:
