@@ -253,27 +253,17 @@ mod tests {
             without_password: true,
             ..base.clone()
         };
-        let doas = Facts {
-            means: vec!["doas".into()],
+        let of = |means: &[&str], run0: bool| Facts {
+            means: means.iter().map(|&name| name.to_owned()).collect(),
+            run0,
             ..base.clone()
         };
-        let without = Facts {
-            means: vec![],
-            ..base.clone()
-        };
-        let run0 = Facts {
-            means: vec!["run0".into()],
-            run0: true,
-            ..base.clone()
-        };
-        let asks = Facts {
-            run0: false,
-            ..run0.clone()
-        };
-        let both = Facts {
-            run0: true,
-            ..base.clone()
-        };
+        let (doas, without) = (of(&["doas"], false), of(&[], false));
+        let (run0, asks, both) = (
+            of(&["run0"], true),
+            of(&["run0"], false),
+            of(&["sudo", "run0"], true),
+        );
         for (facts, allowed, expected) in [
             (&root, none, Ok(Means::Root)),
             (&base, none, Err("is not root")),
