@@ -194,6 +194,7 @@ fn remedy(error: &anyhow::Error) -> Option<&'static str> {
         Errno::EDQUOT => {
             Some("hint: free some space there, or raise the quota of that file system")
         }
+        Errno::EAGAIN => Some("hint: end some processes, or raise the limits on them"),
         Errno::EACCES | Errno::EPERM => Some("hint: this must run as root, for example with sudo"),
         _ => None,
     }

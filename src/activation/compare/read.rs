@@ -11,17 +11,17 @@ use super::{Change, Entry, Found, Side, TextChange, change_of};
 use crate::accounts::apply::read_overview;
 use crate::activation::state::State;
 use crate::activation::{beneath, observe};
-use crate::blocks;
 use crate::closure::contents::Inside;
 use crate::files::diff::render_behind;
 use crate::files::wanted::{Desired, Want, read_desired};
 use crate::host::fs::Root;
-use crate::model::manifest::{Accounts, EtcMode, Manifest};
+use crate::model::manifest::{Accounts, Basics, EtcMode, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::packages::Contents;
 use crate::model::text_diff::{self, HIDDEN};
 use crate::store::toplevel::read_manifest;
+use crate::{basics, blocks};
 
 /// Reads a configuration that was built; `inside` is what is known of its closure.
 ///
@@ -41,6 +41,7 @@ pub(crate) fn read_built(
         files: desired.into_iter().map(|(t, w)| (t, entry(&w))).collect(),
         accounts: read_accounts(&manifest.accounts)?,
         scripts: read_scripts(&manifest),
+        basics: read_basics(&manifest.basics),
         lines: manifest.blocks,
         contents: Contents {
             named: manifest.packages.names,
@@ -76,6 +77,25 @@ fn read_scripts(manifest: &Manifest) -> BTreeMap<String, String> {
             )
         })
         .collect()
+}
+
+/// The host's basics that are set, by the options that set them.
+fn read_basics(basics: &Basics) -> BTreeMap<String, String> {
+    let one = |option: &str, value: &Option<String>| Some((option.to_owned(), value.clone()?));
+    let locale = basics.locale.iter();
+    let locale = locale.map(|(name, value)| {
+        let option = match name.as_str() {
+            "LANG" => "i18n.defaultLocale".to_owned(),
+            _ => format!("i18n.extraLocaleSettings.{name}"),
+        };
+        (option, value.clone())
+    });
+    let named = [
+        one("networking.hostName", &basics.host_name),
+        one("time.timeZone", &basics.time_zone),
+        one("console.keyMap", &basics.key_map),
+    ];
+    named.into_iter().flatten().chain(locale).collect()
 }
 
 /// The fields of each account that are set.
@@ -142,6 +162,17 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
     for (target, is_gone) in blocks::decide::find_drift(&state.blocks, &observed.seen.blocks) {
         let text = if is_gone { "" } else { "(changed by hand)\n" };
         side.lines.insert(target, text.to_owned());
+    }
+    let (places, name) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
+    for target in places.into_keys() {
+        if let Some(option) = basics::places::option_of(target.as_str()) {
+            let changed = "(changed by hand)".to_owned();
+            side.basics.insert(option.to_owned(), changed);
+        }
+    }
+    if let Some(name) = name {
+        side.basics
+            .insert("networking.hostName".to_owned(), name.from);
     }
     for drift in read_overview(root, None, state.accounts)?.drift {
         let kind = if drift.file.name().contains("group") {
