@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::accounts::apply::Decided;
+use crate::accounts::apply::{Circumstances, Decided};
 use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::admission;
 use crate::activation::install::Install;
@@ -236,7 +236,12 @@ impl Sources<'_> {
 
     fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
         let wanted = self.manifest.map(|m| &m.accounts);
-        accounts::apply::decide(self.root, wanted, self.observed.state.accounts, scripts)
+        let about = Circumstances {
+            expected: self.observed.state.accounts,
+            takes_over: self.observed.takes_shells,
+            scripts,
+        };
+        accounts::apply::decide(self.root, wanted, about)
     }
 
     fn plan_files(

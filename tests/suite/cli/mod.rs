@@ -36,6 +36,7 @@ mod store;
 pub mod story;
 mod strace;
 mod takeover;
+mod takeover_accounts;
 mod terminal;
 mod tmpfiles;
 mod truth;
