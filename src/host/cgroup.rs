@@ -20,7 +20,7 @@ pub(crate) struct Process {
     pub waits: bool,
     /// Whether it is still systemd's, before the program of the unit begins.
     pub is_unborn: bool,
-    /// Processor time that it has taken, in ticks.
+    /// Processor time that it has taken, in nanoseconds, or in ticks where the kernel does not count more precisely.
     pub spent: u64,
 }
 
@@ -57,7 +57,21 @@ fn collect(folder: &Path, found: &mut Vec<Process>) -> Option<()> {
 }
 
 fn look_at(pid: u32) -> Option<Process> {
-    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let process = parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let counted = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok();
+    Some(Process {
+        spent: counted
+            .and_then(|text| parse_schedstat(&text))
+            .unwrap_or(process.spent),
+        ..process
+    })
+}
+
+/// Reads the time on a processor in `/proc/PID/schedstat` (sched-stats in the kernel's documentation); none where the kernel
+/// counts nothing. Pure.
+fn parse_schedstat(text: &str) -> Option<u64> {
+    let spent = text.split_ascii_whitespace().next()?.parse().ok()?;
+    (spent > 0).then_some(spent)
 }
 
 /// Reads `/proc/PID/stat` (proc(5)). Pure.
@@ -101,6 +115,13 @@ mod tests {
             assert_eq!(parse_stat(7, &text), Some(expected), "{text}");
         }
         assert_eq!(parse_stat(7, "7 (x"), None);
+        for (text, expected) in [
+            ("1234567 89 3\n", Some(1_234_567)),
+            ("0 0 0\n", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_schedstat(text), expected, "{text}");
+        }
         let own = look_at(std::process::id()).unwrap();
         assert!(!own.is_unborn);
     }
