@@ -10,12 +10,11 @@ use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::admission;
 use crate::activation::install::Install;
 use crate::activation::observe::{self, Observed};
-use crate::activation::packages_change::PackagesQuestion;
 use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::plan_tmpfiles::plan_tmpfiles;
 use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
-use crate::activation::{beneath, ephemeral, graphics, lost_shells};
+use crate::activation::{beneath, ephemeral, graphics, lost_shells, packages_change};
 use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
@@ -30,7 +29,6 @@ use crate::model::manifest::{Accounts, Basics, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
-use crate::model::packages::PackagesChange;
 use crate::model::text::Text;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
@@ -105,8 +103,6 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Goal::Deactivate => None,
     };
     let state = State::read(root)?;
-    let becomes = active_after(&goal, manifest.as_ref());
-    let packages = PackagesQuestion::ask(root, state.active.as_ref(), becomes.as_ref());
     let desired = desire(root, manifest.as_ref(), &state)?;
     let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
@@ -151,7 +147,6 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         }
         (prepared.plan.conflicts).extend(find_obstacles(root, &prepared.plan, &accounts)?);
     }
-    prepared.plan.packages = packages.answer();
     // The program ends soon. To give back thousands of texts, one by one, is a tenth of a switch that changes nothing.
     std::mem::forget((desired, observed.seen));
     std::mem::forget(manifest);
@@ -211,7 +206,7 @@ impl Sources<'_> {
             accounts: AccountsReport::default(),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
-            packages: PackagesChange::default(),
+            packages: packages_change::ask(root, from, becomes.as_ref()),
             becomes,
             warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),

@@ -1,13 +1,14 @@
 //! What toplevels come with: their packages and their size, by what is known of the paths that they need.
 
 use std::collections::BTreeMap;
-use std::thread::{Builder, JoinHandle};
+use std::thread::JoinHandle;
 
 use anyhow::{Result, bail};
 
 use super::database::Database;
 use super::info::{PathInfo, StorePath, parse};
 use crate::host::fs::Root;
+use crate::host::threads;
 use crate::model::names::AbsolutePath;
 use crate::model::packages::{Packages, Size, packages_of};
 use crate::nix::{BuildOptions, nix};
@@ -68,7 +69,7 @@ pub(crate) fn ask<'a>(
     let mut asked = None;
     if !missing.is_empty() {
         let question = missing.clone();
-        match Builder::new().spawn(move || ask_nix(&question)) {
+        match threads::begin("that asks Nix", move || ask_nix(&question)) {
             Ok(thread) => asked = Some(thread),
             // No room for one more thread.
             Err(_) => known.paths.extend(ask_nix(&missing)),

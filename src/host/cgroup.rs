@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads what the kernel shows")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where groups are shown: systemd's own hierarchy beside those of controllers, or the only one.
@@ -10,6 +11,9 @@ const HIERARCHIES: [&str; 3] = [
     "/sys/fs/cgroup/unified",
     "/sys/fs/cgroup",
 ];
+
+/// How many links a group has that has none below it: its name, and its own `.`.
+const ALONE: u64 = 2;
 
 /// A process, as far as it shows whether it has come to rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +52,9 @@ fn collect(folder: &Path, found: &mut Vec<Process>) -> Option<()> {
     let listed = fs::read_to_string(folder.join("cgroup.procs")).ok()?;
     let pids = listed.lines().filter_map(|line| line.parse().ok());
     found.extend(pids.filter_map(look_at));
+    if fs::metadata(folder).ok()?.nlink() == ALONE {
+        return Some(());
+    }
     for entry in fs::read_dir(folder).ok()?.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             collect(&entry.path(), found);

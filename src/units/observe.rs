@@ -87,11 +87,12 @@ fn add_names(
     names: &BTreeSet<String>,
     live: &mut Live,
 ) -> Result<()> {
-    for name in names.iter().filter(|name| !loaded.contains_key(*name)) {
-        if let Some(unit) = systemd.find(name, loaded.values())?
-            && let Some(unit) = live.units.get_mut(&unit.name)
-        {
-            unit.names.insert(name.clone());
+    let unlisted = names.iter().filter(|name| !loaded.contains_key(*name));
+    let unlisted: Vec<&str> = unlisted.map(String::as_str).collect();
+    let found = systemd.find(&unlisted, loaded.values())?;
+    for (name, unit) in unlisted.into_iter().zip(found) {
+        if let Some(unit) = unit.and_then(|unit| live.units.get_mut(&unit.name)) {
+            unit.names.insert(name.to_owned());
         }
     }
     Ok(())
