@@ -11,7 +11,7 @@ use crate::host::cgroup::{self, Process};
 use crate::host::systemd::Systemd;
 
 /// How long from one look at the processes of the services to the next.
-const PAUSE: Duration = Duration::from_millis(10);
+const PAUSE: Duration = Duration::from_millis(6);
 
 /// In how many looks on end all of them must wait, and have done nothing.
 const LOOKS: u32 = 3;
