@@ -49,19 +49,29 @@
         "src"
       ];
       neededRust = (lib.importTOML ./Cargo.toml).package.rust-version;
-      package =
-        pkgs:
-        if lib.versionOlder (pkgs.rustc.version or neededRust) neededRust then
-          throw "system-manager is built with Rust ${neededRust} or newer, and this nixpkgs has ${pkgs.rustc.version}: take its package from the flake itself (packages.<system>.default), whose nixpkgs is its own where `inputs.nixpkgs.follows` is left out"
-        else
-          buildPackage pkgs;
-      buildPackage =
+      # The newest Rust that a nixpkgs has beside its own, as late releases do: an attribute such as `rust_1_89`.
+      newestRust =
         pkgs:
         let
-          # With musl, and static: a toplevel's activator uses no C library of its target. A Mac sends none.
-          inherit (if pkgs.stdenv.hostPlatform.isLinux then pkgs.pkgsStatic else pkgs) rustPlatform;
+          names = lib.filter (name: lib.match "rust_1_[0-9]+" name != null) (lib.attrNames pkgs);
         in
-        rustPlatform.buildRustPackage {
+        lib.last (lib.sort (a: b: lib.versionOlder (versionOf a) (versionOf b)) ([ "" ] ++ names));
+      versionOf = name: lib.replaceStrings [ "_" ] [ "." ] (lib.removePrefix "rust_" name);
+      package =
+        pkgs:
+        if !lib.versionOlder (pkgs.rustc.version or neededRust) neededRust then
+          buildPackage pkgs (platform: platform.rustPlatform)
+        else if !lib.versionOlder (versionOf (newestRust pkgs)) neededRust then
+          buildPackage pkgs (platform: platform.${newestRust pkgs}.packages.stable.rustPlatform)
+        else
+          throw "system-manager is built with Rust ${neededRust} or newer, and this nixpkgs has ${pkgs.rustc.version}: take its package from the flake itself (packages.<system>.default), whose nixpkgs is its own where `inputs.nixpkgs.follows` is left out";
+      buildPackage =
+        pkgs: rustPlatformOf:
+        let
+          # With musl, and static: a toplevel's activator uses no C library of its target. A Mac sends none.
+          platform = if pkgs.stdenv.hostPlatform.isLinux then pkgs.pkgsStatic else pkgs;
+        in
+        (rustPlatformOf platform).buildRustPackage {
           pname = "system-manager";
           inherit (api) version;
           src = lib.cleanSourceWith {

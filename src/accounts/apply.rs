@@ -28,6 +28,17 @@ use crate::model::owners::Owners;
 /// How long programs may take that learn of changed accounts.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// What is true of the run in which accounts are decided on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Circumstances {
+    /// Whether this tool has been active here before, so that it must remember something.
+    pub expected: bool,
+    /// Whether the program goes whose shells accounts may have.
+    pub takes_over: bool,
+    /// Whether scripts make the files of passwords first.
+    pub scripts: Scripts,
+}
+
 /// A decision about accounts, with what it says of owners.
 pub(crate) struct Decided {
     /// For the plan.
@@ -52,18 +63,15 @@ pub fn read_owners(root: &Root) -> Result<Owners> {
 
 /// Decides what the accounts of a host become. Reads only.
 ///
-/// `expected` says that this tool has been active here before, so that it must remember something.
-///
 /// # Errors
 /// When a database exists and can't be read.
 pub(crate) fn decide(
     root: &Root,
     desired: Option<&Accounts>,
-    expected: bool,
-    scripts: Scripts,
+    about: Circumstances,
 ) -> Result<Decided> {
     let path = path_of(root);
-    let (record, warning) = accounts::record_file::read_record(&path, expected)?;
+    let (record, warning) = accounts::record_file::read_record(&path, about.expected)?;
     let nothing = no_accounts();
     let desired = desired.unwrap_or(&nothing);
     let idle = desired.users.is_empty() && desired.groups.is_empty() && record.owns_nothing();
@@ -71,11 +79,14 @@ pub(crate) fn decide(
         warnings: warning.into_iter().collect(),
         ..AccountsReport::default()
     };
-    if idle {
+    if idle && !about.takes_over {
         return Decided::nothing(root, report, Vec::new());
     }
-    let observed = accounts::observe::observe_accounts(&path, desired, &record)
+    let observed = accounts::observe::observe_accounts(&path, desired, &record, about.takes_over)
         .with_context(|| privilege_hint("reading the account databases"))?;
+    if idle && observed.forsaken.is_empty() {
+        return Decided::nothing(root, report, Vec::new());
+    }
     let nss: Box<dyn Nss> = if root.is_live() {
         Box::new(Getent(getent::look_up))
     } else {
@@ -90,7 +101,7 @@ pub(crate) fn decide(
         nss: &*nss,
         invoker: invoker.as_deref(),
         salt: &salt,
-        scripts,
+        scripts: about.scripts,
     };
     match plan_accounts(&inputs) {
         Ok(plan) => {
@@ -158,7 +169,7 @@ pub(crate) fn conflict(refusal: Refusal) -> Conflict {
 pub(crate) fn apply(
     root: &Root,
     desired: Option<&Accounts>,
-    expected: bool,
+    about: Circumstances,
     report: &AccountsReport,
 ) -> Result<Vec<String>> {
     let path = path_of(root);
@@ -168,7 +179,7 @@ pub(crate) fn apply(
     } else {
         Scripts::Have
     };
-    let decided = decide(root, desired, expected, scripts)?;
+    let decided = decide(root, desired, Circumstances { scripts, ..about })?;
     if !decided.conflicts.is_empty() || !decided.report.does_the_same(report) {
         bail!("the accounts have changed since the plan was made\nhint: run this again");
     }
@@ -249,11 +260,16 @@ pub(crate) fn read_overview(
         Vec::new()
     } else {
         let observed: Observed =
-            accounts::observe::observe_accounts(&path, &no_accounts(), &record)
+            accounts::observe::observe_accounts(&path, &no_accounts(), &record, false)
                 .with_context(|| privilege_hint("reading the account databases"))?;
         find_drift(&record, &observed)
     };
-    let decided = decide(root, wanted, expected, Scripts::None)?;
+    let about = Circumstances {
+        expected,
+        takes_over: false,
+        scripts: Scripts::None,
+    };
+    let decided = decide(root, wanted, about)?;
     let mut warnings = decided.report.warnings;
     let refused = decided.conflicts.iter();
     warnings.extend(refused.map(|c| format!("{}: {}", c.subject, c.cause)));

@@ -197,18 +197,25 @@ impl Report {
             return; // It only says that the password is in the shadow file.
         }
         let secret = is_secret(file, field);
-        let before = (!secret).then(|| shown_value(file, field, before));
-        self.entry(subject, name, Action::Change)
-            .1
-            .push(FieldChange {
-                field: field_name(file, field).to_owned(),
-                before,
-                after: Some(if secret && !is_locked(&after.0) {
-                    "changed".to_owned()
-                } else {
-                    shown_value(file, field, after)
-                }),
-            });
+        let change = FieldChange {
+            field: field_name(file, field).to_owned(),
+            before: (!secret).then(|| shown_value(file, field, before)),
+            after: Some(if secret && !is_locked(&after.0) {
+                "changed".to_owned()
+            } else {
+                shown_value(file, field, after)
+            }),
+        };
+        let changes = &mut self.entry(subject, name, Action::Change).1;
+        let Some(at) = changes.iter().position(|c| c.field == change.field) else {
+            changes.push(change);
+            return;
+        };
+        // It goes on from what another step has made of it.
+        changes[at].after = change.after;
+        if changes[at].before == changes[at].after {
+            changes.remove(at);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod check;
 pub(crate) mod database;
 pub(crate) mod decide;
 pub(crate) mod entry;
+mod forsaken;
 pub(crate) mod ids;
 pub(crate) mod lock;
 pub(crate) mod login_defs;

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 
 use crate::accounts::database::{AccountBytes, AccountFile, Bytes, Table, passwd};
 use crate::accounts::decide::{AccountsPlan, Home, Observed};
+use crate::accounts::forsaken;
 use crate::accounts::lock::AccountsLock;
 use crate::accounts::login_defs::parse_login_defs;
 use crate::accounts::password::SALT_BYTES;
@@ -48,7 +49,8 @@ pub fn lock_accounts(root: &Path) -> Result<AccountsLock> {
     AccountsLock::take(open_etc(root)?)
 }
 
-/// Reads all that the decision needs to know about the host. Reads only.
+/// Reads all that the decision needs to know about the host. Reads only. `takes_over` says whether the program goes whose
+/// shells accounts may have.
 ///
 /// # Errors
 /// When something exists but can't be read: that is never taken for an empty file.
@@ -56,6 +58,7 @@ pub fn observe_accounts(
     root: &Path,
     desired: &Accounts,
     record: &AccountsRecord,
+    takes_over: bool,
 ) -> Result<Observed> {
     let etc = open_etc(root)?;
     let mut files = AccountBytes::new();
@@ -77,18 +80,25 @@ pub fn observe_accounts(
                 .with_context(|| format!("reading /{place}"))?;
         }
     }
-    let candidates = shells_in_play(desired, record);
+    let nologin = ["/usr/sbin/nologin", "/sbin/nologin", "/usr/bin/nologin"]
+        .into_iter()
+        .find(|s| is_program(root, s))
+        .unwrap_or("/bin/false");
+    let forsaken = if takes_over {
+        forsaken::find(&files, nologin, &|path| is_program(root, path))
+    } else {
+        BTreeMap::new()
+    };
+    let mut candidates = shells_in_play(desired, record);
+    candidates.extend(forsaken.values().cloned());
     Ok(Observed {
+        forsaken,
         homes: observe_homes(root, desired, &files)?,
         shells: candidates
             .into_iter()
             .filter(|s| is_program(root, s))
             .collect(),
-        nologin: ["/usr/sbin/nologin", "/sbin/nologin", "/usr/bin/nologin"]
-            .into_iter()
-            .find(|s| is_program(root, s))
-            .unwrap_or("/bin/false")
-            .to_owned(),
+        nologin: nologin.to_owned(),
         password_files: read_password_files(root, desired),
         lingering: list_lingering(root)?,
         ranges: parse_login_defs(&defs.unwrap_or_default()),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::accounts::apply::Circumstances;
+use crate::accounts::decide::Scripts;
 use crate::activation::ephemeral::{self, Ephemeral};
 use crate::activation::journal::{Journal, Record};
 use crate::activation::mend;
@@ -315,8 +317,14 @@ impl Run<'_> {
     fn apply_accounts(&mut self) -> Result<()> {
         let root = self.a.root;
         root.sync()?;
-        let (expected, planned) = (self.a.accounts_expected, &self.a.plan.accounts);
-        self.warnings = accounts::apply::apply(root, self.a.accounts, expected, planned)?;
+        let plan = self.a.plan;
+        let (takes_over, resumes) = (plan.takeover.is_some(), plan.resumes.is_some());
+        let about = Circumstances {
+            expected: self.a.accounts_expected,
+            takes_over: takeover::is_under_way(root, takes_over, resumes)?,
+            scripts: Scripts::None,
+        };
+        self.warnings = accounts::apply::apply(root, self.a.accounts, about, &plan.accounts)?;
         Ok(())
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Observed {
     pub interrupted: Option<Interrupted>,
     /// What another program has left that becomes ours.
     pub takeover: Option<Takeover>,
+    /// Whether accounts may still have shells that go with that program.
+    pub takes_shells: bool,
     /// Which distribution it is: `debian`, `fedora`, or the `ID` of os-release(5).
     pub family: String,
 }
@@ -46,7 +48,7 @@ pub(crate) struct Observed {
 /// # Errors
 /// When anything can't be read; unreadable is never taken for absent.
 pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Result<Observed> {
-    let takeover = takeover::find(root, &mut state)?;
+    let takeover = takeover::find(root, &mut state, desired)?;
     let interrupted = journal::read(root)?;
     let mut seen = Seen::default();
     let targets: BTreeSet<&TargetPath> = desired
@@ -92,10 +94,12 @@ pub(crate) fn read_host(root: &Root, mut state: State, desired: &Desired) -> Res
         let is_same_boot = !boot.is_empty() && boot == interrupted.boot;
         state.scripts.settle(&interrupted.scripts, is_same_boot);
     }
+    let takes_shells = takeover::is_under_way(root, takeover.is_some(), interrupted.is_some())?;
     Ok(Observed {
         state,
         seen,
         interrupted,
+        takes_shells,
         takeover,
         family: read_family(root),
     })

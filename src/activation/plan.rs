@@ -147,6 +147,8 @@ pub struct Summary {
     pub put_back: usize,
     /// Files of others in which lines are added, changed or removed.
     pub lines: usize,
+    /// Changes made by hand that are copied to the backups.
+    pub edits: usize,
     /// What forbids it.
     pub conflicts: usize,
     /// Users and groups that come, change or go.
@@ -172,6 +174,7 @@ impl Summary {
         let lines = (self.lines > 0).then(|| format!("lines in {}", count(self.lines, "file")));
         let counted = [
             (self.put_back, "file", "put back", "put back"),
+            (self.edits, "edit", "back up", "backed up"),
             (self.accounts, "account", "change", "changed"),
             (self.scripts, "script", "run", "run"),
             (self.packages, "package", "change", "changed"),
@@ -445,6 +448,7 @@ impl Plan {
     pub fn summary(&self) -> Summary {
         let mut summary = Summary {
             conflicts: self.conflicts.len(),
+            edits: self.edits(),
             accounts: self.accounts.count(),
             scripts: self.scripts.run.len(),
             packages: self.packages.count(),
@@ -470,6 +474,15 @@ impl Plan {
         summary.restart = self.units.restart.len() + stopped.intersection(&started).count();
         summary.reload = self.units.reload.len();
         summary
+    }
+}
+
+impl Plan {
+    /// Counts the changes made by hand that are copied to the backups.
+    fn edits(&self) -> usize {
+        let edited = self.touches().filter_map(|touch| touch.kept);
+        let of_store = self.files.mends.iter().filter(|mend| mend.keep.is_some());
+        edited.filter(|kept| kept.is_edit).count() + of_store.count()
     }
 }
 

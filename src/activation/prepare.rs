@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::accounts::apply::Decided;
+use crate::accounts::apply::{Circumstances, Decided};
 use crate::accounts::decide::{AccountsReport, Scripts};
 use crate::activation::admission;
 use crate::activation::install::Install;
@@ -237,7 +237,12 @@ impl Sources<'_> {
 
     fn decide_accounts(&self, scripts: Scripts) -> Result<Decided> {
         let wanted = self.manifest.map(|m| &m.accounts);
-        accounts::apply::decide(self.root, wanted, self.observed.state.accounts, scripts)
+        let about = Circumstances {
+            expected: self.observed.state.accounts,
+            takes_over: self.observed.takes_shells,
+            scripts,
+        };
+        accounts::apply::decide(self.root, wanted, about)
     }
 
     fn plan_files(
@@ -306,7 +311,7 @@ impl Sources<'_> {
         let wanted = self.manifest.map_or(&nothing, |m| &m.basics);
         let kept = files.kept().count() + blocks.iter().filter(|b| b.keep.is_some()).count();
         let is_debian = self.observed.family == "debian";
-        let (mut basics, more) = basics::decide::decide(&basics::decide::Facts {
+        let (mut plan, more) = basics::decide::decide(&basics::decide::Facts {
             wanted,
             record: &state.basics,
             seen: &basics::observe::observe(self.root, wanted, &state.basics, is_debian)?,
@@ -318,10 +323,10 @@ impl Sources<'_> {
             next_backup: state.backups.next + kept as u64,
         })?;
         conflicts.extend(more);
-        if self.root.is_live() && !basics.is_empty() {
-            basics.warnings = basics::observe::warnings(wanted, is_debian);
+        if self.root.is_live() && !plan.is_empty() {
+            plan.warnings = basics::observe::warnings(wanted, is_debian);
         }
-        Ok(basics)
+        Ok(plan)
     }
 
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.

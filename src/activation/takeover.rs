@@ -7,19 +7,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::activation::state::State;
+use crate::activation::takeover::record::Record;
 use crate::files::record::{FilesRecord, OwnedFile, Placed};
+use crate::files::wanted::Desired;
 use crate::host::fs::Root;
 use crate::model::in_etc;
-use crate::model::json;
 use crate::model::names::{FileName, TargetPath};
-use crate::model::node::{Kind, Node, sha256_of};
+use crate::model::node::{Node, sha256_of};
 use crate::store::backups;
 use crate::store::owned::Owned;
+
+mod accounts;
+mod leftovers;
+mod record;
 
 /// Its record.
 const RECORD: &str = "var/lib/system-manager/state/system-manager-state.json";
@@ -29,12 +34,8 @@ const TAKEN: &str = "var/lib/system-manager/state/system-manager-state.json.take
 const CURRENT: &str = "nix/var/nix/gcroots/system-manager-current";
 /// What it adds to the name of a file that it puts aside.
 const ASIDE: &str = ".system-manager-backup";
-/// What its account tool remembers.
-const USERBORN: &str = "var/lib/userborn/previous-userborn.json";
 const STORE: &str = "/nix/store/";
 const MASK: &str = "/dev/null";
-/// The newest version of the record that is known.
-const VERSION: u32 = 1;
 
 /// What becomes ours of what numtide/system-manager has left.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -66,123 +67,91 @@ pub struct Aside {
     pub backup: FileName,
 }
 
-/// The record, as it is written.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Record {
-    #[serde(default)]
-    version: u32,
-    file_tree: FileTree,
-    #[serde(default)]
-    services: BTreeMap<String, Service>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged, rename_all_fields = "camelCase")]
-enum FileTree {
-    Lists {
-        files: BTreeSet<String>,
-        backed_up_files: BTreeSet<String>,
-    },
-    Tree(Tree),
-}
-
-/// The form of version 0.
-#[derive(Deserialize)]
-struct Tree {
-    status: Status,
-    path: String,
-    #[serde(default)]
-    nested: BTreeMap<String, Tree>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum Status {
-    Managed,
-    ManagedWithBackup,
-    Unmanaged,
-}
-
-#[derive(Deserialize)]
-struct Service {
-    #[serde(default)]
-    masked: bool,
-}
-
-impl FileTree {
-    /// The paths that it has placed, and whether something else stood there before.
-    fn paths(&self) -> BTreeMap<&str, bool> {
-        fn walk<'a>(tree: &'a Tree, paths: &mut BTreeMap<&'a str, bool>) {
-            // Folders have a status, too; what is below them has its own.
-            if tree.nested.is_empty() && tree.status != Status::Unmanaged {
-                paths.insert(&tree.path, tree.status == Status::ManagedWithBackup);
-            }
-            tree.nested.values().for_each(|below| walk(below, paths));
-        }
-        let mut paths = BTreeMap::new();
-        match self {
-            Self::Lists {
-                files,
-                backed_up_files,
-            } => {
-                paths.extend(files.iter().map(|path| (path.as_str(), false)));
-                paths.extend(backed_up_files.iter().map(|path| (path.as_str(), true)));
-            }
-            Self::Tree(tree) => walk(tree, &mut paths),
-        }
-        paths
-    }
-}
-
 /// Adds to `state` what numtide/system-manager has left on this host. Changes nothing there.
 ///
 /// # Errors
 /// When its record can't be read; the message says what to do.
-pub(crate) fn find(root: &Root, state: &mut State) -> Result<Option<Takeover>> {
-    let Some(text) = root.read(Path::new(RECORD))? else {
-        tell_of_no_record(root, &state.files)?;
+pub(crate) fn find(root: &Root, state: &mut State, desired: &Desired) -> Result<Option<Takeover>> {
+    let Some(record) = Record::read(root)? else {
+        let orphans = own_orphans(root, state, desired)?;
+        tell_of_no_record(root, &state.files, &orphans)?;
         return Ok(None);
     };
-    let record = parse(&text).with_context(|| {
-        format!(
-            "reading {}, the record of numtide/system-manager\nhint: deactivate with numtide's program, or move the file away; its files are then treated as foreign",
-            root.show(Path::new(RECORD)).display()
-        )
-    })?;
     let mut finder = Finder {
         root,
-        copies: read_copies(root)?,
+        copies: record::read_copies(root)?,
+        is_recorded: !record.is_missing,
         state,
         found: Takeover::default(),
     };
-    for (path, is_replaced) in record.file_tree.paths() {
+    for (path, is_replaced) in record.paths() {
         finder.file(path, is_replaced)?;
     }
-    for (unit, _) in record.services.iter().filter(|(_, s)| s.masked) {
+    for unit in record.masked() {
         finder.mask(unit)?;
     }
     let mut found = finder.found;
-    leftovers(root, &state.files, Path::new("etc"), &mut found.notes)?;
-    if root.read(Path::new(USERBORN))?.is_some() {
-        found.notes.push(
-            "accounts that its userborn has created stay as they are; those that the configuration declares become managed"
-                .to_owned(),
+    if record.is_missing {
+        if found.files == 0 && found.masks.is_empty() {
+            // Something is registered, and was never active.
+            return Ok(None);
+        }
+        found.notes.insert(
+            0,
+            format!(
+                "its record {} is missing: what its active toplevel describes is taken over",
+                root.show(Path::new(RECORD)).display()
+            ),
         );
     }
+    found.notes.extend(own_orphans(root, state, desired)?);
+    leftovers::find(root, &state.files, Path::new("etc"), &mut found.notes)?;
+    found.notes.extend(accounts::notes(root)?);
     // It is not what was read any more.
     state.checksum.clear();
     Ok(Some(found))
 }
 
-/// Warns where it has placed links and its record is missing. Its root alone is there as soon as something is registered.
-fn tell_of_no_record(root: &Root, ours: &FilesRecord) -> Result<()> {
+/// Makes links into the store ours that nothing records, and that the configuration replaces: what leads into the store of
+/// a generation that nobody knows is no original. Returns what is to be told of them.
+fn own_orphans(root: &Root, state: &mut State, desired: &Desired) -> Result<Vec<String>> {
+    let mut notes = Vec::new();
+    let is_there = |path| anyhow::Ok(root.node(Path::new(path))? != Node::Absent);
+    if !(is_there(RECORD)? || is_there(TAKEN)? || is_there(CURRENT)?) {
+        return Ok(notes);
+    }
+    for (target, _) in desired.iter().filter(|(_, want)| want.replace_existing) {
+        if state.files.entries.contains_key(target) {
+            continue;
+        }
+        let node = root.node(&target.in_etc())?;
+        let Node::Link { to } = &node else { continue };
+        if to.starts_with(STORE) {
+            notes.push(format!(
+                "/etc/{target} points to {to}, and is not recorded anywhere: it is replaced, and not restored later"
+            ));
+            let source = to.to_string();
+            own(state, target.clone(), node, source, None);
+        }
+    }
+    if !notes.is_empty() {
+        state.checksum.clear();
+    }
+    Ok(notes)
+}
+
+/// Warns where it has placed links and its record is missing, as its toplevel is. Its root alone is there as soon as
+/// something is registered.
+fn tell_of_no_record(root: &Root, ours: &FilesRecord, orphans: &[String]) -> Result<()> {
+    for orphan in orphans {
+        tracing::warn!("{orphan}");
+    }
     let is_link = matches!(root.node(Path::new(CURRENT))?, Node::Link { .. });
     if !is_link || root.node(Path::new(TAKEN))? != Node::Absent {
         return Ok(());
     }
     let mut notes = Vec::new();
-    leftovers(root, ours, Path::new("etc"), &mut notes)?;
+    leftovers::find(root, ours, Path::new("etc"), &mut notes)?;
     if !notes.is_empty() {
         tracing::warn!(
             "numtide/system-manager has managed this host, and its record {} is missing: nothing of it can be taken over. Activate its toplevel once more with its own program, which writes the record, or remove what it has left: {}",
@@ -193,52 +162,18 @@ fn tell_of_no_record(root: &Root, ours: &FilesRecord) -> Result<()> {
     Ok(())
 }
 
-fn parse(text: &[u8]) -> Result<Record> {
-    let record: Record = json::from_bytes(text)?;
-    if record.version > VERSION {
-        bail!(
-            "it has version {}, and this program knows versions up to {VERSION}",
-            record.version
-        );
-    }
-    Ok(record)
-}
-
-/// An entry of its toplevel, as far as it is about copies.
-#[derive(Deserialize)]
-struct Entry {
-    source: String,
-    target: String,
-    mode: String,
-}
-
-/// The sources of the copies that its active toplevel has, by target; none where that toplevel is gone.
-fn read_copies(root: &Root) -> Result<BTreeMap<String, String>> {
-    #[derive(Deserialize)]
-    struct Entries {
-        entries: BTreeMap<String, Entry>,
-    }
-    let Node::Link { to } = root.node(Path::new(CURRENT))? else {
-        return Ok(BTreeMap::new());
-    };
-    let list = Path::new(&to).join("etcFiles/etcFiles.json");
-    let Some(text) = root.read_in_root(&list)? else {
-        return Ok(BTreeMap::new());
-    };
-    let entries: Entries =
-        json::from_bytes(&text).with_context(|| format!("reading {}", list.display()))?;
-    let copies = entries
-        .entries
-        .into_values()
-        .filter(|e| e.mode != "symlink");
-    Ok(copies
-        .map(|e| (e.target.clone(), format!("{}/{}", e.source, e.target)))
-        .collect())
+/// Whether a takeover is to be made, or was stopped after its record had been taken.
+///
+/// # Errors
+/// When that can't be looked at.
+pub(crate) fn is_under_way(root: &Root, is_planned: bool, resumes: bool) -> Result<bool> {
+    Ok(is_planned || resumes && root.node(Path::new(TAKEN))? != Node::Absent)
 }
 
 struct Finder<'a> {
     root: &'a Root,
     copies: BTreeMap<String, String>,
+    is_recorded: bool,
     state: &'a mut State,
     found: Takeover,
 }
@@ -257,6 +192,8 @@ impl Finder<'_> {
         }
         let Some((is, source)) = self.placed(&target, &node)? else {
             let why = match node {
+                // It is only described, and may never have been placed.
+                _ if !self.is_recorded => return Ok(()),
                 Node::Absent => "is gone",
                 _ => "differs from what it has put there, and is left as it is",
             };
@@ -268,7 +205,7 @@ impl Finder<'_> {
         } else {
             None
         };
-        self.own(target, is, source, backup);
+        own(self.state, target, is, source, backup);
         self.found.files += 1;
         Ok(())
     }
@@ -290,7 +227,8 @@ impl Finder<'_> {
                     uid: *uid,
                     gid: *gid,
                 };
-                Some((is, source.clone()))
+                // What is only described may be somebody's.
+                (self.is_recorded || is == *node).then(|| (is, source.clone()))
             }
             _ => None,
         })
@@ -316,7 +254,7 @@ impl Finder<'_> {
         });
         // Nobody wants it, so it goes once it is a backup.
         let source = format!("/etc/{from}");
-        self.own(from, node, source, None);
+        own(self.state, from, node, source, None);
         Ok(Some(backup))
     }
 
@@ -327,74 +265,25 @@ impl Finder<'_> {
         let node = self.root.node(&target.in_etc())?;
         let is_mask = matches!(&node, Node::Link { to } if to == MASK);
         if is_mask && !self.state.files.entries.contains_key(&target) {
-            self.own(target, node, MASK.to_owned(), None);
+            own(self.state, target, node, MASK.to_owned(), None);
             self.found.masks.insert(unit.to_owned());
         }
         Ok(())
     }
-
-    fn own(&mut self, target: TargetPath, is: Node, source: String, backup: Option<FileName>) {
-        let placed = Placed {
-            node: is,
-            source: source.into(),
-            built: None,
-        };
-        let file = OwnedFile {
-            placed: Owned::at_rest(Some(placed)),
-            backup,
-            ..OwnedFile::default()
-        };
-        self.state.files.entries.insert(target, file);
-    }
 }
 
-/// Finds what it has lost track of: links into the store and files that were put aside, which no record names.
-fn leftovers(
-    root: &Root,
-    ours: &FilesRecord,
-    folder: &Path,
-    notes: &mut Vec<String>,
-) -> Result<()> {
-    for name in root.list(folder)? {
-        let path = folder.join(&name);
-        let target = path.strip_prefix("etc").ok().and_then(Path::to_str);
-        let Some(Ok(target)) = target.map(str::parse::<TargetPath>) else {
-            continue;
-        };
-        match root.object_at(&path)?.map(|object| object.kind) {
-            Some(Kind::Folder) => leftovers(root, ours, &path, notes)?,
-            _ if ours.entries.contains_key(&target) => {}
-            Some(Kind::Link { to }) if to.starts_with(STORE) => notes.push(format!(
-                "/etc/{target} points to {to}, and is not recorded anywhere: remove it if nothing needs it"
-            )),
-            Some(Kind::Link { to }) if to == MASK && masks_nothing(root, target.as_str())? => notes
-                .push(format!(
-                    "/etc/{target} masks a unit that does not exist: remove it if nothing needs it"
-                )),
-            Some(_) if name.ends_with(ASIDE) => notes.push(format!(
-                "/etc/{target} is a backup without a recorded replacement: move it back or remove it"
-            )),
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Whether a mask is one of no unit of the system.
-fn masks_nothing(root: &Root, target: &str) -> Result<bool> {
-    let Some(unit) = target.strip_prefix("systemd/system/") else {
-        return Ok(false);
+fn own(state: &mut State, target: TargetPath, is: Node, source: String, backup: Option<FileName>) {
+    let placed = Placed {
+        node: is,
+        source: source.into(),
+        built: None,
     };
-    for folder in [
-        "usr/lib/systemd/system",
-        "lib/systemd/system",
-        "usr/local/lib/systemd/system",
-    ] {
-        if root.read_in_root(&Path::new(folder).join(unit))?.is_some() {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    let file = OwnedFile {
+        placed: Owned::at_rest(Some(placed)),
+        backup,
+        ..OwnedFile::default()
+    };
+    state.files.entries.insert(target, file);
 }
 
 /// Makes a file that was put aside a backup.
@@ -431,43 +320,4 @@ pub(crate) fn sweep(root: &Root) -> Result<()> {
         root.remove_file(Path::new(CURRENT))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_of_both_versions_name_the_same_files() {
-        let lists = r#"{"fileTree": {"files": ["/etc/a", "/etc/d/b"], "backedUpFiles": ["/etc/c"]},
-            "services": {"x.service": {"storePath": "/nix/store/x", "new": 1}, "y.service": {"masked": true}}, "version": 1}"#;
-        let tree = r#"{"fileTree": {"status": "unmanaged", "path": "/", "nested": {"etc": {"status": "unmanaged", "path": "/etc",
-            "nested": {"a": {"status": "managed", "path": "/etc/a", "nested": {}},
-                       "c": {"status": "managedWithBackup", "path": "/etc/c", "nested": {}},
-                       "d": {"status": "managed", "path": "/etc/d", "nested": {"b": {"status": "managed", "path": "/etc/d/b", "nested": {}}}},
-                       "e": {"status": "unmanaged", "path": "/etc/e", "nested": {}}}}}},
-            "services": {}}"#;
-        for text in [lists, tree] {
-            let record = parse(text.as_bytes()).unwrap();
-            let paths: Vec<_> = record.file_tree.paths().into_iter().collect();
-            assert_eq!(
-                paths,
-                [("/etc/a", false), ("/etc/c", true), ("/etc/d/b", false)]
-            );
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_not_understood_is_refused() {
-        let newer =
-            r#"{"fileTree": {"files": [], "backedUpFiles": []}, "services": {}, "version": 2}"#;
-        for (text, why) in [
-            (newer, "version 2"),
-            ("", "EOF"),
-            (r#"{"services": {}}"#, "fileTree"),
-        ] {
-            let error = format!("{:#}", parse(text.as_bytes()).err().unwrap());
-            assert!(error.contains(why), "{error}");
-        }
-    }
 }

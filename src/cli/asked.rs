@@ -31,7 +31,7 @@ pub(crate) fn ask(question: &str, signals: &Signals) -> Result<(), Failure> {
     while !is_answered()? {
         if signals.is_asked() {
             return Err(Failure::Before(anyhow::anyhow!(
-                "interrupted; nothing was changed"
+                "interrupted; nothing was changed\nhint: run this again, and answer y to apply the plan"
             )));
         }
     }
@@ -41,7 +41,7 @@ pub(crate) fn ask(question: &str, signals: &Signals) -> Result<(), Failure> {
     match answer.trim().to_lowercase().as_str() {
         "y" | "yes" => Ok(()),
         _ => Err(Failure::Before(anyhow::anyhow!(
-            "the answer was not yes; nothing was changed"
+            "the answer was not yes; nothing was changed\nhint: run this again, and answer y to apply the plan"
         ))),
     }
 }

@@ -19,6 +19,7 @@ use crate::activation::state::State;
 use crate::activation::sweep;
 use crate::cli::args::{ApplyArgs, SourceArgs};
 use crate::cli::args_compat::CompatArgs;
+use crate::cli::print::print_error;
 use crate::compat::both_ways::{self, BothWays};
 use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
@@ -181,14 +182,19 @@ pub(crate) fn run_checks(plan: &Plan, limit: Duration) -> Result<()> {
         let command = Command::new(check.script.as_str()).limit(limit);
         let output = command
             .output()
-            .with_context(|| format!("running the check `{}`", check.name))?;
+            .with_context(|| {
+                format!(
+                    "running the check `{}`\nhint: the configuration has it; see `system-manager.preActivationAssertions`",
+                    check.name
+                )
+            })?;
         if output.code != Some(0) {
             let text = [output.stdout, output.stderr].concat();
             return Err(anyhow!(
-                "the check `{}` refused this host ({}): {}",
-                check.name,
+                "the check `{name}` refused this host ({}): {}\nhint: put right what it says; the check is part of the configuration",
                 show_code(output.code),
-                String::from_utf8_lossy(&text).trim()
+                String::from_utf8_lossy(&text).trim(),
+                name = check.name
             ));
         }
     }
@@ -328,24 +334,27 @@ pub(crate) fn run_scripts_of_boot(root: &Root, args: &ApplyArgs) -> Result<End, 
     };
     let manifest = read_manifest(Path::new(active.toplevel.as_str()))?;
     let limit = Duration::from_secs(args.unit_timeout);
-    let mut failed = false;
+    let mut failed = Vec::new();
     scripts::apply::forget_shell(root)?;
     for script in &manifest.activation_scripts {
         let (name, path) = (&script.name, &script.script);
         if let Some(why) =
             scripts::apply::run(root, name, path, &active.toplevel, Action::Boot, limit)
         {
+            failed.push(why.name.clone());
             warn_of_script(&why);
-            failed = true;
         }
     }
     // No unit is up that could be restarted.
     scripts::apply::drop_requests(root, Action::Boot)?;
-    Ok(if failed {
-        End::ScriptsFailed
-    } else {
-        End::Done
-    })
+    if failed.is_empty() {
+        return Ok(End::Done);
+    }
+    print_error(&anyhow!(
+        "activation scripts failed: {}\nhint: correct what they say; `system-manager activate --all-scripts` runs them again",
+        failed.join(", ")
+    ));
+    Ok(End::ScriptsFailed)
 }
 
 fn warn_of_script(failed: &FailedScript) {

@@ -166,6 +166,30 @@ fn documentation(details: &Details) -> Option<String> {
     page.exists().then(|| format!("file://{OPTIONS}"))
 }
 
+/// Joins the lines of each paragraph, which a terminal breaks where it is narrow; lists and code stay as they are. Pure.
+fn paragraphs(text: &str) -> Vec<String> {
+    let mut rows: Vec<String> = Vec::new();
+    let (mut is_code, mut goes_on) = (false, false);
+    for row in text.lines() {
+        let is_fence = row.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        let is_plain = !is_code
+            && !is_fence
+            && !row.is_empty()
+            && !row.starts_with([' ', '-', '*', '#', '|', ':', '>'])
+            && !row.starts_with(|c: char| c.is_ascii_digit());
+        match rows.last_mut().filter(|_| goes_on && is_plain) {
+            Some(last) => {
+                last.push(' ');
+                last.push_str(row);
+            }
+            None => rows.push(row.to_owned()),
+        }
+        goes_on = is_plain;
+    }
+    rows
+}
+
 /// Returns the file of a place, without its line.
 fn file_of(place: &str) -> &str {
     match place.rsplit_once(':') {
@@ -185,13 +209,8 @@ fn render_option(details: &Details, name: &str, style: Style) -> String {
     if name != details.name {
         line(&mut out, &format!("  (has `{name}` in its value)"));
     }
-    for row in details
-        .description
-        .as_deref()
-        .unwrap_or_default()
-        .trim()
-        .lines()
-    {
+    let description = details.description.as_deref().unwrap_or_default();
+    for row in paragraphs(description.trim()) {
         line(&mut out, format!("  {row}").trim_end());
     }
     out.push('\n');
@@ -221,4 +240,29 @@ fn render_option(details: &Details, name: &str, style: Style) -> String {
         line(&mut out, &style.paint(Color::Yellow, text));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paragraphs_are_one_row_and_lists_and_code_stay() {
+        let text =
+            "One\ntwo `x`\nthree.\n\n- a\n- b\n\nLike:\n```\nx = 1;\ny = 2;\n```\nEnd\nof it.";
+        let rows = [
+            "One two `x` three.",
+            "",
+            "- a",
+            "- b",
+            "",
+            "Like:",
+            "```",
+            "x = 1;",
+            "y = 2;",
+            "```",
+            "End of it.",
+        ];
+        assert_eq!(paragraphs(text), rows);
+    }
 }

@@ -370,7 +370,7 @@ impl Session {
                     (Some(path.trim_end_matches('/')).filter(|path| !path.is_empty()))
                         .map_or_else(String::new, below)
                 };
-                print(&format!("{last}{place}."))
+                print_text(&format!("{last}{place}."), self.style)
             }
             _ => Ok(()),
         });

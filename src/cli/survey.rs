@@ -49,7 +49,7 @@ impl Session {
         let (enabled, of) = (survey.summary.enabled, survey.summary.switchable);
         match args.min_enabled.map(usize::from) {
             Some(least) if enabled * 100 < least * of => Err(Failure::Before(anyhow::anyhow!(
-                "{enabled} of {of} modules evaluate when enabled, which is less than {least} %"
+                "{enabled} of {of} modules evaluate when enabled, which is less than {least} %\nhint: see above why modules fail, or lower `--min-enabled`"
             ))),
             _ => Ok(End::Done),
         }

@@ -81,7 +81,10 @@ pub(crate) fn evaluate(source: &Source, options: &BuildOptions) -> Result<BothWa
         },
     };
     let ask = |side| nix::evaluate_both_ways(source, &options, side);
-    let here = ask("here").context("evaluating the configuration for this host")?;
+    let here = ask("here").with_context(|| {
+        let hint = nix::see_above(&options);
+        format!("evaluating the configuration for this host\nhint: {hint}")
+    })?;
     let here: Host = serde_json::from_str(&here).context("reading Nix's result")?;
     let nixos = ask("nixos").context(
         "evaluating the configuration on NixOS\nhint: that NixOS may lack an option, or an import may exist only here",

@@ -83,22 +83,21 @@ impl Known<'_> {
             alike: None,
         };
         let in_store = want.source.starts_with(STORE);
-        let mode = match want.mode {
-            EtcMode::Copy(mode) => mode,
-            EtcMode::Symlink
-                if in_store && let Some((mode, why)) = self.copied(target, want)? =>
-            {
-                wanted.why_copy = Some(why);
-                mode
-            }
-            EtcMode::Symlink | EtcMode::DirectSymlink => {
-                if in_store {
-                    wanted.built = self.built(target, want, owned)?;
-                    wanted.alike = alike(&wanted);
-                }
-                return Ok(Ok(wanted));
-            }
+        let copied = match want.mode {
+            EtcMode::Copy(mode) => Some((mode, None)),
+            EtcMode::Symlink if in_store => self
+                .copied(target, want)?
+                .map(|(mode, why)| (mode, Some(why))),
+            EtcMode::Symlink | EtcMode::DirectSymlink => None,
         };
+        let Some((mode, why_copy)) = copied else {
+            if in_store {
+                wanted.built = self.built(target, want, owned)?;
+                wanted.alike = alike(&wanted);
+            }
+            return Ok(Ok(wanted));
+        };
+        wanted.why_copy = why_copy;
         let (Some(uid), Some(gid)) = (self.owners.uid(want.user), self.owners.gid(want.group))
         else {
             return Ok(Err(self.without_owner(target, want)));

@@ -119,5 +119,8 @@ fn instantiate(file: &Path, options: &BuildOptions) -> Result<String> {
             .stdout()?;
         Ok(std::fs::canonicalize(&link)?.display().to_string())
     };
-    inner().with_context(|| format!("evaluating the configuration {}", file.display()))
+    inner().with_context(|| {
+        let (file, hint) = (file.display(), super::see_above(options));
+        format!("evaluating the configuration {file}\nhint: {hint}")
+    })
 }

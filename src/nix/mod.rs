@@ -146,8 +146,11 @@ fn build_file(
     run_builder(command.arg(&source), watch).with_context(|| {
         let nixpkgs = find_nixpkgs(options);
         let hint = explain_file(file, nixpkgs.as_deref(), &source, options);
-        let hint = hint.map(|h| format!("\nhint: {h}")).unwrap_or_default();
-        format!("building the configuration {}{hint}", file.display())
+        let hint = hint.unwrap_or_else(|| see_above(options).to_owned());
+        format!(
+            "building the configuration {}\nhint: {hint}",
+            file.display()
+        )
     })
 }
 
@@ -157,8 +160,7 @@ fn builder_of_file(
     file: &Path,
     options: &BuildOptions,
 ) -> Result<(Command, PathBuf)> {
-    let file = fs::canonicalize(file)
-        .with_context(|| format!("reading the configuration {}", file.display()))?;
+    let file = real(file)?;
     if !cfg!(target_os = "linux") {
         bail!(
             "a configuration from a file contains the program that builds it, and this program is not for Linux\nhint: put the file into a flake, whose hosts get the program for their own system: `system-manager init --flake`"
@@ -214,14 +216,35 @@ fn build_flake(uri: &str, options: &BuildOptions, watch: Option<&mut Watch<'_>>)
         .arg(keep::link()?)
         .args(options.refresh.then_some("--refresh"))
         .arg(&installable);
-    let json = run_builder(command, watch)
-        .with_context(|| format!("building the flake's configuration {installable}"))?;
+    let json = run_builder(command, watch).with_context(|| {
+        let hint = see_above(options);
+        format!("building the flake's configuration {installable}\nhint: {hint}")
+    })?;
     let built: serde_json::Value =
         serde_json::from_str(&json).context("reading what `nix build --json` printed")?;
     built[0]["outputs"]["out"]
         .as_str()
         .map(str::to_owned)
         .ok_or_else(|| anyhow!("`nix build {installable}` printed no output path"))
+}
+
+/// Returns a configuration's file by its whole path.
+fn real(file: &Path) -> Result<PathBuf> {
+    fs::canonicalize(file).with_context(|| {
+        format!(
+            "reading the configuration {}\nhint: check its name; `system-manager init` writes a first configuration",
+            file.display()
+        )
+    })
+}
+
+/// What to do about an error that Nix has told on standard error.
+pub(crate) fn see_above(options: &BuildOptions) -> &'static str {
+    if options.show_trace {
+        "Nix says above what is wrong"
+    } else {
+        "Nix says above what is wrong; `--show-trace` shows in addition what led to it"
+    }
 }
 
 /// Evaluates a configuration here or on NixOS, to JSON; nothing is built.
@@ -238,8 +261,7 @@ pub(crate) fn evaluate_both_ways(
         Source::File(file) => (file, options.nixpkgs.as_deref().unwrap_or(EMBEDDED)),
         Source::Flake(uri) => return evaluate_flake_both_ways(uri, &code, options, side),
     };
-    let file = fs::canonicalize(file)
-        .with_context(|| format!("reading the configuration {}", file.display()))?;
+    let file = real(file)?;
     evaluator(options)
         .args(["-A", side])
         .arg(code)

@@ -2,7 +2,6 @@
 #![expect(clippy::disallowed_methods, reason = "names files for Nix")]
 
 use std::fs;
-use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use schemars::JsonSchema;
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BuildOptions, NOTHING_BUILT, Source, evaluator, find_nixpkgs, hosts::find_host, nix,
-    nix_string, source_folder,
+    nix_string, real, source_folder,
 };
 use crate::host::process::{Command, Output};
 use crate::model::fuzzy;
@@ -97,7 +96,10 @@ pub(crate) fn names(source: &Source, options: &BuildOptions) -> Result<Vec<Strin
 fn said<T: for<'a> Deserialize<'a>>(output: &Output) -> Result<T> {
     if output.code != Some(0) {
         let said = String::from_utf8_lossy(&output.stderr);
-        bail!("the configuration does not evaluate: {}", said.trim());
+        bail!(
+            "the configuration does not evaluate: {}\nhint: correct it, and try again; `system-manager build --show-trace` shows what led to it",
+            said.trim()
+        );
     }
     json::from_bytes(&output.stdout).context("reading Nix's description of the option")
 }
@@ -140,10 +142,6 @@ fn with_file(command: Command, source: &Source, options: &BuildOptions) -> Resul
         Some(nixpkgs) => command.args(["--argstr", "nixpkgs"]).arg(nixpkgs),
         None => command,
     })
-}
-
-fn real(file: &Path) -> Result<std::path::PathBuf> {
-    fs::canonicalize(file).with_context(|| format!("reading the configuration {}", file.display()))
 }
 
 /// The code with this configuration, as an expression.

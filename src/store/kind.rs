@@ -72,6 +72,8 @@ pub struct Kept<'a> {
     pub before: &'a Node,
     /// Its name in the folder of backups.
     pub backup: &'a FileName,
+    /// Whether it is ours, changed by hand.
+    pub is_edit: bool,
 }
 
 impl Touch<'_> {
@@ -80,7 +82,7 @@ impl Touch<'_> {
     /// # Errors
     /// When it has changed since the plan was made, or can't be copied.
     pub(crate) fn keep(&self, root: &Root) -> Result<()> {
-        let Some(Kept { before, backup }) = self.kept else {
+        let Some(Kept { before, backup, .. }) = self.kept else {
             return Ok(());
         };
         check_unchanged(root, self.target, before)?;

@@ -73,7 +73,7 @@ fn desired() -> Accounts {
 fn plan(root: &Path, desired: &Accounts) -> AccountsPlan {
     let (record, warning) = read_record(root, false).unwrap();
     assert_eq!(warning, None);
-    let observed = observe_accounts(root, desired, &record).unwrap();
+    let observed = observe_accounts(root, desired, &record, false).unwrap();
     let salt = salts().unwrap();
     let inputs = Inputs {
         desired,
@@ -244,7 +244,7 @@ fn what_can_not_be_read_is_no_empty_file() {
         } else {
             std::fs::create_dir(&path).unwrap();
         }
-        let error = observe_accounts(root.path(), &desired(), &AccountsRecord::default())
+        let error = observe_accounts(root.path(), &desired(), &AccountsRecord::default(), false)
             .err()
             .unwrap();
         let error = format!("{error:#}");
@@ -305,7 +305,7 @@ fn a_home_behind_somebody_elses_link_is_refused() {
     std::fs::create_dir_all(root.path().join("var/home")).unwrap();
     symlink("var/home", root.path().join("home")).unwrap();
     std::os::unix::fs::lchown(root.path().join("home"), Some(1000), None).unwrap();
-    let error = observe_accounts(root.path(), &desired(), &AccountsRecord::default())
+    let error = observe_accounts(root.path(), &desired(), &AccountsRecord::default(), false)
         .err()
         .unwrap();
     assert!(format!("{error:#}").contains("symbolic link"), "{error:#}");

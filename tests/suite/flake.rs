@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::needs::lacks_nix;
+use crate::needs::{lacks_nix, skip};
 use crate::nix_fixture::own_store;
 
 /// Settings under which every Nix gives the same, offline and without a daemon.
@@ -202,31 +202,101 @@ fn the_program_is_built_anew_for_its_own_sources_only() -> Result<()> {
     Ok(())
 }
 
+/// Evaluates what the overlay gives for a nixpkgs with this Rust, and others beside it.
+fn overlay(flakes: &Flakes, rust: &str, others: &str) -> Result<String> {
+    let apply = format!(
+        r#"overlay:
+           let
+             builds = rust: {{ rustPlatform.buildRustPackage = args: "${{args.pname}} by ${{rust}}"; }};
+             others = builtins.mapAttrs (name: _: {{ packages.stable = builds name; }}) {{ {others} }};
+             final = others // {{
+               rustc.version = "{rust}";
+               stdenv.hostPlatform.isLinux = true;
+               pkgsStatic = others // builds "its own";
+             }};
+           in (overlay final {{ }}).system-manager"#
+    );
+    flakes.own(&["eval", "--raw", "FLAKE#overlays.default", "--apply", &apply])
+}
+
 #[test]
 fn a_nixpkgs_whose_rust_is_too_old_is_told_the_remedy() -> Result<()> {
     if lacks_nix() {
         return Ok(());
     }
     let flakes = Flakes::copy()?;
-    let overlay = |rust: &str| {
-        let apply = format!(
-            r#"overlay:
-               let
-                 final = {{
-                   rustc.version = "{rust}";
-                   stdenv.hostPlatform.isLinux = true;
-                   pkgsStatic.rustPlatform.buildRustPackage = args: args.pname;
-                 }};
-               in (overlay final {{ }}).system-manager"#
+    let new = overlay(&flakes, "1.95.0", "")?;
+    ensure!(new.starts_with("system-manager by its own"), "{new}");
+    for others in ["", "rust_1_82 = 1; rust_1_9 = 1;"] {
+        let old = overlay(&flakes, "1.82.0", others).err();
+        let said = old.context("it takes any Rust")?.to_string();
+        for text in ["this nixpkgs has 1.82.0", "inputs.nixpkgs.follows"] {
+            ensure!(said.contains(text), "`{text}` is missing in:\n{said}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_newer_rust_of_the_same_nixpkgs_builds_the_program() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    for (others, by) in [
+        ("rust_1_82 = 1; rust_1_89 = 1; rust_1_9 = 1;", "rust_1_89"),
+        (
+            "rust_1_100 = 1; rust_1_89 = 1; rust_1_95 = 1;",
+            "rust_1_100",
+        ),
+    ] {
+        let built = overlay(&flakes, "1.82.0", others)?;
+        ensure!(
+            built.starts_with(&format!("system-manager by {by}")),
+            "{built}"
         );
-        flakes.own(&["eval", "--raw", "FLAKE#overlays.default", "--apply", &apply])
+    }
+    Ok(())
+}
+
+/// In a real nixpkgs, the program's derivation has a Rust that is new enough: also in 24.11, whose own is 1.82.
+#[test]
+fn a_real_nixpkgs_has_the_rust_to_build_the_program() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let Some(nixpkgs) = std::env::var_os("NIXPKGS") else {
+        skip("no nixpkgs at hand (NIXPKGS=/path/of/nixpkgs cargo test --test suite flake::)");
+        return Ok(());
     };
-    let new = overlay("1.95.0")?;
-    ensure!(new.starts_with("system-manager"), "{new}");
-    let old = overlay("1.82.0").err().context("it takes any Rust")?;
-    let said = old.to_string();
-    for text in ["this nixpkgs has 1.82.0", "inputs.nixpkgs.follows"] {
-        ensure!(said.contains(text), "`{text}` is missing in:\n{said}");
+    let minor = |version: &str| -> Option<u32> { version.split('.').nth(1)?.parse().ok() };
+    let needed = minor(env!("CARGO_PKG_RUST_VERSION")).context("a version")?;
+    for system in ["x86_64-linux", "aarch64-linux", "aarch64-darwin"] {
+        let expression = format!(
+            r#"let
+                 outputs = (import {flake}).outputs {{
+                   self = {{ }};
+                   nixpkgs = {{ lib = import ({nixpkgs} + "/lib"); legacyPackages = {{ }}; }};
+                 }};
+                 pkgs = import {nixpkgs} {{ system = "{system}"; overlays = [ outputs.overlays.default ]; }};
+                 names = map (input: input.name or "") pkgs.system-manager.nativeBuildInputs;
+               in builtins.seq pkgs.system-manager.drvPath
+                 (toString (builtins.filter (name: builtins.match ".*rustc-wrapper.*" name != null) names))"#,
+            flake = Path::new(env!("CARGO_MANIFEST_DIR"))
+                .join("flake.nix")
+                .display(),
+            nixpkgs = Path::new(&nixpkgs).display(),
+        );
+        let output = Command::new("nix-instantiate")
+            .args(["--eval", "--strict", "--json", "-E", &expression, "--store"])
+            .arg(own_store("flake-store"))
+            .env("NIX_CONFIG", NIX_CONFIG)
+            .output()?;
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{system}: {stderr}");
+        let rust: String = serde_json::from_slice(&output.stdout)?;
+        let version = rust.rsplit('-').next().unwrap_or_default();
+        ensure!(minor(version) >= Some(needed), "{system}: {rust}");
     }
     Ok(())
 }

@@ -16,6 +16,7 @@ from program.closure import install_closure, push_binary
 
 PROJECT = Path(__file__).resolve().parents[2]
 VM_TESTS = PROJECT / "vm-tests"
+_FAILURES = (1, 3, 4, 5)
 PROGRAM = Path(os.environ.get("SYSTEM_MANAGER", PROJECT / "target/debug/system-manager"))
 
 
@@ -50,6 +51,8 @@ class Host:
         code, output = self.machine.execute(f"{command} 2>&1")
         if code != expect:
             raise MachineError(f"`{command}` exited with {code}, not {expect}:\n{output}")
+        if code in _FAILURES and "\nhint: " not in output.rpartition("error: ")[2]:
+            raise MachineError(f"`{command}` exited with {code}, and no error with a hint:\n{output}")
         return output
 
     def json(self, *arguments: str, expect: int = 0) -> Any:

@@ -91,19 +91,67 @@ def test_a_host_of_upstream_is_taken_over_and_its_services_run_on(machine: Syste
     assert_same(before, take_snapshot(machine))
 
 
+SW = "/run/system-manager/sw/bin"
+
+
+def manage_accounts_as_upstream(machine: SystemdMachine) -> None:
+    """Leaves accounts as its userborn does: with shells of its packages, one of them locked."""
+    remembered = json.dumps({"users": [{"name": "root"}, {"name": "alice"}], "groups": []})
+    machine.succeed(
+        "mkdir -p /nix/store/aaa-sw/bin /run/system-manager /var/lib/userborn",
+        "ln -s /bin/bash /nix/store/aaa-sw/bin/bash",
+        "ln -s /bin/dash /nix/store/aaa-sw/bin/xonsh",
+        "ln -s /usr/sbin/nologin /nix/store/aaa-sw/bin/nologin",
+        "ln -s /nix/store/aaa-sw /run/system-manager/sw",
+        f"useradd --create-home --shell {SW}/bash alice",
+        f"useradd --create-home --shell {SW}/bash carol",
+        f"useradd --system --shell {SW}/nologin svc",
+        "echo 'alice:alice' | chpasswd",
+        "usermod --password '!*' carol",
+        f"usermod --shell {SW}/bash root",
+        f"echo '{remembered}' >/nix/store/aaa-userborn.json",
+        "ln -s /nix/store/aaa-userborn.json /var/lib/userborn/previous-userborn.json",
+    )
+
+
+def test_accounts_of_upstream_log_in_with_the_distribution_s_shells_ever_after(
+    machine: SystemdMachine, tmp_path: Path
+) -> None:
+    host = Host(machine, tmp_path)
+    toplevel = host.bring("{" + SERVICE + "}")
+    manage_as_upstream(host, toplevel)
+    manage_accounts_as_upstream(machine)
+    expected = machine.succeed("cat /etc/passwd").replace(f"{SW}/bash", "/bin/bash")
+    expected = expected.replace(f"{SW}/nologin", "/usr/sbin/nologin")
+    shadow = machine.succeed("cat /etc/shadow")
+
+    plan = host.run("plan", toplevel)
+    for text in (
+        f'~ user root: shell "{SW}/bash" -> "/bin/bash"',
+        "its userborn has created (alice, root) stay as they are",
+        "stay locked (carol): `passwd carol`",
+    ):
+        assert text in plan, plan
+    host.run("register", toplevel)
+    host.run("activate")
+    for deactivates in (False, True):
+        if deactivates:
+            host.run("deactivate")
+        assert machine.succeed("cat /etc/passwd") == expected
+        assert machine.succeed("cat /etc/shadow") == shadow
+        for who in ("root", "alice"):
+            assert machine.succeed(f"su - {who} -c 'echo $0'") == "-bash\n"
+
+
 def test_a_login_shell_of_upstream_does_not_vanish(machine: SystemdMachine, tmp_path: Path) -> None:
     host = Host(machine, tmp_path)
     toplevel = host.bring("{" + SERVICE + "}")
     manage_as_upstream(host, toplevel)
-    machine.succeed(
-        "mkdir -p /nix/store/aaa-sw/bin /run/system-manager",
-        "ln -s /bin/bash /nix/store/aaa-sw/bin/bash",
-        "ln -s /nix/store/aaa-sw /run/system-manager/sw",
-        "echo /run/system-manager/sw/bin/bash >>/etc/shells",
-        "usermod --shell /run/system-manager/sw/bin/bash root",
-    )
+    manage_accounts_as_upstream(machine)
+    # The distribution has none of this name.
+    machine.succeed(f"echo {SW}/xonsh >>/etc/shells", f"usermod --shell {SW}/xonsh root")
     snapshot = take_snapshot(machine)
     host.run("register", toplevel)
     refused = host.run("activate", expect=1)
-    assert "this switch removes its shell /run/system-manager/sw/bin/bash" in refused and "chsh -s" in refused, refused
+    assert f"this switch removes its shell {SW}/xonsh" in refused and "chsh -s" in refused, refused
     assert_same(snapshot, take_snapshot(machine))

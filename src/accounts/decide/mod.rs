@@ -78,6 +78,8 @@ pub struct Observed {
     pub homes: BTreeMap<String, Home>,
     /// Those of the wanted shells that exist.
     pub shells: BTreeSet<String>,
+    /// Shells of accounts that go with the program that this one takes over from, and the distribution's own instead.
+    pub forsaken: BTreeMap<String, String>,
     /// The distribution's shell that lets nobody in.
     pub nologin: String,
     /// First lines of the password files, or why there is none.
@@ -319,7 +321,8 @@ impl AccountsPlan {
 /// Every reason why it can't be done, at once.
 pub fn plan_accounts(inputs: &Inputs<'_>) -> Result<AccountsPlan, Vec<Refusal>> {
     let desired = inputs.desired;
-    if desired.users.is_empty() && desired.groups.is_empty() && inputs.record.owns_nothing() {
+    let idle = desired.users.is_empty() && desired.groups.is_empty();
+    if idle && inputs.record.owns_nothing() && inputs.observed.forsaken.is_empty() {
         return Ok(AccountsPlan {
             record: inputs.record.clone(),
             ..AccountsPlan::default()

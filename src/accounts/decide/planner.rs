@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::accounts::changes::Report;
 use crate::accounts::check::check_accounts;
-use crate::accounts::database::{AccountFile, Found, Table, passwd};
+use crate::accounts::database::{AccountFile, Bytes, Found, Table, passwd};
 use crate::accounts::decide::{AccountsPlan, FileChange, HomeStep, Inputs, Refusal};
 use crate::accounts::entry::{RowChange, WantedRow, apply_row, drop_row};
 use crate::accounts::record::{AccountsRecord, Claims, OwnedRow};
@@ -84,6 +84,7 @@ impl<'a> Planner<'a> {
             return Err(self.refusals);
         }
         self.forget_replaced();
+        self.leave_forsaken_shells();
         let users = &self.inputs.desired.users;
         self.record
             .without_password
@@ -188,6 +189,39 @@ impl<'a> Planner<'a> {
                     }
                 }
             }
+        }
+    }
+
+    /// Gives accounts the distribution's shells whose own ones go with another program. Nothing is remembered of it: this
+    /// is what stood there before.
+    fn leave_forsaken_shells(&mut self) {
+        let inputs = self.inputs;
+        let names: Vec<String> = self
+            .table(AccountFile::Passwd)
+            .entries()
+            .filter_map(|(name, _)| String::from_utf8(name.to_vec()).ok())
+            .collect();
+        for name in names {
+            let owned = self.owned(AccountFile::Passwd, &name);
+            if owned.is_some_and(|owned| owned.cells.contains_key(&passwd::SHELL)) {
+                continue;
+            }
+            let Some(table) = self.tables.get_mut(&AccountFile::Passwd) else {
+                return;
+            };
+            let Some(row) = table.row(name.as_bytes()) else {
+                continue;
+            };
+            let before = Bytes::from(table.field(row, passwd::SHELL));
+            let Some(own) = inputs.observed.forsaken.get(&*before.text()) else {
+                continue;
+            };
+            table.set(row, passwd::SHELL, own.as_bytes());
+            let change = RowChange {
+                fields: vec![(passwd::SHELL, before, own.as_str().into())],
+                ..RowChange::default()
+            };
+            self.report.row(AccountFile::Passwd, &name, &change, table);
         }
     }
 

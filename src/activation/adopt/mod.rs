@@ -11,7 +11,7 @@ mod units;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
 use crate::activation::state::State;
@@ -108,7 +108,9 @@ impl Host<'_> {
             return self.walk(None, found);
         }
         if let Some(target) = name.strip_prefix("/etc/") {
-            return self.describe_path(&target.trim_end_matches('/').parse()?, found);
+            let target = target.trim_end_matches('/').parse();
+            let target = target.with_context(|| format!("{name}\nhint: name a path below /etc"))?;
+            return self.describe_path(&target, found);
         }
         if name.starts_with('/') {
             bail!(
@@ -254,7 +256,7 @@ impl Found {
     /// The module, with what is left out as comments.
     fn render(&self) -> String {
         let mut out = String::from(
-            "# A description of what exists on this host; a plan made from it has no changes. Everything stays as it is until you\n# change something here, and is restored when you remove that again.\n",
+            "# A description of what exists on this host; a plan made from it has no\n# changes. Everything stays as it is until you change something here, and is\n# restored when you remove that again.\n",
         );
         let mut reasons: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (name, why) in &self.left {

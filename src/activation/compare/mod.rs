@@ -28,6 +28,7 @@ pub(crate) struct Side {
     accounts: BTreeMap<String, BTreeMap<String, String>>,
     lines: BTreeMap<TargetPath, String>,
     scripts: BTreeMap<String, String>,
+    settings: BTreeMap<String, String>,
     contents: Contents,
 }
 
@@ -115,6 +116,8 @@ pub struct Difference {
     pub lines: BTreeMap<TargetPath, TextChange>,
     /// Activation scripts.
     pub scripts: BTreeMap<String, TextChange>,
+    /// The host's name, time zone, locale and keyboard before and after, by option, where they differ.
+    pub settings: BTreeMap<String, (String, String)>,
     /// Packages.
     pub packages: PackagesChange,
 }
@@ -129,6 +132,8 @@ pub struct Counts {
     pub units: usize,
     /// Users and groups.
     pub accounts: usize,
+    /// Settings that a host has one of.
+    pub settings: usize,
     /// Packages.
     pub packages: usize,
 }
@@ -140,6 +145,7 @@ impl Counts {
             (self.files, "file"),
             (self.units, "unit file"),
             (self.accounts, "account"),
+            (self.settings, "host setting"),
             (self.packages, "package"),
         ];
         let there = parts.into_iter().filter(|(n, _)| *n > 0);
@@ -200,6 +206,7 @@ pub(crate) fn compare(from: &Side, to: &Side, is_live: bool) -> Result<Differenc
             .filter(|(_, old, new)| old != new)
             .map(|(name, old, new)| (name.clone(), compare_texts(old, new)))
             .collect(),
+        settings: compare_fields(&from.settings, &to.settings),
         packages: packages::compare(&from.contents, &to.contents),
     })
 }
@@ -218,18 +225,25 @@ fn compare_accounts(from: &Side, to: &Side) -> BTreeMap<String, AccountChange> {
     let changes = differing.map(|(name, old, new)| {
         let change = change_of(old, new);
         let fields = match (old, new) {
-            (Some(old), Some(new)) => pairs(old, new)
-                .filter(|(_, old, new)| old != new)
-                .map(|(field, old, new)| {
-                    let show = |value: Option<&String>| shown(field, value);
-                    (field.clone(), (show(old), show(new)))
-                })
-                .collect(),
+            (Some(old), Some(new)) => compare_fields(old, new),
             _ => BTreeMap::new(),
         };
         (name.clone(), AccountChange { change, fields })
     });
     changes.collect()
+}
+
+/// The fields that differ, before and after.
+fn compare_fields(
+    from: &BTreeMap<String, String>,
+    to: &BTreeMap<String, String>,
+) -> BTreeMap<String, (String, String)> {
+    let differing = pairs(from, to).filter(|(_, old, new)| old != new);
+    let shown = differing.map(|(field, old, new)| {
+        let show = |value: Option<&String>| shown(field, value);
+        (field.clone(), (show(old), show(new)))
+    });
+    shown.collect()
 }
 
 /// What is shown of an account's field: nothing of passwords.
@@ -250,6 +264,7 @@ impl Difference {
             files: self.files.len() + self.lines.len() + self.scripts.len(),
             units: self.units.len(),
             accounts: self.accounts.len(),
+            settings: self.settings.len(),
             packages: self.packages.count(),
         }
     }
@@ -270,6 +285,7 @@ pub(crate) fn count(from: &Side, to: &Side) -> Counts {
         files: differing(false) + lines.count() + scripts.count(),
         units: differing(true),
         accounts: compare_accounts(from, to).len(),
+        settings: compare_fields(&from.settings, &to.settings).len(),
         packages: packages::compare(&from.contents, &to.contents).count(),
     }
 }

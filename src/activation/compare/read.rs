@@ -11,7 +11,6 @@ use super::{Change, Entry, Found, Side, TextChange, change_of};
 use crate::accounts::apply::read_overview;
 use crate::activation::state::State;
 use crate::activation::{beneath, observe};
-use crate::blocks;
 use crate::closure::contents::Inside;
 use crate::files::diff::render_behind;
 use crate::files::wanted::{Desired, Want, read_desired};
@@ -22,6 +21,7 @@ use crate::model::node::Node;
 use crate::model::packages::Contents;
 use crate::model::text_diff::{self, HIDDEN};
 use crate::store::toplevel::read_manifest;
+use crate::{basics, blocks};
 
 /// Reads a configuration that was built; `inside` is what is known of its closure.
 ///
@@ -41,6 +41,7 @@ pub(crate) fn read_built(
         files: desired.into_iter().map(|(t, w)| (t, entry(&w))).collect(),
         accounts: read_accounts(&manifest.accounts)?,
         scripts: read_scripts(&manifest),
+        settings: basics::places::settings(&manifest.basics),
         lines: manifest.blocks,
         contents: Contents {
             named: manifest.packages.names,
@@ -143,6 +144,8 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
         let text = if is_gone { "" } else { "(changed by hand)\n" };
         side.lines.insert(target, text.to_owned());
     }
+    let by_hand = basics::decide::settings_by_hand(&state.basics, &observed.seen.basics);
+    side.settings.extend(by_hand);
     for drift in read_overview(root, None, state.accounts)?.drift {
         let kind = if drift.file.name().contains("group") {
             "group"

@@ -258,6 +258,8 @@ fn what_a_plan_comes_to_is_counted_over_all_kinds() {
         remove: 1,
         put_back: 1,
         lines: 1,
+        // All that is kept but the zone, which is not ours.
+        edits: 4,
         scripts: 2,
         // What is stopped and started is restarted.
         stop: 1,

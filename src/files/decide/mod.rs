@@ -152,8 +152,11 @@ pub struct Keep {
 
 /// Returns the copy that is made of what stands somewhere, in the words of all kinds.
 pub(crate) fn kept<'a>(keep: Option<&'a Keep>, before: &'a Node) -> Option<Kept<'a>> {
-    let backup = &keep?.backup;
-    Some(Kept { before, backup })
+    keep.map(|keep| Kept {
+        before,
+        backup: &keep.backup,
+        is_edit: keep.reason == KeepReason::Drift,
+    })
 }
 
 /// One change of a file below `/etc`.

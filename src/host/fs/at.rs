@@ -45,6 +45,29 @@ pub(crate) fn read_in_root(root: &OwnedFd, path: &Path) -> Result<Option<Vec<u8>
     }
 }
 
+/// Lists the names in the folder to which `path` leads for a process of that root, sorted; none where there is none.
+pub(crate) fn list_in_root(root: &OwnedFd, path: &Path) -> Result<Option<Vec<String>>> {
+    let flags = FOLDER.difference(OFlag::O_NOFOLLOW);
+    match resolve::in_root(root, path, flags) {
+        Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
+        other => list(other?, |_| true).map(Some),
+    }
+}
+
+/// Lists those names in a folder that are asked for, sorted.
+pub(super) fn list(folder: OwnedFd, is_asked: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in nix::dir::Dir::from_fd(folder)?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy();
+        if name != "." && name != ".." && is_asked(&name) {
+            names.push(name.into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
 /// Returns what `path` leads to for a process of that root; none for nothing.
 pub(crate) fn stat_in_root(root: &OwnedFd, path: &Path) -> Result<Option<FileStat>> {
     match resolve::in_root(root, path, kernel::LOOK_AT | OFlag::O_CLOEXEC) {

@@ -225,16 +225,7 @@ impl Root {
             };
             // A second handle, since listing moves the position of the first.
             let own = openat(&*fd, ".", FOLDER_FLAGS, Mode::empty())?;
-            let mut names = Vec::new();
-            for entry in nix::dir::Dir::from_fd(own)?.iter() {
-                let entry = entry?;
-                let name = entry.file_name().to_string_lossy();
-                if name != "." && name != ".." && is_asked(&name) {
-                    names.push(name.into_owned());
-                }
-            }
-            names.sort();
-            Ok(names)
+            at::list(own, is_asked)
         };
         inner().with_context(|| format!("listing {}", self.show(relative).display()))
     }
@@ -247,6 +238,15 @@ impl Root {
     pub fn read_in_root(&self, path: &Path) -> Result<Option<Vec<u8>>> {
         at::read_in_root(&self.fd, path)
             .with_context(|| format!("reading {}", self.show_absolute(path).display()))
+    }
+
+    /// Lists the names in the folder to which `path` leads for a process of that root, sorted; none where there is none.
+    ///
+    /// # Errors
+    /// When it can't be read.
+    pub(crate) fn list_in_root(&self, path: &Path) -> Result<Option<Vec<String>>> {
+        at::list_in_root(&self.fd, path)
+            .with_context(|| format!("listing {}", self.show_absolute(path).display()))
     }
 
     /// Returns what `path` leads to for a process of that root; none for nothing.

@@ -32,7 +32,8 @@ fn user(fields: &Value) -> Value {
     user
 }
 
-fn with_users(config: Config, users: &[(&str, Value)]) -> Config {
+/// Adds these users to a configuration.
+pub fn with_users(config: Config, users: &[(&str, Value)]) -> Config {
     let users: serde_json::Map<String, Value> = users
         .iter()
         .map(|(name, fields)| ((*name).to_owned(), user(fields)))

@@ -202,6 +202,15 @@ fn a_rollback_brings_the_name_of_before() {
     for name in ["one", "two"] {
         t.switch(&wants(json!({ "hostName": name })));
     }
+    t.run(&["diff", "1", "2"])
+        .exits(0)
+        .says("\nHost settings\n  ~ networking.hostName: one -> two\n")
+        .says("1 host setting");
     t.run(&["rollback"]).exits(0);
     assert_eq!(t.read("etc/hostname"), "one\n");
+    t.run(&["diff", "1"]).exits(0).says("No difference.");
+    t.write("etc/hostname", "by-hand\n");
+    t.run(&["diff", "1"])
+        .exits(0)
+        .says("  ~ networking.hostName: one -> (changed by hand)\n");
 }

@@ -43,7 +43,9 @@ fn an_edit_is_shown_kept_and_put_right() {
     .says("that version is backed up as")
     .says("-edited")
     .says("+ours");
-    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    t.run(&["activate".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .says("2 edits backed up");
     assert_eq!(t.read("etc/edited"), "ours\n");
     assert_eq!(t.read("etc/gone"), "x\n");
     assert_eq!(

@@ -3,13 +3,15 @@
 //! `UPDATE_EXPECT=1 cargo test --test suite -- looks::` writes what is seen anew.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::json;
 
 use crate::cli::story::{Config, PROGRAM, Test};
 use crate::cli::terminal::Terminal;
-use crate::nix_fixture::compare;
+use crate::needs::lacks_nix;
+use crate::nix_fixture::{NIX_CONFIG, compare, own_store};
 
 /// Names that this file has no store path for.
 const HASH: &str = "0123456789abcdfghijklmnpqrsvwxyz";
@@ -26,6 +28,7 @@ fn host() -> Option<Test> {
     t.write("etc/hosts", "127.0.0.1 localhost\n")
         .write("etc/theirs.conf", "theirs\n")
         .write("etc/hostname", "old\n")
+        .write("usr/lib/systemd/system/multi-user.target", "[Unit]\n")
         .write("etc/app.conf.dpkg-dist", "newer\n")
         .has_conffile("app", "app.conf");
     Some(t)
@@ -54,25 +57,64 @@ fn config(t: &Test, text: &str) -> Config {
             "definedIn": ["/home/alice/hosts/web/configuration.nix", "/home/alice/hosts/common/applications.nix"] }]))
 }
 
-/// Each command that is looked at, with its exit code.
-const SEEN: [(&str, &str, i32); 11] = [
+/// The name of a look, the arguments, and the exit code.
+type Look = (&'static str, &'static str, i32);
+
+/// Paths, by the words that stand for them in arguments.
+type Given = Vec<(&'static str, PathBuf)>;
+
+/// Each command that is looked at, with its exit code, in the order of a host's life.
+const SEEN: [Look; 29] = [
+    ("status-nothing", "status", 0),
     ("plan", "plan ONE", 0),
     ("switch", "switch SAVED", 0),
+    ("no-changes", "plan ONE", 0),
     ("plan-changes", "plan TWO", 0),
     ("conflicts", "plan REFUSED", 1),
     ("refusal", "activate REFUSED", 1),
     ("summary", "plan TWO --summary", 0),
     ("status", "status", 0),
+    ("status-diff", "status --diff", 0),
     ("generations", "generations", 0),
     ("diff", "diff 1", 0),
     ("why", "why /etc/app.conf", 0),
+    ("why-foreign", "why /etc/theirs.conf", 0),
     ("error", "rollback --to 77", 1),
+    ("other-word", "uninstall", 2),
+    ("adopt", "adopt /etc/theirs.conf", 0),
+    ("register", "register TWO --message next", 0),
+    ("activate", "activate", 0),
+    ("diff-generations", "diff 1 2", 0),
+    ("rollback", "rollback", 0),
+    ("undo", "undo", 0),
+    ("generations-told", "generations -v", 0),
+    ("generations-delete", "generations delete 1 --dry-run", 0),
+    ("gc", "gc --dry-run", 0),
+    ("pre-populate", "pre-populate ONE", 0),
+    ("plan-deactivate", "plan --deactivate", 0),
+    ("deactivate", "deactivate", 0),
+    ("help", "help plan", 0),
+];
+
+/// What Nix is asked for, in the same form.
+const EVALUATED: [Look; 7] = [
+    ("option", "option environment.variables --file HOST", 0),
+    ("option-list", "option users --file HOST", 0),
+    ("option-meant", "option users.mutabelUsers --file HOST", 0),
+    ("mistake", "plan WRONG", 1),
+    ("compat", "compat --nixpkgs NIXPKGS --no-cache", 0),
+    (
+        "compat-module",
+        "compat services/web/webd --nixpkgs NIXPKGS --no-cache",
+        0,
+    ),
+    ("init", "init NEW --no-flake", 0),
 ];
 
 /// Shows a command on a terminal.
 fn look(
     t: &Test,
-    given: &[(&str, &Path)],
+    given: &Given,
     arguments: &str,
     width: u16,
     colours: bool,
@@ -82,7 +124,17 @@ fn look(
         words = words.replace(name, &path.display().to_string());
     }
     let no_color = if colours { "" } else { "1" };
-    let variables = [("NO_COLOR", no_color), ("TZ", "UTC"), ("NIX_PATH", "")];
+    let [source, cache] = ["source", "cache"].map(|name| t.beside(name).display().to_string());
+    let store = own_store("looks-store").display().to_string();
+    let variables = [
+        ("NO_COLOR", no_color),
+        ("TZ", "UTC"),
+        ("NIX_PATH", ""),
+        ("NIX_CONFIG", NIX_CONFIG),
+        ("NIX_REMOTE", &store),
+        ("SYSTEM_MANAGER_SOURCE", &source),
+        ("XDG_CACHE_HOME", &cache),
+    ];
     let variables = if colours {
         &variables[1..]
     } else {
@@ -121,15 +173,30 @@ fn without_times(text: &str) -> String {
     out.into_iter().collect()
 }
 
+/// Compares what commands look like with the files of that, on a host of its own for each kind of terminal.
+fn compare_all(begin: impl Fn() -> Option<Test>, prepare: impl Fn(&Test) -> Given, seen: &[Look]) {
+    for (width, colours) in [(80, true), (80, false), (120, true), (120, false)] {
+        let Some(t) = begin() else { return };
+        let given = prepare(&t);
+        for (name, arguments, code) in seen {
+            if *name == "status" {
+                t.write("etc/app.conf", "by hand\n");
+            }
+            let Some((seen, ended)) = look(&t, &given, arguments, width, colours) else {
+                return;
+            };
+            assert_eq!(ended, *code, "{name}: {seen}");
+            let ending = if colours { "-colours" } else { "" };
+            let file = format!("tests/looks/{name}-{width}{ending}.txt");
+            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+            compare(&file, &format!("{seen}\n")).unwrap();
+        }
+    }
+}
+
 #[test]
 fn what_is_seen_on_terminals_is_what_is_meant_to_be_seen() {
-    let Some(t) = host() else { return };
-    for (width, colours) in [(80, true), (80, false), (120, true), (120, false)] {
-        let t = if (width, colours) == (80, true) {
-            &t
-        } else {
-            &host().unwrap()
-        };
+    let prepare = |t: &Test| {
         let one = t.build(&config(t, "hello"));
         let two = t.build(&config(t, "good-morning"));
         fs::write(two.join("provenance.json"), PROVENANCE).unwrap();
@@ -147,24 +214,47 @@ fn what_is_seen_on_terminals_is_what_is_meant_to_be_seen() {
             saved.as_os_str(),
         ])
         .exits(0);
-        let given = [
-            ("ONE", one.as_path()),
-            ("TWO", &two),
-            ("REFUSED", &refused),
-            ("SAVED", &saved),
-        ];
-        for (name, arguments, code) in SEEN {
-            if name == "status" {
-                t.write("etc/app.conf", "by hand\n");
-            }
-            let Some((seen, ended)) = look(t, &given, arguments, width, colours) else {
-                return;
-            };
-            assert_eq!(ended, code, "{name}: {seen}");
-            let ending = if colours { "-colours" } else { "" };
-            let file = format!("tests/looks/{name}-{width}{ending}.txt");
-            let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-            compare(&file, &format!("{seen}\n")).unwrap();
-        }
+        vec![
+            ("ONE", one),
+            ("TWO", two),
+            ("REFUSED", refused),
+            ("SAVED", saved),
+        ]
+    };
+    compare_all(host, prepare, &SEEN);
+}
+
+#[test]
+fn what_nix_is_asked_for_is_seen_as_it_is_meant_to_be() {
+    if lacks_nix() {
+        return;
     }
+    let begin = || Test::begin_at("/tmp");
+    let prepare = |t: &Test| {
+        let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+        // At a path that has the same length wherever the tests run.
+        let source = t.beside("source");
+        fs::create_dir_all(source.join("tests/compat")).unwrap();
+        for folder in [
+            "default.nix",
+            "Cargo.toml",
+            "modules",
+            "nixos-compat",
+            "tests/compat/nixpkgs",
+        ] {
+            let mut copy = Command::new("cp");
+            copy.arg("-r").arg(project.join(folder));
+            let copied = copy.arg(source.join(folder)).status();
+            assert!(copied.unwrap().success());
+        }
+        let text = "{ lib, ... }: { environment.variables.EDITOR = lib.mkForce \"nano\"; }\n";
+        let wrong = "{ environment.variabels.EDITOR = \"nano\"; }\n";
+        vec![
+            ("HOST", t.source("web.nix", text)),
+            ("WRONG", t.source("wrong.nix", wrong)),
+            ("NIXPKGS", source.join("tests/compat/nixpkgs")),
+            ("NEW", t.beside("new")),
+        ]
+    };
+    compare_all(begin, prepare, &EVALUATED);
 }

@@ -125,10 +125,16 @@ impl Ran {
         }
     }
 
-    /// The exit code must be this.
+    /// The exit code must be this. A failure must end with one line that says why, and what to do about it.
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        let said = format!("{}{}", self.stdout, self.stderr);
+        assert_eq!(self.code, Some(code), "{said}");
+        if (1..10).contains(&code) && code != 2 {
+            let last = said.rsplit_once("error: ").map(|(_, last)| last);
+            let has_both = last.is_some_and(|last| last.contains("\nhint: "));
+            assert!(has_both, "no error with a hint:\n{said}");
+        }
         self
     }
 

@@ -19,7 +19,7 @@ fn contents(t: &Test) -> BTreeMap<String, String> {
 }
 
 /// A host before anybody came, and what its files are.
-fn fresh() -> Option<(Test, BTreeMap<String, String>)> {
+pub fn fresh() -> Option<(Test, BTreeMap<String, String>)> {
     let t = Test::begin()?;
     t.write("etc/motd", "theirs\n")
         .give("etc/motd", 0o640, 33, 34);
@@ -31,7 +31,7 @@ fn fresh() -> Option<(Test, BTreeMap<String, String>)> {
 }
 
 /// What its activator does: links, copies, masks, files put aside, and a record.
-fn manage(t: &Test) {
+pub fn manage(t: &Test) {
     let store = |name: &str, text: &str| {
         t.write(&format!("nix/store/{name}"), text);
         format!("/nix/store/{name}")
@@ -78,11 +78,11 @@ fn manage(t: &Test) {
     );
 }
 
-fn write_record(t: &Test, record: &Value) {
+pub fn write_record(t: &Test, record: &Value) {
     t.write(RECORD, &record.to_string());
 }
 
-fn ours() -> Config {
+pub fn ours() -> Config {
     Config::new()
         .link("motd", "ours\n")
         .replacing()
@@ -288,18 +288,118 @@ fn what_leads_to_store_paths_that_are_gone_goes_and_what_was_before_it_comes_bac
     assert_eq!(t.read("etc/app.conf.system-manager-backup"), "theirs too\n");
 }
 
+/// Its toplevel as it is, with the folder whose files it links to, and loses its record.
+fn lose_record(t: &Test) {
+    let folder = "nix/store/static";
+    t.write(&format!("{folder}/motd"), "managed\n");
+    fs::create_dir_all(t.path("nix/store/units")).unwrap();
+    t.write("nix/store/units/job.service", "");
+    t.write("nix/store/app/linked", "");
+    fs::create_dir_all(t.path(&format!("{folder}/systemd"))).unwrap();
+    // Folders are links to folders of other store paths.
+    for (to, name) in [("app", "app"), ("units", "systemd/system")] {
+        let name = t.path(&format!("{folder}/{name}"));
+        symlink(format!("/nix/store/{to}"), name).unwrap();
+    }
+    let entries = "nix/store/top/etcFiles/etcFiles.json";
+    t.write(
+        entries,
+        &t.read(entries).replace("/nix/store/x", "/nix/store/static"),
+    );
+    let record: Value = serde_json::from_str(&t.read(RECORD)).unwrap();
+    t.write(
+        "nix/store/top/services/services.json",
+        &record["services"].to_string(),
+    );
+    fs::remove_file(t.path(RECORD)).unwrap();
+}
+
 #[test]
-fn a_record_that_is_missing_is_told_where_something_was_placed() {
+fn a_record_that_is_missing_is_made_up_for_by_the_toplevel() {
+    let Some((t, before)) = fresh() else { return };
+    manage(&t);
+    lose_record(&t);
+    // What is only described may be somebody's, if it is not what the toplevel has.
+    fs::remove_file(t.path("etc/app/edited")).unwrap();
+    t.write("etc/app/edited", "somebody's\n");
+    let toplevel = t.build(&Config::new().link("motd", "ours\n").replacing());
+    t.run(&["plan".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .says("its record")
+        .says("is missing: what its active toplevel describes is taken over")
+        .says("4 files that it has installed")
+        .says("the mask of distro.service")
+        .says("/etc/motd.system-manager-backup becomes the backup of /etc/motd");
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    assert_eq!(t.read("etc/app.conf"), "theirs too\n");
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(t.read("etc/app/edited"), "somebody's\n");
+    fs::remove_file(t.path("etc/app/edited")).unwrap();
+    assert_same(&before, &contents(&t));
+}
+
+#[test]
+fn a_link_that_nothing_describes_is_no_original() {
+    let orphan = |t: &Test| {
+        fs::remove_file(t.path("etc/motd")).unwrap();
+        symlink("/nix/store/of-an-old-generation", t.path("etc/motd")).unwrap();
+    };
+    let ours = || Config::new().link("motd", "ours\n").replacing();
+    let never_comes_back = |t: &Test| {
+        t.run(&["deactivate"]).exits(0);
+        assert!(!t.path("etc/motd").is_symlink(), "it came back");
+    };
+    // Record and toplevel are gone.
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    fs::remove_file(t.path(RECORD)).unwrap();
+    fs::remove_dir_all(t.path("nix/store/top")).unwrap();
+    orphan(&t);
+    let toplevel = t.build(&ours());
+    t.run(&["plan".as_ref(), toplevel.as_os_str()])
+        .exits(0)
+        .says("/etc/motd points to /nix/store/of-an-old-generation, and is not recorded anywhere: it is replaced, and not restored later");
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    never_comes_back(&t);
+    // Only the toplevel's record does not name it.
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    write_record(
+        &t,
+        &json!({ "fileTree": { "files": [], "backedUpFiles": [] }, "services": {}, "version": 1 }),
+    );
+    orphan(&t);
+    t.switch(&ours());
+    never_comes_back(&t);
+    // The host was taken over long ago.
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    t.switch(&Config::new());
+    orphan(&t);
+    t.switch(&ours());
+    never_comes_back(&t);
+    // Without its traces, a link into the store is somebody's.
+    let Some((t, _)) = fresh() else { return };
+    orphan(&t);
+    t.switch(&ours());
+    t.run(&["deactivate"]).exits(0);
+    assert!(t.path("etc/motd").is_symlink(), "somebody's link is lost");
+}
+
+#[test]
+fn a_record_and_a_toplevel_that_are_missing_are_told_where_something_was_placed() {
     let Some((t, _)) = fresh() else { return };
     manage(&t);
     let text = t.read(RECORD);
     fs::remove_file(t.path(RECORD)).unwrap();
+    fs::rename(t.path("nix/store/top"), t.path("nix/store/moved")).unwrap();
     let toplevel = t.build(&Config::new().link("a", "1\n"));
     let plan = || t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
     plan()
         .says("system-manager-state.json is missing: nothing of it can be taken over")
         .says("/etc/app/linked points to /nix/store/");
     // What is registered only has placed nothing.
+    fs::rename(t.path("nix/store/moved"), t.path("nix/store/top")).unwrap();
     t.write(RECORD, &text);
     t.run(&["deactivate"]).exits(0);
     fs::remove_file(t.path(&format!("{RECORD}.taken-over"))).unwrap();
@@ -308,7 +408,7 @@ fn a_record_that_is_missing_is_told_where_something_was_placed() {
         t.path("nix/var/nix/gcroots/system-manager-current"),
     )
     .unwrap();
-    plan().never_says("is missing");
+    plan().never_says("is missing").never_says("numtide");
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::cli::story::{Config, Test};
 
-fn rules(t: &Test, name: &str, text: &str) -> Value {
+pub fn rules(t: &Test, name: &str, text: &str) -> Value {
     json!({ "app.conf": t.source(name, text) })
 }
 
