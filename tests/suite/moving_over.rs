@@ -147,6 +147,26 @@ fn modules_are_given_the_arguments_that_upstream_gives_them() {
 }
 
 #[test]
+fn nix_that_is_enabled_by_name_takes_the_place_of_the_installer_s_settings() {
+    if lacks_nix() {
+        return;
+    }
+    for (enable, replaces) in [("nix.enable = true;", true), ("", false)] {
+        let expression = format!(
+            r#"(import {} {{ }}).lib.makeSystemConfig {{
+              modules = [ {{ nixpkgs.hostPlatform = "x86_64-linux"; nix.settings.cores = 2; {enable} }} ];
+            }}"#,
+            env!("CARGO_MANIFEST_DIR"),
+        );
+        let entry = r#".config.environment.etc."nix/nix.conf".replaceExisting"#;
+        assert_eq!(
+            evaluate(&format!("({expression}){entry}")),
+            serde_json::json!(replaces)
+        );
+    }
+}
+
+#[test]
 fn a_file_is_a_module_also_when_it_asks_for_the_program() {
     if lacks_nix() {
         return;
