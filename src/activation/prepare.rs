@@ -310,7 +310,7 @@ impl Sources<'_> {
         let wanted = self.manifest.map_or(&nothing, |m| &m.basics);
         let kept = files.kept().count() + blocks.iter().filter(|b| b.keep.is_some()).count();
         let is_debian = self.observed.family == "debian";
-        let (mut basics, more) = basics::decide::decide(&basics::decide::Facts {
+        let (mut plan, more) = basics::decide::decide(&basics::decide::Facts {
             wanted,
             record: &state.basics,
             seen: &basics::observe::observe(self.root, wanted, &state.basics, is_debian)?,
@@ -322,10 +322,10 @@ impl Sources<'_> {
             next_backup: state.backups.next + kept as u64,
         })?;
         conflicts.extend(more);
-        if self.root.is_live() && !basics.is_empty() {
-            basics.warnings = basics::observe::warnings(wanted, is_debian);
+        if self.root.is_live() && !plan.is_empty() {
+            plan.warnings = basics::observe::warnings(wanted, is_debian);
         }
-        Ok(basics)
+        Ok(plan)
     }
 
     /// The lines that are wanted in files of others; among them those by which dpkg leaves our files alone.

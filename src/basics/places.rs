@@ -58,6 +58,25 @@ pub(crate) fn option_of(target: &str) -> Option<&'static str> {
     })
 }
 
+/// Returns what is set, by the options that set it.
+#[must_use]
+pub(crate) fn settings(wanted: &Basics) -> BTreeMap<String, String> {
+    let one = |option: &str, value: &Option<String>| Some((option.to_owned(), value.clone()?));
+    let locale = wanted.locale.iter().map(|(name, value)| {
+        let option = match name.as_str() {
+            "LANG" => "i18n.defaultLocale".to_owned(),
+            _ => format!("i18n.extraLocaleSettings.{name}"),
+        };
+        (option, value.clone())
+    });
+    let named = [
+        one("networking.hostName", &wanted.host_name),
+        one("time.timeZone", &wanted.time_zone),
+        one("console.keyMap", &wanted.key_map),
+    ];
+    named.into_iter().flatten().chain(locale).collect()
+}
+
 /// What is known of a place, to choose between two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Choice {

@@ -26,7 +26,8 @@ Exit codes:
   3   stopped part-way, also by Ctrl-C; run again to resume
   4   activated, but units, scripts or health checks failed
   5   rolled back (switch --rollback-on-failure)
-  10  there are changes (plan --detailed-exitcode), or something needs attention (status --detailed-exitcode)";
+  10  there are changes (plan --detailed-exitcode), or something needs attention (status --detailed-exitcode)
+  130 ended by Ctrl-C before anything was changed; 143 by SIGTERM";
 
 /// Options that every command takes.
 #[derive(Debug, Args)]

@@ -93,6 +93,13 @@ fn take_away(lines: usize) -> String {
 
 impl Write for Told {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let length = bytes.len();
+        let text = String::from_utf8_lossy(bytes);
+        let text = match width_of(&io::stderr()) {
+            Some(width) => wrap(&text, width),
+            None => text.into_owned(),
+        };
+        let bytes = text.as_bytes();
         // No live line comes in between.
         let live = live();
         let written = if live.is_empty() {
@@ -102,14 +109,13 @@ impl Write for Told {
             io::stderr().write_all(&[above.as_bytes(), bytes, below.as_bytes()].concat())
         };
         if written.is_err() {
-            let text = String::from_utf8_lossy(bytes);
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             for line in lines {
                 // There is no one left to tell that it can't be told.
                 let _ = syslog::send(line);
             }
         }
-        Ok(bytes.len())
+        Ok(length)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -140,12 +146,7 @@ pub(crate) fn print_error(error: &anyhow::Error) {
         hints.extend(remedy(error).map(str::to_owned));
     }
     let rows = [vec![format!("error: {}", causes.join(": "))], hints].concat();
-    let text = rows.join("\n");
-    let text = match width_of(&io::stderr()) {
-        Some(width) => wrap(&text, width),
-        None => text,
-    };
-    tell(&format!("{text}\n"));
+    tell(&format!("{}\n", rows.join("\n")));
 }
 
 /// Prints the first conflict as an error, and how many more there are.

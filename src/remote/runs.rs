@@ -141,7 +141,7 @@ impl<'a> Run<'a> {
         let request = serde_json::to_vec(start).context("serialising a run")?;
         self.write("request.json", &request)?;
         if let Some(window) = start.confirm {
-            confirm::arm(root, &self.name, window, program)?;
+            confirm::arm(root, &self.name, start.by.clone(), window, program)?;
         }
         let unit = format!("system-manager-run-{}", self.name);
         let begun = detach(root, &unit, false, program, &[COMMAND, &self.name]);

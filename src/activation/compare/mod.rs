@@ -28,7 +28,7 @@ pub(crate) struct Side {
     accounts: BTreeMap<String, BTreeMap<String, String>>,
     lines: BTreeMap<TargetPath, String>,
     scripts: BTreeMap<String, String>,
-    basics: BTreeMap<String, String>,
+    settings: BTreeMap<String, String>,
     contents: Contents,
 }
 
@@ -117,7 +117,7 @@ pub struct Difference {
     /// Activation scripts.
     pub scripts: BTreeMap<String, TextChange>,
     /// The host's name, time zone, locale and keyboard before and after, by option, where they differ.
-    pub basics: BTreeMap<String, (String, String)>,
+    pub settings: BTreeMap<String, (String, String)>,
     /// Packages.
     pub packages: PackagesChange,
 }
@@ -132,8 +132,8 @@ pub struct Counts {
     pub units: usize,
     /// Users and groups.
     pub accounts: usize,
-    /// Settings of the host's basics.
-    pub basics: usize,
+    /// Settings that a host has one of.
+    pub settings: usize,
     /// Packages.
     pub packages: usize,
 }
@@ -145,7 +145,7 @@ impl Counts {
             (self.files, "file"),
             (self.units, "unit file"),
             (self.accounts, "account"),
-            (self.basics, "host setting"),
+            (self.settings, "host setting"),
             (self.packages, "package"),
         ];
         let there = parts.into_iter().filter(|(n, _)| *n > 0);
@@ -206,7 +206,7 @@ pub(crate) fn compare(from: &Side, to: &Side, is_live: bool) -> Result<Differenc
             .filter(|(_, old, new)| old != new)
             .map(|(name, old, new)| (name.clone(), compare_texts(old, new)))
             .collect(),
-        basics: compare_fields(&from.basics, &to.basics),
+        settings: compare_fields(&from.settings, &to.settings),
         packages: packages::compare(&from.contents, &to.contents),
     })
 }
@@ -264,7 +264,7 @@ impl Difference {
             files: self.files.len() + self.lines.len() + self.scripts.len(),
             units: self.units.len(),
             accounts: self.accounts.len(),
-            basics: self.basics.len(),
+            settings: self.settings.len(),
             packages: self.packages.count(),
         }
     }
@@ -285,7 +285,7 @@ pub(crate) fn count(from: &Side, to: &Side) -> Counts {
         files: differing(false) + lines.count() + scripts.count(),
         units: differing(true),
         accounts: compare_accounts(from, to).len(),
-        basics: compare_fields(&from.basics, &to.basics).len(),
+        settings: compare_fields(&from.settings, &to.settings).len(),
         packages: packages::compare(&from.contents, &to.contents).count(),
     }
 }

@@ -15,7 +15,7 @@ use crate::closure::contents::Inside;
 use crate::files::diff::render_behind;
 use crate::files::wanted::{Desired, Want, read_desired};
 use crate::host::fs::Root;
-use crate::model::manifest::{Accounts, Basics, EtcMode, Manifest};
+use crate::model::manifest::{Accounts, EtcMode, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::packages::Contents;
@@ -41,7 +41,7 @@ pub(crate) fn read_built(
         files: desired.into_iter().map(|(t, w)| (t, entry(&w))).collect(),
         accounts: read_accounts(&manifest.accounts)?,
         scripts: read_scripts(&manifest),
-        basics: read_basics(&manifest.basics),
+        settings: basics::places::settings(&manifest.basics),
         lines: manifest.blocks,
         contents: Contents {
             named: manifest.packages.names,
@@ -77,25 +77,6 @@ fn read_scripts(manifest: &Manifest) -> BTreeMap<String, String> {
             )
         })
         .collect()
-}
-
-/// The host's basics that are set, by the options that set them.
-fn read_basics(basics: &Basics) -> BTreeMap<String, String> {
-    let one = |option: &str, value: &Option<String>| Some((option.to_owned(), value.clone()?));
-    let locale = basics.locale.iter();
-    let locale = locale.map(|(name, value)| {
-        let option = match name.as_str() {
-            "LANG" => "i18n.defaultLocale".to_owned(),
-            _ => format!("i18n.extraLocaleSettings.{name}"),
-        };
-        (option, value.clone())
-    });
-    let named = [
-        one("networking.hostName", &basics.host_name),
-        one("time.timeZone", &basics.time_zone),
-        one("console.keyMap", &basics.key_map),
-    ];
-    named.into_iter().flatten().chain(locale).collect()
 }
 
 /// The fields of each account that are set.
@@ -163,17 +144,8 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
         let text = if is_gone { "" } else { "(changed by hand)\n" };
         side.lines.insert(target, text.to_owned());
     }
-    let (places, name) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
-    for target in places.into_keys() {
-        if let Some(option) = basics::places::option_of(target.as_str()) {
-            let changed = "(changed by hand)".to_owned();
-            side.basics.insert(option.to_owned(), changed);
-        }
-    }
-    if let Some(name) = name {
-        side.basics
-            .insert("networking.hostName".to_owned(), name.from);
-    }
+    let by_hand = basics::decide::settings_by_hand(&state.basics, &observed.seen.basics);
+    side.settings.extend(by_hand);
     for drift in read_overview(root, None, state.accounts)?.drift {
         let kind = if drift.file.name().contains("group") {
             "group"

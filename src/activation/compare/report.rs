@@ -21,7 +21,7 @@ pub(crate) fn render(difference: &Difference, names: [&str; 2], style: Style) ->
         &format!("From {}{from} to {}{to}:", names[0], names[1]),
     );
     let counts = difference.counts();
-    let total = counts.files + counts.units + counts.accounts + counts.basics + counts.packages;
+    let total = counts.files + counts.units + counts.accounts + counts.settings + counts.packages;
     if total == 0 {
         line(&mut out, "No difference.");
         return out;
@@ -34,10 +34,10 @@ pub(crate) fn render(difference: &Difference, names: [&str; 2], style: Style) ->
         style,
     );
     accounts(&mut out, &difference.accounts, style);
-    if !difference.basics.is_empty() {
-        heading(&mut out, "Host basics", style);
+    if !difference.settings.is_empty() {
+        heading(&mut out, "Host settings", style);
     }
-    for (name, (old, new)) in &difference.basics {
+    for (name, (old, new)) in &difference.settings {
         let text = format!("  ~ {name}: {old} -> {new}");
         line(&mut out, &style.paint(Color::Yellow, &text));
     }

@@ -444,3 +444,15 @@ pub(crate) fn find_drift(
     };
     (places, name)
 }
+
+/// Returns what was changed by hand, by option, for people. Pure.
+#[must_use]
+pub(crate) fn settings_by_hand(record: &BasicsRecord, seen: &Seen) -> BTreeMap<String, String> {
+    let (changed, name) = find_drift(record, seen);
+    let options = changed
+        .keys()
+        .filter_map(|place| places::option_of(place.as_str()));
+    let changed = options.map(|option| (option.to_owned(), "(changed by hand)".to_owned()));
+    let name = name.map(|name| ("networking.hostName".to_owned(), name.from));
+    changed.chain(name).collect()
+}

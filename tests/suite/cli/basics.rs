@@ -204,7 +204,7 @@ fn a_rollback_brings_the_name_of_before() {
     }
     t.run(&["diff", "1", "2"])
         .exits(0)
-        .says("\nHost basics\n  ~ networking.hostName: one -> two\n")
+        .says("\nHost settings\n  ~ networking.hostName: one -> two\n")
         .says("1 host setting");
     t.run(&["rollback"]).exits(0);
     assert_eq!(t.read("etc/hostname"), "one\n");

@@ -1,9 +1,11 @@
 //! Links on terminals that have them, and nowhere else.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use crate::cli::story::{Config, PROGRAM, Ran, Test};
+use crate::needs::lacks_nix;
 
 const STORED: &str = "/nix/store/0123456789abcdfghijklmnpqrsvwxyz-tool/bin/tool";
 
@@ -32,6 +34,48 @@ fn on_terminal(t: &Test, variables: &[(&str, &str)], arguments: &str) -> Ran {
             .output()
             .unwrap(),
     )
+}
+
+#[test]
+fn options_and_what_is_said_of_them_are_links_on_a_terminal_that_has_them() {
+    if lacks_nix() {
+        return;
+    }
+    let Some(t) = Test::begin() else { return };
+    let project = Path::new(env!("CARGO_MANIFEST_DIR"));
+    // An option of NixOS is one that is declared in a nixpkgs.
+    let nixpkgs = project.join("tests/compat/nixpkgs");
+    let text = "{ services.webd.enable = true; environment.variables.EDITOR = \"nano\"; }\n";
+    let file = t.source("web.nix", text).display().to_string();
+    let source = project.display().to_string();
+    let cache = t.beside("cache").display().to_string();
+    let kitty = [
+        ("TERM", "xterm-kitty"),
+        ("SYSTEM_MANAGER_SOURCE", &source),
+        ("XDG_CACHE_HOME", &cache),
+        ("NIX_PATH", ""),
+    ];
+    let host = nix::unistd::gethostname().unwrap();
+    let host = host.to_str().unwrap();
+    let ask = |option: &str| {
+        let asked = format!(
+            "option {option} --file {file} --nixpkgs {}",
+            nixpkgs.display()
+        );
+        on_terminal(&t, &kitty, &asked).exits(0)
+    };
+    let declared = nixpkgs.join("nixos/modules/services/web/webd/default.nix");
+    let declared = declared.display();
+    ask("services.webd.enable")
+        .says("\x1b]8;;https://search.nixos.org/options?query=services.webd.enable\x1b\\")
+        .says("services.webd.enable\x1b[0m\x1b]8;;\x1b\\")
+        .says(&format!("\x1b]8;;file://{host}{declared}\x1b\\{declared}"))
+        .says(&format!("\x1b]8;;file://{host}{file}\x1b\\{file}"));
+    // One of ours leads to the page of this program's package, where that is installed.
+    let ours = ask("environment.variables").never_says("search.nixos.org");
+    let page = "/usr/share/doc/system-manager/docs/options.md";
+    let is_linked = ours.stdout.contains(&format!("\x1b]8;;file://{page}"));
+    assert_eq!(is_linked, Path::new(page).exists(), "{}", ours.stdout);
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod bad_input;
 mod basics;
 mod blocks;
 mod browser;
+mod building;
 mod compat;
 mod compat_nixos;
 mod completions;
