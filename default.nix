@@ -143,15 +143,22 @@ let
     else
       base;
 
-  # Whether a function is to be called for a toplevel, rather than being a module: it asks for
-  # `system-manager`, or each of its arguments has a default.
+  # What a function may ask for that gives a toplevel.
+  givenToFiles = {
+    system-manager = api;
+    inherit system nixpkgs;
+  };
+
+  # Whether a function is to be called for a toplevel, rather than being a module: it asks for `system-manager`, or each
+  # of its arguments has a default. A module may ask for that, too, and asks for more.
   standsAlone =
     f:
     let
       wanted = builtins.functionArgs f;
-      required = builtins.filter (n: !wanted.${n}) (builtins.attrNames wanted);
+      required = removeAttrs wanted (builtins.filter (n: wanted.${n}) (builtins.attrNames wanted));
+      asksForMore = removeAttrs required (builtins.attrNames givenToFiles) != { };
     in
-    wanted ? system-manager || (wanted != { } && required == [ ]);
+    wanted != { } && !asksForMore && (required == { } || wanted ? system-manager);
 
   # Evaluates a file: a module, a list of modules, a toplevel, or a function that gives a toplevel.
   # Such a function may ask for `system-manager` (this API), `system` and `nixpkgs`.
@@ -165,12 +172,7 @@ let
       value = import path;
       called =
         if isFunction value && standsAlone value then
-          value (
-            builtins.intersectAttrs (builtins.functionArgs value) {
-              system-manager = api;
-              inherit system nixpkgs;
-            }
-          )
+          value (builtins.intersectAttrs (builtins.functionArgs value) givenToFiles)
         else
           value;
       isToplevel = isAttrs called && called.type or null == "derivation";

@@ -149,6 +149,65 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
     Ok(())
 }
 
+/// What numtide/system-manager's flake has, and its guides name: an attribute, and what is below it.
+const ATTRIBUTES: [(&str, &str); 13] = [
+    (
+        "lib",
+        "makeSystemConfig printAttrPos mkTestPreamble activateProfileSnippet deactivateProfileSnippet prepopulateProfileSnippet",
+    ),
+    // Its test library has our name, since tests have NixOS's form.
+    ("lib", "runNixOSTest"),
+    ("packages", "x86_64-linux aarch64-linux aarch64-darwin"),
+    (
+        "packages.x86_64-linux",
+        "default system-manager system-manager-unwrapped",
+    ),
+    (
+        "packages.aarch64-linux",
+        "default system-manager system-manager-unwrapped",
+    ),
+    (
+        "packages.aarch64-darwin",
+        "default system-manager system-manager-unwrapped",
+    ),
+    ("overlays", "default"),
+    ("nixosModules", "default system-manager"),
+    ("templates", "default standalone nixos"),
+    ("formatter", "x86_64-linux aarch64-linux aarch64-darwin"),
+    ("devShells.x86_64-linux", "default"),
+    ("devShells.aarch64-darwin", "default"),
+    ("checks", "x86_64-linux aarch64-linux"),
+];
+
+#[test]
+fn no_attribute_of_upstream_is_missing() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let (mut count, mut missing) = (0, Vec::new());
+    for (attribute, below) in ATTRIBUTES {
+        let installable = format!("FLAKE#{attribute}");
+        let names = flakes.own(&[
+            "eval",
+            "--json",
+            &installable,
+            "--apply",
+            "builtins.attrNames",
+        ])?;
+        let names: Vec<String> = serde_json::from_str(names.lines().next().unwrap_or_default())?;
+        for name in below.split(' ') {
+            count += 1;
+            if !names.iter().any(|n| n == name) {
+                missing.push(format!("{attribute}.{name}"));
+            }
+        }
+    }
+    ensure!(missing.is_empty(), "{missing:?}");
+    ensure!(count == 32, "{count} attributes");
+    Ok(())
+}
+
 #[test]
 fn a_mac_has_the_program_to_deploy_with() -> Result<()> {
     if lacks_nix() {
