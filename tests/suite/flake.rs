@@ -346,14 +346,14 @@ fn who_uses_no_flakes_has_the_same() -> Result<()> {
     let of_the_flake: serde_json::Value =
         serde_json::from_str(of_the_flake.lines().next().unwrap_or_default())?;
     let expression = format!(
-        r#"let api = import {}/default.nix {{ nixpkgs = {}; }}; names = builtins.attrNames;
+        r"let api = import {}/default.nix {{ nixpkgs = {}; }}; names = builtins.attrNames;
            in {{
              lib = names api.lib;
              packages = names api.packages;
              program = names api.packages.x86_64-linux;
              overlays = names api.overlays;
              nixosModules = names api.nixosModules;
-           }}"#,
+           }}",
         flakes.path("system-manager").display(),
         flakes.path("nixpkgs").display(),
     );

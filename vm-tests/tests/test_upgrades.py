@@ -120,7 +120,8 @@ def test_the_collector_of_nix_keeps_what_is_needed_and_says_what_goes(host: Flak
     assert set(machine.succeed("ls /nix/store").split()) == there
     did = host.json("gc", "--keep", "1")
     gone = there - set(machine.succeed("ls /nix/store").split())
-    assert did["freed"] is None and did["bytes"] > 0 and {path.split("/")[-1] for path in did["paths"]} == gone, (did, gone)
+    assert did["freed"] is None and did["bytes"] > 0, did
+    assert {path.split("/")[-1] for path in did["paths"]} == gone, (did, gone)
     assert {nobodys, generations[0], generations[1]} <= set(did["paths"]), did
     for path in (generations[2], active, theirs):
         machine.succeed(f"nix-store --query --requisites {path} | xargs ls -d")
