@@ -125,9 +125,31 @@ let
       # The same, without a toplevel: what a tool needs that reads `config` before it is checked.
       evalSystemConfig = evaluate;
     }
-    // import ./modules/test-snippets.nix;
+    // import ./modules/test-snippets.nix
+    // {
+      runNixOSTest = args: flake.lib.runNixOSTest args;
+    };
+    packages = flake.packages;
+    overlays = flake.overlays;
+    nixosModules = flake.nixosModules;
     inherit version;
   };
+
+  # What the flake has besides, for those who use none.
+  flake =
+    if nixpkgs == null then
+      throw "packages, overlays and tests need a nixpkgs\nhint: import this folder with { nixpkgs = <nixpkgs>; }"
+    else
+      (import ./flake.nix).outputs {
+        self = flake;
+        nixpkgs = {
+          outPath = toString nixpkgs;
+          lib = import (nixpkgs + "/lib");
+          legacyPackages =
+            nixpkgs.legacyPackages
+              or (builtins.mapAttrs (system: _name: import nixpkgs { inherit system; }) flake.packages);
+        };
+      };
 
   # `host.nix` is called `host`, and `host/default.nix` too.
   nameOf =
