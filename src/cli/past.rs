@@ -359,7 +359,11 @@ impl Session {
 }
 
 /// Says what goes, and how much only that needs.
-fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
+/// Says which generations go, and what only they need.
+///
+/// # Errors
+/// When it can't be printed.
+pub(super) fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
     if chosen.is_empty() {
         return print("No generation would be deleted.");
     }

@@ -8,9 +8,10 @@ use crate::activation::plan::{Goal, Plan, TellingPlan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::{outcome_report, why};
+use crate::activation::{outcome_report, told, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::commands::{self, End, Failure, How};
+use crate::cli::past::tell_chosen;
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
@@ -126,14 +127,18 @@ impl Session {
 
     pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
         let active = State::read(&self.root)?.active.map(|a| a.toplevel);
-        let mut outdated = Vec::new();
+        let (mut outdated, mut freed) = (Vec::new(), None);
         if let Some(keep) = keep {
             let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
             outdated = generations::outdated(&self.root, keep, active.as_ref())?;
+            let told = told::read(&self.root)?;
+            let all = told.generations.iter();
+            let chosen: Vec<_> = all.filter(|g| outdated.contains(&g.number)).collect();
+            freed = told::freed(&self.root, &told, &chosen);
+            if !self.json && !chosen.is_empty() {
+                tell_chosen(&chosen, freed)?;
+            }
             for number in &outdated {
-                if !self.json {
-                    print(&format!("- generation {number}"))?;
-                }
                 if !dry_run {
                     generations::forget(&self.root, *number)?;
                 }
@@ -141,6 +146,7 @@ impl Session {
         }
         let mut collected = closure::gc::collect(&self.root, active.as_ref(), dry_run)?;
         collected.generations = outdated;
+        collected.freed = freed.filter(|_| dry_run);
         if self.json {
             print_json(&collected)?;
             return Ok(End::Done);
@@ -150,7 +156,10 @@ impl Session {
         }
         let (paths, bytes) = (collected.paths.len(), show_bytes(collected.bytes));
         print(&if dry_run {
-            format!("{paths} paths would be removed, {bytes}")
+            let more = collected
+                .freed
+                .map_or("", |_| ", and what only these generations need");
+            format!("{paths} paths would be removed, {bytes}{more}")
         } else {
             format!("{paths} paths have been removed, {bytes}")
         })?;

@@ -18,6 +18,7 @@ use super::{Holding, folder, hold, is_of_nix};
 use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
 use crate::model::names::AbsolutePath;
+use crate::model::packages::Size;
 use crate::store;
 use crate::store::{generations, history};
 
@@ -40,6 +41,8 @@ pub(crate) struct Collected {
     pub paths: Vec<StorePath>,
     /// How many bytes they take on the disk.
     pub bytes: u64,
+    /// What only the generations need that would go, and is needed until then; none where they went, or nobody knows.
+    pub freed: Option<Size>,
     /// Whether they are still there.
     pub dry_run: bool,
     /// How many paths in the store arrived by other means, and are left alone.
@@ -88,6 +91,7 @@ pub(crate) fn collect(
     Ok(Collected {
         version: 1,
         generations: Vec::new(),
+        freed: None,
         paths: dead,
         bytes,
         dry_run,
@@ -138,6 +142,7 @@ fn ask_nix(root: &Root, dry_run: bool) -> Result<Collected> {
     Ok(Collected {
         version: 1,
         generations: Vec::new(),
+        freed: None,
         bytes: sizes.values().sum(),
         paths: sizes.into_keys().collect(),
         dry_run,
