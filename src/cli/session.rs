@@ -16,14 +16,14 @@ use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::page;
-use crate::model::style::{Style, show_bytes};
+use crate::model::style::Style;
 use crate::nix::elsewhere::BuildHost;
+use crate::scripts;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
 use crate::store::pending;
 use crate::store::secrets;
-use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
@@ -121,39 +121,6 @@ impl Session {
         } else {
             print_text(&format!("generation {number}: {toplevel}"), self.style)?;
         }
-        Ok(End::Done)
-    }
-
-    pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
-        let active = State::read(&self.root)?.active.map(|a| a.toplevel);
-        let mut outdated = Vec::new();
-        if let Some(keep) = keep {
-            let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
-            outdated = generations::outdated(&self.root, keep, active.as_ref())?;
-            for number in &outdated {
-                if !self.json {
-                    print(&format!("- generation {number}"))?;
-                }
-                if !dry_run {
-                    generations::forget(&self.root, *number)?;
-                }
-            }
-        }
-        let mut collected = closure::gc::collect(&self.root, active.as_ref(), dry_run)?;
-        collected.generations = outdated;
-        if self.json {
-            print_json(&collected)?;
-            return Ok(End::Done);
-        }
-        for path in &collected.paths {
-            print_text(&format!("- {path}"), self.style)?;
-        }
-        let (paths, bytes) = (collected.paths.len(), show_bytes(collected.bytes));
-        print(&if dry_run {
-            format!("{paths} paths would be removed, {bytes}")
-        } else {
-            format!("{paths} paths have been removed, {bytes}")
-        })?;
         Ok(End::Done)
     }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -154,7 +155,7 @@ fn leftovers_of_a_kill_go_and_two_do_not_unpack_at_once() {
     assert!(names(&world.store()).is_empty());
     for result in [
         Receiver::open(&root).map(drop),
-        gc::collect(&root, None, false).map(drop),
+        gc::collect(&root, None, gc::Asked::default()).map(drop),
     ] {
         let said = format!("{:#}", result.unwrap_err());
         assert!(said.contains("another run"), "{said}");
@@ -208,28 +209,42 @@ fn garbage_is_what_nothing_leads_to() {
     )
     .unwrap();
 
-    let planned = gc::collect(&root, None, true).unwrap();
+    let dry_run = |without| gc::Asked {
+        dry_run: true,
+        without,
+    };
+    let planned = gc::collect(&root, None, dry_run(&[])).unwrap();
     assert_eq!(
         (&planned.paths[..], planned.foreign),
         (&[garbage.path.clone()][..], 1)
     );
     assert!(world.store().join(garbage.path.name()).exists());
+    // What only a generation needs goes with it.
+    let with_it = gc::collect(&root, None, dry_run(&[1])).unwrap();
+    let expected = [&library, &toplevel, &garbage].map(|i| i.path.clone());
+    let expected: BTreeSet<StorePath> = expected.into();
+    assert_eq!(BTreeSet::from_iter(with_it.paths), expected);
     {
         let _run = hold(&root, Holding::Shared).unwrap();
         assert!(
-            gc::collect(&root, None, false).is_err(),
+            gc::collect(&root, None, gc::Asked::default()).is_err(),
             "a run is under way"
         );
     }
-    let done = gc::collect(&root, None, false).unwrap();
+    let done = gc::collect(&root, None, gc::Asked::default()).unwrap();
     assert_eq!((done.paths, done.bytes), (planned.paths, planned.bytes));
     assert!(!world.store().join(garbage.path.name()).exists());
     let kept: Vec<StorePath> = Database::read(&root).unwrap().paths.into_keys().collect();
     assert_eq!(kept, [library, toplevel, waiting, linked].map(|i| i.path));
-    assert!(gc::collect(&root, None, false).unwrap().paths.is_empty());
+    assert!(
+        gc::collect(&root, None, gc::Asked::default())
+            .unwrap()
+            .paths
+            .is_empty()
+    );
     // A state that can't be read says nothing of what is needed.
     fs::write(at("var/lib/system-manager/state.json"), "{").unwrap();
-    assert!(gc::collect(&root, None, false).is_err());
+    assert!(gc::collect(&root, None, gc::Asked::default()).is_err());
 }
 
 #[test]
