@@ -162,12 +162,12 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
 }
 
 /// What the plan is decided from.
-struct Sources<'a> {
-    root: &'a Root,
-    manifest: Option<&'a Manifest>,
-    desired: &'a Desired<'a>,
-    observed: &'a Observed,
-    vendors: &'a Vendors,
+pub(super) struct Sources<'a> {
+    pub(super) root: &'a Root,
+    pub(super) manifest: Option<&'a Manifest>,
+    pub(super) desired: &'a Desired<'a>,
+    pub(super) observed: &'a Observed,
+    pub(super) vendors: &'a Vendors,
 }
 
 impl Sources<'_> {
@@ -244,7 +244,7 @@ impl Sources<'_> {
         accounts::apply::decide(self.root, wanted, about)
     }
 
-    fn plan_files(
+    pub(super) fn plan_files(
         &self,
         goal: &Goal,
         owners: &Owners,
@@ -300,7 +300,7 @@ impl Sources<'_> {
         Ok(blocks)
     }
 
-    fn plan_basics(
+    pub(super) fn plan_basics(
         &self,
         files: &FilesPlan,
         blocks: &[BlockChange],

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -177,6 +176,10 @@ impl World {
     }
 }
 
+fn write_request(file: &Path, toplevel: &PathInfo) {
+    fs::write(file, format!("{{\"toplevel\":\"{}\"}}", toplevel.path)).unwrap();
+}
+
 #[test]
 fn garbage_is_what_nothing_leads_to() {
     let Some(world) = World::new() else { return };
@@ -192,15 +195,10 @@ fn garbage_is_what_nothing_leads_to() {
     fs::write(world.store().join("foreign"), "by other means").unwrap();
     crate::store::generations::register(&root, &toplevel.path.as_str().parse().unwrap()).unwrap();
     fs::create_dir_all(at("var/lib/system-manager/runs/1")).unwrap();
-    fs::write(
-        at("var/lib/system-manager/runs/1/request.json"),
-        format!("{{\"toplevel\":\"{}\"}}", waiting.path),
-    )
-    .unwrap();
+    write_request(&at("var/lib/system-manager/runs/1/request.json"), &waiting);
     // A run that has ended keeps nothing.
     fs::create_dir_all(at("var/lib/system-manager/runs/0")).unwrap();
-    let request = format!("{{\"toplevel\":\"{}\"}}", garbage.path);
-    fs::write(at("var/lib/system-manager/runs/0/request.json"), request).unwrap();
+    write_request(&at("var/lib/system-manager/runs/0/request.json"), &garbage);
     fs::write(at("var/lib/system-manager/runs/0/ended.json"), "{}").unwrap();
     fs::create_dir_all(at("nix/var/nix/gcroots/mine")).unwrap();
     symlink(
@@ -220,10 +218,11 @@ fn garbage_is_what_nothing_leads_to() {
     );
     assert!(world.store().join(garbage.path.name()).exists());
     // What only a generation needs goes with it.
-    let with_it = gc::collect(&root, None, dry_run(&[1])).unwrap();
-    let expected = [&library, &toplevel, &garbage].map(|i| i.path.clone());
-    let expected: BTreeSet<StorePath> = expected.into();
-    assert_eq!(BTreeSet::from_iter(with_it.paths), expected);
+    let with_it = gc::collect(&root, None, dry_run(&[1])).unwrap().paths;
+    assert_eq!(
+        with_it,
+        [&library, &toplevel, &garbage].map(|i| i.path.clone())
+    );
     {
         let _run = hold(&root, Holding::Shared).unwrap();
         assert!(
