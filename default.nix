@@ -125,9 +125,31 @@ let
       # The same, without a toplevel: what a tool needs that reads `config` before it is checked.
       evalSystemConfig = evaluate;
     }
-    // import ./modules/test-snippets.nix;
+    // import ./modules/test-snippets.nix
+    // {
+      runNixOSTest = args: flake.lib.runNixOSTest args;
+    };
+    packages = flake.packages;
+    overlays = flake.overlays;
+    nixosModules = flake.nixosModules;
     inherit version;
   };
+
+  # What the flake has besides, for those who use none.
+  flake =
+    if nixpkgs == null then
+      throw "packages, overlays and tests need a nixpkgs\nhint: import this folder with { nixpkgs = <nixpkgs>; }"
+    else
+      (import ./flake.nix).outputs {
+        self = flake;
+        nixpkgs = {
+          outPath = toString nixpkgs;
+          lib = import (nixpkgs + "/lib");
+          legacyPackages =
+            nixpkgs.legacyPackages
+              or (builtins.mapAttrs (system: _name: import nixpkgs { inherit system; }) flake.packages);
+        };
+      };
 
   # `host.nix` is called `host`, and `host/default.nix` too.
   nameOf =
@@ -143,15 +165,22 @@ let
     else
       base;
 
-  # Whether a function is to be called for a toplevel, rather than being a module: it asks for
-  # `system-manager`, or each of its arguments has a default.
+  # What a function may ask for that gives a toplevel.
+  givenToFiles = {
+    system-manager = api;
+    inherit system nixpkgs;
+  };
+
+  # Whether a function is to be called for a toplevel, rather than being a module: it asks for `system-manager`, or each
+  # of its arguments has a default. A module may ask for that, too, and asks for more.
   standsAlone =
     f:
     let
       wanted = builtins.functionArgs f;
-      required = builtins.filter (n: !wanted.${n}) (builtins.attrNames wanted);
+      required = removeAttrs wanted (builtins.filter (n: wanted.${n}) (builtins.attrNames wanted));
+      asksForMore = removeAttrs required (builtins.attrNames givenToFiles) != { };
     in
-    wanted ? system-manager || (wanted != { } && required == [ ]);
+    wanted != { } && !asksForMore && (required == { } || wanted ? system-manager);
 
   # Evaluates a file: a module, a list of modules, a toplevel, or a function that gives a toplevel.
   # Such a function may ask for `system-manager` (this API), `system` and `nixpkgs`.
@@ -165,12 +194,7 @@ let
       value = import path;
       called =
         if isFunction value && standsAlone value then
-          value (
-            builtins.intersectAttrs (builtins.functionArgs value) {
-              system-manager = api;
-              inherit system nixpkgs;
-            }
-          )
+          value (builtins.intersectAttrs (builtins.functionArgs value) givenToFiles)
         else
           value;
       isToplevel = isAttrs called && called.type or null == "derivation";

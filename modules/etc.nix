@@ -170,11 +170,11 @@ in
   options.system-manager.replaceExisting = mkOption {
     type = types.listOf types.str;
     default = [ ];
-    example = [ "systemd/system/multi-user.target.wants/app.service" ];
+    example = [ "systemd/system/app.service" ];
     description = ''
       Paths below `/etc` at which an existing file or link that is not managed is backed up and replaced. This is
-      for units, their links in `.wants` folders, and tmpfiles rules; entries of `environment.etc` have their own
-      option.
+      for units and tmpfiles rules; entries of `environment.etc` have their own option, and the links of units in
+      `.wants` folders are always replaced.
     '';
   };
 

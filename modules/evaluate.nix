@@ -104,6 +104,20 @@ let
           ;
       };
 
+      # The program as a package, for modules that call it.
+      package =
+        if systemManager.activator == null then
+          throw "the argument `system-manager` is the program, and there is none\nhint: pass `activator` to default.nix"
+        else
+          build.run {
+            name = "system-manager-${version}";
+            env.program = systemManager.activator;
+            script = ''
+              mkdir -p "$out/bin"
+              ln -s "$program" "$out/bin/system-manager"
+            '';
+          };
+
       given = {
         _file = "the arguments of makeSystemConfig";
         config = {
@@ -120,6 +134,7 @@ let
         specialArgs = {
           inherit build systemManager modulesPath;
           nixosModulesPath = modulesPath;
+          system-manager = package;
         }
         // specialArgs
         // extraSpecialArgs;

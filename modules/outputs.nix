@@ -15,7 +15,7 @@ in
 {
   options.build = {
     toplevel = output toplevel;
-    etc.entries = output config.environment.etc;
+    etc.entries = output (lib.filterAttrs (_name: entry: entry.enable) config.environment.etc);
     etc.staticEnv = output "${toplevel}/etc";
     services = output (lib.mapAttrs (_name: unit: { storePath = unit.source; }) manifest.units);
     # One program does what these did there.

@@ -66,8 +66,8 @@ in
         ];
       };
       description = ''
-        Settings for nix.conf(5). An existing file `/etc/nix/nix.conf` is a conflict, unless
-        `environment.etc."nix/nix.conf".replaceExisting` is set.
+        Settings for nix.conf(5). An existing file `/etc/nix/nix.conf` is a conflict, unless `nix.enable` is set to
+        `true`: then it is replaced, and comes back with `system-manager deactivate`.
       '';
     };
     extraOptions = mkOption {
@@ -78,5 +78,11 @@ in
     };
   };
 
-  config.environment.etc = lib.mkIf (cfg.enable && text != "") { "nix/nix.conf".text = text; };
+  config.environment.etc."nix/nix.conf" = lib.mkIf (cfg.enable && text != "") {
+    inherit text;
+    # Who enables it by name means the whole file, as with numtide/system-manager.
+    replaceExisting = lib.mkIf (options.nix.enable.highestPrio < (lib.mkOptionDefault null).priority) (
+      lib.mkDefault true
+    );
+  };
 }

@@ -132,8 +132,8 @@ fn run_script(
 fn inactive(systemd: &Systemd, units: &[UnitName]) -> Result<Vec<String>> {
     let loaded = systemd.list()?;
     let mut found = Vec::new();
-    for unit in units {
-        let known = systemd.find(unit.as_str(), loaded.iter())?;
+    let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+    for (unit, known) in names.iter().zip(systemd.find(&names, loaded.iter())?) {
         let state = known.map_or("not loaded", |unit| unit.active_state.as_str());
         if state != "active" {
             found.push(format!("{unit} ({state})"));

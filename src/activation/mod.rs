@@ -18,6 +18,7 @@ pub(crate) mod observe;
 pub(crate) mod outcome;
 pub(crate) mod outcome_report;
 mod owner;
+pub(crate) mod packages_change;
 pub(crate) mod packages_report;
 pub(crate) mod plan;
 mod plan_tmpfiles;

@@ -16,6 +16,7 @@ use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::decide::{Beside, FileChange, FilesPlan, FolderMend, Mend, Verb};
 use crate::host::selinux::Paths;
+use crate::model::awaited::Awaited;
 use crate::model::conflict::Conflict;
 use crate::model::in_etc;
 use crate::model::job::Verb as Job;
@@ -97,7 +98,7 @@ pub struct Plan {
     /// Units.
     pub units: UnitPlan,
     /// Packages that come and go.
-    pub packages: PackagesChange,
+    pub packages: Awaited<PackagesChange>,
     /// What is recorded as active afterwards.
     pub becomes: Option<Active>,
     /// What people should know that is no change.

@@ -14,7 +14,7 @@ use crate::activation::plan::{self, Goal, Plan};
 use crate::activation::plan_tmpfiles::plan_tmpfiles;
 use crate::activation::plan_units;
 use crate::activation::state::{Active, State};
-use crate::activation::{beneath, ephemeral, graphics, lost_shells};
+use crate::activation::{beneath, ephemeral, graphics, lost_shells, packages_change};
 use crate::basics::decide::BasicsPlan;
 use crate::blocks::decide::BlockChange;
 use crate::files::built::Originals;
@@ -29,14 +29,13 @@ use crate::model::manifest::{Accounts, Basics, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::node::Node;
 use crate::model::owners::Owners;
-use crate::model::packages::{self, Contents, PackagesChange};
 use crate::model::text::Text;
 use crate::scripts::decide::{Action, Occasion, ScriptsPlan};
 use crate::store::toplevel::read_manifest;
 use crate::units::decide::{Ground, UnitPlan};
 use crate::units::layers::Layers;
 use crate::units::set::{Live, UnitSet};
-use crate::{accounts, basics, blocks, closure, files, scripts};
+use crate::{accounts, basics, blocks, files, scripts};
 
 /// A plan with what it takes to apply it.
 pub struct Prepared {
@@ -104,13 +103,7 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Goal::Deactivate => None,
     };
     let state = State::read(root)?;
-    let desired = match &manifest {
-        Some(manifest) => {
-            let additions = beneath::additions(root, manifest, &state.files)?;
-            read_desired(manifest, &*additions)?
-        }
-        None => Desired::default(),
-    };
+    let desired = desire(root, manifest.as_ref(), &state)?;
     let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
@@ -125,7 +118,6 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     let mut accounts = sources.decide_accounts(Scripts::None)?;
     let mut plan = sources.plan(goal, how, &mut accounts)?;
     plan.ephemeral = of_this_boot;
-    plan.pre_populates = how.pre_populate;
     let mut prepared = Prepared {
         plan,
         action: Action::Switch,
@@ -159,6 +151,15 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     std::mem::forget((desired, observed.seen));
     std::mem::forget(manifest);
     Ok(prepared)
+}
+
+/// Returns the files that the manifest describes, if there is one.
+fn desire<'a>(root: &Root, manifest: Option<&'a Manifest>, state: &State) -> Result<Desired<'a>> {
+    let Some(manifest) = manifest else {
+        return Ok(Desired::default());
+    };
+    let additions = beneath::additions(root, manifest, &state.files)?;
+    read_desired(manifest, &*additions)
 }
 
 /// What the plan is decided from.
@@ -205,12 +206,12 @@ impl Sources<'_> {
             accounts: AccountsReport::default(),
             user_managers: Vec::new(),
             units: UnitPlan::default(),
-            packages: packages_change(root, from, becomes.as_ref()),
+            packages: packages_change::ask(root, from, becomes.as_ref()),
             becomes,
             warnings: graphics::warning(root, self.desired)?.into_iter().collect(),
             no_effect: self.list(|m| &m.no_effect),
             ephemeral: None,
-            pre_populates: false,
+            pre_populates: how.pre_populate,
         };
         self.add_scripts(&mut plan, how, accounts)?;
         Ok(plan)
@@ -460,28 +461,4 @@ fn active_after(goal: &Goal, manifest: Option<&Manifest>) -> Option<Active> {
         }),
         _ => None,
     }
-}
-
-/// What changes of the packages, by the closures where they are known. Nothing is asked when nothing changes.
-fn packages_change(root: &Root, from: Option<&Active>, to: Option<&Active>) -> PackagesChange {
-    let toplevels: Vec<&AbsolutePath> = [from, to]
-        .into_iter()
-        .flatten()
-        .map(|a| &a.toplevel)
-        .collect();
-    if matches!(toplevels[..], [a, b] if a == b) {
-        return PackagesChange::default();
-    }
-    let known = closure::contents::read(root, toplevels);
-    let contents = |active: Option<&Active>| match active {
-        Some(active) => Contents {
-            named: active.packages.clone(),
-            all: known.get(&active.toplevel).cloned(),
-        },
-        None => Contents {
-            named: BTreeSet::new(),
-            all: Some(<_>::default()),
-        },
-    };
-    packages::compare(&contents(from), &contents(to))
 }

@@ -313,6 +313,19 @@ Examples:
   system-manager undo
   system-manager undo -n   # what it would do")]
     Undo(BackArgs),
+    /// Give a switch from another machine more time to be confirmed
+    ///
+    /// On a host that waits to be confirmed, or for one with --target-host: it returns to its previous state by so many seconds
+    /// later. This neither confirms the switch nor cancels it.
+    #[command(after_long_help = "\
+Examples:
+  system-manager extend 600
+  system-manager extend 600 --target-host root@web")]
+    Extend {
+        /// How many seconds more
+        #[arg(value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
+        seconds: u64,
+    },
     /// List the generations: date, origin, changes, size, result
     #[command(after_long_help = "\
 Examples:

@@ -117,6 +117,9 @@ impl Session {
             let told = told::read(&self.root)?;
             let chosen = told::choose(&told, &choice)?;
             outdated = chosen.iter().map(|g| g.number).collect();
+            if !self.json && !chosen.is_empty() {
+                tell_chosen(&chosen, told::freed(&self.root, &told, &chosen))?;
+            }
             if !dry_run {
                 for number in &outdated {
                     generations::forget(&self.root, *number)?;
@@ -134,9 +137,6 @@ impl Session {
         if self.json {
             print_json(&collected)?;
             return Ok(End::Done);
-        }
-        for number in &collected.generations {
-            print(&format!("- generation {number}"))?;
         }
         for path in &collected.paths {
             print_text(&format!("- {path}"), self.style)?;
@@ -404,6 +404,10 @@ impl Session {
 }
 
 /// Says what goes, and how much only that needs.
+/// Says which generations go, and what only they need.
+///
+/// # Errors
+/// When it can't be printed.
 fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
     if chosen.is_empty() {
         return print("No generation would be deleted.");

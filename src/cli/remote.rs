@@ -18,7 +18,7 @@ use crate::cli::commands::{End, Failure};
 use crate::cli::print::{print, print_error, print_json, tell};
 use crate::cli::remote_args::RemoteArgs;
 use crate::cli::remote_jobs::Deployer;
-use crate::cli::remote_tasks::{Task, Wants, task};
+use crate::cli::remote_tasks::{How, Task, Wants, task};
 use crate::model::json;
 use crate::nix::{self, BuildOptions, Source};
 use crate::remote::connection::Ways;
@@ -54,37 +54,44 @@ pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
         password,
         substitute: global.remote.substitute_on_destination,
     };
+    let is_asked_only = task.how == How::Attended;
     let deployer = Deployer::new(&global.remote, task, ways)?;
-    match &targets[..] {
-        [target] => one(&deployer, target, &global),
-        _ => many(&deployer, &targets, &global),
+    let (code, printed) = match &targets[..] {
+        [target] => one(&deployer, target, &global)?,
+        _ => many(&deployer, &targets, &global)?,
+    };
+    match printed {
+        Err(error) if is_asked_only => Err(error.into()),
+        // What was done is done, whether or not it can be printed.
+        Err(error) => {
+            print_error(&error);
+            Ok(End::Code(code))
+        }
+        Ok(()) => Ok(End::Code(code)),
     }
 }
 
-fn one(deployer: &Deployer, target: &Target, global: &Global) -> Result<End, Failure> {
+/// How it went with all hosts, and whether that could be printed.
+type Ended = (u8, Result<()>);
+
+fn one(deployer: &Deployer, target: &Target, global: &Global) -> Result<Ended> {
     let went = deployer.work(target, &Plain { target, prefix: "" });
-    if global.json {
-        print_checked_json(&went.output)?;
-    } else if !went.output.is_empty() {
-        print(escape(&went.output).trim_end())?;
+    let mut printed = Ok(());
+    if !went.output.is_empty() {
+        if global.json {
+            // What comes from another host is JSON, or it is not printed as such.
+            let _: serde_json::Value = serde_json::from_str(&went.output)
+                .context("reading the JSON that the host printed")?;
+        }
+        printed = print(escape(&went.output).trim_end());
     }
     if let Some(error) = &went.error {
         print_error(error);
     }
-    Ok(End::Code(went.code))
+    Ok((went.code, printed))
 }
 
-/// What comes from another host is JSON, or it is not printed as such.
-fn print_checked_json(text: &str) -> Result<()> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    let _: serde_json::Value =
-        serde_json::from_str(text).context("reading the JSON that the host printed")?;
-    print(escape(text).trim_end())
-}
-
-fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<End, Failure> {
+fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<Ended> {
     let args = &global.remote;
     let batch = args.batch.as_deref();
     let batch = batch
@@ -116,22 +123,27 @@ fn many(deployer: &Deployer, targets: &[Target], global: &Global) -> Result<End,
         .zip(&all)
         .map(|(target, went)| fleet::row(&target.to_string(), went))
         .collect();
-    remember(targets, &rows)?;
+    if let Err(error) = remember(targets, &rows) {
+        tracing::warn!("`--retry-failed` will not know of this run: {error:#}");
+    }
     let codes: Vec<u8> = rows.iter().map(|r| r.code).collect();
-    if global.json {
-        print_json(&Recap {
+    let printed = print_all(targets, &all, rows, global.json);
+    Ok((fleet::exit_code(&codes), printed))
+}
+
+fn print_all(targets: &[Target], all: &[Went], rows: Vec<fleet::Row>, json: bool) -> Result<()> {
+    if json {
+        return print_json(&Recap {
             version: 1,
             hosts: rows,
-        })?;
-    } else {
-        for (target, went) in targets.iter().zip(&all) {
-            if !went.output.trim().is_empty() {
-                print(&format!("== {target}\n{}", escape(went.output.trim_end())))?;
-            }
-        }
-        print(&format!("== all\n{}", fleet::render(&rows).trim_end()))?;
+        });
     }
-    Ok(End::Code(fleet::exit_code(&codes)))
+    for (target, went) in targets.iter().zip(all) {
+        if !went.output.trim().is_empty() {
+            print(&format!("== {target}\n{}", escape(went.output.trim_end())))?;
+        }
+    }
+    print(&format!("== all\n{}", fleet::render(&rows).trim_end()))
 }
 
 /// Works on one of many hosts.

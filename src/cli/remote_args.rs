@@ -34,7 +34,7 @@ pub struct RemoteArgs {
     #[arg(long, global = true, alias = "use-substitutes")]
     pub substitute_on_destination: bool,
 
-    /// Build as this user and become root with sudo; on other hosts, with sudo or doas there
+    /// Build as this user and become root with sudo; on other hosts, with sudo, doas or run0 there
     #[arg(long, global = true, alias = "use-remote-sudo")]
     pub sudo: bool,
 

@@ -142,9 +142,9 @@ impl Deployer {
         }))
     }
 
-    fn early(&self, job: &Job) -> Result<Early> {
+    fn early<'a>(&'a self, job: &'a Job) -> Result<Early<'a>> {
         Ok(Early {
-            program: self.program(job)?.sha256.clone(),
+            program: self.program(job)?,
             asked: serde_json::to_string(&job.first).context("serialising requests")?,
         })
     }

@@ -131,6 +131,7 @@ fn task_of(command: Command) -> Result<Task> {
             back_task(words(&["rollback"]).into_iter().chain(to).collect(), &back)?
         }
         Command::Undo(back) => back_task(words(&["undo"]), &back)?,
+        Command::Extend { seconds } => attended(vec!["extend".to_owned(), seconds.to_string()]),
         Command::Gc { dry_run, keep } => {
             let mut arguments = words(&["gc"]);
             arguments.extend(flags(&[(dry_run, "--dry-run")]));

@@ -319,6 +319,7 @@ fn run_here(session: &Session, command: Command) -> Result<End, Failure> {
         }
         Command::Rollback { to, back } => session.rollback(to, &back),
         Command::Undo(back) => session.undo(&back),
+        Command::Extend { seconds } => session.extend(seconds),
         Command::Generations(args) => match args.action {
             None => session.generations(),
             Some(GenerationsAction::Delete(args)) => session.delete_generations(&args),

@@ -1,4 +1,4 @@
-//! `status`: once, again and again, or as a page.
+//! `status`: once, again and again, or as a page; and more time for what it shows to be waiting.
 
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::cli::print::{print, print_json, print_text};
 use crate::cli::session::Session;
 use crate::model::page;
 use crate::model::style::{Style, line};
+use crate::remote::confirm;
 use crate::store::pending::Pending;
 
 impl Session {
@@ -33,6 +34,17 @@ impl Session {
             };
             std::thread::sleep(Duration::from_secs(seconds));
         }
+    }
+
+    pub(crate) fn extend(&self, seconds: u64) -> Result<End, Failure> {
+        let pending = confirm::extend(&self.root, seconds)?;
+        if self.json {
+            let (run, deadline) = (&pending.run, pending.deadline);
+            print_json(&serde_json::json!({ "version": 1, "run": run, "deadline": deadline }))?;
+        } else {
+            print_text(&pending.describe(), self.style)?;
+        }
+        Ok(End::Done)
     }
 
     fn print_status(&self, status: &Status, args: &StatusArgs) -> Result<()> {

@@ -68,12 +68,7 @@ impl Database {
         for (path, content) in [(LOAD_DB, &text), (FILE, &checked)] {
             root.write_file(
                 Path::new(path),
-                &NewFile {
-                    content: Content::Bytes(content.as_bytes()),
-                    mode: 0o644,
-                    uid: 0,
-                    gid: 0,
-                },
+                &NewFile::of_root(Content::Bytes(content.as_bytes()), 0o644),
             )?;
         }
         root.sync()

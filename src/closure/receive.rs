@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "unpacks into the store")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -231,12 +232,13 @@ impl<'a> Receiver<'a> {
         }
         if !is_right {
             remove_tree(&partial)?;
-            bail!(
-                "{} arrived damaged: its archive has the hash {}, not {}",
-                info.path,
-                counted.sha256,
-                info.nar_sha256
-            );
+            let (path, wanted) = (info.path.clone(), info.nar_sha256.clone());
+            let found = counted.sha256;
+            return Err(anyhow::Error::new(Damaged {
+                path,
+                found,
+                wanted,
+            }));
         }
         self.ready.push(info.clone());
         self.bytes += info.nar_size;
@@ -273,15 +275,63 @@ impl<'a> Receiver<'a> {
             .with_context(|| format!("flushing {}", store.display()))
     }
 
+    /// Returns where paths are to be found.
+    #[must_use]
+    pub(crate) fn places(&self) -> Places {
+        Places(folder(self.root))
+    }
+
     fn place(&self, path: &StorePath) -> PathBuf {
         folder(self.root).join(path.name())
     }
 
     fn partial(&self, path: &StorePath) -> PathBuf {
-        // A name may have 255 bytes; the hash tells paths apart.
-        folder(self.root).join(format!("{PARTIAL}{}", &path.name()[..32]))
+        let [_, partial] = self.places().of(path);
+        partial
     }
 }
+
+/// Where paths of a store are, or are until they are in place.
+pub(crate) struct Places(PathBuf);
+
+impl Places {
+    #[cfg(test)]
+    pub(crate) fn at(store: &Path) -> Self {
+        Self(store.to_owned())
+    }
+
+    /// Returns both places of a path.
+    #[must_use]
+    pub(crate) fn of(&self, path: &StorePath) -> [PathBuf; 2] {
+        // A name may have 255 bytes; the hash tells paths apart.
+        let partial = format!("{PARTIAL}{}", &path.name()[..32]);
+        [self.0.join(path.name()), self.0.join(partial)]
+    }
+}
+
+/// What arrived is not what it must be.
+#[derive(Debug)]
+pub(crate) struct Damaged {
+    path: StorePath,
+    found: String,
+    wanted: String,
+}
+
+impl fmt::Display for Damaged {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            path,
+            found,
+            wanted,
+        } = self;
+        write!(
+            out,
+            "{path} arrived damaged: its archive has the hash {found}, not {wanted}"
+        )
+    }
+}
+
+impl std::error::Error for Damaged {}
 
 impl Drop for Receiver<'_> {
     fn drop(&mut self) {

@@ -42,6 +42,9 @@ pub struct Built {
     pub size: u64,
 }
 
+/// Where a toplevel has the originals.
+pub(crate) const ORIGINALS: &str = "originals";
+
 /// What is wrong with a file in the store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -172,7 +175,7 @@ impl Originals {
         let Some((start, size)) = index.get(target.as_str()) else {
             return Ok(None);
         };
-        let path = Path::new(&self.toplevel).join("originals");
+        let path = Path::new(&self.toplevel).join(ORIGINALS);
         let inner = || -> Result<Vec<u8>> {
             let mut file = File::open(&path)?;
             file.seek(SeekFrom::Start(*start))?;
@@ -209,6 +212,17 @@ impl Originals {
             .keys()
             .filter_map(|target| target.parse().ok())
             .collect())
+    }
+
+    /// Lists targets and sizes in the order in which the contents follow each other.
+    ///
+    /// # Errors
+    /// When the list can't be read.
+    pub(crate) fn in_order(&self) -> Result<Vec<(String, u64)>> {
+        let mut all: Vec<_> = self.read_index()?.into_iter().collect();
+        all.sort_by_key(|(_, (start, size))| (*start, *size));
+        let sized = all.into_iter().map(|(target, (_, size))| (target, size));
+        Ok(sized.collect())
     }
 
     fn read_index(&self) -> Result<BTreeMap<String, (u64, u64)>> {

@@ -190,11 +190,12 @@ impl Declared<'_> {
                 ("upholds", &unit.upheld_by),
             ] {
                 for owner in owners {
-                    add(
-                        desired,
-                        target(&format!("{owner}.{suffix}/{name}"))?,
-                        Want::link(format!("../{name}")),
-                    )?;
+                    // By such a link a package enables the unit; only its name counts, and it comes back.
+                    let want = Want {
+                        replace_existing: true,
+                        ..Want::link(format!("../{name}"))
+                    };
+                    add(desired, target(&format!("{owner}.{suffix}/{name}"))?, want)?;
                 }
             }
         }

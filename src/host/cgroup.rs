@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads what the kernel shows")]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where groups are shown: systemd's own hierarchy beside those of controllers, or the only one.
@@ -10,6 +11,9 @@ const HIERARCHIES: [&str; 3] = [
     "/sys/fs/cgroup/unified",
     "/sys/fs/cgroup",
 ];
+
+/// How many links a group has that has none below it: its name, and its own `.`.
+const ALONE: u64 = 2;
 
 /// A process, as far as it shows whether it has come to rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +24,7 @@ pub(crate) struct Process {
     pub waits: bool,
     /// Whether it is still systemd's, before the program of the unit begins.
     pub is_unborn: bool,
-    /// Processor time that it has taken, in ticks.
+    /// Processor time that it has taken, in nanoseconds, or in ticks where the kernel does not count more precisely.
     pub spent: u64,
 }
 
@@ -48,6 +52,9 @@ fn collect(folder: &Path, found: &mut Vec<Process>) -> Option<()> {
     let listed = fs::read_to_string(folder.join("cgroup.procs")).ok()?;
     let pids = listed.lines().filter_map(|line| line.parse().ok());
     found.extend(pids.filter_map(look_at));
+    if fs::metadata(folder).ok()?.nlink() == ALONE {
+        return Some(());
+    }
     for entry in fs::read_dir(folder).ok()?.flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             collect(&entry.path(), found);
@@ -57,7 +64,21 @@ fn collect(folder: &Path, found: &mut Vec<Process>) -> Option<()> {
 }
 
 fn look_at(pid: u32) -> Option<Process> {
-    parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    let process = parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
+    let counted = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok();
+    Some(Process {
+        spent: counted
+            .and_then(|text| parse_schedstat(&text))
+            .unwrap_or(process.spent),
+        ..process
+    })
+}
+
+/// Reads the time on a processor in `/proc/PID/schedstat` (sched-stats in the kernel's documentation); none where the kernel
+/// counts nothing. Pure.
+fn parse_schedstat(text: &str) -> Option<u64> {
+    let spent = text.split_ascii_whitespace().next()?.parse().ok()?;
+    (spent > 0).then_some(spent)
 }
 
 /// Reads `/proc/PID/stat` (proc(5)). Pure.
@@ -101,6 +122,13 @@ mod tests {
             assert_eq!(parse_stat(7, &text), Some(expected), "{text}");
         }
         assert_eq!(parse_stat(7, "7 (x"), None);
+        for (text, expected) in [
+            ("1234567 89 3\n", Some(1_234_567)),
+            ("0 0 0\n", None),
+            ("", None),
+        ] {
+            assert_eq!(parse_schedstat(text), expected, "{text}");
+        }
         let own = look_at(std::process::id()).unwrap();
         assert!(!own.is_unborn);
     }

@@ -1,5 +1,8 @@
-//! The only file that speaks D-Bus: the running systemd, its units and its jobs (org.freedesktop.systemd1(5)).
+//! The only files that speak D-Bus: the running systemd, its units and its jobs (org.freedesktop.systemd1(5)).
 #![expect(clippy::disallowed_methods, reason = "waits for jobs")]
+
+mod calls;
+mod properties;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -10,7 +13,9 @@ use anyhow::{Context, Result, anyhow};
 use zbus::blocking::connection::Builder;
 use zbus::blocking::{Connection, MessageIterator};
 use zbus::zvariant::{OwnedObjectPath, OwnedValue, Value};
-use zbus::{MatchRule, Message, message};
+use zbus::{MatchRule, message};
+
+use self::properties::Properties;
 
 use crate::host::threads;
 use crate::model::job::{Verb, Waiting};
@@ -35,60 +40,6 @@ pub(crate) struct Loaded {
     /// The type of its job that is queued, such as `start`; empty for most.
     pub job: String,
     path: OwnedObjectPath,
-}
-
-/// The properties of a unit, by name; one that this systemd does not know reads as empty.
-pub(crate) struct Properties(HashMap<String, OwnedValue>);
-
-impl Properties {
-    /// Gives a text.
-    #[must_use]
-    pub(crate) fn text(&self, name: &str) -> String {
-        match self.0.get(name).map(|v| &**v) {
-            Some(Value::Str(text)) => text.to_string(),
-            _ => String::new(),
-        }
-    }
-
-    /// Gives a list of texts.
-    pub(crate) fn list(&self, name: &str) -> impl Iterator<Item = String> {
-        let array = match self.0.get(name).map(|v| &**v) {
-            Some(Value::Array(array)) => Some(array),
-            _ => None,
-        };
-        array
-            .into_iter()
-            .flat_map(|a| a.iter())
-            .filter_map(|v| match v {
-                Value::Str(text) => Some(text.to_string()),
-                _ => None,
-            })
-    }
-
-    /// Gives a truth value.
-    #[must_use]
-    pub(crate) fn flag(&self, name: &str) -> bool {
-        matches!(self.0.get(name).map(|v| &**v), Some(Value::Bool(true)))
-    }
-
-    /// Returns a time, in microseconds; 0 where there is none.
-    #[must_use]
-    pub(crate) fn time(&self, name: &str) -> u64 {
-        match self.0.get(name).map(|v| &**v) {
-            Some(Value::U64(time)) => *time,
-            _ => 0,
-        }
-    }
-
-    /// Gives a number.
-    #[must_use]
-    pub(crate) fn number(&self, name: &str) -> i32 {
-        match self.0.get(name).map(|v| &**v) {
-            Some(Value::I32(number)) => *number,
-            Some(Value::U32(number)) => i32::try_from(*number).unwrap_or_default(),
-            _ => 0,
-        }
-    }
 }
 
 fn method(verb: Verb) -> &'static str {
@@ -270,21 +221,24 @@ impl Systemd {
             .collect())
     }
 
-    /// Finds the unit that has a name among those loaded, by any of its names.
+    /// Finds the unit that has each of these names among those loaded, by any of its names.
     ///
     /// # Errors
     /// When systemd does not answer.
-    pub(crate) fn find<'a>(
+    pub(crate) fn find<'l>(
         &self,
-        name: &str,
-        mut loaded: impl Iterator<Item = &'a Loaded>,
-    ) -> Result<Option<&'a Loaded>> {
-        let path: OwnedObjectPath = match self.call("GetUnit", &(name)) {
-            Ok(reply) => reply.body().deserialize()?,
-            Err(zbus::Error::MethodError(..)) => return Ok(None),
-            Err(e) => return Err(anyhow!(e).context(format!("checking whether {name} is loaded"))),
-        };
-        Ok(loaded.find(|unit| unit.path == path))
+        names: &[&str],
+        loaded: impl Iterator<Item = &'l Loaded>,
+    ) -> Result<Vec<Option<&'l Loaded>>> {
+        let asking = "checking which units are loaded";
+        let answers = self.call_each("GetUnit", names).context(asking)?;
+        let by_path: HashMap<_, _> = loaded.map(|unit| (&unit.path, unit)).collect();
+        let found = answers.into_iter().map(|answer| match answer {
+            Ok(path) => Ok(by_path.get(&path).copied()),
+            Err(zbus::Error::MethodError(..)) => Ok(None),
+            Err(e) => Err(anyhow!(e).context(asking)),
+        });
+        found.collect()
     }
 
     /// Gives a unit's general properties; none when it is not loaded any more.
@@ -341,15 +295,6 @@ impl Systemd {
         self.get(&path, "org.freedesktop.systemd1.Unit", "Id")
             .context("asking which unit this runs in")
             .map(Some)
-    }
-
-    /// Calls a method of the manager.
-    fn call<B>(&self, method: &str, body: &B) -> zbus::Result<Message>
-    where
-        B: serde::Serialize + zbus::zvariant::DynamicType,
-    {
-        self.connection
-            .call_method(Some(SERVICE), PATH, Some(MANAGER), method, body)
     }
 
     /// Makes systemd read the unit files again (`daemon-reload`), and waits for it.
@@ -457,10 +402,11 @@ impl Systemd {
         tell: &mut dyn FnMut(Event<'_>) -> Result<()>,
     ) -> Result<Waiting> {
         let mut waiting = Waiting::default();
-        for unit in units {
-            let queued = self
-                .call(method(verb), &(unit, "replace"))
-                .and_then(|reply| reply.body().deserialize::<OwnedObjectPath>());
+        let bodies = units.iter().map(|unit| (unit, "replace"));
+        let queued = self
+            .call_each(method(verb), bodies)
+            .with_context(|| format!("{} units", verb.progressive()))?;
+        for (unit, queued) in units.iter().zip(queued) {
             let (name, text) = match queued {
                 Ok(job) => {
                     waiting.add(job.to_string(), unit.clone());

@@ -1,5 +1,6 @@
 //! The ground floor: names, nodes and what a configuration wants. No effects.
 
+pub(crate) mod awaited;
 pub(crate) mod base64;
 pub(crate) mod conflict;
 pub(crate) mod fuzzy;

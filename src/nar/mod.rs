@@ -8,9 +8,10 @@ mod read;
 mod write;
 
 pub(crate) use hash::{Hashing, hash};
+pub(crate) use read::check;
 pub use read::unpack;
-pub(crate) use read::{Place, Sink, read};
 pub use write::write;
+pub(crate) use write::write_with;
 
 /// What an archive begins with.
 const MAGIC: &[u8] = b"nix-archive-1";

@@ -20,11 +20,26 @@ const EXECUTABLE: u32 = 0o100;
 /// # Errors
 /// When it can't be read whole, or can't be written.
 pub fn write(path: &Path, out: &mut impl Write) -> Result<()> {
-    string(out, MAGIC).context("writing an archive")?;
-    node(path, out, 0)
+    write_with(path, out, &mut |_, _, _| Ok(false))
 }
 
-fn node(path: &Path, out: &mut impl Write, depth: usize) -> Result<()> {
+/// Writes the content of a file of so many bytes in a way of its own; whether it has.
+pub(crate) type Content<'a, W> = &'a mut dyn FnMut(&Path, u64, &mut W) -> Result<bool>;
+
+/// Writes an archive as `write`; each file's content is offered to `content` first.
+///
+/// # Errors
+/// When it can't be read whole, or can't be written.
+pub(crate) fn write_with<W: Write>(
+    path: &Path,
+    out: &mut W,
+    content: Content<'_, W>,
+) -> Result<()> {
+    string(out, MAGIC).context("writing an archive")?;
+    node(path, out, content, 0)
+}
+
+fn node<W: Write>(path: &Path, out: &mut W, content: Content<'_, W>, depth: usize) -> Result<()> {
     let reading = || format!("reading {}", path.display());
     if depth > DEPTH_MAX {
         bail!("{} lies in more than {DEPTH_MAX} folders", path.display());
@@ -43,7 +58,12 @@ fn node(path: &Path, out: &mut impl Write, depth: usize) -> Result<()> {
         names.sort();
         for name in names {
             strings(out, &[b"entry", b"(", b"name", &name, b"node"])?;
-            node(&path.join(OsString::from_vec(name)), out, depth + 1)?;
+            node(
+                &path.join(OsString::from_vec(name)),
+                out,
+                content,
+                depth + 1,
+            )?;
             strings(out, &[b")"])?;
         }
     } else if kind.is_file() {
@@ -52,7 +72,7 @@ fn node(path: &Path, out: &mut impl Write, depth: usize) -> Result<()> {
             strings(out, &[b"executable", b""])?;
         }
         strings(out, &[b"contents"])?;
-        contents(path, metadata.len(), out)?;
+        contents(path, metadata.len(), out, content)?;
     } else {
         bail!(
             "{} is a device, a socket or a pipe, which no archive holds",
@@ -62,9 +82,12 @@ fn node(path: &Path, out: &mut impl Write, depth: usize) -> Result<()> {
     strings(out, &[b")"])
 }
 
-fn contents(path: &Path, size: u64, out: &mut impl Write) -> Result<()> {
+fn contents<W: Write>(path: &Path, size: u64, out: &mut W, content: Content<'_, W>) -> Result<()> {
     out.write_all(&size.to_le_bytes())
         .context("writing an archive")?;
+    if content(path, size, out)? {
+        return pad(out, size).context("writing an archive");
+    }
     let mut file = File::open(path)
         .with_context(|| format!("reading {}", path.display()))?
         .take(size);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "keeps the program on the host")]
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Stdin, Stdout};
 use std::os::unix::fs::PermissionsExt;
@@ -12,12 +13,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::frame::{self, CHUNK, Kind};
+use super::incoming::Archive;
 use super::message::{Answer, Ended, Request, Start};
 use super::runs::{Run, Said, own_program};
 use super::{confirm, runs};
 use crate::activation::admission;
-use crate::closure::info::PathInfo;
-use crate::closure::receive::Receiver;
+use crate::closure::info::{PathInfo, StorePath};
+use crate::closure::receive::{Damaged, Receiver};
 use crate::closure::{self, Hold, Holding};
 use crate::host::fs::Root;
 use crate::host::process;
@@ -82,6 +84,8 @@ pub(crate) fn serve(root: &Root, asked: Option<&str>) -> Result<()> {
         input: io::stdin(),
         output,
         receiver: None,
+        missing: BTreeMap::new(),
+        again: Vec::new(),
         held: None,
         came_by: None,
         differs: false,
@@ -113,6 +117,10 @@ struct Agent<'a> {
     input: Stdin,
     output: Output,
     receiver: Option<Receiver<'a>>,
+    /// What has to be sent.
+    missing: BTreeMap<StorePath, PathInfo>,
+    /// What has to be sent once more.
+    again: Vec<StorePath>,
     /// The store, while nothing comes to it.
     held: Option<Hold>,
     /// Who came, and by which key.
@@ -152,14 +160,13 @@ impl<'a> Agent<'a> {
                 }
                 self.output.answer(&Answer::Lacking { numbers })
             }
-            Request::Paths { infos, substitute } => self.paths(&infos, substitute),
-            Request::Nar { info } => self.nar(&info),
-            Request::Settle => {
-                if let Some(receiver) = &mut self.receiver {
-                    receiver.settle()?;
-                }
-                self.output.answer(&Answer::Done)
+            Request::Paths { infos, substitute } => self.paths(infos, substitute),
+            Request::There { tags } => {
+                let numbers = self.receiver()?.lacking(&tags)?;
+                self.output.answer(&Answer::Lacking { numbers })
             }
+            Request::Nar { path } => self.nar(&path),
+            Request::Settle => self.settle(),
             Request::Secrets { toplevel, values } => {
                 pending::refuse_others(self.root)?;
                 self.differs = secrets::keep(self.root, &toplevel, &values.values()?)?;
@@ -202,12 +209,14 @@ impl<'a> Agent<'a> {
         Ok(self.receiver.insert(receiver))
     }
 
-    fn paths(&mut self, infos: &[PathInfo], substitute: bool) -> Result<()> {
+    fn paths(&mut self, infos: Vec<PathInfo>, substitute: bool) -> Result<()> {
         let receiver = self.receiver()?;
         if substitute {
-            receiver.substitute(infos)?;
+            receiver.substitute(&infos)?;
         }
-        let paths = receiver.missing(infos)?;
+        let paths = receiver.missing(&infos)?;
+        let by_path = infos.into_iter().map(|info| (info.path.clone(), info));
+        self.missing = by_path.filter(|(path, _)| paths.contains(path)).collect();
         self.output.answer(&Answer::Missing { paths })
     }
 
@@ -256,18 +265,27 @@ impl<'a> Agent<'a> {
         self.output.answer(&Answer::Ended(Ended::of(said.code)))
     }
 
-    fn nar(&mut self, info: &PathInfo) -> Result<()> {
-        let receiver = self
-            .receiver
-            .as_mut()
-            .context("a path arrived before it was requested")?;
-        let mut archive = Archive {
-            input: &mut self.input,
-            piece: Vec::new(),
-            at: 0,
-            left: info.nar_size,
-        };
-        receiver.receive(info, &mut archive)
+    fn nar(&mut self, path: &StorePath) -> Result<()> {
+        let inner = (self.receiver.as_mut()).zip(self.missing.get(path));
+        let (receiver, info) = inner.context("a path arrived before it was requested")?;
+        let mut archive = Archive::new(&mut self.input, receiver.places(), info.nar_size);
+        match receiver.receive(info, &mut archive) {
+            // Where what is here is not what it was, nobody can put it together.
+            Err(error) if archive.has_pieces() && error.is::<Damaged>() => {
+                tracing::debug!("{error:#}; it is asked for again");
+                self.again.push(path.clone());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    fn settle(&mut self) -> Result<()> {
+        if let Some(receiver) = &mut self.receiver {
+            receiver.settle()?;
+        }
+        let paths = std::mem::take(&mut self.again);
+        self.output.answer(&Answer::Missing { paths })
     }
 
     fn run(&mut self, arguments: &[String]) -> Result<()> {
@@ -315,38 +333,6 @@ fn forward(from: Option<impl Read>, kind: Kind, output: &Output) -> Result<()> {
             0 => return Ok(()),
             count => output.send(kind, &buffer[..count])?,
         }
-    }
-}
-
-/// An archive as it comes in frames.
-struct Archive<'a> {
-    input: &'a mut Stdin,
-    piece: Vec<u8>,
-    at: usize,
-    left: u64,
-}
-
-impl Read for Archive<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.at == self.piece.len() {
-            if self.left == 0 {
-                return Ok(0);
-            }
-            let frame = frame::read(self.input).map_err(io::Error::other)?;
-            let Some(frame) = frame.filter(|f| f.kind == Kind::Archive && !f.payload.is_empty())
-            else {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            };
-            self.left = (self.left)
-                .checked_sub(frame.payload.len() as u64)
-                .ok_or_else(|| io::Error::other("an archive is longer than announced"))?;
-            self.piece = frame.payload;
-            self.at = 0;
-        }
-        let count = buffer.len().min(self.piece.len() - self.at);
-        buffer[..count].copy_from_slice(&self.piece[self.at..self.at + count]);
-        self.at += count;
-        Ok(count)
     }
 }
 

@@ -36,14 +36,21 @@ const ATTEMPTS: u32 = 10;
 ///
 /// # Errors
 /// When it can't be written, or another run waits.
-pub(crate) fn arm(root: &Root, run: &str, window: u64, program: &Path) -> Result<()> {
+pub(crate) fn arm(
+    root: &Root,
+    run: &str,
+    by: Option<String>,
+    window: u64,
+    program: &Path,
+) -> Result<()> {
     pending::refuse_others(root)?;
     let before = Active::read(root)?.active.map(|a| a.toplevel);
     let generation = generations::read(root)?
         .into_iter()
         .find(|g| g.current)
         .map(|g| g.number);
-    Pending::new(run, window, boot()?, before, generation).write(root)?;
+    let pending = Pending::new(run, window, boot()?, before, generation);
+    Pending { by, ..pending }.write(root)?;
     let begun = write_boot_unit(root, program).and_then(|()| {
         let unit = format!("system-manager-await-{run}");
         detach(root, &unit, true, program, &[COMMAND])
@@ -64,12 +71,7 @@ fn write_boot_unit(root: &Root, program: &Path) -> Result<()> {
     root.make_folders(Path::new(BOOT_WANTS))?;
     root.write_file(
         Path::new(BOOT_UNIT),
-        &NewFile {
-            content: Content::Bytes(text.as_bytes()),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-        },
+        &NewFile::of_root(Content::Bytes(text.as_bytes()), 0o644),
     )?;
     root.write_link(&boot_link(), "../system-manager-return.service")?;
     root.sync()
@@ -99,6 +101,7 @@ pub(crate) fn disarm(root: &Root) -> Result<()> {
 /// # Errors
 /// When that can't be written.
 pub(crate) fn open_window(root: &Root) -> Result<Option<Pending>> {
+    let _deciding = decide(root)?;
     let Some(mut pending) = Pending::read(root)? else {
         return Ok(None);
     };
@@ -131,6 +134,25 @@ pub(crate) fn confirm(root: &Root, run: &str) -> Result<()> {
     }
 }
 
+/// Gives a run that waits to be confirmed so many seconds more, whoever asks for it. Returns what waits.
+///
+/// # Errors
+/// When none waits, or it is too late.
+pub(crate) fn extend(root: &Root, seconds: u64) -> Result<Pending> {
+    const NONE: &str = "no run from another machine is waiting to be confirmed";
+    // The lock is for hosts that have a folder for it.
+    Pending::read(root)?.context(NONE)?;
+    let _deciding = decide(root)?;
+    let mut pending = Pending::read(root)?.context(NONE)?;
+    if pending.returning > 0 || pending.unhealthy.is_some() {
+        bail!("{}", pending.describe());
+    }
+    pending.window += seconds;
+    pending.deadline = pending.deadline.map(|deadline| deadline + seconds);
+    pending.write(root)?;
+    Ok(pending)
+}
+
 /// Waits until a run is confirmed, or returns to what was before. Ends at once where nothing waits.
 ///
 /// # Errors
@@ -141,12 +163,17 @@ pub(crate) fn await_confirmation(root: &Root) -> Result<()> {
         return disarm(root);
     };
     let run = Run::new(root, &pending.run)?;
-    if wait(root, &pending, &run)? {
-        return Ok(());
-    }
-    let deciding = decide(root)?;
-    let Some(mut pending) = Pending::read(root)? else {
-        return Ok(());
+    let (deciding, mut pending) = loop {
+        let Some(seen) = wait(root, &pending, &run)? else {
+            return Ok(());
+        };
+        let deciding = decide(root)?;
+        match Pending::read(root)? {
+            None => return Ok(()),
+            // It got more time in the last moment.
+            Some(now) if now.window > seen.window => {}
+            Some(now) => break (deciding, now),
+        }
     };
     pending.returning += 1;
     if pending.returning > ATTEMPTS {
@@ -171,19 +198,23 @@ pub(crate) fn await_confirmation(root: &Root) -> Result<()> {
     disarm(root)
 }
 
-/// Returns whether the run was confirmed, when that is decided.
-fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<bool> {
+/// Returns what waited when the host has to return; none when the run was confirmed.
+fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<Option<Pending>> {
     if pending.boot != boot()? || pending.returning > 0 {
-        return Ok(false);
+        return Ok(Some(pending.clone()));
     }
     let changes = Changes::of(&[root.show(Path::new(store::FOLDER))])?;
     // By a clock that nobody sets.
     let mut over: Option<Instant> = None;
+    let mut window = pending.window;
     let begin = Instant::now();
     loop {
         let Some(pending) = Pending::read(root)? else {
-            return Ok(true);
+            return Ok(None);
         };
+        let more = Duration::from_secs(pending.window.saturating_sub(window));
+        over = over.map(|over| over + more);
+        window = pending.window;
         if let (None, Some(deadline)) = (over, pending.deadline) {
             let left = deadline.saturating_sub(now()).min(pending.window);
             over = Some(Instant::now() + Duration::from_secs(left));
@@ -191,12 +222,12 @@ fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<bool> {
         let is_over = over.is_some_and(|over| Instant::now() >= over);
         let never_began = begin.elapsed() > Duration::from_secs(60);
         match run.state()? {
-            State::Dead => return Ok(false),
-            State::Waiting if never_began => return Ok(false),
-            State::Ended(ended) if ended.code.is_none() => return Ok(false),
+            State::Dead => return Ok(Some(pending)),
+            State::Waiting if never_began => return Ok(Some(pending)),
+            State::Ended(ended) if ended.code.is_none() => return Ok(Some(pending)),
             // It is about to write its end.
             State::Running if pending.unhealthy.is_some() => {}
-            _ if is_over => return Ok(false),
+            _ if is_over => return Ok(Some(pending)),
             _ => {}
         }
         let left = over.map_or(Duration::MAX, |over| over - Instant::now());

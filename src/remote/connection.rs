@@ -14,6 +14,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use super::built::Program;
 use super::frame::escape;
 use super::password::Password;
 use super::probe::{Facts, Means, SCRIPT, parse};
@@ -50,9 +51,9 @@ pub(crate) struct Ways {
 }
 
 /// What is asked with the first word, of a program that is likely to be there.
-pub(crate) struct Early {
-    /// Its hash.
-    pub program: String,
+pub(crate) struct Early<'a> {
+    /// The program.
+    pub program: &'a Program,
     /// The requests, as JSON.
     pub asked: String,
 }
@@ -76,6 +77,8 @@ pub(crate) struct Connection {
     prompt: String,
     /// What the host said of itself.
     pub facts: Facts,
+    /// Whether it has become the agent's at once, and the host has said nothing of itself.
+    pub is_agent: bool,
     /// The fingerprint of the key that the host took, if it took one.
     pub key: Option<String>,
 }
@@ -85,7 +88,7 @@ impl Connection {
     ///
     /// # Errors
     /// When it can't be reached, or is not understood; the message says which of the two, and why.
-    pub(crate) fn open(target: &Target, ways: &Ways, early: Option<&Early>) -> Result<Self> {
+    pub(crate) fn open(target: &Target, ways: &Ways, early: Option<&Early<'_>>) -> Result<Self> {
         let mut ssh = command(target, ways).piped()?;
         if let Some(stdin) = &ssh.stdin {
             fcntl(stdin, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
@@ -105,23 +108,26 @@ impl Connection {
             mark: random_word()?,
             prompt: random_word()?,
             facts: Facts::default(),
+            is_agent: false,
             key: None,
         };
+        // ssh is on its way meanwhile.
+        let program = early.map(|early| early.program.sha256()).transpose()?;
         let script = format!(
             "MARK={} PROMPT={} USE_SUDO={} EARLY={} ASKED='{}'\n{SCRIPT}",
             connection.mark,
             connection.prompt,
             if ways.sudo { "yes" } else { "no" },
-            early.map_or("", |early| &early.program),
+            program.unwrap_or_default(),
             early.map_or_else(String::new, |early| early.asked.replace('\'', r"'\''")),
         );
         // Where it can't be written, ssh has ended and says why.
         let _ = connection.write_all(script.as_bytes());
-        connection.facts = connection.first_words()?;
+        connection.facts = connection.first_words(early.is_some())?;
         Ok(connection)
     }
 
-    fn first_words(&mut self) -> Result<Facts> {
+    fn first_words(&mut self, is_early: bool) -> Result<Facts> {
         let mark = self.mark.clone();
         let mut noise = Vec::new();
         loop {
@@ -136,8 +142,13 @@ impl Connection {
                 noise.push(line);
             }
         }
+        let agent = format!("{mark} agent");
         let mut lines = Vec::new();
         while let Some(line) = self.line("asking what the host is")? {
+            if line == agent && is_early {
+                self.is_agent = true;
+                return Ok(Facts::default());
+            }
             if line == mark {
                 return parse(&lines).with_context(|| format!("asking {} what it is", self.target));
             }
@@ -167,14 +178,6 @@ impl Connection {
                 bail!("{sending}: it could not be written there{said}")
             }
         }
-    }
-
-    /// Whether what was asked early goes to the program, whose connection this is then.
-    ///
-    /// # Errors
-    /// When the connection ends.
-    pub(crate) fn is_early(&mut self) -> Result<bool> {
-        Ok(self.reply("agent")?.is_some())
     }
 
     /// Becomes the agent's connection. What comes `first` is for the agent, and need not wait for its first word.

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use anyhow::{Context, Result, bail};
 
 /// The version of frames and messages. It changes when either does; both sides must have the same.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// No frame is longer, whoever sends it.
 const LENGTH_MAX: usize = 8 << 20;
@@ -20,6 +20,8 @@ pub(crate) enum Kind {
     Message = b'm' as isize,
     /// A piece of an archive.
     Archive = b'n' as isize,
+    /// A piece of an archive that the other side has already: where, as JSON.
+    Piece = b'p' as isize,
     /// What a program prints.
     Output = b'o' as isize,
     /// What a program says on standard error.
@@ -64,6 +66,7 @@ pub(crate) fn read(input: &mut impl Read) -> Result<Option<Frame>> {
     let kind = match kind[0] {
         b'm' => Kind::Message,
         b'n' => Kind::Archive,
+        b'p' => Kind::Piece,
         b'o' => Kind::Output,
         b'e' => Kind::Error,
         b'a' => Kind::Alive,
@@ -78,21 +81,6 @@ pub(crate) fn read(input: &mut impl Read) -> Result<Option<Frame>> {
     let mut payload = vec![0; length];
     input.read_exact(&mut payload).context("reading a frame")?;
     Ok(Some(Frame { kind, payload }))
-}
-
-/// Cuts what is written into frames of archives.
-pub(crate) struct Archiving<F>(pub F);
-
-impl<F: FnMut(&[u8]) -> io::Result<()>> Write for Archiving<F> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let piece = &bytes[..bytes.len().min(CHUNK)];
-        (self.0)(piece)?;
-        Ok(piece.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Makes text that a host sent harmless to a terminal: control characters are shown, not sent. Line ends, tabs and the

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow};
 
 use super::built::{Built, Program};
 use super::connection::{Connection, Early, Ways, random_word};
@@ -25,7 +25,6 @@ const RETURN_LIMIT: u64 = 120;
 pub(crate) struct Reached {
     connection: Connection,
     means: Means,
-    is_early: bool,
 }
 
 impl Reached {
@@ -33,8 +32,15 @@ impl Reached {
     ///
     /// # Errors
     /// When it can't be reached, or nothing could be done there.
-    pub(crate) fn new(target: &Target, ways: &Ways, early: Option<&Early>) -> Result<Self> {
-        let mut connection = Connection::open(target, ways, early)?;
+    pub(crate) fn new(target: &Target, ways: &Ways, early: Option<&Early<'_>>) -> Result<Self> {
+        let connection = Connection::open(target, ways, early)?;
+        if connection.is_agent {
+            // It was found to be managed when the program came there.
+            return Ok(Self {
+                connection,
+                means: Means::Root,
+            });
+        }
         let allowed = Allowed {
             sudo: ways.sudo,
             password: ways.password.is_some(),
@@ -42,12 +48,7 @@ impl Reached {
         let means = probe::check(&connection.facts)
             .and_then(|()| probe::means(&connection.facts, allowed))
             .with_context(|| target.to_string())?;
-        let is_early = early.is_some() && connection.is_early()?;
-        Ok(Self {
-            connection,
-            means,
-            is_early,
-        })
+        Ok(Self { connection, means })
     }
 
     /// Returns the name by which the host knows itself, and its system.
@@ -69,18 +70,19 @@ impl Reached {
         first: &[Request],
         watch: &dyn Watch,
     ) -> Result<Link> {
-        if self.is_early {
+        if self.connection.is_agent {
             return Link::new(self.connection);
         }
         let facts = &self.connection.facts;
-        probe::check_program(facts, &program.bytes)
+        probe::check_program(facts, &program.head)
             .with_context(|| self.connection.target().to_string())?;
-        let is_it = |path: &&String| path.ends_with(&program.sha256);
+        let sha256 = program.sha256()?;
+        let is_it = |path: &&String| path.ends_with(sha256);
         let path = match facts.programs.iter().find(is_it) {
             Some(path) => path.clone(),
             None => {
                 watch.at(&Phase::SendingActivator);
-                self.connection.put(&program.sha256, &program.bytes)?
+                self.connection.put(sha256, &program.content()?)?
             }
         };
         let (password, words) = (ways.password.as_ref(), link::words(first)?);
@@ -240,12 +242,13 @@ impl Host<'_> {
             let new = new.iter().filter(|info| seen.insert(info.path.clone()));
             infos.extend(new.cloned());
         }
+        let known = seen;
         let substitute = self.ways.substitute;
         if !substitute {
             infos = link.select_lacking(infos)?;
         }
         let begin = Instant::now();
-        let missing = link.send(&infos, substitute, &mut |sending| {
+        let missing = link.send(&infos, known, substitute, &mut |sending| {
             self.watch.at(&Phase::Sending(sending));
         })?;
         if missing > 0 {
@@ -281,6 +284,7 @@ impl Host<'_> {
             run: run.clone(),
             arguments,
             confirm,
+            by: Some(own_name()),
             came_by: None,
         };
         link.start(start, secrets)?;
@@ -370,14 +374,19 @@ impl Host<'_> {
         );
         self.watch.at(&Phase::Returning);
         let back = self.again_until(deadline + RETURN_LIMIT, || {
-            let outcome = self.anew(program, &[])?.follow(Some(run), &mut |_| {})?;
-            if !outcome.ended.returned {
-                bail!("{} has not returned yet", self.target);
+            let mut link = self.anew(program, &[])?;
+            let outcome = link.follow(Some(run), &mut |_| {})?;
+            if outcome.ended.returned {
+                return Ok(returned(outcome));
             }
-            Ok(outcome)
+            // Somebody has given it more time, and it can be reached.
+            link.confirm(run)
+                .with_context(|| format!("{} has not returned yet", self.target))?;
+            self.watch.at(&Phase::Confirmed);
+            Ok(Went::of(outcome))
         });
         match back {
-            Ok(outcome) => returned(outcome),
+            Ok(went) => went,
             Err(error) => self.unknown(error, Some(deadline)),
         }
     }
@@ -412,6 +421,13 @@ impl Host<'_> {
             std::thread::sleep(Duration::from_secs(1).saturating_sub(begin.elapsed()));
         }
     }
+}
+
+/// Who this is, for those who find the host waiting.
+fn own_name() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| nix::unistd::getuid().to_string());
+    let machine = nix::unistd::gethostname().unwrap_or_default();
+    format!("{user}@{}", machine.to_string_lossy())
 }
 
 fn returned(outcome: Outcome) -> Went {

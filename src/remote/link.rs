@@ -1,16 +1,16 @@
 //! The deployer's side of a connection to an agent.
 
-use std::collections::BTreeSet;
-use std::io::{self, Write};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::connection::Connection;
-use super::frame::{self, Archiving, Frame, Kind, escape};
+use super::frame::{self, Frame, Kind, escape};
 use super::message::{Answer, Ended, Request, Start};
+use super::outgoing::{self, There, Unsent};
 use crate::closure::info::{PathInfo, StorePath};
 use crate::model::json;
-use crate::nar;
 
 /// How much a program on a host may print.
 const OUTPUT: usize = 64 << 20;
@@ -155,7 +155,7 @@ impl Link {
         Ok(lacking.map(|(_, info)| info).collect())
     }
 
-    /// Sends those of the paths that the host lacks; `tell` hears of the bytes before and while they go. Returns how many
+    /// Sends those of the paths that the host lacks, and has all that are `known` then; `tell` hears of the bytes before and while they go. Returns how many
     /// paths these were.
     ///
     /// # Errors
@@ -163,6 +163,7 @@ impl Link {
     pub(crate) fn send(
         &mut self,
         infos: &[PathInfo],
+        known: BTreeSet<StorePath>,
         substitute: bool,
         tell: &mut dyn FnMut(Sending),
     ) -> Result<usize> {
@@ -170,10 +171,7 @@ impl Link {
             infos: infos.to_vec(),
             substitute,
         })?;
-        let missing: Vec<StorePath> = match self.answer("asking which paths exist there")? {
-            Answer::Missing { paths } => paths,
-            other => return Err(self.unexpected(&other)),
-        };
+        let missing = self.missing("asking which paths exist there")?;
         if missing.is_empty() {
             return Ok(0);
         }
@@ -184,35 +182,78 @@ impl Link {
             sent: 0,
         };
         tell(sending);
-        for info in missing {
-            self.ask(&Request::Nar { info: info.clone() })?;
-            self.archive(info, &mut |bytes| {
-                sending.sent += bytes;
-                tell(sending);
-            })?;
+        let earlier = self.earlier(&missing, &known)?;
+        let there = There { known, earlier };
+        let mut tell_more = |bytes| {
+            sending.sent += bytes;
+            tell(sending);
+        };
+        for info in &missing {
+            self.archive(&info.path, Some(&there), &mut tell_more)?;
         }
-        self.ask(&Request::Settle)?;
-        self.done("waiting until the paths are in place")?;
-        Ok(sending.paths)
+        let again = self.settle()?;
+        // Somebody has written to what was there. Nothing else is sent, whatever it asks for.
+        for info in missing.iter().filter(|info| again.contains(&info.path)) {
+            self.archive(&info.path, None, &mut |_| {})?;
+        }
+        if !again.is_empty() && !self.settle()?.is_empty() {
+            bail!(
+                "{}: it asks for paths again and again",
+                self.connection.target()
+            );
+        }
+        Ok(missing.len())
     }
 
-    fn archive(&mut self, info: &PathInfo, tell: &mut dyn FnMut(u64)) -> Result<()> {
-        let connection = &mut self.connection;
-        let mut trouble = None;
-        let pieces = Archiving(|bytes: &[u8]| {
-            tell(bytes.len() as u64);
-            frame::write(connection, Kind::Archive, bytes)
-                .inspect_err(|e| trouble = Some(io::Error::new(e.kind(), e.to_string())))
-        });
-        let mut buffered = io::BufWriter::with_capacity(frame::CHUNK, pieces);
-        let written = nar::write(std::path::Path::new(info.path.as_str()), &mut buffered)
-            .and_then(|()| buffered.flush().context("sending"));
-        // It would try again.
-        let _ = buffered.into_parts();
-        match (written, trouble) {
-            (Ok(()), _) => Ok(()),
-            (Err(_), Some(error)) => Err(self.broken(&format!("sending {}", info.path), error)),
-            (Err(error), None) => Err(error),
+    /// Returns for paths that go what the host has of earlier ones.
+    fn earlier(
+        &mut self,
+        missing: &[&PathInfo],
+        known: &BTreeSet<StorePath>,
+    ) -> Result<BTreeMap<StorePath, StorePath>> {
+        let mut earlier = outgoing::find_earlier(missing, known)?;
+        let asked: BTreeSet<StorePath> = earlier.values().flatten().cloned().collect();
+        if asked.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        self.ask(&Request::there(&asked))?;
+        let lacking = self.lacking()?;
+        let numbers: BTreeSet<usize> = lacking.into_iter().collect();
+        let there: BTreeSet<&StorePath> = (asked.iter().enumerate())
+            .filter(|(number, _)| !numbers.contains(number))
+            .map(|(_, path)| path)
+            .collect();
+        let mut first = BTreeMap::new();
+        while let Some((path, candidates)) = earlier.pop_first() {
+            let found = candidates.into_iter().find(|c| there.contains(c));
+            first.extend(found.map(|found| (path, found)));
+        }
+        Ok(first)
+    }
+
+    fn missing(&mut self, phase: &str) -> Result<Vec<StorePath>> {
+        match self.answer(phase)? {
+            Answer::Missing { paths } => Ok(paths),
+            other => Err(self.unexpected(&other)),
+        }
+    }
+
+    fn settle(&mut self) -> Result<Vec<StorePath>> {
+        self.ask(&Request::Settle)?;
+        self.missing("waiting until the paths are in place")
+    }
+
+    fn archive(
+        &mut self,
+        path: &StorePath,
+        there: Option<&There>,
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<()> {
+        self.ask(&Request::Nar { path: path.clone() })?;
+        match outgoing::send(&mut self.connection, path, there, tell) {
+            Ok(()) => Ok(()),
+            Err(Unsent::Broken(error)) => Err(self.broken(&format!("sending {path}"), error)),
+            Err(Unsent::Unread(error)) => Err(error),
         }
     }
 
@@ -282,6 +323,17 @@ impl Link {
         self.followed(tell)
     }
 
+    /// Confirms a run.
+    ///
+    /// # Errors
+    /// When it does not wait to be confirmed.
+    pub(crate) fn confirm(&mut self, run: &str) -> Result<()> {
+        self.ask(&Request::Confirm {
+            run: run.to_owned(),
+        })?;
+        self.confirmed()
+    }
+
     /// Whether the run is confirmed for which was asked first.
     ///
     /// # Errors
@@ -308,7 +360,7 @@ impl Link {
                     tell_lines(&mut errors, tell);
                 }
                 Kind::Message => break self.end(&frame.payload, &output, &errors, tell),
-                Kind::Archive | Kind::Alive => {
+                Kind::Archive | Kind::Piece | Kind::Alive => {
                     bail!("{phase}: {} sent an archive", self.connection.target())
                 }
             }

@@ -27,12 +27,17 @@ pub(crate) enum Request {
         /// Whether the host's own Nix fetches what it can first.
         substitute: bool,
     },
-    /// This path follows, as frames of its archive.
-    Nar {
-        /// What it must be.
-        info: PathInfo,
+    /// Which of these paths are not there with all that they need? Asked of earlier ones, of which pieces could be taken.
+    There {
+        /// The beginnings of their hashes, one after the other.
+        tags: String,
     },
-    /// All have come.
+    /// This path, which has to be sent, follows as frames of its archive.
+    Nar {
+        /// The path.
+        path: StorePath,
+    },
+    /// All have come; the answer is which have to be sent again, and whole.
     Settle,
     /// Keep these secrets of a configuration; where one is another than services read now, the run that follows is no idle one.
     Secrets {
@@ -77,6 +82,25 @@ impl Request {
         let tags = paths.into_iter().map(StorePath::tag).collect();
         Self::Lacking { tags }
     }
+
+    /// Asks which of these paths are there. Pure.
+    #[must_use]
+    pub(crate) fn there<'a>(paths: impl IntoIterator<Item = &'a StorePath>) -> Self {
+        let tags = paths.into_iter().map(StorePath::tag).collect();
+        Self::There { tags }
+    }
+}
+
+/// Bytes of an archive that are those of a file in the store of the one who gets it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Piece {
+    /// The path that has the file.
+    pub path: StorePath,
+    /// Where in it the file is; empty when it is the file.
+    pub file: String,
+    /// How many bytes, from its beginning.
+    pub size: u64,
 }
 
 /// Values of secrets by name, each byte as two digits. Nothing prints them.
@@ -127,6 +151,9 @@ pub(crate) struct Start {
     pub run: String,
     /// The arguments.
     pub arguments: Vec<String>,
+    /// Who it is of, as `user@machine`.
+    #[serde(default)]
+    pub by: Option<String>,
     /// Who came, and by which key; the host knows the first.
     #[serde(default)]
     pub came_by: Option<String>,

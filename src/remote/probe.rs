@@ -17,10 +17,12 @@ pub(crate) struct Facts {
     pub init: String,
     /// Where Nix is, if anywhere.
     pub nix: String,
-    /// Which of sudo and doas are there.
+    /// Which of sudo, doas and run0 are there.
     pub means: Vec<String>,
     /// Whether sudo asks no password.
     pub without_password: bool,
+    /// Whether run0 would do, and asks nothing.
+    pub run0: bool,
     /// The free bytes where the store is, or will be.
     pub free_bytes: u64,
     /// The programs that are there, newest first.
@@ -59,6 +61,7 @@ pub(crate) fn parse(lines: &[String]) -> Result<Facts> {
         nix: text("nix")?.to_owned(),
         means: words("means")?,
         without_password: text("without_password")? == "yes",
+        run0: text("run0")? == "yes",
         free_bytes: number("free_kilobytes")?.saturating_mul(1024),
         programs: words("programs")?,
     })
@@ -75,6 +78,8 @@ pub(crate) enum Means {
     SudoWithPassword,
     /// By doas, which asks no password.
     Doas,
+    /// By systemd's run0, which polkit allows.
+    Run0,
 }
 
 impl Means {
@@ -86,6 +91,7 @@ impl Means {
             Self::Sudo => "sudo",
             Self::SudoWithPassword => "password",
             Self::Doas => "doas",
+            Self::Run0 => "run0",
         }
     }
 }
@@ -118,12 +124,23 @@ pub(crate) fn means(facts: &Facts, allowed: Allowed) -> Result<Means> {
         if allowed.password {
             return Ok(Means::SudoWithPassword);
         }
+        if facts.run0 {
+            return Ok(Means::Run0);
+        }
         bail!("sudo requires a password there\nhint: use `--ask-sudo-password`");
     }
     if has("doas") {
         return Ok(Means::Doas);
     }
-    bail!("the user there is not root, and there is no sudo and no doas");
+    if facts.run0 {
+        return Ok(Means::Run0);
+    }
+    if has("run0") {
+        bail!(
+            "run0 does not let the user become root there without a question\nhint: allow it with a polkit rule for org.freedesktop.systemd1.manage-units, or log in as root@HOST"
+        );
+    }
+    bail!("the user there is not root, and there is no sudo, no doas and no run0");
 }
 
 /// Refuses a host that can't be managed at all. Pure.
@@ -195,7 +212,7 @@ mod tests {
 
     fn facts() -> Facts {
         let text = "kernel=Linux\nmachine=x86_64\nname=web\nuid=1000\ninit=systemd\nnix=\nmeans=sudo doas\n\
-                    without_password=no\nfree_kilobytes=7\nprograms=/a /b";
+                    without_password=no\nrun0=no\nfree_kilobytes=7\nprograms=/a /b";
         parse(&text.lines().map(str::to_owned).collect::<Vec<_>>()).unwrap()
     }
 
@@ -236,14 +253,17 @@ mod tests {
             without_password: true,
             ..base.clone()
         };
-        let doas = Facts {
-            means: vec!["doas".into()],
+        let of = |means: &[&str], run0: bool| Facts {
+            means: means.iter().map(|&name| name.to_owned()).collect(),
+            run0,
             ..base.clone()
         };
-        let without = Facts {
-            means: vec![],
-            ..base.clone()
-        };
+        let (doas, without) = (of(&["doas"], false), of(&[], false));
+        let (run0, asks, both) = (
+            of(&["run0"], true),
+            of(&["run0"], false),
+            of(&["sudo", "run0"], true),
+        );
         for (facts, allowed, expected) in [
             (&root, none, Ok(Means::Root)),
             (&base, none, Err("is not root")),
@@ -252,7 +272,12 @@ mod tests {
             (&free, sudo, Ok(Means::Sudo)),
             (&free, none, Err("`--sudo`")),
             (&doas, sudo, Ok(Means::Doas)),
-            (&without, all, Err("no sudo and no doas")),
+            (&run0, sudo, Ok(Means::Run0)),
+            (&run0, none, Err("`--sudo`")),
+            (&asks, all, Err("polkit")),
+            (&both, sudo, Ok(Means::Run0)),
+            (&both, all, Ok(Means::SudoWithPassword)),
+            (&without, all, Err("no sudo, no doas and no run0")),
         ] {
             match (means(facts, allowed), expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected),

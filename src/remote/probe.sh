@@ -8,16 +8,26 @@ main() {
   export LC_ALL
   cd /
   kept=/var/lib/system-manager/agent
-  uid=$(id -u)
+  # Without a process, as those cost more than all else where nothing changes.
+  uid=
+  if [ -r /proc/self/status ]; then
+    while [ -z "$uid" ] && read -r key value _; do
+      [ "$key" != Uid: ] || uid=$value
+    done </proc/self/status
+  fi
+  [ -n "$uid" ] || uid=$(id -u)
   if [ "$uid" = 0 ]; then
     own=$kept
   else
     own=${HOME:-/tmp}/.cache/system-manager/agent
   fi
   printf '\n%s\n' "$MARK"
+  without_password=no
+  run0=no
+  [ "$USE_SUDO" = no ] || [ "$uid" = 0 ] || try_sudo
+  [ -z "$EARLY" ] || early
   facts
   printf '%s\n' "$MARK"
-  [ -z "$EARLY" ] || early
   while read -r verb name rest; do
     case $verb in
       put) put "$name" "$rest" && continue ;;
@@ -49,22 +59,12 @@ facts() {
   done
   echo "nix=$nix"
   means=
-  for program in sudo doas; do
+  for program in sudo doas run0; do
     command -v $program >/dev/null && means="$means $program"
   done
   echo "means=$means"
-  without_password=no
-  if [ "$USE_SUDO" = yes ]; then
-    if sudo -n true 2>/dev/null; then
-      without_password=yes
-    else
-      # A rule may be for the activator alone.
-      case $(sudo -n -l 2>/dev/null) in
-        *"NOPASSWD: "*"$own/"*) without_password=yes ;;
-      esac
-    fi
-  fi
   echo "without_password=$without_password"
+  echo "run0=$run0"
   df -Pk $store | {
     read -r _
     read -r _ _ _ free _
@@ -78,15 +78,34 @@ facts() {
   echo "programs=$programs"
 }
 
+try_sudo() {
+  if sudo -n true 2>/dev/null; then
+    without_password=yes
+  else
+    # A rule may be for the activator alone.
+    case $(sudo -n -l 2>/dev/null) in
+      *"NOPASSWD: "*"$own/"*) without_password=yes ;;
+      *) try_run0 ;;
+    esac
+  fi
+}
+
+try_run0() { # where nothing else would do: it starts a service
+  command -v run0 >/dev/null && ! command -v doas >/dev/null || return
+  if run0 --no-ask-password -- true </dev/null >/dev/null 2>&1; then run0=yes; fi
+}
+
 early() { # a program that is expected to be here is asked at once: what followed this script, the shell would take
+  # The host was looked at when it came.
   for program in "$kept/$EARLY" "$own/$EARLY"; do
     if [ "$uid" = 0 ]; then
       become root "$program" --asked "$ASKED"
     elif [ "$without_password" = yes ]; then
       become sudo "$program" --asked "$ASKED"
+    elif [ "$run0" = yes ]; then
+      become run0 "$program" --asked "$ASKED"
     fi
   done
-  printf '\n%s failed\n' "$MARK"
 }
 
 put() { # HASH SIZE: takes the program in from standard input
@@ -115,6 +134,7 @@ become() { # MEANS PATH [ARGUMENTS]
     sudo) exec sudo -n -- "$program" agent "$@" ;;
     password) exec sudo -S -p "$PROMPT" -- "$program" agent "$@" ;;
     doas) exec doas -n -- "$program" agent "$@" ;;
+    run0) exec run0 --no-ask-password -- "$program" agent "$@" ;;
   esac
 }
 

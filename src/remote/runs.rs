@@ -102,12 +102,7 @@ impl<'a> Run<'a> {
     fn write(&self, file: &str, content: &[u8]) -> Result<()> {
         self.root.write_file(
             &self.path(file),
-            &NewFile {
-                content: Content::Bytes(content),
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-            },
+            &NewFile::of_root(Content::Bytes(content), 0o600),
         )?;
         self.root.sync()
     }
@@ -141,7 +136,7 @@ impl<'a> Run<'a> {
         let request = serde_json::to_vec(start).context("serialising a run")?;
         self.write("request.json", &request)?;
         if let Some(window) = start.confirm {
-            confirm::arm(root, &self.name, window, program)?;
+            confirm::arm(root, &self.name, start.by.clone(), window, program)?;
         }
         let unit = format!("system-manager-run-{}", self.name);
         let begun = detach(root, &unit, false, program, &[COMMAND, &self.name]);

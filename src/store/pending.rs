@@ -36,6 +36,9 @@ pub(crate) struct Pending {
     pub version: u32,
     /// The run that has to be confirmed.
     pub run: String,
+    /// Who it is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// How many seconds there are for that, from its end.
     pub window: u64,
     /// What was active before; none when nothing was.
@@ -66,6 +69,7 @@ impl Pending {
         Self {
             version: VERSION,
             run: run.to_owned(),
+            by: None,
             window,
             before,
             generation,
@@ -120,12 +124,7 @@ impl Pending {
         let content = serde_json::to_vec(self).context("serialising a run that waits")?;
         root.write_file(
             Path::new(FILE),
-            &NewFile {
-                content: Content::Bytes(&content),
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-            },
+            &NewFile::of_root(Content::Bytes(&content), 0o600),
         )?;
         root.sync()
     }
@@ -152,9 +151,11 @@ impl Pending {
                 deadline.saturating_sub(now())
             ),
         };
+        let by = self.by.as_ref().map(|by| format!(" by {by}"));
         format!(
-            "the run {} from another machine has not been confirmed: {rest}",
-            self.run
+            "the run {} from another machine{} has not been confirmed: {rest}",
+            self.run,
+            by.unwrap_or_default()
         )
     }
 }
@@ -179,7 +180,7 @@ pub(crate) fn refuse_others(root: &Root) -> Result<()> {
     match Pending::read(root)? {
         Some(pending) if std::env::var_os(RUN).is_none_or(|own| own != *pending.run) => {
             bail!(
-                "{}\nhint: wait until it is confirmed or undone, then run this again",
+                "{}\nhint: wait until it is confirmed or undone, then run this again; `system-manager extend` gives it more time",
                 pending.describe()
             )
         }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::host::process::Command;
-use crate::host::systemd::{Event, Systemd};
+use crate::host::systemd::{Event, Loaded, Systemd};
 use crate::model::job::Verb;
 use crate::units;
 use crate::units::decide::{Ground, LOGINS, UnitAction, UnitPlan, settle_reloads};
@@ -145,13 +145,14 @@ impl UnitSwitch<'_> {
             .map(|a| a.unit.clone())
             .collect();
         units::settle::wait(self.systemd, touched.iter())?;
-        let after = units::observe::read_states(self.systemd, self.before)?;
+        let listed = self.systemd.list()?;
+        let after = units::observe::states_of(self.systemd, &listed, self.before)?;
         let mut outcome = judge(self.before, &after, &touched, &self.jobs);
         for (unit, why) in outcome.take_gone(&self.gone(&touched)) {
             tracing::warn!("{unit} is stopped and gone, but did not end well: {why}");
             self.forget(&unit);
         }
-        for (unit, why) in self.old_ones()? {
+        for (unit, why) in self.old_ones(&listed)? {
             outcome.failed.entry(unit).or_insert(why);
         }
         Ok(outcome)
@@ -164,8 +165,8 @@ impl UnitSwitch<'_> {
         }
     }
 
-    /// Finds the units that should run a new definition and do not, with why.
-    fn old_ones(&self) -> Result<BTreeMap<String, String>> {
+    /// Finds those of the listed units that should run a new definition and do not, with why.
+    fn old_ones(&self, listed: &[Loaded]) -> Result<BTreeMap<String, String>> {
         let stopped: BTreeSet<&String> = self.plan.stop.iter().map(|a| &a.unit).collect();
         let renewed = self.plan.start.iter().filter(|a| stopped.contains(&a.unit));
         let renewed: BTreeSet<&String> = renewed
@@ -182,14 +183,11 @@ impl UnitSwitch<'_> {
         if renewed.is_empty() || self.reloaded == 0 {
             return Ok(old);
         }
-        for loaded in self.systemd.list()? {
-            if !renewed.contains(&loaded.name) {
-                continue;
-            }
-            let started = units::observe::read_started(self.systemd, &loaded, self.managed)?;
+        for loaded in listed.iter().filter(|unit| renewed.contains(&unit.name)) {
+            let started = units::observe::read_started(self.systemd, loaded, self.managed)?;
             let new = self.new_units.definition(&loaded.name);
             let why = started.and_then(|started| why_not_new(&new, &started, self.reloaded));
-            old.extend(why.map(|why| (loaded.name, why.to_owned())));
+            old.extend(why.map(|why| (loaded.name.clone(), why.to_owned())));
         }
         Ok(old)
     }

@@ -87,11 +87,12 @@ fn add_names(
     names: &BTreeSet<String>,
     live: &mut Live,
 ) -> Result<()> {
-    for name in names.iter().filter(|name| !loaded.contains_key(*name)) {
-        if let Some(unit) = systemd.find(name, loaded.values())?
-            && let Some(unit) = live.units.get_mut(&unit.name)
-        {
-            unit.names.insert(name.clone());
+    let unlisted = names.iter().filter(|name| !loaded.contains_key(*name));
+    let unlisted: Vec<&str> = unlisted.map(String::as_str).collect();
+    let found = systemd.find(&unlisted, loaded.values())?;
+    for (name, unit) in unlisted.into_iter().zip(found) {
+        if let Some(unit) = unit.and_then(|unit| live.units.get_mut(&unit.name)) {
+            unit.names.insert(name.to_owned());
         }
     }
     Ok(())
@@ -142,10 +143,12 @@ pub(crate) fn read_ground(systemd: &Systemd) -> Result<Ground> {
     let Some(unit) = systemd.own_unit()? else {
         return Ok(ground);
     };
-    let loaded = systemd.list()?.into_iter().find(|l| l.name == unit);
-    let properties = match &loaded {
-        Some(loaded) if unit.ends_with(".service") => systemd.service_properties(loaded)?,
-        _ => None,
+    let properties = if unit.ends_with(".service") {
+        let loaded = systemd.list()?.into_iter().find(|l| l.name == unit);
+        let asked = loaded.map(|loaded| systemd.service_properties(&loaded));
+        asked.transpose()?.flatten()
+    } else {
+        None
     };
     // A service that only has its main process killed does not take this one along.
     let spared = properties.is_some_and(|p| {
@@ -164,16 +167,24 @@ pub(crate) fn read_ground(systemd: &Systemd) -> Result<Ground> {
 /// # Errors
 /// When systemd does not answer.
 pub(crate) fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
+    states_of(systemd, &systemd.list()?, before)
+}
+
+/// As [`read_states`], of units that have been listed.
+///
+/// # Errors
+/// When systemd does not answer.
+pub(crate) fn states_of(systemd: &Systemd, listed: &[Loaded], before: &Live) -> Result<Live> {
     let mut live = Live::default();
-    for unit in systemd.list()? {
-        let (result, exec_main_status) = read_failure(systemd, &unit)?;
+    for unit in listed {
+        let (result, exec_main_status) = read_failure(systemd, unit)?;
         let known = before.units.get(&unit.name);
         live.units.insert(
-            unit.name,
+            unit.name.clone(),
             LiveUnit {
-                active_state: unit.active_state,
-                sub_state: unit.sub_state,
-                following: unit.following,
+                active_state: unit.active_state.clone(),
+                sub_state: unit.sub_state.clone(),
+                following: unit.following.clone(),
                 names: known.map(|u| u.names.clone()).unwrap_or_default(),
                 result,
                 exec_main_status,
@@ -189,6 +200,9 @@ pub(crate) fn read_states(systemd: &Systemd, before: &Live) -> Result<Live> {
 /// # Errors
 /// When systemd does not answer.
 pub(crate) fn keep_failing(systemd: &Systemd, failures: &mut Failures) -> Result<()> {
+    if failures.is_empty() {
+        return Ok(());
+    }
     let mut now = BTreeMap::new();
     for unit in systemd.list()? {
         if failures.contains_key(&unit.name)

@@ -149,6 +149,65 @@ fn the_flake_shows_its_outputs_offline() -> Result<()> {
     Ok(())
 }
 
+/// What numtide/system-manager's flake has, and its guides name: an attribute, and what is below it.
+const ATTRIBUTES: [(&str, &str); 13] = [
+    (
+        "lib",
+        "makeSystemConfig printAttrPos mkTestPreamble activateProfileSnippet deactivateProfileSnippet prepopulateProfileSnippet",
+    ),
+    // Its test library has our name, since tests have NixOS's form.
+    ("lib", "runNixOSTest"),
+    ("packages", "x86_64-linux aarch64-linux aarch64-darwin"),
+    (
+        "packages.x86_64-linux",
+        "default system-manager system-manager-unwrapped",
+    ),
+    (
+        "packages.aarch64-linux",
+        "default system-manager system-manager-unwrapped",
+    ),
+    (
+        "packages.aarch64-darwin",
+        "default system-manager system-manager-unwrapped",
+    ),
+    ("overlays", "default"),
+    ("nixosModules", "default system-manager"),
+    ("templates", "default standalone nixos"),
+    ("formatter", "x86_64-linux aarch64-linux aarch64-darwin"),
+    ("devShells.x86_64-linux", "default"),
+    ("devShells.aarch64-darwin", "default"),
+    ("checks", "x86_64-linux aarch64-linux"),
+];
+
+#[test]
+fn no_attribute_of_upstream_is_missing() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let (mut count, mut missing) = (0, Vec::new());
+    for (attribute, below) in ATTRIBUTES {
+        let installable = format!("FLAKE#{attribute}");
+        let names = flakes.own(&[
+            "eval",
+            "--json",
+            &installable,
+            "--apply",
+            "builtins.attrNames",
+        ])?;
+        let names: Vec<String> = serde_json::from_str(names.lines().next().unwrap_or_default())?;
+        for name in below.split(' ') {
+            count += 1;
+            if !names.iter().any(|n| n == name) {
+                missing.push(format!("{attribute}.{name}"));
+            }
+        }
+    }
+    ensure!(missing.is_empty(), "{missing:?}");
+    ensure!(count == 32, "{count} attributes");
+    Ok(())
+}
+
 #[test]
 fn a_mac_has_the_program_to_deploy_with() -> Result<()> {
     if lacks_nix() {
@@ -259,6 +318,63 @@ fn a_newer_rust_of_the_same_nixpkgs_builds_the_program() -> Result<()> {
     Ok(())
 }
 
+/// Evaluates an expression without a flake.
+fn evaluate(expression: &str) -> Result<serde_json::Value> {
+    let output = Command::new("nix-instantiate")
+        .args(["--eval", "--strict", "--json", "-E", expression, "--store"])
+        .arg(own_store("flake-store"))
+        .env("NIX_CONFIG", NIX_CONFIG)
+        .output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{stderr}");
+    Ok(serde_json::from_slice(&output.stdout)?)
+}
+
+#[test]
+fn who_uses_no_flakes_has_the_same() -> Result<()> {
+    if lacks_nix() {
+        return Ok(());
+    }
+    let flakes = Flakes::copy()?;
+    let of_the_flake = flakes.own(&[
+        "eval",
+        "--json",
+        "FLAKE#lib",
+        "--apply",
+        "builtins.attrNames",
+    ])?;
+    let of_the_flake: serde_json::Value =
+        serde_json::from_str(of_the_flake.lines().next().unwrap_or_default())?;
+    let expression = format!(
+        r"let api = import {}/default.nix {{ nixpkgs = {}; }}; names = builtins.attrNames;
+           in {{
+             lib = names api.lib;
+             packages = names api.packages;
+             program = names api.packages.x86_64-linux;
+             overlays = names api.overlays;
+             nixosModules = names api.nixosModules;
+           }}",
+        flakes.path("system-manager").display(),
+        flakes.path("nixpkgs").display(),
+    );
+    let program = ["default", "system-manager", "system-manager-unwrapped"];
+    let expected = serde_json::json!({
+        "lib": of_the_flake, "packages": ["aarch64-darwin", "aarch64-linux", "x86_64-linux"], "program": program,
+        "overlays": ["default"], "nixosModules": ["default", "system-manager"],
+    });
+    let found = evaluate(&expression)?;
+    ensure!(found == expected, "{found}\n{expected}");
+    let alone = format!(
+        "(import {} {{ }}).packages",
+        flakes.path("system-manager").display()
+    );
+    let refused = evaluate(&alone)
+        .err()
+        .context("it has packages without a nixpkgs")?;
+    ensure!(refused.to_string().contains("need a nixpkgs"), "{refused}");
+    Ok(())
+}
+
 /// In a real nixpkgs, the program's derivation has a Rust that is new enough: also in 24.11, whose own is 1.82.
 #[test]
 fn a_real_nixpkgs_has_the_rust_to_build_the_program() -> Result<()> {
@@ -287,14 +403,7 @@ fn a_real_nixpkgs_has_the_rust_to_build_the_program() -> Result<()> {
                 .display(),
             nixpkgs = Path::new(&nixpkgs).display(),
         );
-        let output = Command::new("nix-instantiate")
-            .args(["--eval", "--strict", "--json", "-E", &expression, "--store"])
-            .arg(own_store("flake-store"))
-            .env("NIX_CONFIG", NIX_CONFIG)
-            .output()?;
-        let stderr = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "{system}: {stderr}");
-        let rust: String = serde_json::from_slice(&output.stdout)?;
+        let rust: String = serde_json::from_value(evaluate(&expression).context(system)?)?;
         let version = rust.rsplit('-').next().unwrap_or_default();
         ensure!(minor(version) >= Some(needed), "{system}: {rust}");
     }

@@ -343,10 +343,14 @@ _HOSTS = (
     "unattended-upgrades",
 )
 
+_REMOTE = ("fish", "fontconfig", "nftables", "nix-bin", "opendoas", "polkitd", "tcsh", "zsh")
+
 ROOT_IMAGES = {
     "debian-12": RootImage("bookworm", _BASE),
-    # What is reached from another machine: Nix, login shells that are not bash, fonts, and another way to root.
-    "debian-12-remote": RootImage("bookworm", (*_BASE, "fish", "fontconfig", "nix-bin", "opendoas", "tcsh", "zsh")),
+    # What is reached from another machine: Nix, shells that are not bash, fonts, other ways to root, a packet filter.
+    "debian-12-remote": RootImage("bookworm", (*_BASE, *_REMOTE)),
+    # What clouds boot.
+    "debian-12-cloud": RootImage("bookworm", (*_BASE, "cloud-init", "nix-bin")),
     "debian-12-hosts": RootImage("bookworm", (*_BASE, *_HOSTS)),
     "debian-12-security": RootImage("bookworm", (*_BASE, *_SECURITY)),
     "debian-12-services": RootImage("bookworm", (*_BASE, *_SERVICES)),

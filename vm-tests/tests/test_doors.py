@@ -145,33 +145,34 @@ def test_what_deploy_rs_and_colmena_call_works_on_a_profile(make_targets: MakeTa
     assert_same(before, take_snapshot(target))
 
 
+def example_of_cloud_init(target: Container, folder: Path) -> tuple[str, str]:
+    """Makes a binary cache with a key in a folder of a machine. Returns a toplevel, and the example, filled in."""
+    toplevel = build(HELLO % "first boot", folder)
+    cache = folder / "cache"
+    key = ["nix-store", "--generate-binary-cache-key", "test-1", folder / "secret", folder / "public"]
+    subprocess.run(key, capture_output=True, check=True, timeout=60)
+    copy = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to"]
+    store = f"file://{cache}?compression=none&secret-key={folder / 'secret'}"
+    subprocess.run([*copy, store, toplevel], check=True, timeout=300)
+    target.copy_from_host(cache, "/srv/cache")
+    target.fail("test -e /nix/store")
+    text = (PROJECT / "examples/cloud-init.yaml").read_text()
+    for name, value in (
+        ("TOPLEVEL", toplevel),
+        ("CACHE", "file:///srv/cache"),
+        ("KEY", (folder / "public").read_text().strip()),
+    ):
+        line = next(line for line in text.splitlines() if line.strip().startswith(f"{name}="))
+        text = text.replace(line, f"{line.partition('=')[0]}={value}")
+    return toplevel, text
+
+
 def test_cloud_init_brings_a_fresh_machine_to_a_toplevel(make_targets: MakeTargets, tmp_path: Path) -> None:
     ruamel = pytest.importorskip(
         "ruamel.yaml", reason="check-jsonschema brings it; run with: pip install check-jsonschema"
     )
-    example = PROJECT / "examples/cloud-init.yaml"
     _, [target] = make_targets("target", image="debian-12-remote")
-    toplevel = build(HELLO % "first boot", tmp_path)
-    # A binary cache with a key, in a folder of the machine.
-    cache = tmp_path / "cache"
-    key = subprocess.run(
-        ["nix-store", "--generate-binary-cache-key", "test-1", tmp_path / "secret", tmp_path / "public"],
-        capture_output=True, check=True, timeout=60,
-    )  # fmt: skip
-    assert key.returncode == 0
-    copy = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to"]
-    store = f"file://{cache}?compression=none&secret-key={tmp_path / 'secret'}"
-    subprocess.run([*copy, store, toplevel], check=True, timeout=300)
-    target.copy_from_host(cache, "/srv/cache")
-    target.fail("test -e /nix/store")
-    text = example.read_text()
-    for name, value in (
-        ("TOPLEVEL", toplevel),
-        ("CACHE", "file:///srv/cache"),
-        ("KEY", (tmp_path / "public").read_text().strip()),
-    ):
-        line = next(line for line in text.splitlines() if line.strip().startswith(f"{name}="))
-        text = text.replace(line, f"{line.partition('=')[0]}={value}")
+    toplevel, text = example_of_cloud_init(target, tmp_path)
     wanted = ruamel.YAML(typ="safe").load(text)
     # What cloud-init does with them, without its network and its repositories.
     assert set(wanted) == {"package_update", "packages", "write_files", "runcmd"}
@@ -191,6 +192,35 @@ def test_cloud_init_brings_a_fresh_machine_to_a_toplevel(make_targets: MakeTarge
     target.succeed(f"sed -i 's|^KEY=.*|KEY={other}|' /run/system-manager-first-boot")
     target.fail("systemd-run --quiet --collect --wait --service-type=oneshot sh /root/runcmd")
     target.fail("test -e /etc/hello")
+
+
+def test_cloud_init_itself_does_so_at_the_first_boot(make_targets: MakeTargets, tmp_path: Path) -> None:
+    _, [target] = make_targets("target", image="debian-12-cloud")
+    toplevel, text = example_of_cloud_init(target, tmp_path)
+    # What a cloud hands over with a disk (NoCloud), to a machine that has not been booted with it yet.
+    seed = tmp_path / "seed"
+    seed.mkdir()
+    (seed / "meta-data").write_text("instance-id: first\nlocal-hostname: web\n")
+    (seed / "user-data").write_text(text)
+    (seed / "network-config").write_text("version: 2\n")
+    target.copy_from_host(seed, "/var/lib/cloud/seed/nocloud")
+    # Its repository is the one that it has; Nix came with the image.
+    target.succeed("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*", "rm -rf /var/lib/apt/lists/*")
+    # There is no package `locales`. And machines of the tests start nothing by themselves, as clouds' images do.
+    target.succeed("echo 'locale: false' >/etc/cloud/cloud.cfg.d/90_test.cfg")
+    target.succeed("systemctl enable cloud-init-local.service cloud-init.service cloud-config.service cloud-final.service")
+    target.fail("test -e /etc/hello", "test -e /var/lib/cloud/instance")
+    target.reboot()
+    status = "timeout 120 cloud-init status --wait --long"
+    code, shown = target.execute(status, timeout=150)
+    assert "status: done" in shown and "DataSourceNoCloud" in shown, f"{code}: {shown}"
+    assert target.succeed("cat /etc/hello") == "first boot\n"
+    assert "active: generation 1" in target.succeed(f"{toplevel}/bin/system-manager status")
+    # The next boot is no first one, and leaves it as it is.
+    before = take_snapshot(target)
+    target.reboot()
+    assert "status: done" in target.execute(status, timeout=150)[1]
+    assert_same(before, take_snapshot(target))
 
 
 def test_the_example_for_cloud_init_is_what_cloud_init_reads() -> None:

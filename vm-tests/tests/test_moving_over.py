@@ -56,6 +56,9 @@ def test_lines_of_tests_do_what_their_names_say(machine: SystemdMachine, tmp_pat
     run("activateProfileSnippet")
     machine.succeed("systemctl is-active app.service")
     run("mkTestPreamble", 'action = "status";')
+    for action in ("deactivate", "prepopulate", "activate"):
+        run("mkTestPreamble", f'action = "{action}";')
+    machine.succeed("systemctl is-active app.service")
     run("deactivateProfileSnippet")
     machine.fail("systemctl cat app.service")
 

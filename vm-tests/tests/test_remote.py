@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import shlex
 import shutil
 import subprocess
 import time
@@ -38,6 +41,9 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
     deployer, [target] = make_targets("target")
     target.fail("test -e /nix")
     before = take_snapshot(target)
+    wanted = source(tmp_path, HELLO % ("one", "one"))
+    said = deployer.on(target, "plan", *wanted, "--substitute-on-destination", expect=1)
+    assert "there is no Nix that could fetch paths" in said, said
 
     plan = deployer.on(target, "plan", *source(tmp_path, HELLO % ("one", "one")))
     assert "+ /etc/hello" in plan or "hello" in plan, plan
@@ -77,9 +83,11 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
 
 BREAKS = {
     "sshd": "systemctl stop ssh.socket ssh.service 2>/dev/null; pkill -x sshd",
-    "routes": "ip address flush dev eth1",
-    "filter": "ip link set eth1 down",
+    "routes": "ip route flush dev eth1",
+    "filter": "nft 'table inet cut { chain input { type filter hook input priority 0; policy drop; }; }'",
+    "link": "ip link set eth1 down",
 }
+BREAKS["all"] = "; ".join(BREAKS.values())
 
 CUTS = """
   {
@@ -101,15 +109,22 @@ CUTS = """
 """
 """A generation that cuts the host off, and whose end gives it back."""
 
-BACK = "ip link set eth1 up; ip address replace 192.168.1.2/24 dev eth1; systemctl start ssh.service"
+BACK = """
+  nft delete table inet cut 2>/dev/null
+  ip link set eth1 up
+  ip route replace 192.168.1.0/24 dev eth1
+  systemctl start ssh.service
+"""
 
 
-@pytest.mark.parametrize("broken", BREAKS)
-@pytest.mark.parametrize("managed", ["nothing before", "a generation before"])
+@pytest.mark.parametrize(
+    ("broken", "managed"),
+    [*((broken, "a generation before") for broken in BREAKS), ("sshd", "nothing before"), ("all", "nothing before")],
+)
 def test_a_host_that_a_switch_cuts_off_returns_by_itself(
     broken: str, managed: str, make_targets: MakeTargets, tmp_path: Path
 ) -> None:
-    deployer, [target] = make_targets("target")
+    deployer, [target] = make_targets("target", image="debian-12-remote")
     if managed == "a generation before":
         deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
     before = take_snapshot(target)
@@ -142,8 +157,10 @@ def test_what_interrupts_the_window_leads_back(make_targets: MakeTargets, tmp_pa
     wait_for(target, "test -e /run/slow")
     # A second deployer is told so, and neither confirms nor cancels.
     said = deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")), expect=1)
-    assert "has not been confirmed" in said, said
-    assert "has not been confirmed" in deployer.on(target, "status")
+    # Who holds it is told.
+    held = f"by {os.environ.get('USER', os.getuid())}@{os.uname().nodename} has not been confirmed"
+    assert held in said, said
+    assert held in deployer.on(target, "status")
     deployer.on(target, "plan", *source(tmp_path, HELLO % ("one", "one")))
     process.kill()
     process.communicate()
@@ -208,6 +225,14 @@ def test_a_host_that_can_not_be_used_says_why_before_anything_is_built(
     known = deployer.known_hosts.read_text()
     deployer.known_hosts.write_text("")
     assert "its host key is not known" in refused(f"root@{address}")
+    # With more than one there is no question, though there is a terminal.
+    several = deployer.command("status", "--target-host", f"root@{address}", "--target-host", f"root@{address}:22")
+    shown = subprocess.run(
+        ["script", "--quiet", "--return", "--command", shlex.join(several), "/dev/null"],
+        env=deployer.environment(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert shown.returncode == 1 and shown.stdout.count("its host key is not known") >= 2, shown.stdout
+    assert "continue connecting" not in shown.stdout, shown.stdout
     other = (tmp_path / "key.pub").read_text().split()
     deployer.known_hosts.write_text(f"# first\n{address} {other[0]} {other[1]}\n")
     changed = refused(f"root@{address}")
@@ -279,9 +304,7 @@ first = sys.stdin.buffer.readline().decode()
 mark = dict(word.split("=") for word in first.split())["MARK"]
 threading.Thread(target=sys.stdin.buffer.read).start()
 out = sys.stdout.buffer
-facts = "kernel=Linux machine=x86_64 name=x uid=0 init=systemd nix= means= without_password=no"
-facts = facts.split() + ["free_kilobytes=9", "programs=/x"]
-out.write("\\n".join(["", mark, *facts, mark, f"{mark} agent", ""]).encode())
+out.write(f"\\n{mark}\\n{mark} agent\\n".encode())
 frame = lambda kind, payload: out.write(kind + struct.pack("<I", len(payload)) + payload)
 hello = {"hello": {"protocol": PROTOCOL, "version": "\\x1b[2J1"}}
 frame(b"m", json.dumps(hello).encode())
@@ -292,7 +315,7 @@ out.flush()
 
 def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
-    protocol = 3
+    protocol = 4
     answers = {
         "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
         "out.write(b'x' * 100)": "where a frame begins",
@@ -339,8 +362,8 @@ def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
     assert "sending" not in deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
 
     # Whatever the login shell is, and however root is had.
-    for shell in ("fish", "tcsh"):
-        target.succeed(f"usermod --shell /usr/bin/{shell} admin")
+    for shell in ("fish", "tcsh", "csh"):
+        target.succeed(f"usermod --shell $(command -v {shell}) admin")
         assert "active: generation 1" in deployer.run("status", *options)
     target.succeed("mv /usr/bin/sudo /usr/bin/no-sudo", "echo 'permit nopass admin' >/etc/doas.conf")
     assert "active: generation 1" in deployer.run("status", *options)
@@ -396,6 +419,11 @@ def test_sudo_gets_the_password_once_and_nobody_else_does(make_targets: MakeTarg
         wait_for(target, "test -e /run/slow")
         shown = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'"
         target.fail(f"{shown} | grep '[s]3cretword'")
+        # Nor here.
+        for file in ("cmdline", "environ"):
+            for path in Path("/proc").glob(f"[0-9]*/{file}"):
+                with contextlib.suppress(OSError):
+                    assert b"s3cretword" not in path.read_bytes(), path
         target.fail("grep -r '[s]3cretword' /var/lib/system-manager /run/systemd /tmp")
         target.succeed("touch /run/go-on")
 
@@ -403,6 +431,125 @@ def test_sudo_gets_the_password_once_and_nobody_else_does(make_targets: MakeTarg
     assert "confirmed" in right and "s3cretword" not in right, right
     assert target.succeed("cat /etc/hello") == "slow"
     target.fail("journalctl -q | grep '[s]3cretword'")
+
+
+def test_a_nix_outside_the_path_of_a_login_is_found(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target", image="debian-12-remote")
+    # As the installers of Nix have it; and those who log in get no sbin.
+    place = "/nix/var/nix/profiles/default/bin"
+    target.succeed(f"mkdir -p /nix/store {place} && mv /usr/bin/nix /usr/bin/nix-* {place}/")
+    target.succeed("echo 'SetEnv PATH=/usr/bin' >>/etc/ssh/sshd_config && systemctl restart ssh.service")
+    nix = f"NIX_CONFIG='build-users-group =' {place}/nix-store"
+    target.succeed(f"{nix} --init")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
+    assert len(target.succeed(f"{nix} --query --requisites {toplevel}").split()) >= 4
+    target.succeed(f"{nix} --verify --check-contents")
+    target.fail("test -e /nix/var/system-manager/paths")
+
+
+RUN0 = """\
+#!/bin/sh
+# What run0 is: systemd-run under another name, which asks polkit and hands its own streams on.
+case $1 in --no-ask-password) shift ;; *) echo "run0: it would ask" >&2; exit 1 ;; esac
+user=--setenv=SUDO_USER=$(id -un)
+exec systemd-run --no-ask-password --quiet --collect --pipe --wait --service-type=exec "$user" "$@"
+"""
+
+POLKIT = """
+  polkit.addRule(function(action, subject) {
+    if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "admin") return polkit.Result.YES;
+  });
+"""
+
+
+def test_run0_makes_root_of_whom_polkit_allows(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target", image="debian-12-remote")
+    target.succeed("useradd --create-home --shell /bin/bash admin")
+    deployer.admit(target, "admin")
+    # The others are gone. Debian 12 has no run0 yet, but all that it is made of.
+    target.succeed("mv /usr/bin/sudo /usr/bin/no-sudo", "mv /usr/bin/doas /usr/bin/no-doas")
+    (tmp_path / "run0").write_text(RUN0)
+    target.copy_from_host(tmp_path / "run0", "/usr/local/bin/run0")
+    target.succeed("chmod 755 /usr/local/bin/run0")
+    options = ["--sudo", "--target-host", f"admin@{deployer.address(target)}"]
+    wanted = source(tmp_path, HELLO % ("one", "one"))
+    # Nobody could answer polkit's question; that is seen before anything is sent.
+    said = deployer.run("switch", *wanted, *options, expect=1)
+    assert "run0 does not let the user become root" in said and "sending" not in said, said
+    (tmp_path / "polkit").write_text(POLKIT)
+    target.copy_from_host(tmp_path / "polkit", "/etc/polkit-1/rules.d/10-admin.rules")
+    target.succeed("chmod 644 /etc/polkit-1/rules.d/10-admin.rules", "systemctl restart polkit.service")
+    for text in ("one", "two"):
+        deployer.run("switch", *source(tmp_path, HELLO % (text, text)), *options)
+        assert target.succeed("cat /etc/hello") == text
+    assert "active: generation 2" in deployer.run("status", *options)
+
+
+def test_many_hosts_take_one_password_and_one_question(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, targets = make_targets("one", "two")
+    hosts = []
+    for target in targets:
+        target.succeed("useradd --create-home --shell /bin/bash admin", "echo admin:s3cretword | chpasswd")
+        target.succeed("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin")
+        deployer.admit(target, "admin")
+        hosts += ["--target-host", f"admin@{deployer.address(target)}"]
+    wanted = source(tmp_path, HELLO % ("one", "one"))
+    shown = deployer.on_terminal(["switch", *wanted, "--ask-sudo-password", *hosts], "s3cretword")
+    assert shown.lower().count("password") == 1 and "total: 2 done" in shown, shown
+    assert [target.succeed("cat /etc/hello") for target in targets] == ["one", "one"]
+
+
+def test_who_reads_nothing_more_stops_nothing(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = f"root@{deployer.address(target)}"
+    for text, closed in (("one", "2>&-"), ("two", ">&- 2>&-"), ("three", "2>/dev/full >/dev/full")):
+        command = deployer.command("switch", *source(tmp_path, HELLO % (text, text)), "--target-host", address)
+        argv = ["sh", "-c", f'exec "$@" {closed}', "sh", *command]
+        done = subprocess.run(argv, env=deployer.environment(), stdin=subprocess.DEVNULL, timeout=120, check=False)
+        assert done.returncode == 0, closed
+        assert target.succeed("cat /etc/hello") == text
+        target.fail("test -e /var/lib/system-manager/confirm.json")
+    # Whoever listened is gone in the middle.
+    command = deployer.command("switch", *source(tmp_path, SLOW), "--target-host", address)
+    process = subprocess.Popen(
+        command, env=deployer.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    wait_for(target, "test -e /run/slow")
+    assert process.stdout is not None and process.stderr is not None
+    process.stdout.close()
+    process.stderr.close()
+    target.succeed("touch /run/go-on")
+    assert process.wait(timeout=120) == 0
+    assert target.succeed("cat /etc/hello") == "slow"
+    target.fail("test -e /var/lib/system-manager/confirm.json")
+
+
+def test_a_host_that_waits_can_be_given_more_time(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = f"root@{deployer.address(target)}"
+    nothing = deployer.on(target, "extend", "60", expect=1)
+    assert "no run from another machine is waiting to be confirmed" in nothing, nothing
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    before = take_snapshot(target)
+
+    # While it is activated, and while it waits: it returns that much later, and nobody has confirmed anything.
+    process = deployer.start("switch", *source(tmp_path, SLOW), "--confirm-timeout", "5", "--target-host", address)
+    wait_for(target, "test -e /run/slow")
+    assert "it is under way" in deployer.on(target, "extend", "5")
+    process.kill()
+    process.communicate()
+    target.succeed("touch /run/go-on")
+    wait_for(target, "grep -q '\"deadline\":[0-9]' /var/lib/system-manager/confirm.json")
+    begun = time.monotonic()
+    shown = deployer.json(target, "extend", "10")
+    deadline = int(target.succeed("date +%s")) + 20
+    assert deadline - 8 <= shown["deadline"] <= deadline, (shown, deadline)
+    assert "unless it is confirmed" in deployer.on(target, "status")
+    target.succeed("test -e /var/lib/system-manager/confirm.json")
+    wait_for(target, "! test -e /var/lib/system-manager/confirm.json")
+    assert 10 < time.monotonic() - begun < 60
+    assert_same(before, take_snapshot(target))
 
 
 def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTargets, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -43,7 +44,18 @@ class Bench:
         self.base = host.bring(configuration())
         self.unit = host.bring(configuration(unit="1"))
         self.file = host.bring(configuration(file="1"))
+        self.tell_nix()
         self.times: dict[tuple[str, str], list[float]] = {}
+
+    def tell_nix(self) -> None:
+        """Tells the machine's Nix of the generations, as if built there: it is asked for their packages."""
+        ask = ["nix-store", "--query", "--requisites", self.base, self.unit, self.file]
+        paths = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.split()
+        database = self.host.folder / "database"
+        with database.open("w") as file:
+            subprocess.run(["nix-store", "--dump-db", *paths], stdout=file, check=True)
+        self.host.machine.copy_from_host(str(database), "/run/database")
+        self.host.machine.succeed("NIX_CONFIG='build-users-group =' nix-store --load-db </run/database")
 
     def time(self, what: str, who: str, command: str) -> None:
         """Runs a command in the machine and keeps how long it took there."""

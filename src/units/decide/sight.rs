@@ -53,7 +53,10 @@ impl<'a> Sight<'a> {
         bonds
     }
 
-    /// Returns the names by which the decision may look for a unit.
+    /// Returns the names by which the decision may look for a unit that is loaded under another.
+    ///
+    /// A name that only the new generation has is no such: a second name of a unit comes from a file, and of one that is gone
+    /// systemd knows nothing any more once it has read the new generation's.
     #[must_use]
     pub fn names(&self) -> BTreeSet<String> {
         let mut names = BTreeSet::new();
@@ -67,6 +70,13 @@ impl<'a> Sight<'a> {
                 names.extend(pullers);
             }
         }
+        let were = [self.old.ours, self.old.beneath].into_iter();
+        let were = were.flat_map(|set| &set.units);
+        let were: BTreeSet<&String> = were
+            .flat_map(|(name, def)| def.aliases.iter().chain([name]))
+            .chain(self.due.iter().copied())
+            .collect();
+        names.retain(|name| were.contains(name) || !self.new.ours.units.contains_key(name));
         names.extend(self.due.iter().copied().cloned());
         names
     }

@@ -198,15 +198,16 @@ fn a_foreign_unit_or_link_of_one_is_replaced_where_that_is_wanted_and_comes_back
     std::os::unix::fs::symlink("/lib/theirs.service", t.path(&format!("etc/{wants}"))).unwrap();
     let before = t.tree();
     let config = Config::new().field("units", unit);
+    // By the link somebody has enabled it; that comes back without being asked for.
     t.refuses_config(
         &config,
         &[
             "`system-manager.replaceExisting = [ \"systemd/system/app.service\" ]`",
-            &format!("`system-manager.replaceExisting = [ \"{wants}\" ]`"),
+            "1 conflict.",
         ],
     );
-    let both = serde_json::json!(["systemd/system/app.service", wants]);
-    t.activate(&config.clone().field("replaceExisting", both));
+    let unit = serde_json::json!(["systemd/system/app.service"]);
+    t.activate(&config.clone().field("replaceExisting", unit));
     assert!(
         t.read("etc/systemd/system/app.service")
             .contains("/bin/true")

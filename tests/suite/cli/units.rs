@@ -38,3 +38,26 @@ fn a_unit_that_nothing_will_start_is_told() {
         .exits(0)
         .never_says("should start it");
 }
+
+#[test]
+fn a_link_by_which_a_package_enables_a_unit_is_replaced_and_comes_back() {
+    let Some(t) = Test::begin() else { return };
+    let shipped = "/lib/systemd/system/a.service";
+    let folder = "etc/systemd/system/timers.target.wants";
+    std::fs::create_dir_all(t.path(folder)).unwrap();
+    std::os::unix::fs::symlink(shipped, t.path(&format!("{folder}/a.service"))).unwrap();
+    std::os::unix::fs::symlink(shipped, t.path(&format!("{folder}/b.service"))).unwrap();
+    let to = |name: &str| {
+        let link = std::fs::read_link(t.path(&format!("{folder}/{name}"))).unwrap();
+        link.to_str().unwrap().to_owned()
+    };
+    t.switch(&wanting(&t, &["timers.target"]));
+    assert_eq!(to("a.service"), "../a.service");
+    assert_eq!(
+        to("b.service"),
+        shipped,
+        "another unit's is nobody's business"
+    );
+    t.run(&["deactivate"]).exits(0);
+    assert_eq!(to("a.service"), shipped);
+}
