@@ -75,6 +75,7 @@ _TESTS = (
     "tinyproxy",
     "tor",
     "ucarp",
+    "unbound",
     "vsftpd",
     "xandikos",
     pytest.param("atd", marks=pytest.mark.slow),
