@@ -5,6 +5,7 @@
 let
   inherit (lib) mkOption types;
   inherit (import ./options.nix { inherit lib; }) sectionOption;
+  inherit (import ./types.nix { inherit lib; }) variables;
 
   # The folders in which a distribution keeps its programs; systemd's own default.
   hostPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -50,15 +51,7 @@ in
 {
   options = {
     environment = mkOption {
-      type = types.attrsOf (
-        types.nullOr (
-          types.oneOf [
-            types.str
-            types.path
-            types.package
-          ]
-        )
-      );
+      type = variables;
       default = { };
       example = {
         LANG = "C.UTF-8";

@@ -27,15 +27,7 @@ in
 {
   options.systemd = units.options // {
     globalEnvironment = mkOption {
-      type = types.attrsOf (
-        types.nullOr (
-          types.oneOf [
-            types.str
-            types.path
-            types.package
-          ]
-        )
-      );
+      type = unitTypes.variables;
       default = { };
       example = {
         TZ = "UTC";

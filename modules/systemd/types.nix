@@ -36,6 +36,17 @@ rec {
         lib.mergeEqualOption loc defs;
   };
 
+  # Environment variables; `null` takes one away.
+  variables = types.attrsOf (
+    types.nullOr (
+      types.oneOf [
+        types.str
+        types.path
+        types.package
+      ]
+    )
+  );
+
   # A section of a unit file.
   section = types.attrsOf unitOption;
 }

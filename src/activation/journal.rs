@@ -16,7 +16,7 @@ use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
 
 use crate::activation::plan::Goal;
-use crate::host::fs::Root;
+use crate::host::fs::{Content, NewFile, Root};
 use crate::model::json;
 use crate::model::names::{AbsolutePath, TargetPath};
 use crate::model::text::Text;
@@ -217,15 +217,7 @@ impl Journal {
     fn write(root: &Root, begin: &Record) -> Result<Self> {
         let line = checked::render(VERSION, begin)?;
         let path = Path::new(FILE);
-        root.write_file(
-            path,
-            &crate::host::fs::NewFile {
-                content: crate::host::fs::Content::Bytes(&line),
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-            },
-        )?;
+        root.write_file(path, &NewFile::of_root(Content::Bytes(&line), 0o600))?;
         root.sync()?;
         Ok(Self(
             root.open_file(path, OFlag::O_WRONLY | OFlag::O_APPEND)?,

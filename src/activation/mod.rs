@@ -5,6 +5,7 @@ pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod beneath;
 pub(crate) mod compare;
+mod described;
 pub(crate) mod ephemeral;
 mod graphics;
 pub(crate) mod health;

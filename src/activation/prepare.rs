@@ -163,12 +163,12 @@ fn desire<'a>(root: &Root, manifest: Option<&'a Manifest>, state: &State) -> Res
 }
 
 /// What the plan is decided from.
-struct Sources<'a> {
-    root: &'a Root,
-    manifest: Option<&'a Manifest>,
-    desired: &'a Desired<'a>,
-    observed: &'a Observed,
-    vendors: &'a Vendors,
+pub(super) struct Sources<'a> {
+    pub(super) root: &'a Root,
+    pub(super) manifest: Option<&'a Manifest>,
+    pub(super) desired: &'a Desired<'a>,
+    pub(super) observed: &'a Observed,
+    pub(super) vendors: &'a Vendors,
 }
 
 impl Sources<'_> {
@@ -245,7 +245,7 @@ impl Sources<'_> {
         accounts::apply::decide(self.root, wanted, about)
     }
 
-    fn plan_files(
+    pub(super) fn plan_files(
         &self,
         goal: &Goal,
         owners: &Owners,
@@ -301,7 +301,7 @@ impl Sources<'_> {
         Ok(blocks)
     }
 
-    fn plan_basics(
+    pub(super) fn plan_basics(
         &self,
         files: &FilesPlan,
         blocks: &[BlockChange],

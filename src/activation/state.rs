@@ -177,15 +177,7 @@ impl State {
         if root.node(path)? != Node::Absent {
             root.copy(path, Path::new(PREDECESSOR))?;
         }
-        root.write_file(
-            path,
-            &NewFile {
-                content: Content::Bytes(&content),
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-            },
-        )?;
+        root.write_file(path, &NewFile::of_root(Content::Bytes(&content), 0o600))?;
         root.sync()?;
         self.checksum = digest;
         Ok(())

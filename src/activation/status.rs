@@ -1,6 +1,5 @@
 //! What is managed, what was changed by hand, what is unfinished.
 
-use crate::store::toplevel::read_manifest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -8,11 +7,10 @@ use anyhow::Result;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::accounts::apply::Overview;
 use crate::accounts::decide::Drift as AccountDrift;
+use crate::activation::described::{self, Changed};
 use crate::activation::ephemeral;
 use crate::activation::journal::Interrupted;
-use crate::activation::observe;
 use crate::activation::state::State;
 use crate::activation::status_units::{
     Timer, read_failed, read_failures, read_left, read_timers, running_only,
@@ -142,6 +140,12 @@ pub struct Status {
     #[serde(serialize_with = "in_etc::serialize")]
     #[schemars(with = "BTreeMap<String, Drift>")]
     pub drift: BTreeMap<TargetPath, Drift>,
+    /// How many files are described that others have made; they stay theirs.
+    pub described: usize,
+    /// What of these is not as described any more; the next switch puts it right, or refuses to.
+    #[serde(serialize_with = "in_etc::serialize")]
+    #[schemars(with = "BTreeMap<String, Drift>")]
+    pub described_drift: BTreeMap<TargetPath, Drift>,
     /// Folders of ours whose mode or owner someone has changed, as they are now.
     #[serde(serialize_with = "in_etc::serialize")]
     #[schemars(with = "BTreeMap<String, Access>")]
@@ -202,6 +206,7 @@ impl Status {
             files: _,
             units: _,
             lines: _,
+            described: _,
             timers: _,
             store_free: _,
             accounts: _,
@@ -216,6 +221,7 @@ impl Status {
             unhealthy,
             user_managers_left,
             drift,
+            described_drift,
             folder_drift,
             block_drift,
             basics_drift,
@@ -241,6 +247,7 @@ impl Status {
             && unhealthy.is_empty()
             && !user_managers_left
             && drift.is_empty()
+            && described_drift.is_empty()
             && folder_drift.is_empty()
             && block_drift.is_empty()
             && basics_drift.is_empty()
@@ -258,22 +265,22 @@ impl Status {
 /// When the state or a managed file can't be read.
 pub(crate) fn read(root: &Root) -> Result<Status> {
     let running = lock::holder(root)?;
-    let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
+    let sight = described::look(root)?;
+    let (observed, accounts) = (sight.observed, sight.accounts);
     let state = observed.state;
-    let accounts = read_accounts(root, &state)?;
     let drift = find_drift(&observed.seen.files, &state.files)?;
     let block_drift = find_block_drift(&state, &observed.seen.blocks);
     let vendors = files::vendor::read_conffiles(root, state.files.entries.keys())?;
     let beside = files::observe::find_beside(root, &Desired::new(), &state.files, &vendors)?;
     let (places, name_drift) = basics::decide::find_drift(&state.basics, &observed.seen.basics);
+    let places = by_hand(places);
+    let described_drift = described_drift(sight.described.changed, &places);
     let tmpfiles_drift = find_tmpfiles_drift(root, &state);
     let units = names(&state.files, unit_name);
     let acted_on = names(&state.files, extended_unit);
     let active = state.active.map(|a| a.toplevel);
     let history = History::read(root);
-    let activated = active.as_ref().and_then(|active| history.last(active));
-    let unhealthy = activated.map(|past| past.unhealthy.clone());
-    let activated = activated.map(|past| past.time);
+    let past = active.as_ref().and_then(|active| history.last(active));
     let generation = generation_of(root, active.as_ref())?;
     let left = read_left(root, state.units.pending);
     let pending = pending(observed.interrupted.as_ref(), &left);
@@ -282,7 +289,7 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         version: VERSION,
         active,
         generation,
-        activated,
+        activated: past.map(|past| past.time),
         timers: read_timers(root, &units),
         store_free: store_free(root)?,
         lines: state.blocks.0.len(),
@@ -294,15 +301,17 @@ pub(crate) fn read(root: &Root) -> Result<Status> {
         failed: read_failed(root, &acted_on),
         not_brought_up: read_failures(root, state.units.failed),
         not_brought_up_for_users: running_only(root, state.units.failed_of_users)?,
-        unhealthy: unhealthy.unwrap_or_default(),
+        unhealthy: past.map_or_else(BTreeMap::new, |past| past.unhealthy.clone()),
         user_managers_left: state.units.pending_users.is_some(),
         accounts: accounts.managed,
         warnings: accounts.warnings,
         account_drift: accounts.drift,
         block_drift,
-        basics_drift: by_hand(places),
+        basics_drift: places,
         name_drift,
         drift,
+        described: sight.described.files,
+        described_drift,
         folder_drift: folder_drift(&observed.seen.files),
         backups: backups_of(&state.files),
         beside,
@@ -382,27 +391,23 @@ fn pending(interrupted: Option<&Interrupted>, pending: &Seeds) -> Vec<String> {
     units.into_iter().cloned().collect()
 }
 
-/// What the active configuration wants is read again, so that what is told is what holds now.
-fn read_accounts(root: &Root, state: &State) -> Result<Overview> {
-    let manifest = state.active.as_ref().map(|active| {
-        let toplevel = root.show(Path::new(active.toplevel.as_str().trim_start_matches('/')));
-        read_manifest(&toplevel).or_else(|_| read_manifest(Path::new(active.toplevel.as_str())))
+/// What others have made and is not as described, but for what is told of what is ours.
+fn described_drift(
+    changed: BTreeMap<TargetPath, Changed>,
+    ours: &BTreeMap<TargetPath, Drift>,
+) -> BTreeMap<TargetPath, Drift> {
+    let changed = changed.into_iter();
+    let others = changed.filter(|(target, _)| !ours.contains_key(target));
+    let told = others.map(|(target, Changed { now, wanted })| {
+        let has_content = wanted.is_some_and(|wanted| now.has_same_content(&wanted));
+        let drift = if has_content {
+            Drift::Access
+        } else {
+            Drift::by_hand(now == Node::Absent)
+        };
+        (target, drift)
     });
-    let (manifest, problem) = match manifest {
-        None => (None, None),
-        Some(Ok(manifest)) => (Some(manifest), None),
-        // What is managed is known without it.
-        Some(Err(error)) => (
-            None,
-            Some(format!(
-                "what the configuration wants is not known: {error:#}"
-            )),
-        ),
-    };
-    let wanted = manifest.as_ref().map(|m| &m.accounts);
-    let mut overview = accounts::apply::read_overview(root, wanted, state.accounts)?;
-    overview.warnings.extend(problem);
-    Ok(overview)
+    told.collect()
 }
 
 /// Finds the managed files that are not as they were left, or lead to what is not as it was built.

@@ -102,6 +102,13 @@ fn render_active(out: &mut String, status: &Status, style: Style) {
         }
         line(out, &text);
     }
+    if status.described > 0 {
+        let described = count(status.described, "file");
+        line(
+            out,
+            &format!("described: {described} that others have created"),
+        );
+    }
 }
 
 fn render_unfinished(out: &mut String, status: &Status, style: Style) {
@@ -165,11 +172,16 @@ fn failures(status: &Status) -> Vec<String> {
 }
 
 fn drift(status: &Status) -> Vec<String> {
-    let files = status.drift.iter();
+    let files = status.drift.iter().chain(&status.basics_drift);
     let mut rows: Vec<String> = files
         .map(|(target, drift)| format!("drift: /etc/{target} was {}", drift.word()))
         .collect();
     rows.sort_by(|a, b| natural(a, b));
+    let described = status.described_drift.iter();
+    rows.extend(described.map(|(target, drift)| {
+        let word = drift.word();
+        format!("drift: /etc/{target}, which is described and not managed, was {word}")
+    }));
     let folders = status.folder_drift.iter();
     rows.extend(folders.map(|(folder, now)| {
         format!(
@@ -189,8 +201,6 @@ fn drift(status: &Status) -> Vec<String> {
             format!("drift: the managed lines in /etc/{t} were {}", drift.word())
         }),
     );
-    let basics = status.basics_drift.iter();
-    rows.extend(basics.map(|(t, drift)| format!("drift: /etc/{t} was {}", drift.word())));
     rows.extend(status.name_drift.iter().map(|name| {
         format!(
             "drift: this host has been renamed to `{}`, but should be `{}`",

@@ -76,12 +76,7 @@ fn set(root: &Root, change: &BasicsChange) -> Result<()> {
         (Some(Form::Link(to)), _) => root.write_link(&path, to),
         (Some(Form::Text(text)), _) => root.write_file(
             &path,
-            &NewFile {
-                content: Content::Bytes(text.as_bytes()),
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-            },
+            &NewFile::of_root(Content::Bytes(text.as_bytes()), 0o644),
         ),
         (None, Some(id)) => backups::restore(root, &change.target, id),
         (None, None) => root.remove_file(&path),

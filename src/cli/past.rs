@@ -106,6 +106,51 @@ impl Session {
         Ok(End::Done)
     }
 
+    pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
+        let mut outdated = Vec::new();
+        if keep.is_some() {
+            let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
+            let choice = Choice {
+                keep,
+                ..Choice::default()
+            };
+            let told = told::read(&self.root)?;
+            let chosen = told::choose(&told, &choice)?;
+            outdated = chosen.iter().map(|g| g.number).collect();
+            if !self.json && !chosen.is_empty() {
+                tell_chosen(&chosen, told::freed(&self.root, &told, &chosen))?;
+            }
+            if !dry_run {
+                for number in &outdated {
+                    generations::forget(&self.root, *number)?;
+                }
+                history::forget(&self.root, &outdated);
+            }
+        }
+        let active = State::read(&self.root)?.active.map(|a| a.toplevel);
+        let asked = closure::gc::Asked {
+            dry_run,
+            without: if dry_run { &outdated } else { &[] },
+        };
+        let mut collected = closure::gc::collect(&self.root, active.as_ref(), asked)?;
+        collected.generations = outdated;
+        if self.json {
+            print_json(&collected)?;
+            return Ok(End::Done);
+        }
+        for path in &collected.paths {
+            print_text(&format!("- {path}"), self.style)?;
+        }
+        let paths = count(collected.paths.len(), "path");
+        let verb = match (dry_run, collected.paths.len()) {
+            (true, _) => "would be removed",
+            (false, 1) => "has been removed",
+            (false, _) => "have been removed",
+        };
+        print(&format!("{paths} {verb}, {}", show_bytes(collected.bytes)))?;
+        Ok(End::Done)
+    }
+
     pub(crate) fn diff(&self, args: &DiffArgs) -> Result<End, Failure> {
         let from = match &args.from {
             Some(text) => self.named(text)?,
@@ -363,7 +408,7 @@ impl Session {
 ///
 /// # Errors
 /// When it can't be printed.
-pub(super) fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
+fn tell_chosen(chosen: &[&Told], freed: Option<Size>) -> anyhow::Result<()> {
     if chosen.is_empty() {
         return print("No generation would be deleted.");
     }

@@ -8,23 +8,22 @@ use crate::activation::plan::{Goal, Plan, TellingPlan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::{outcome_report, told, why};
+use crate::activation::{outcome_report, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::commands::{self, End, Failure, How};
-use crate::cli::past::tell_chosen;
 use crate::host::fs::Root;
 use crate::host::signals::Signals;
 use crate::host::systemd::Event;
 use crate::model::names::AbsolutePath;
 use crate::model::page;
-use crate::model::style::{Style, show_bytes};
+use crate::model::style::Style;
 use crate::nix::elsewhere::BuildHost;
+use crate::scripts;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
 use crate::store::pending;
 use crate::store::secrets;
-use crate::{closure, scripts};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
@@ -122,47 +121,6 @@ impl Session {
         } else {
             print_text(&format!("generation {number}: {toplevel}"), self.style)?;
         }
-        Ok(End::Done)
-    }
-
-    pub(crate) fn gc(&self, dry_run: bool, keep: Option<usize>) -> Result<End, Failure> {
-        let active = State::read(&self.root)?.active.map(|a| a.toplevel);
-        let (mut outdated, mut freed) = (Vec::new(), None);
-        if let Some(keep) = keep {
-            let _lock = commands::lock(&self.root, "gc", Patience::Refuse)?;
-            outdated = generations::outdated(&self.root, keep, active.as_ref())?;
-            let told = told::read(&self.root)?;
-            let all = told.generations.iter();
-            let chosen: Vec<_> = all.filter(|g| outdated.contains(&g.number)).collect();
-            freed = told::freed(&self.root, &told, &chosen);
-            if !self.json && !chosen.is_empty() {
-                tell_chosen(&chosen, freed)?;
-            }
-            for number in &outdated {
-                if !dry_run {
-                    generations::forget(&self.root, *number)?;
-                }
-            }
-        }
-        let mut collected = closure::gc::collect(&self.root, active.as_ref(), dry_run)?;
-        collected.generations = outdated;
-        collected.freed = freed.filter(|_| dry_run);
-        if self.json {
-            print_json(&collected)?;
-            return Ok(End::Done);
-        }
-        for path in &collected.paths {
-            print_text(&format!("- {path}"), self.style)?;
-        }
-        let (paths, bytes) = (collected.paths.len(), show_bytes(collected.bytes));
-        print(&if dry_run {
-            let more = collected
-                .freed
-                .map_or("", |_| ", and what only these generations need");
-            format!("{paths} paths would be removed, {bytes}{more}")
-        } else {
-            format!("{paths} paths have been removed, {bytes}")
-        })?;
         Ok(End::Done)
     }
 

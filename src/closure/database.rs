@@ -68,12 +68,7 @@ impl Database {
         for (path, content) in [(LOAD_DB, &text), (FILE, &checked)] {
             root.write_file(
                 Path::new(path),
-                &NewFile {
-                    content: Content::Bytes(content.as_bytes()),
-                    mode: 0o644,
-                    uid: 0,
-                    gid: 0,
-                },
+                &NewFile::of_root(Content::Bytes(content.as_bytes()), 0o644),
             )?;
         }
         root.sync()
@@ -223,9 +218,13 @@ pub(crate) fn register(root: &Root, infos: &[PathInfo]) -> Result<()> {
 
 /// The host's own `nix-store`, on the store itself and not through a daemon, wherever Nix may have been installed.
 pub(super) fn nix_store() -> Command {
+    nix_store_by(Command::new("env"))
+}
+
+/// The same, by a command that sets variables and begins a program.
+pub(super) fn nix_store_by(env: Command) -> Command {
     const FOLDERS: &str = "/nix/var/nix/profiles/default/bin:/run/current-system/sw/bin:/root/.nix-profile/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-    Command::new("env")
-        .arg(format!("PATH={FOLDERS}"))
+    env.arg(format!("PATH={FOLDERS}"))
         .arg("NIX_REMOTE=local")
         // Root without a daemon, which has users for builds. Nothing is built.
         .arg("NIX_CONFIG=build-users-group =")

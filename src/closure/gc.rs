@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
 
-use super::database::{Database, nix_store};
+use super::database::{Database, nix_store, nix_store_by};
 use super::info::StorePath;
 use super::receive::remove_tree;
 use super::{Holding, folder, hold, is_of_nix};
 use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
+use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
-use crate::model::packages::Size;
 use crate::store;
 use crate::store::{generations, history};
 
@@ -41,12 +41,19 @@ pub(crate) struct Collected {
     pub paths: Vec<StorePath>,
     /// How many bytes they take on the disk.
     pub bytes: u64,
-    /// What only the generations need that would go, and is needed until then; none where they went, or nobody knows.
-    pub freed: Option<Size>,
     /// Whether they are still there.
     pub dry_run: bool,
     /// How many paths in the store arrived by other means, and are left alone.
     pub foreign: usize,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    /// Whether nothing is removed, only told.
+    pub dry_run: bool,
+    /// Generations that count as forgotten, though they are there.
+    pub without: &'a [u64],
 }
 
 /// Removes what nothing needs.
@@ -56,14 +63,15 @@ pub(crate) struct Collected {
 pub(crate) fn collect(
     root: &Root,
     active: Option<&AbsolutePath>,
-    dry_run: bool,
+    asked: Asked<'_>,
 ) -> Result<Collected> {
+    let Asked { dry_run, without } = asked;
     if is_of_nix(root)? {
-        return collect_by_nix(root, active, dry_run);
+        return collect_by_nix(root, active, asked);
     }
     let _held = hold(root, Holding::Alone)?;
     let mut database = Database::read(root)?;
-    let live = database.closure(roots(root, active)?);
+    let live = database.closure(roots(root, active, without)?);
     let dead: Vec<StorePath> = database
         .paths
         .keys()
@@ -91,7 +99,6 @@ pub(crate) fn collect(
     Ok(Collected {
         version: 1,
         generations: Vec::new(),
-        freed: None,
         paths: dead,
         bytes,
         dry_run,
@@ -103,7 +110,11 @@ pub(crate) fn collect(
 const KEPT: &str = "nix/var/nix/gcroots/system-manager-needs";
 
 /// Has Nix remove what nothing needs, with what we need among its roots meanwhile.
-fn collect_by_nix(root: &Root, active: Option<&AbsolutePath>, dry_run: bool) -> Result<Collected> {
+fn collect_by_nix(
+    root: &Root,
+    active: Option<&AbsolutePath>,
+    asked: Asked<'_>,
+) -> Result<Collected> {
     if !root.is_live() {
         bail!(
             "the store of this root is managed by Nix, which collects that of the system that runs\nhint: boot it, and run this there"
@@ -112,10 +123,10 @@ fn collect_by_nix(root: &Root, active: Option<&AbsolutePath>, dry_run: bool) -> 
     let _held = hold(root, Holding::Alone)?;
     let kept = Path::new(KEPT);
     root.make_folders(kept)?;
-    for path in roots(root, active)? {
+    for path in roots(root, active, asked.without)? {
         root.write_link(&kept.join(path.name()), &path.to_string())?;
     }
-    let collected = ask_nix(root, dry_run);
+    let collected = ask_nix(root, asked);
     for name in root.list(kept)? {
         root.remove_file(&kept.join(name))?;
     }
@@ -124,10 +135,14 @@ fn collect_by_nix(root: &Root, active: Option<&AbsolutePath>, dry_run: bool) -> 
     collected
 }
 
-fn ask_nix(root: &Root, dry_run: bool) -> Result<Collected> {
-    let dead = nix_store()
-        .args(["--quiet", "--gc", "--print-dead"])
-        .stdout()?;
+fn ask_nix(root: &Root, asked: Asked<'_>) -> Result<Collected> {
+    let Asked { dry_run, without } = asked;
+    let nix = if without.is_empty() {
+        nix_store()
+    } else {
+        without_generations(root)
+    };
+    let dead = nix.args(["--quiet", "--gc", "--print-dead"]).stdout()?;
     let at = |path: &StorePath| folder(root).join(path.name());
     let mut sizes = BTreeMap::new();
     for path in dead.lines().filter_map(StorePath::of) {
@@ -142,7 +157,6 @@ fn ask_nix(root: &Root, dry_run: bool) -> Result<Collected> {
     Ok(Collected {
         version: 1,
         generations: Vec::new(),
-        freed: None,
         bytes: sizes.values().sum(),
         paths: sizes.into_keys().collect(),
         dry_run,
@@ -150,10 +164,33 @@ fn ask_nix(root: &Root, dry_run: bool) -> Result<Collected> {
     })
 }
 
+/// A Nix that sees no generations. What those that stay need is among its other roots already.
+fn without_generations(root: &Root) -> Command {
+    let profiles = root.show(Path::new(generations::FOLDER));
+    let hide = "mount -t tmpfs none \"$0\"; exec \"$@\"";
+    let unshare = Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-euc", hide])
+        .arg(profiles)
+        .arg("env");
+    nix_store_by(unshare)
+}
+
+/// Returns the links of generations.
+fn links_of(root: &Root, numbers: &[u64]) -> BTreeSet<PathBuf> {
+    let links = numbers.iter().map(|number| generations::link_path(*number));
+    links.map(|link| root.show(&link)).collect()
+}
+
 /// Returns what is needed by itself.
-fn roots(root: &Root, active: Option<&AbsolutePath>) -> Result<BTreeSet<StorePath>> {
+fn roots(
+    root: &Root,
+    active: Option<&AbsolutePath>,
+    without: &[u64],
+) -> Result<BTreeSet<StorePath>> {
     let mut roots = BTreeSet::new();
-    for generation in generations::read(root)? {
+    let forgotten = links_of(root, without);
+    let all = generations::read(root)?.into_iter();
+    for generation in all.filter(|g| !without.contains(&g.number)) {
         roots.extend(StorePath::of(generation.toplevel.as_str()));
     }
     if let Some(active) = active {
@@ -177,7 +214,8 @@ fn roots(root: &Root, active: Option<&AbsolutePath>) -> Result<BTreeSet<StorePat
         }
     }
     for folder in LINKS {
-        for link in walk(&root.show(Path::new(folder)))? {
+        let links = walk(&root.show(Path::new(folder)))?.into_iter();
+        for link in links.filter(|link| !forgotten.contains(link)) {
             if let Ok(target) = fs::read_link(&link) {
                 roots.extend(target.to_str().and_then(StorePath::of));
             }

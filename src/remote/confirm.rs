@@ -71,12 +71,7 @@ fn write_boot_unit(root: &Root, program: &Path) -> Result<()> {
     root.make_folders(Path::new(BOOT_WANTS))?;
     root.write_file(
         Path::new(BOOT_UNIT),
-        &NewFile {
-            content: Content::Bytes(text.as_bytes()),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-        },
+        &NewFile::of_root(Content::Bytes(text.as_bytes()), 0o644),
     )?;
     root.write_link(&boot_link(), "../system-manager-return.service")?;
     root.sync()

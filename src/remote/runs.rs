@@ -102,12 +102,7 @@ impl<'a> Run<'a> {
     fn write(&self, file: &str, content: &[u8]) -> Result<()> {
         self.root.write_file(
             &self.path(file),
-            &NewFile {
-                content: Content::Bytes(content),
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-            },
+            &NewFile::of_root(Content::Bytes(content), 0o600),
         )?;
         self.root.sync()
     }

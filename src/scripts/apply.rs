@@ -113,13 +113,7 @@ pub(crate) fn request(
             text.extend(unit.as_bytes());
             text.push(b'\n');
         }
-        let content = Content::Bytes(&text);
-        let new = NewFile {
-            content,
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-        };
+        let new = NewFile::of_root(Content::Bytes(&text), 0o644);
         root.write_file(Path::new(path), &new)?;
     }
     Ok(())

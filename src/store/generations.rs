@@ -34,7 +34,8 @@ pub(crate) struct Generation {
     pub of_another: bool,
 }
 
-fn link_path(number: u64) -> PathBuf {
+/// Where the link of a generation is.
+pub(crate) fn link_path(number: u64) -> PathBuf {
     PathBuf::from(format!("{FOLDER}/{NAME}-{number}-link"))
 }
 
@@ -167,22 +168,6 @@ pub(crate) fn select(root: &Root, number: u64) -> Result<()> {
 pub(crate) fn deselect(root: &Root) -> Result<()> {
     root.remove_file(&profile_path())?;
     root.sync()
-}
-
-/// Returns the numbers of the generations before the last `keep` ones, but for the current one and what is active.
-///
-/// # Errors
-/// When the profile can't be read.
-pub(crate) fn outdated(
-    root: &Root,
-    keep: usize,
-    active: Option<&AbsolutePath>,
-) -> Result<Vec<u64>> {
-    let all = read(root)?;
-    let old = all.len().saturating_sub(keep);
-    let is_needed = |g: &&Generation| g.current || Some(&g.toplevel) == active;
-    let old = all.iter().take(old).filter(|g| !is_needed(g));
-    Ok(old.map(|g| g.number).collect())
 }
 
 /// Removes a generation's link.

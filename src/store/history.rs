@@ -89,13 +89,7 @@ impl History {
     fn write(&self, root: &Root) -> Result<()> {
         let text = checked::render(VERSION, self)?;
         store::make_folder(root)?;
-        let content = Content::Bytes(&text);
-        let new = NewFile {
-            content,
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-        };
+        let new = NewFile::of_root(Content::Bytes(&text), 0o644);
         root.write_file(Path::new(FILE), &new)?;
         root.sync()
     }

@@ -72,12 +72,7 @@ impl Installed {
         let content = checked::render(VERSION, self).context("serialising what was installed")?;
         root.write_file(
             Path::new(FILE),
-            &NewFile {
-                content: Content::Bytes(&content),
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-            },
+            &NewFile::of_root(Content::Bytes(&content), 0o600),
         )?;
         root.sync()
     }

@@ -124,12 +124,7 @@ impl Pending {
         let content = serde_json::to_vec(self).context("serialising a run that waits")?;
         root.write_file(
             Path::new(FILE),
-            &NewFile {
-                content: Content::Bytes(&content),
-                mode: 0o600,
-                uid: 0,
-                gid: 0,
-            },
+            &NewFile::of_root(Content::Bytes(&content), 0o600),
         )?;
         root.sync()
     }

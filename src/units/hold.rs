@@ -28,12 +28,7 @@ pub(crate) fn hold<'a>(root: &Root, units: impl IntoIterator<Item = &'a String>)
         root.make_folders(&folder)?;
         root.write_file(
             &folder.join(FILE),
-            &NewFile {
-                content: Content::Bytes(TEXT.as_bytes()),
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-            },
+            &NewFile::of_root(Content::Bytes(TEXT.as_bytes()), 0o644),
         )?;
     }
     Ok(())

@@ -362,7 +362,7 @@ fn each_kind_has_the_same_verbs_in_the_same_files() {
 }
 
 /// How many lines a kind may cost outside of its room.
-const KIND_LINES: usize = 40;
+const KIND_LINES: usize = 41;
 
 #[test]
 fn a_kind_costs_a_few_lines_in_the_places_that_contributing_names() {

@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::{Change, Entry, Found, Side, TextChange, change_of};
 use crate::accounts::apply::read_overview;
 use crate::activation::state::State;
-use crate::activation::{beneath, observe};
+use crate::activation::{beneath, described, observe};
 use crate::closure::contents::Inside;
 use crate::files::diff::render_behind;
-use crate::files::wanted::{Desired, Want, read_desired};
+use crate::files::wanted::{Want, read_desired};
 use crate::host::fs::Root;
 use crate::model::manifest::{Accounts, EtcMode, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
@@ -116,28 +116,33 @@ fn fields(value: &Value) -> BTreeMap<String, String> {
 /// # Errors
 /// When the state, or a file, can't be read.
 pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
-    let observed = observe::read_host(root, State::read(root)?, &Desired::new())?;
-    let state: State = observed.state;
-    let mut side = match &state.active {
-        Some(active) => read_built(root, &active.toplevel, inside)?,
-        None => return Ok(Side::default()),
+    let state = State::read(root)?;
+    let (Some(active), Some(manifest)) = (&state.active, described::read_active(root, &state)?)
+    else {
+        return Ok(Side::default());
     };
+    let mut side = read_built(root, &active.toplevel, inside)?;
+    let desired = described::desired(root, &state, &manifest)?;
+    let observed = observe::read_host(root, state, &desired)?;
+    for (target, changed) in described::find(root, &manifest, &desired, &observed)?.changed {
+        let described::Changed { now, wanted } = changed;
+        if now == Node::Absent {
+            side.files.remove(&target);
+        } else if desired.contains_key(&target) {
+            place(root, &mut side, &target, &now, wanted.as_ref())?;
+        } else if let Some(option) = basics::places::option_of(target.as_str()) {
+            let changed = "(changed by hand)".to_owned();
+            side.settings.insert(option.to_owned(), changed);
+        }
+    }
+    let state: State = observed.state;
     for (target, file) in &state.files.entries {
         match observed.seen.files.nodes.get(target) {
             Some(now) if now == file.node() => {}
             Some(Node::Absent) | None => {
                 side.files.remove(target);
             }
-            Some(now) => {
-                let mut entry = on_disk(root, target, now)?;
-                // It is told where it stands otherwise only if it does.
-                if let Some(built) = side.files.get(target)
-                    && is_placed_alike(now, file.node())
-                {
-                    entry.placed.clone_from(&built.placed);
-                }
-                side.files.insert(target.clone(), entry);
-            }
+            Some(now) => place(root, &mut side, target, now, Some(file.node()))?,
         }
     }
     for (target, is_gone) in blocks::decide::find_drift(&state.blocks, &observed.seen.blocks) {
@@ -165,6 +170,24 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
         fields.insert(field.clone(), format!("{found} (set by hand)"));
     }
     Ok(side)
+}
+
+/// Puts what stands on the disk in the place of what was built. It is told how it is placed only if that differs.
+fn place(
+    root: &Root,
+    side: &mut Side,
+    target: &TargetPath,
+    now: &Node,
+    then: Option<&Node>,
+) -> Result<()> {
+    let mut entry = on_disk(root, target, now)?;
+    if let Some(built) = side.files.get(target)
+        && then.is_some_and(|then| is_placed_alike(now, then))
+    {
+        entry.placed.clone_from(&built.placed);
+    }
+    side.files.insert(target.clone(), entry);
+    Ok(())
 }
 
 fn is_placed_alike(now: &Node, then: &Node) -> bool {

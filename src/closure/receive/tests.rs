@@ -154,7 +154,7 @@ fn leftovers_of_a_kill_go_and_two_do_not_unpack_at_once() {
     assert!(names(&world.store()).is_empty());
     for result in [
         Receiver::open(&root).map(drop),
-        gc::collect(&root, None, false).map(drop),
+        gc::collect(&root, None, gc::Asked::default()).map(drop),
     ] {
         let said = format!("{:#}", result.unwrap_err());
         assert!(said.contains("another run"), "{said}");
@@ -176,6 +176,10 @@ impl World {
     }
 }
 
+fn write_request(file: &Path, toplevel: &PathInfo) {
+    fs::write(file, format!("{{\"toplevel\":\"{}\"}}", toplevel.path)).unwrap();
+}
+
 #[test]
 fn garbage_is_what_nothing_leads_to() {
     let Some(world) = World::new() else { return };
@@ -191,15 +195,10 @@ fn garbage_is_what_nothing_leads_to() {
     fs::write(world.store().join("foreign"), "by other means").unwrap();
     crate::store::generations::register(&root, &toplevel.path.as_str().parse().unwrap()).unwrap();
     fs::create_dir_all(at("var/lib/system-manager/runs/1")).unwrap();
-    fs::write(
-        at("var/lib/system-manager/runs/1/request.json"),
-        format!("{{\"toplevel\":\"{}\"}}", waiting.path),
-    )
-    .unwrap();
+    write_request(&at("var/lib/system-manager/runs/1/request.json"), &waiting);
     // A run that has ended keeps nothing.
     fs::create_dir_all(at("var/lib/system-manager/runs/0")).unwrap();
-    let request = format!("{{\"toplevel\":\"{}\"}}", garbage.path);
-    fs::write(at("var/lib/system-manager/runs/0/request.json"), request).unwrap();
+    write_request(&at("var/lib/system-manager/runs/0/request.json"), &garbage);
     fs::write(at("var/lib/system-manager/runs/0/ended.json"), "{}").unwrap();
     fs::create_dir_all(at("nix/var/nix/gcroots/mine")).unwrap();
     symlink(
@@ -208,28 +207,43 @@ fn garbage_is_what_nothing_leads_to() {
     )
     .unwrap();
 
-    let planned = gc::collect(&root, None, true).unwrap();
+    let dry_run = |without| gc::Asked {
+        dry_run: true,
+        without,
+    };
+    let planned = gc::collect(&root, None, dry_run(&[])).unwrap();
     assert_eq!(
         (&planned.paths[..], planned.foreign),
         (&[garbage.path.clone()][..], 1)
     );
     assert!(world.store().join(garbage.path.name()).exists());
+    // What only a generation needs goes with it.
+    let with_it = gc::collect(&root, None, dry_run(&[1])).unwrap().paths;
+    assert_eq!(
+        with_it,
+        [&library, &toplevel, &garbage].map(|i| i.path.clone())
+    );
     {
         let _run = hold(&root, Holding::Shared).unwrap();
         assert!(
-            gc::collect(&root, None, false).is_err(),
+            gc::collect(&root, None, gc::Asked::default()).is_err(),
             "a run is under way"
         );
     }
-    let done = gc::collect(&root, None, false).unwrap();
+    let done = gc::collect(&root, None, gc::Asked::default()).unwrap();
     assert_eq!((done.paths, done.bytes), (planned.paths, planned.bytes));
     assert!(!world.store().join(garbage.path.name()).exists());
     let kept: Vec<StorePath> = Database::read(&root).unwrap().paths.into_keys().collect();
     assert_eq!(kept, [library, toplevel, waiting, linked].map(|i| i.path));
-    assert!(gc::collect(&root, None, false).unwrap().paths.is_empty());
+    assert!(
+        gc::collect(&root, None, gc::Asked::default())
+            .unwrap()
+            .paths
+            .is_empty()
+    );
     // A state that can't be read says nothing of what is needed.
     fs::write(at("var/lib/system-manager/state.json"), "{").unwrap();
-    assert!(gc::collect(&root, None, false).is_err());
+    assert!(gc::collect(&root, None, gc::Asked::default()).is_err());
 }
 
 #[test]

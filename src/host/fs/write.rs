@@ -40,6 +40,20 @@ pub struct NewFile<'a> {
     pub gid: u32,
 }
 
+impl<'a> NewFile<'a> {
+    /// Returns one that belongs to root.
+    #[must_use]
+    pub(crate) fn of_root(content: Content<'a>, mode: u32) -> Self {
+        let (uid, gid) = (0, 0);
+        Self {
+            content,
+            mode,
+            uid,
+            gid,
+        }
+    }
+}
+
 impl Root {
     /// Makes a folder with these permission bits. An existing one is left as it is.
     ///

@@ -5,6 +5,8 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::cli::story::{Config, Ran, Test};
 use crate::needs::lacks_nix;
 
@@ -310,4 +312,62 @@ fn what_is_ours_or_as_a_package_has_shipped_it_is_left_out() {
     t.run(&["adopt", "/etc/vendor.conf"])
         .exits(0)
         .says("environment.etc.\"vendor.conf\"");
+}
+
+#[test]
+fn what_is_described_and_changed_by_hand_is_drift() {
+    let Some(t) = Test::begin() else { return };
+    t.write("etc/app.conf", "theirs\n")
+        .write("etc/open.conf", "theirs\n")
+        .write("etc/other.conf", "theirs\n")
+        .write("etc/hostname", "old\n");
+    let config = Config::new()
+        .copy("app.conf", "0644", "theirs\n")
+        .replacing()
+        .copy("other.conf", "0644", "theirs\n")
+        .replacing()
+        .copy("open.conf", "0644", "theirs\n")
+        .replacing()
+        .copy("ours.conf", "0644", "ours\n")
+        .field("basics", json!({ "hostName": "old" }));
+    t.switch(&config);
+    let status = ["status", "--detailed-exitcode"];
+    t.run(&status)
+        .exits(0)
+        .says("managed: 1 file below /etc\n")
+        .says("described: 3 files that others have created\n")
+        .never_says("drift");
+    t.run(&["diff", "1"]).exits(0).says("No difference.");
+    t.write("etc/app.conf", "by hand\n")
+        .write("etc/hostname", "new\n")
+        .write("etc/ours.conf", "by hand\n")
+        .give("etc/open.conf", 0o666, 0, 0);
+    fs::remove_file(t.path("etc/other.conf")).unwrap();
+    let told = |path: &str, what: &str| {
+        format!("drift: {path}, which is described and not managed, was {what} by hand\n")
+    };
+    t.run(&status)
+        .exits(10)
+        .says(&told("/etc/app.conf", "changed"))
+        .says(&told("/etc/other.conf", "removed"))
+        .says(&told("/etc/open.conf", "given another mode or owner"))
+        .says(&told("/etc/hostname", "changed"))
+        .says("drift: /etc/ours.conf was changed by hand\n");
+    let json = t.run(&["status", "--json"]).exits(0).json();
+    let drift = json!({ "/etc/app.conf": "changed", "/etc/other.conf": "removed", "/etc/hostname": "changed", "/etc/open.conf": "access" });
+    assert_eq!(
+        (&json["described"], &json["describedDrift"]),
+        (&json!(3), &drift)
+    );
+    t.run(&["diff", "1"])
+        .exits(0)
+        .says("  ~ /etc/app.conf\n")
+        .says("      -theirs\n      +by hand\n")
+        .says("  ~ /etc/open.conf (mode 0644, owner root:root -> mode 0666, owner 0:0)\n")
+        .says("  - /etc/other.conf\n")
+        .says("  ~ networking.hostName: old -> (changed by hand)\n");
+    // What the next switch puts right is told no more.
+    let toplevel = t.run(&["status", "--json"]).json()["active"].clone();
+    t.run(&["activate", toplevel.as_str().unwrap()]).exits(0);
+    t.run(&status).exits(0).never_says("drift");
 }
