@@ -27,7 +27,7 @@ pub(crate) enum Action {
     Check,
     /// Registers and activates it.
     Switch,
-    /// Registers it, for a later `activate`.
+    /// Registers it, and puts its files in place for the next boot.
     Boot,
     /// Activates it without registering it.
     Test,
@@ -66,7 +66,7 @@ pub(crate) fn parse_action(arguments: &[OsString]) -> Result<Action> {
 const USAGE: &str = "usage: switch-to-configuration ACTION
   check          say whether this configuration can be switched to
   switch         register it as a generation and activate it
-  boot           register it as a generation
+  boot           register it as a generation, and put its files in place for the next boot; nothing is started
   test           activate it, without registering it
   dry-activate   say what would be done to units; runs the scripts that support it";
 

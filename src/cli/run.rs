@@ -29,7 +29,6 @@ use crate::host::tether;
 use crate::model::links::are_known;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
-use crate::store::history::Origin;
 use crate::{cli, nix, remote, store, units};
 use anyhow::{Result, anyhow};
 use clap::Parser;
@@ -169,20 +168,20 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
         build_host: None,
     };
     let goal = commands::toplevel_path(toplevel)?;
-    // On NixOS, scripts run whenever the program does; tools rely on it.
+    // On NixOS, scripts run whenever the program does; tools rely on it. A boot runs them by itself.
     let args = ApplyArgs {
-        all_scripts: true,
+        all_scripts: action != Action::Boot,
         ..ApplyArgs::default()
     };
     match action {
-        Action::Switch | Action::Test => {
+        Action::Switch | Action::Test | Action::Boot => {
             let how = How {
-                register: action == Action::Switch,
+                register: action != Action::Test,
+                pre_populate: action == Action::Boot,
                 ..How::default()
             };
             session.switch(Goal::Activate(goal), None, &args, &how)
         }
-        Action::Boot => session.register(&goal, &Origin::default()),
         Action::Check | Action::DryActivate => {
             let prepared = prepare::prepare(&session.root, Goal::Activate(goal), args.how())?;
             let plan = &prepared.plan;

@@ -133,9 +133,9 @@ def test_what_deploy_rs_and_colmena_call_works_on_a_profile(make_targets: MakeTa
     assert hello() == "one"
     target.succeed(f"{profile}/bin/switch-to-configuration test")
     assert hello() == "two"
-    # What is for the next boot becomes the generation, and is not activated now.
+    # What is for the next boot becomes the generation, and its files are there.
     target.succeed(f"{own} --set {three}", f"{profile}/bin/switch-to-configuration boot")
-    assert hello() == "two"
+    assert hello() == "three"
     listed = json.loads(target.succeed(f"{profile}/bin/system-manager generations --json"))["generations"]
     assert [generation["toplevel"] for generation in listed if generation["current"]] == [three]
     # The way back of deploy-rs, after a host that it does not reach any more.
@@ -149,7 +149,7 @@ def example_of_cloud_init(target: Container, folder: Path) -> tuple[str, str]:
     """Makes a binary cache with a key in a folder of a machine. Returns a toplevel, and the example, filled in."""
     toplevel = build(HELLO % "first boot", folder)
     cache = folder / "cache"
-    key = ["nix-store", "--generate-binary-cache-key", "test-1", folder / "secret", folder / "public"]
+    key: list[str | Path] = ["nix-store", "--generate-binary-cache-key", "test-1", folder / "secret", folder / "public"]
     subprocess.run(key, capture_output=True, check=True, timeout=60)
     copy = ["nix", "--extra-experimental-features", "nix-command", "copy", "--to"]
     store = f"file://{cache}?compression=none&secret-key={folder / 'secret'}"
@@ -208,7 +208,7 @@ def test_cloud_init_itself_does_so_at_the_first_boot(make_targets: MakeTargets, 
     target.succeed("rm -rf /etc/apt/sources.list /etc/apt/sources.list.d/*", "rm -rf /var/lib/apt/lists/*")
     # There is no package `locales`. And machines of the tests start nothing by themselves, as clouds' images do.
     target.succeed("echo 'locale: false' >/etc/cloud/cloud.cfg.d/90_test.cfg")
-    target.succeed("systemctl enable cloud-init-local.service cloud-init.service cloud-config.service cloud-final.service")
+    target.succeed("systemctl enable cloud-init-local cloud-init cloud-config cloud-final")
     target.fail("test -e /etc/hello", "test -e /var/lib/cloud/instance")
     target.reboot()
     status = "timeout 120 cloud-init status --wait --long"

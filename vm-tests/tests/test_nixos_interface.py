@@ -59,7 +59,8 @@ def test_switch_to_configuration_has_the_actions_messages_and_codes_of_nixos(hos
     generations = host.json("generations")["generations"]
     machine.succeed(f"{toplevel}/specialisation/broken/bin/switch-to-configuration boot")
     assert len(host.json("generations")["generations"]) == len(generations) + 1
-    machine.fail("test -e /etc/systemd/system/sm-bad.service")
+    machine.succeed("test -e /etc/systemd/system/sm-bad.service")
+    machine.fail("systemctl is-failed sm-bad.service")
     machine.succeed(f"{program} boot")
 
     other = f"{toplevel}/specialisation/other/bin/switch-to-configuration"
@@ -75,6 +76,42 @@ def test_switch_to_configuration_has_the_actions_messages_and_codes_of_nixos(hos
     assert code == 4, output
     assert "warning: the following units failed: sm-bad.service" in output
     machine.fail(f"journalctl -b | grep -F 'finished switching to system configuration {toplevel}-broken'")
+
+
+NEXT = """
+  {{
+    environment.etc."next".text = "{0}";
+    systemd.services.sm-next = {{
+      wantedBy = [ "multi-user.target" ];
+      environment.NEXT = "{0}";
+      serviceConfig.ExecStart = "/bin/sleep infinity";
+    }};
+    systemd.services.sm-{0} = {{
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig.ExecStart = "/bin/sleep infinity";
+    }};
+  }}
+"""
+
+
+def test_what_is_for_the_next_boot_starts_with_it(host: Host) -> None:
+    machine = host.machine
+    one, two = (host.bring(NEXT.format(text)) for text in ("one", "two"))
+    machine.succeed(f"{one}/bin/switch-to-configuration switch")
+    pids = [host.pid(unit) for unit in ("sm-next.service", "sm-one.service")]
+    machine.succeed(f"{two}/bin/switch-to-configuration boot")
+    # Its files are there, and it is the generation; what runs is what ran.
+    assert machine.succeed("cat /etc/next") == "two"
+    assert [g["toplevel"] for g in host.json("generations")["generations"] if g["current"]] == [two]
+    assert [host.pid(unit) for unit in ("sm-next.service", "sm-one.service")] == pids
+    machine.fail("systemctl is-active sm-two.service")
+    machine.reboot()
+    machine.wait_for_unit("sm-two.service")
+    machine.wait_for_unit("sm-next.service")
+    assert "NEXT=two" in machine.succeed(f"tr '\\0' '\\n' </proc/{host.pid('sm-next.service')}/environ")
+    machine.fail("systemctl is-active sm-one.service")
+    assert "active: generation 2" in host.run("status")
+    assert "No changes" in host.run("activate", two)
 
 
 def test_the_managers_of_running_users_are_switched_too(host: Host) -> None:

@@ -110,7 +110,7 @@ CUTS = """
 """A generation that cuts the host off, and whose end gives it back."""
 
 BACK = """
-  nft delete table inet cut 2>/dev/null
+  nft delete table inet cut 2>/dev/null || true
   ip link set eth1 up
   ip route replace 192.168.1.0/24 dev eth1
   systemctl start ssh.service
