@@ -32,6 +32,17 @@ prepareBuild() {
 prepareBuild
 export PATH HOME=/homeless-shelter SOURCE_DATE_EPOCH=315532800
 
+# What bash calls for a program that is not there.
+command_not_found_handle() { # PROGRAM
+  echo "error: a build has no \`$1\`, which the script of a module runs" >&2
+  case $1 in
+  awk | gawk) echo "hint: install gawk on this machine; mawk is another awk" >&2 ;;
+  cmp | diff | gzip | jq | openssl | patch | tar | xz) echo "hint: install $1 on this machine" >&2 ;;
+  *) echo "hint: give the module a package of nixpkgs that has it (\`nativeBuildInputs\`), or a file that is made already" >&2 ;;
+  esac
+  return 127
+}
+
 runHook() { :; }
 # The target has the interpreters that scripts name.
 patchShebangs() { :; }

@@ -398,6 +398,7 @@ lib.genAttrs [ "nginx" "nginxStable" "nginxMainline" "nginxUnstable" ] (_name: n
       "/usr/sbin/unbound-anchor"
       "/usr/sbin/unbound-checkconf"
       "/usr/sbin/unbound-control"
+      "/usr/sbin/unbound-control-setup"
     ]
     // {
       required = [ "/usr/sbin/unbound" ];

@@ -78,7 +78,10 @@ fn a_build_that_needs_what_is_not_there_fails_and_says_what() -> Result<()> {
             "asked",
             "a build can't run nginx, which is the distribution's",
         ),
-        ("unknown", "json2toml: command not found"),
+        (
+            "unknown",
+            "a build has no `json2toml`, which the script of a module runs",
+        ),
         ("absent", "has no other"),
     ] {
         let Err(said) = build(attribute)? else {

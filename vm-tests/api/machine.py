@@ -286,7 +286,8 @@ class Machine(ABC):
         """Copies a file or tree of the machine into `target_dir` of the test's output directory."""
         destination = self.out_dir / target_dir
         destination.mkdir(parents=True, exist_ok=True)
-        parent, base = os.path.split(source.rstrip("/"))
+        # Where commands run, which make what is named by a relative path.
+        parent, base = os.path.split(os.path.join("/tmp", source).rstrip("/"))
         with tempfile.NamedTemporaryFile(dir=self.state_dir, suffix=".tar") as archive:
             self.connect()
             self.pack(parent or "/", base, Path(archive.name))

@@ -202,6 +202,10 @@ def test_trees_are_copied_in_and_out(machine: SystemdMachine, tmp_path: Path) ->
     assert (tmp_path / "back/copy/link").read_bytes() == (source / "link").read_bytes()
     machine.copy_from_host_via_shell(source / "inner" / "tool", "/srv/other/tool")
     machine.succeed("cmp /srv/deep/copy/inner/tool /srv/other/tool")
+    # A relative path is what commands make of it.
+    machine.succeed("mkdir made && echo here >made/file")
+    machine.copy_from_machine("made/", "")
+    assert (tmp_path / "made/file").read_text() == "here\n"
     with pytest.raises(MachineError, match="absent"):
         machine.copy_from_machine("/srv/absent")
 
