@@ -107,21 +107,18 @@ fn exit_code(ended: &Result<End, Failure>) -> u8 {
 
 /// Prints why a command line is wrong, with the command that other tools have under that name, and exits with 2.
 fn refuse(error: &clap::Error) -> ! {
-    const ELSEWHERE: [(&str, &str); 7] = [
-        ("apply", "switch"),
-        ("boot", "register"),
-        ("dry-activate", "plan"),
-        ("dry-run", "plan"),
-        ("list-generations", "generations"),
-        ("test", "activate"),
-        ("uninstall", "deactivate"),
-    ];
     let word = match error.get(ContextKind::InvalidSubcommand) {
         Some(ContextValue::String(word)) => word.as_str(),
         _ => "",
     };
-    let Some((_, ours)) = ELSEWHERE.iter().find(|(theirs, _)| *theirs == word) else {
-        error.exit()
+    let ours = match word {
+        "apply" | "install" | "update" | "upgrade" => "switch",
+        "boot" => "register",
+        "dry-activate" | "dry-run" => "plan",
+        "history" | "list" | "list-generations" => "generations",
+        "remove" | "uninstall" => "deactivate",
+        "test" => "activate",
+        _ => error.exit(),
     };
     print_error(&anyhow::anyhow!(
         "there is no command `{word}`\nhint: use `system-manager {ours}`; `system-manager --help` lists all commands"

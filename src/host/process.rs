@@ -199,7 +199,7 @@ impl Command {
     }
 
     fn run(&self, stderr: Stdio) -> Result<Output> {
-        tracing::debug!(program = ?self.program, arguments = ?self.arguments, "running");
+        tracing::trace!(program = ?self.program, arguments = ?self.arguments, "running");
         let mut process = Process::new(&self.program);
         if let Some((uid, gid)) = self.user {
             process.env_clear().uid(uid).gid(gid).current_dir("/");
@@ -435,7 +435,7 @@ impl Command {
     /// # Errors
     /// When it can't be started.
     pub(crate) fn piped(&self) -> Result<Piped> {
-        tracing::debug!(program = ?self.program, arguments = ?self.arguments, "starting");
+        tracing::trace!(program = ?self.program, arguments = ?self.arguments, "starting");
         let mut child = Process::new(&self.program)
             .args(&self.arguments)
             .envs(self.variables.iter().map(|(k, v)| (k, v)))

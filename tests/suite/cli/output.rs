@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::cli::scripts::install_text;
 use crate::cli::story::{Config, Test};
 
 #[test]
@@ -108,6 +109,26 @@ fn quiet_says_only_the_result_and_colours_are_asked_for() {
         .exits(0)
         .never_says("\x1b[");
     assert_eq!(ran.stderr, "");
+}
+
+#[test]
+fn commands_that_are_run_are_for_debugging_only() {
+    let Some(t) = Test::begin() else { return };
+    let script = t.source("check", "");
+    install_text(&script, "#!/bin/sh\nexit 0\n");
+    for (flag, number) in [("-v", "1"), ("-vv", "2")] {
+        let checks = json!([{ "name": "fine", "script": script }]);
+        let config = Config::new().copy("a", "0644", number);
+        let toplevel = t.build(&config.field("preActivationChecks", checks));
+        let ran = t.run(&["activate".as_ref(), toplevel.as_os_str(), flag.as_ref()]);
+        let ran = ran.exits(0).says("running the check fine");
+        assert_eq!(
+            ran.stderr.contains("running program="),
+            flag == "-vv",
+            "{}",
+            ran.stderr
+        );
+    }
 }
 
 #[test]
@@ -233,6 +254,9 @@ fn names_of_other_tools_lead_to_ours() {
     for (word, ours) in [
         ("apply", "switch"),
         ("uninstall", "deactivate"),
+        ("remove", "deactivate"),
+        ("install", "switch"),
+        ("list", "generations"),
         ("dry-run", "plan"),
     ] {
         t.run(&[word])
