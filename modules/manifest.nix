@@ -8,6 +8,7 @@
 let
   inherit (config.system) build;
   inherit (config.system-manager) basics blocks replaceExisting;
+  additions = build.typeAdditions // build.userTypeAdditions;
 
   manifest = {
     version = 1;
@@ -17,7 +18,7 @@ let
       systemManager = systemManager.version;
       nixpkgs = if usesPackages then build.nixpkgsVersion else null;
     };
-    etc = build.etcEntries;
+    etc = build.etcEntries // additions;
     inherit (build)
       units
       unitPackages
@@ -64,7 +65,10 @@ let
     folder: names: lib.filter (n: manifest.etc ? "systemd/${folder}/${n}") (builtins.attrNames names);
   # Asked for by the entries, of which few are there: what rules say may depend on what an assertion explains.
   tmpfilesInEtc = lib.filter (lib.hasPrefix "tmpfiles.d/") (builtins.attrNames manifest.etc);
-  twice = inEtc "system" manifest.units ++ inEtc "user" manifest.userUnits;
+  twice =
+    inEtc "system" manifest.units
+    ++ inEtc "user" manifest.userUnits
+    ++ builtins.attrNames (builtins.intersectAttrs build.etcEntries additions);
 in
 {
   assertions = [

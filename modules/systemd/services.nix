@@ -68,5 +68,6 @@ in
     };
 
     system.build.units = units.toManifest cfg.units;
+    system.build.typeAdditions = units.additionsToTypes "system" cfg.units;
   };
 }

@@ -158,6 +158,14 @@ let
       text = text def;
     };
   };
+
+  # Whether a unit's name is a suffix alone, such as `slice`: a drop-in for all units of that type.
+  isOfType =
+    name: unit:
+    lib.elem name unitTypes.suffixes
+    && unit.enable
+    && unit.text != null
+    && unit.overrideStrategy == "asDropin";
 in
 {
   options = {
@@ -305,9 +313,26 @@ in
       timerConfig.OnCalendar = service.startAt;
     }) (lib.filterAttrs (_name: service: service.enable && service.startAt != [ ]) services);
 
+  # What is added to all units of a type, as the manifest shows entries of `/etc`: it is of no unit.
+  additionsToTypes =
+    folder: units:
+    lib.mapAttrs' (
+      name: unit:
+      lib.nameValuePair "systemd/${folder}/${name}.d/overrides.conf" {
+        user = "+0";
+        group = "+0";
+        mode = "symlink";
+        replaceExisting = false;
+        source = build.writeUnit "overrides.conf" unit.text;
+      }
+    ) (lib.filterAttrs isOfType units);
+
   # Gives the units as the manifest shows them.
   toManifest =
-    units:
+    all:
+    let
+      units = lib.filterAttrs (name: unit: !(isOfType name unit)) all;
+    in
     lib.mapAttrs' (
       _name: unit:
       lib.nameValuePair unit.name {

@@ -22,5 +22,6 @@ in
     systemd.user.timers = units.startAtTimers cfg.services;
 
     system.build.userUnits = units.toManifest cfg.units;
+    system.build.userTypeAdditions = units.additionsToTypes "user" cfg.units;
   };
 }

@@ -72,4 +72,10 @@
     serviceConfig.Nice = 5;
   };
   system-manager.replaceExisting = [ "systemd/system/app.socket" ];
+
+  # What is added to all units of a type.
+  systemd.user.units.slice = {
+    text = "[Slice]\nMemoryMax=1G\n";
+    overrideStrategy = "asDropin";
+  };
 }

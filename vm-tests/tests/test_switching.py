@@ -10,6 +10,7 @@ import pytest
 
 from api.systemd_api import SystemdMachine
 from judges.jobs import JobRecorder, predicted, services, units_of
+from judges.snapshot import assert_same, take_snapshot
 from program.host import Host
 
 LET = """
@@ -400,3 +401,29 @@ def test_system_manager_target_starts_what_it_wants(host: Host) -> None:
     host.run("deactivate")
     for unit in ("system-manager.target", "sm-one.service", "sm-two.service"):
         host.machine.require_unit_state(unit, "inactive")
+
+
+OF_A_TYPE = """
+{
+  systemd.units."service" = {
+    text = "[Service]\\nTimeoutStopSec=%s\\n";
+    overrideStrategy = "asDropin";
+  };
+  systemd.services.app = {
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig.ExecStart = "/bin/sleep infinity";
+  };
+}
+"""
+
+
+def test_what_is_added_to_all_units_of_a_type_takes_effect_and_goes(machine: SystemdMachine, tmp_path: Path) -> None:
+    host = Host(machine, tmp_path)
+    before = take_snapshot(machine)
+    limit = "systemctl show --property TimeoutStopUSec --value app.service"
+    for seconds in ("7", "9"):
+        host.run("switch", host.bring(OF_A_TYPE % seconds))
+        assert machine.succeed(limit) == f"{seconds}s\n"
+    assert "No changes" in host.run("plan", host.bring(OF_A_TYPE % "9"))
+    host.run("deactivate")
+    assert_same(before, take_snapshot(machine))
