@@ -33,17 +33,9 @@ impl Flakes {
         };
         let own = flakes.path("system-manager");
         fs::create_dir(&own)?;
-        for part in [
-            "flake.nix",
-            "flake.lock",
-            "default.nix",
-            "Cargo.toml",
-            "Cargo.lock",
-            "modules",
-            "nixos-compat",
-            "examples",
-            "vm-tests",
-        ] {
+        let files = "flake.nix flake.lock default.nix Cargo.toml Cargo.lock";
+        let folders = "modules nixos-compat examples vm-tests";
+        for part in files.split(' ').chain(folders.split(' ')) {
             copy(&project.join(part), &own)?;
         }
         let nixpkgs = flakes.path("nixpkgs");

@@ -41,15 +41,14 @@ pub struct NewFile<'a> {
 }
 
 impl<'a> NewFile<'a> {
-    /// Returns one that belongs to root.
+    /// Returns one of root's.
     #[must_use]
     pub(crate) fn of_root(content: Content<'a>, mode: u32) -> Self {
-        let (uid, gid) = (0, 0);
         Self {
             content,
             mode,
-            uid,
-            gid,
+            uid: 0,
+            gid: 0,
         }
     }
 }
@@ -481,9 +480,8 @@ fn copy_xattrs(from: &Rc<OwnedFd>, name: &OsStr, to: &Rc<OwnedFd>, to_name: &str
         Err(e) => return Err(e).context("listing its extended attributes"),
     };
     for attribute in names {
-        let Some(value) = xattr::get(&source, &attribute)? else {
-            continue;
-        };
+        let value = xattr::get(&source, &attribute)?;
+        let Some(value) = value else { continue };
         xattr::set(&target, &attribute, &value)
             .with_context(|| format!("setting its extended attribute {}", attribute.display()))?;
     }
