@@ -25,6 +25,7 @@ use crate::host::kernel;
 use crate::model::in_etc;
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::model::node::Node;
+use crate::model::style::count;
 use crate::store::backups::SavedEdit;
 use crate::store::history::History;
 use crate::store::lock;
@@ -331,6 +332,20 @@ fn names<'a>(
     name: impl Fn(&'a TargetPath) -> Option<&'a str>,
 ) -> BTreeSet<&'a str> {
     files.entries.keys().filter_map(name).collect()
+}
+
+/// Returns what to tell of units of ours that have failed, where nothing else asks systemd for them.
+pub(crate) fn failed_since(root: &Root, files: &FilesRecord) -> Option<String> {
+    let units = names(files, extended_unit);
+    let failed = (!units.is_empty()).then(|| read_failed(root, &units))?;
+    let first = failed.first()?;
+    let have = if failed.len() == 1 { "has" } else { "have" };
+    let names = failed.iter().map(String::as_str).collect::<Vec<_>>();
+    Some(format!(
+        "{} of the configuration {have} failed since: {}; see `systemctl status {first}`",
+        count(failed.len(), "unit"),
+        names.join(", ")
+    ))
 }
 
 /// Tells of places that were changed or removed that it was by hand.

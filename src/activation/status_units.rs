@@ -114,13 +114,13 @@ pub(super) fn read_failed(root: &Root, units: &BTreeSet<&str>) -> BTreeSet<Strin
         });
         units.contains(name) || template.is_some_and(|t| units.contains(t.as_str()))
     };
-    let listed = Systemd::connect().and_then(|s| s.map(|s| s.list()).transpose());
+    let listed = Systemd::connect().and_then(|s| s.map(|s| s.list_failed()).transpose());
     match listed {
         Ok(loaded) => loaded
             .into_iter()
             .flatten()
-            .filter(|unit| unit.active_state == "failed" && is_ours(&unit.name))
             .map(|unit| unit.name)
+            .filter(|name| is_ours(name))
             .collect(),
         // The rest of the status is worth having without it.
         Err(error) => {

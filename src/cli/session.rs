@@ -8,7 +8,7 @@ use crate::activation::plan::{Goal, Plan, TellingPlan};
 use crate::activation::prepare::{self, Prepared};
 use crate::activation::report;
 use crate::activation::state::State;
-use crate::activation::{outcome_report, why};
+use crate::activation::{outcome_report, status, why};
 use crate::cli::args::{ApplyArgs, PlanPages};
 use crate::cli::commands::{self, End, Failure, How};
 use crate::host::fs::Root;
@@ -302,7 +302,10 @@ impl Session {
         signals: &Signals,
     ) -> Result<Outcome, Failure> {
         if prepared.plan.is_empty() {
-            return Ok(Outcome::untouched(&prepared.plan));
+            let mut untouched = Outcome::untouched(&prepared.plan);
+            let failed = status::failed_since(&self.root, &prepared.state.files);
+            untouched.warnings.extend(failed);
+            return Ok(untouched);
         }
         let (steps, mut begun) = (prepared.plan.steps().len(), 0);
         if let Some(files) = describe_files(&prepared.plan.steps()) {

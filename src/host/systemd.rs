@@ -189,6 +189,22 @@ impl Systemd {
     /// # Errors
     /// When systemd does not answer.
     pub(crate) fn list(&self) -> Result<Vec<Loaded>> {
+        self.listed("ListUnits", &())
+    }
+
+    /// Lists the units that have failed.
+    ///
+    /// # Errors
+    /// When systemd does not answer.
+    pub(crate) fn list_failed(&self) -> Result<Vec<Loaded>> {
+        self.listed("ListUnitsFiltered", &(["failed"].as_slice(),))
+    }
+
+    fn listed(
+        &self,
+        method: &'static str,
+        body: &(impl serde::Serialize + zbus::zvariant::DynamicType),
+    ) -> Result<Vec<Loaded>> {
         type Row = (
             String,
             String,
@@ -201,7 +217,7 @@ impl Systemd {
             String,
             OwnedObjectPath,
         );
-        let reply = self.call("ListUnits", &()).context("listing units")?;
+        let reply = self.call(method, body).context("listing units")?;
         let rows: Vec<Row> = reply.body().deserialize().context("listing units")?;
         Ok(rows
             .into_iter()

@@ -39,7 +39,7 @@ pub(crate) fn list(flake: &str, options: &BuildOptions) -> Result<BTreeMap<Strin
         .arg(format!("{flake}#systemConfigs"))
         .args(["--apply", NAMES])
         .stdout()
-        .with_context(|| format!("reading `systemConfigs` of the flake {flake}"))?;
+        .with_context(|| unreadable(flake, options))?;
     let found: BTreeMap<String, Option<Vec<String>>> =
         serde_json::from_str(&json).context("reading what `nix eval` printed")?;
     let hosts = hosts(found)?;
@@ -121,7 +121,7 @@ fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
         .arg(format!("{flake}#systemConfigs"))
         .args(["--apply".to_owned(), format!("c: [ {} ]", tests.join(" "))])
         .stdout()
-        .with_context(|| format!("reading `systemConfigs` of the flake {flake}"))?;
+        .with_context(|| unreadable(flake, options))?;
     let found: Vec<bool> =
         serde_json::from_str(&json).context("reading what `nix eval` printed")?;
     let dotted = |path: &Vec<&str>| {
@@ -140,6 +140,11 @@ fn find_attribute(flake: &str, options: &BuildOptions) -> Result<String> {
                 names.join(", ")
             )
         })
+}
+
+fn unreadable(flake: &str, options: &BuildOptions) -> String {
+    let hint = super::see_above(options);
+    format!("reading `systemConfigs` of the flake {flake}\nhint: {hint}")
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::built::Program;
 use super::frame::escape;
 use super::password::Password;
-use super::probe::{Facts, Means, SCRIPT, parse};
+use super::probe::{Facts, Means, parse, script};
 use super::ssh_errors;
 use super::target::{Target, split_options};
 use crate::host::process::{Command, Piped};
@@ -114,12 +114,13 @@ impl Connection {
         // ssh is on its way meanwhile.
         let program = early.map(|early| early.program.sha256()).transpose()?;
         let script = format!(
-            "MARK={} PROMPT={} USE_SUDO={} EARLY={} ASKED='{}'\n{SCRIPT}",
+            "MARK={} PROMPT={} USE_SUDO={} EARLY={} ASKED='{}'\n{}",
             connection.mark,
             connection.prompt,
             if ways.sudo { "yes" } else { "no" },
             program.unwrap_or_default(),
             early.map_or_else(String::new, |early| early.asked.replace('\'', r"'\''")),
+            script(),
         );
         // Where it can't be written, ssh has ended and says why.
         let _ = connection.write_all(script.as_bytes());

@@ -31,7 +31,15 @@ pub(crate) struct Facts {
 
 /// The script. It is read whole before it runs, and then reads commands from where it came: `agent MEANS PATH`, which
 /// becomes the agent, and `put HASH SIZE`, after which so many bytes follow.
-pub(crate) const SCRIPT: &str = include_str!("probe.sh");
+const SCRIPT: &str = include_str!("probe.sh");
+
+/// Returns the script without what only its readers need: it goes to each host. Pure.
+#[must_use]
+pub(crate) fn script() -> String {
+    let lines = SCRIPT.lines().map(str::trim_start);
+    let words = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    words.flat_map(|line| [line, "\n"]).collect()
+}
 
 /// Reads what the script prints, a fact a line. Pure.
 ///

@@ -15,7 +15,7 @@ pub fn read_manifest(toplevel: &Path) -> Result<Manifest> {
     let path = toplevel.join("manifest.json");
     let text = std::fs::read_to_string(&path).with_context(|| {
         format!(
-            "reading {}\nhint: is {} a toplevel that `system-manager build` made?",
+            "reading {}\nhint: is {} a toplevel that `system-manager build` made? The folder of a configuration has a flake.nix or a system.nix",
             path.display(),
             toplevel.display()
         )

@@ -52,6 +52,19 @@ def test_a_failing_unit_is_named_with_its_log_and_exit_code_4(host: Host) -> Non
     assert "failed: sm-daemon.service" in host.run("status")
 
 
+def test_a_unit_that_has_failed_since_is_told_by_a_run_that_changes_nothing(host: Host) -> None:
+    machine = host.machine
+    host.switch(GOOD)
+    assert "No changes: the host is as the configuration says." in host.run("activate")
+    machine.succeed("systemctl kill --signal KILL sm-daemon", "while systemctl is-active -q sm-daemon; do :; done")
+    told = "warning: 1 unit of the configuration has failed since: sm-daemon.service"
+    assert told in host.run("activate")
+    assert told.removeprefix("warning: ") in host.json("activate")["warnings"][0]
+    host.run("status", "--detailed-exitcode", expect=10)
+    machine.succeed("systemctl start sm-daemon")
+    assert "failed since" not in host.run("activate")
+
+
 ASSERTS = """
 {
   systemd.services.sm-asserts = {

@@ -228,6 +228,8 @@ fn every_command_has_json_or_a_reason_to_have_none() {
         assert_eq!(desk.run(&["--json"]).exits(0).json()["version"], json!(1));
     }
     named.extend(["option", "compat", "bootstrap"].map(str::to_owned));
+    // It needs a switch that waits to be confirmed, which `test_remote.py` has.
+    named.push("extend".to_owned());
     for (command, why) in FOR_PEOPLE {
         assert!(!why.is_empty());
         let argument: &[&str] = if command == "completions" {
