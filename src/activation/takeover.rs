@@ -72,10 +72,12 @@ pub struct Aside {
 /// # Errors
 /// When its record can't be read; the message says what to do.
 pub(crate) fn find(root: &Root, state: &mut State, desired: &Desired) -> Result<Option<Takeover>> {
-    let Some(record) = Record::read(root)? else {
-        let orphans = own_orphans(root, state, desired)?;
-        tell_of_no_record(root, &state.files, &orphans)?;
+    let is_there = |path| anyhow::Ok(root.node(Path::new(path))? != Node::Absent);
+    if !(is_there(CURRENT)? || is_there(RECORD)? || is_there(TAKEN)?) {
         return Ok(None);
+    }
+    let Some(record) = Record::read(root)? else {
+        return nothing(root, state, desired);
     };
     let mut finder = Finder {
         root,
@@ -93,8 +95,8 @@ pub(crate) fn find(root: &Root, state: &mut State, desired: &Desired) -> Result<
     let mut found = finder.found;
     if record.is_missing {
         if found.files == 0 && found.masks.is_empty() {
-            // Something is registered, and was never active.
-            return Ok(None);
+            // What is registered was never active.
+            return nothing(root, state, desired);
         }
         found.notes.insert(
             0,
@@ -112,14 +114,17 @@ pub(crate) fn find(root: &Root, state: &mut State, desired: &Desired) -> Result<
     Ok(Some(found))
 }
 
+/// Nothing is taken over; what it has left is told.
+fn nothing(root: &Root, state: &mut State, desired: &Desired) -> Result<Option<Takeover>> {
+    let orphans = own_orphans(root, state, desired)?;
+    tell_of_no_record(root, &state.files, &orphans)?;
+    Ok(None)
+}
+
 /// Makes links into the store ours that nothing records, and that the configuration replaces: what leads into the store of
 /// a generation that nobody knows is no original. Returns what is to be told of them.
 fn own_orphans(root: &Root, state: &mut State, desired: &Desired) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    let is_there = |path| anyhow::Ok(root.node(Path::new(path))? != Node::Absent);
-    if !(is_there(RECORD)? || is_there(TAKEN)? || is_there(CURRENT)?) {
-        return Ok(notes);
-    }
     for (target, _) in desired.iter().filter(|(_, want)| want.replace_existing) {
         if state.files.entries.contains_key(target) {
             continue;

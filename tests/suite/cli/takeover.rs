@@ -361,6 +361,14 @@ fn a_link_that_nothing_describes_is_no_original() {
         .says("/etc/motd points to /nix/store/of-an-old-generation, and is not recorded anywhere: it is replaced, and not restored later");
     t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
     never_comes_back(&t);
+    // The toplevel is there, and has placed nothing.
+    let Some((t, _)) = fresh() else { return };
+    manage(&t);
+    fs::remove_file(t.path(RECORD)).unwrap();
+    t.write("nix/store/top/etcFiles/etcFiles.json", r#"{"entries": {}}"#);
+    orphan(&t);
+    t.switch(&ours());
+    never_comes_back(&t);
     // Only the toplevel's record does not name it.
     let Some((t, _)) = fresh() else { return };
     manage(&t);
