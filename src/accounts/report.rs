@@ -71,3 +71,37 @@ fn home_that_stays(change: &AccountChange) -> Option<&str> {
     let home = home.before.as_deref()?;
     (goes && !["/", "/var/empty", "/nonexistent"].contains(&home)).then_some(home)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::accounts::decide::FieldChange;
+
+    #[test]
+    fn a_home_that_stays_when_its_user_goes_is_named() {
+        let change = |action, home: &str| AccountChange {
+            action,
+            subject: Subject::User,
+            name: "alice".to_owned(),
+            fields: vec![FieldChange {
+                field: "home".to_owned(),
+                before: Some(home.to_owned()),
+                after: None,
+            }],
+        };
+        for (action, home, expected) in [
+            (Action::Remove, "/home/alice", true),
+            (Action::Change, "/home/alice", false),
+            (Action::Remove, "/var/empty", false),
+        ] {
+            let mut out = String::new();
+            let accounts = AccountsReport {
+                changes: vec![change(action, home)],
+                ..AccountsReport::default()
+            };
+            render_accounts(&mut out, &accounts, Style::default());
+            let told = out.contains(&format!("{home} is kept, with everything in it"));
+            assert_eq!(told, expected, "{action:?} {home}: {out}");
+        }
+    }
+}

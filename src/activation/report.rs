@@ -186,7 +186,7 @@ fn render_conflicts(out: &mut String, conflicts: &[Conflict], style: Style) {
 #[must_use]
 pub(crate) fn render_summary(plan: &Plan, style: Style) -> String {
     if plan.is_empty() || plan.changes_nothing() {
-        return render_plan(plan, style);
+        return render_plan(plan, style).trim_start().to_owned();
     }
     let mut out = String::new();
     render_conflicts(&mut out, &plan.conflicts, style);

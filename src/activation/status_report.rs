@@ -266,3 +266,26 @@ fn lines(out: &mut String, rows: &[String], color: Color, style: Style) {
         line(out, &style.paint(color, &last));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_says_what_it_starts_and_when() {
+        let timer = |unit: &str, next| {
+            describe_timer(&Timer {
+                unit: unit.to_owned(),
+                next,
+            })
+        };
+        let upgrade = timer("system-manager-upgrade.timer", Some(now() + 3 * 3600 + 30));
+        let text = "timer: system-manager-upgrade.timer, the next upgrade 2";
+        assert!(upgrade.starts_with(text), "{upgrade}");
+        assert!(upgrade.ends_with(" UTC, in 3 h"), "{upgrade}");
+        let other = timer("backup.timer", Some(now() + 5 * 60 + 30));
+        assert!(other.starts_with("timer: backup.timer, next 2"), "{other}");
+        assert!(other.ends_with(" UTC, in 5 min"), "{other}");
+        assert_eq!(timer("a.timer", None), "timer: a.timer");
+    }
+}

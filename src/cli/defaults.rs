@@ -16,7 +16,10 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{Command, CommandFactory};
 
+use crate::activation::admission;
 use crate::cli::args::Cli;
+use crate::cli::print::tell;
+use crate::store::pending;
 
 /// The file of the host.
 const HOST_FILE: &str = "/etc/system-manager.toml";
@@ -25,7 +28,7 @@ const HOST_FILE: &str = "/etc/system-manager.toml";
 const PREFIX: &str = "SYSTEM_MANAGER_";
 
 /// Variables that begin so and set no flag.
-const OTHERS: [&str; 1] = ["SYSTEM_MANAGER_SOURCE"];
+const OTHERS: [&str; 3] = ["SYSTEM_MANAGER_SOURCE", pending::RUN, admission::CAME];
 
 /// The values of a flag: one, several where it may be repeated, or none where it takes none.
 type Values = Vec<String>;
@@ -54,7 +57,13 @@ pub(crate) fn add(arguments: Vec<OsString>) -> Result<Vec<OsString>> {
         let read = parse(&text).and_then(|settings| check(settings, &Cli::command()));
         sources.push(read.with_context(|| format!("reading {}", path.display()))?);
     }
-    sources.push(from_environment(std::env::vars_os()));
+    let set = from_environment(std::env::vars_os());
+    for variable in unknown(&set) {
+        tell(&format!(
+            "warning: the variable {variable} sets no flag of any command, and has no effect\n"
+        ));
+    }
+    sources.push(set);
     // The last one said stands: the environment, then the user's file, then the host's.
     Ok(sources.iter().rev().fold(arguments, |line, settings| {
         extend(line, settings, Cli::command)
@@ -146,7 +155,7 @@ fn find<'a>(command: &'a Command, flag: &str) -> Option<&'a clap::Arg> {
     command.get_arguments().find(|a| a.get_long() == Some(flag))
 }
 
-/// Reads the environment. What is no flag there is for somebody else.
+/// Reads the environment.
 fn from_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Settings {
     let set = variables.filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
@@ -164,6 +173,21 @@ fn from_environment(variables: impl Iterator<Item = (OsString, OsString)>) -> Se
         all: set.collect(),
         of: BTreeMap::new(),
     }
+}
+
+/// Returns the variables that set what no command has. Pure.
+fn unknown(set: &Settings) -> Vec<String> {
+    if set.all.is_empty() {
+        return Vec::new();
+    }
+    let cli = Cli::command();
+    let has = |flag: &str| {
+        let mut commands = cli.get_subcommands().chain([&cli]);
+        commands.any(|command| find(command, flag).is_some())
+    };
+    let unknown = set.all.keys().filter(|flag| !has(flag));
+    let names = unknown.map(|flag| format!("{PREFIX}{}", flag.to_uppercase().replace('-', "_")));
+    names.collect()
 }
 
 /// Adds to a command line the flags that its command has and that are not on it. Pure.
@@ -303,5 +327,7 @@ mod tests {
             extend(line("sm activate"), &settings, Cli::command),
             line("sm activate --unit-timeout=9 --wait")
         );
+        assert_eq!(unknown(&settings), ["SYSTEM_MANAGER_UNKNOWN"]);
+        assert_eq!(unknown(&Settings::default()), [""; 0]);
     }
 }
