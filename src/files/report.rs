@@ -118,14 +118,21 @@ fn fold_new(out: &mut String, from: usize, style: Style) {
     }
 }
 
-/// What is the same for changes that are alike: all but the name.
+/// What is the same for changes that are alike: all but their names and those of their backups.
 fn likeness(change: &FileChange, shown: &str) -> String {
     let folder = change
         .target
         .as_str()
         .rsplit_once('/')
         .map_or("", |(f, _)| f);
-    let rest = shown.split_once('\n').map_or("", |(_, rest)| rest);
+    let mut rest = shown
+        .split_once('\n')
+        .map_or("", |(_, rest)| rest)
+        .to_owned();
+    let kept = change.keep.iter().map(|keep| &keep.backup);
+    for backup in kept.chain(&change.backup) {
+        rest = rest.replace(&format!("{BACKUPS}/{backup}"), BACKUPS);
+    }
     let head = shown.get(..5).unwrap_or_default();
     format!("{folder}\n{head}\n{rest}")
 }

@@ -122,7 +122,14 @@ def test_a_switch_shows_which_units_it_waits_for_and_what_became_of_them(
     first, second = host.bring(FIRST), host.bring(SECOND)
     for width, colours in itertools.product([80, 120], [True, False]):
 
-        def look(name: str, command: str, code: int = 0, waits: str = "") -> None:
+        def look(
+            name: str,
+            command: str,
+            code: int = 0,
+            waits: str = "",
+            width: int = width,
+            colours: bool = colours,
+        ) -> None:
             terminal = Terminal(machine, width, colours, f"system-manager {command}")
             if waits:
                 screen = terminal.waits(waits)

@@ -15,6 +15,26 @@ fn kept(t: &Test) -> Vec<String> {
 }
 
 #[test]
+fn hundreds_of_edits_that_are_alike_are_told_in_a_screen() {
+    let Some(t) = Test::begin() else { return };
+    let names = || (0..260).map(|number| format!("many/file-{number}"));
+    let config = names().fold(Config::new(), |config, name| {
+        config.copy(&name, "0644", "ours\n")
+    });
+    let toplevel = t.build(&config);
+    t.run(&["activate".as_ref(), toplevel.as_os_str()]).exits(0);
+    for name in names() {
+        t.write(&format!("etc/{name}"), "edited\n");
+    }
+    let plan = t.run(&["plan".as_ref(), toplevel.as_os_str()]).exits(0);
+    let plan = plan.says("and 250 more like those above (-v shows them)");
+    let lines = plan.stdout.lines().count();
+    assert!(lines < 100, "{lines} lines: {}", plan.stdout);
+    let all = t.run(&["plan".as_ref(), toplevel.as_os_str(), "-v".as_ref()]);
+    assert_eq!(all.stdout.matches("~ /etc/many/file-").count(), 260);
+}
+
+#[test]
 fn an_edit_is_shown_kept_and_put_right() {
     let Some(t) = Test::begin() else { return };
     let config = Config::new()
