@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import re
 import shlex
@@ -113,44 +112,41 @@ def _compare(name: str, width: int, colours: bool, screen: str) -> None:
     assert seen == file.read_text(), f"{file} differs; UPDATE_EXPECT=1 accepts it"
 
 
+# Each width and both ways of colour are seen; the other two pairs take another minute.
+@pytest.mark.parametrize(
+    ("width", "colours"),
+    [
+        (80, True),
+        (120, False),
+        pytest.param(80, False, marks=pytest.mark.slow),
+        pytest.param(120, True, marks=pytest.mark.slow),
+    ],
+)
 def test_a_switch_shows_which_units_it_waits_for_and_what_became_of_them(
-    machine: SystemdMachine, tmp_path: Path, request: pytest.FixtureRequest
+    machine: SystemdMachine, tmp_path: Path, request: pytest.FixtureRequest, width: int, colours: bool
 ) -> None:
     if request.config.getoption("--image"):
         pytest.skip("the words of systemd are those of Debian 12; run without --image")
     host = Host(machine, tmp_path)
     first, second = host.bring(FIRST), host.bring(SECOND)
-    for width, colours in itertools.product([80, 120], [True, False]):
 
-        def look(
-            name: str,
-            command: str,
-            code: int = 0,
-            waits: str = "",
-            width: int = width,
-            colours: bool = colours,
-        ) -> None:
-            terminal = Terminal(machine, width, colours, f"system-manager {command}")
-            if waits:
-                screen = terminal.waits(waits)
-                live = [line for line in screen.splitlines() if "step " in line]
-                assert len(live) == 1, screen
-                _compare(f"{name}-live", width, colours, live[0])
-                machine.succeed("touch /run/sm-go")
-            _compare(name, width, colours, terminal.ends(code))
+    def look(name: str, command: str, code: int = 0, waits: str = "") -> None:
+        terminal = Terminal(machine, width, colours, f"system-manager {command}")
+        if waits:
+            screen = terminal.waits(waits)
+            live = [line for line in screen.splitlines() if "step " in line]
+            assert len(live) == 1, screen
+            _compare(f"{name}-live", width, colours, live[0])
+            machine.succeed("touch /run/sm-go")
+        _compare(name, width, colours, terminal.ends(code))
 
-        waiting = r"starting .*sm-slow\.service.*, \d+ s"
-        look("units-plan", f"plan {first}")
-        host.run("register", first)
-        look("units-start", "activate", waits=waiting)
-        machine.succeed("rm /run/sm-go")
-        look("units-plan-changes", f"plan {second}")
-        host.run("register", second)
-        look("units-change", "activate", 4, waits=waiting)
-        look("units-status", "status")
-        look("units-deactivate", "deactivate")
-        # The next one begins anew.
-        machine.succeed(
-            "rm /run/sm-go; systemctl reset-failed",
-            "rm -r /var/lib/system-manager /nix/var/nix/profiles/system-manager*",
-        )
+    waiting = r"starting .*sm-slow\.service.*, \d+ s"
+    look("units-plan", f"plan {first}")
+    host.run("register", first)
+    look("units-start", "activate", waits=waiting)
+    machine.succeed("rm /run/sm-go")
+    look("units-plan-changes", f"plan {second}")
+    host.run("register", second)
+    look("units-change", "activate", 4, waits=waiting)
+    look("units-status", "status")
+    look("units-deactivate", "deactivate")
