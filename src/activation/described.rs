@@ -1,20 +1,19 @@
 //! What the active configuration only describes: it was there already, as wanted, and stays with those who have made it.
 //! Whether it is still so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use anyhow::Result;
 
 use crate::accounts;
 use crate::accounts::apply::Overview;
-use crate::activation::beneath;
 use crate::activation::observe::{self, Observed};
 use crate::activation::plan::Goal;
-use crate::activation::prepare::Sources;
+use crate::activation::prepare::{Sources, desired};
 use crate::activation::state::State;
 use crate::files;
-use crate::files::wanted::{Desired, read_desired};
+use crate::files::wanted::Desired;
 use crate::host::fs::Root;
 use crate::model::manifest::Manifest;
 use crate::model::names::TargetPath;
@@ -55,19 +54,6 @@ pub(crate) fn read_active(root: &Root, state: &State) -> Result<Option<Manifest>
         .map(Some)
 }
 
-/// Lists what the active configuration wants.
-///
-/// # Errors
-/// When something that it names is missing.
-pub(crate) fn desired<'a>(
-    root: &Root,
-    state: &State,
-    manifest: &'a Manifest,
-) -> Result<Desired<'a>> {
-    let additions = beneath::additions(root, manifest, &state.files)?;
-    read_desired(manifest, &*additions)
-}
-
 /// Finds what is described, and what of it is not as described: what a switch to the active configuration would change, and
 /// nobody has changed of what is ours.
 ///
@@ -103,10 +89,10 @@ pub(crate) fn find(
     let of_files = of_files.map(|change| (&change.target, Some(change.after.clone())));
     let of_others = others.changes().into_iter().filter_map(Change::touch);
     let of_others = of_others.map(|touch| (touch.target, None));
-    let refused = desired.keys().filter(|target| {
-        let subject = format!("/etc/{target}");
-        conflicts.iter().any(|conflict| conflict.subject == subject)
-    });
+    let subjects: BTreeSet<String> = conflicts.into_iter().map(|c| c.subject).collect();
+    let refused = desired
+        .keys()
+        .filter(|target| !subjects.is_empty() && subjects.contains(&format!("/etc/{target}")));
     let refused = refused.map(|target| (target, None));
     let mut changed = BTreeMap::new();
     for (target, wanted) in of_files.chain(of_others).chain(refused) {

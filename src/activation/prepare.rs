@@ -103,7 +103,10 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
         Goal::Deactivate => None,
     };
     let state = State::read(root)?;
-    let desired = desire(root, manifest.as_ref(), &state)?;
+    let desired = manifest
+        .as_ref()
+        .map(|manifest| desired(root, &state, manifest));
+    let desired = desired.transpose()?.unwrap_or_default();
     let mut observed = observe::read_host(root, state, &desired)?;
     let record = &observed.state.files;
     let vendors = files::observe::read_vendors(root, &desired, record)?;
@@ -153,11 +156,15 @@ pub fn prepare(root: &Root, goal: Goal, how: How) -> Result<Prepared> {
     Ok(prepared)
 }
 
-/// Returns the files that the manifest describes, if there is one.
-fn desire<'a>(root: &Root, manifest: Option<&'a Manifest>, state: &State) -> Result<Desired<'a>> {
-    let Some(manifest) = manifest else {
-        return Ok(Desired::default());
-    };
+/// Lists what a configuration wants.
+///
+/// # Errors
+/// When something that it names is missing.
+pub(super) fn desired<'a>(
+    root: &Root,
+    state: &State,
+    manifest: &'a Manifest,
+) -> Result<Desired<'a>> {
     let additions = beneath::additions(root, manifest, &state.files)?;
     read_desired(manifest, &*additions)
 }

@@ -25,7 +25,7 @@ use crate::host::kernel;
 use crate::model::in_etc;
 use crate::model::names::{AbsolutePath, FileName, TargetPath};
 use crate::model::node::Node;
-use crate::model::style::count;
+use crate::model::style::{count, joined};
 use crate::store::backups::SavedEdit;
 use crate::store::history::History;
 use crate::store::lock;
@@ -340,11 +340,10 @@ pub(crate) fn failed_since(root: &Root, files: &FilesRecord) -> Option<String> {
     let failed = (!units.is_empty()).then(|| read_failed(root, &units))?;
     let first = failed.first()?;
     let have = if failed.len() == 1 { "has" } else { "have" };
-    let names = failed.iter().map(String::as_str).collect::<Vec<_>>();
     Some(format!(
         "{} of the configuration {have} failed since: {}; see `systemctl status {first}`",
         count(failed.len(), "unit"),
-        names.join(", ")
+        joined(&failed)
     ))
 }
 

@@ -18,7 +18,7 @@ use crate::cli::session::Session;
 use crate::closure::database;
 use crate::host::signals::Signals;
 use crate::model::node::Node;
-use crate::model::style::count;
+use crate::model::style::{count, joined};
 use crate::store::lock::Patience;
 
 /// Where Nix is, on hosts that have it.
@@ -183,6 +183,5 @@ fn listed(names: &BTreeSet<String>) -> String {
     if names.is_empty() {
         return "nothing that was not there".to_owned();
     }
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    names.join(", ")
+    joined(names)
 }

@@ -403,7 +403,6 @@ impl Session {
     }
 }
 
-/// Says what goes, and how much only that needs.
 /// Says which generations go, and what only they need.
 ///
 /// # Errors

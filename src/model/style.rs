@@ -1,6 +1,7 @@
 //! How texts for people look: colours, lines, headings, differences.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 /// How a text is rendered.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -71,6 +72,13 @@ pub(crate) fn show_bytes(bytes: u64) -> String {
 #[must_use]
 pub(crate) fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+/// Lists names in one line. Pure.
+#[must_use]
+pub(crate) fn joined(names: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.join(", ")
 }
 
 pub(crate) fn line(out: &mut String, text: &str) {

@@ -107,11 +107,8 @@ fn open(places: &Places, piece: &Piece) -> Option<File> {
     if !inside.components().all(is_inside) {
         return None;
     }
-    let of = |place: &Path| match piece.file.as_str() {
-        "" => place.to_owned(),
-        _ => place.join(inside),
-    };
-    let mut files = places.of(&piece.path).into_iter().map(|place| of(&place));
+    let places = places.of(&piece.path).into_iter();
+    let mut files = places.map(|place| piece.within(&place));
     let file = files.find(|file| fs::symlink_metadata(file).is_ok_and(|m| m.is_file()))?;
     File::open(file).ok()
 }

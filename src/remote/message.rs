@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
@@ -101,6 +102,17 @@ pub(crate) struct Piece {
     pub file: String,
     /// How many bytes, from its beginning.
     pub size: u64,
+}
+
+impl Piece {
+    /// Returns where the file is, if the path is at `place`.
+    #[must_use]
+    pub(crate) fn within(&self, place: &Path) -> PathBuf {
+        match self.file.as_str() {
+            "" => place.to_owned(),
+            file => place.join(file),
+        }
+    }
 }
 
 /// Values of secrets by name, each byte as two digits. Nothing prints them.

@@ -133,10 +133,12 @@ impl There {
     fn earlier(&self, path: &StorePath, file: &Path, size: u64) -> Option<Piece> {
         let earlier = self.earlier.get(path)?;
         let inside = file.strip_prefix(path.as_str()).ok()?.to_str()?;
-        let place = match inside {
-            "" => PathBuf::from(earlier.as_str()),
-            inside => Path::new(earlier.as_str()).join(inside),
+        let piece = Piece {
+            path: earlier.clone(),
+            file: inside.to_owned(),
+            size,
         };
+        let place = place(&piece);
         // What can't be read is not the same; it may be going just now.
         let is_file = |m: fs::Metadata| m.is_file() && m.len() == size;
         let is_same = fs::symlink_metadata(&place).is_ok_and(is_file)
@@ -145,11 +147,7 @@ impl There {
                 &mut File::open(file).ok()?,
                 size,
             );
-        is_same.then(|| Piece {
-            path: earlier.clone(),
-            file: inside.to_owned(),
-            size,
-        })
+        is_same.then_some(piece)
     }
 
     /// What a toplevel has of other files once more.
@@ -201,10 +199,7 @@ impl There {
 
 /// Returns where the file of a piece is.
 fn place(piece: &Piece) -> PathBuf {
-    match piece.file.as_str() {
-        "" => PathBuf::from(piece.path.as_str()),
-        file => Path::new(piece.path.as_str()).join(file),
-    }
+    piece.within(Path::new(piece.path.as_str()))
 }
 
 fn say(piece: &Piece, out: &mut BufWriter<Outgoing>) -> Result<()> {

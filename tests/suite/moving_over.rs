@@ -9,7 +9,7 @@ use clap::Parser;
 use system_manager::face::cli::Cli;
 
 use crate::needs::{lacks_nix, skip};
-use crate::nix_fixture::{NIX_CONFIG, own_store};
+use crate::nix_fixture::{NIX_CONFIG, evaluated, own_store};
 
 /// Command lines of its manual and of its program's own help: each command with each flag that it takes.
 const COMMANDS: [&str; 41] = [
@@ -82,18 +82,12 @@ fn every_command_line_of_upstream_is_understood() {
 
 /// Evaluates an expression strictly.
 fn evaluate(expression: &str) -> serde_json::Value {
-    let output = Command::new("nix-instantiate")
-        .args(["--eval", "--strict", "--json", "-E", expression, "--store"])
-        .arg(own_store("moving-over-store"))
-        .env("NIX_CONFIG", NIX_CONFIG)
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    evaluated(
+        Command::new("nix-instantiate")
+            .args(["--eval", "--strict", "--json", "-E", expression, "--store"])
+            .arg(own_store("moving-over-store"))
+            .env("NIX_CONFIG", NIX_CONFIG),
+    )
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
+use serde::de::DeserializeOwned;
 
 /// Settings under which every Nix gives the same, offline and without a daemon.
 pub const NIX_CONFIG: &str =
@@ -31,6 +32,17 @@ pub fn own_store(name: &str) -> &'static Path {
         );
         store
     })
+}
+
+/// Runs an evaluation that prints JSON, and returns what that says.
+pub fn evaluated<T: DeserializeOwned>(evaluation: &mut Command) -> T {
+    let output = evaluation.output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
 }
 
 /// Lists the Nix files of a folder, in order. There must be some.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::cli::story::{Config, Ran, Test};
 use crate::needs::{lacks_nix, skip};
-use crate::nix_fixture::NIX_CONFIG;
+use crate::nix_fixture::{NIX_CONFIG, evaluated};
 
 /// Something of each kind; what sets it is on the line that ends with its name as a comment.
 const HOST: &str = r#"{ lib, pkgs, ... }:
@@ -137,25 +137,14 @@ fn provenance(t: &Test, file: &Path, nixpkgs: &str) -> String {
         env!("CARGO_MANIFEST_DIR"),
         file.display()
     );
-    let output = Command::new("nix-instantiate")
-        .args([
-            "--readonly-mode",
-            "--eval",
-            "--strict",
-            "--json",
-            "-E",
-            &code,
-        ])
-        .env("NIX_CONFIG", NIX_CONFIG)
-        .env("XDG_CACHE_HOME", t.beside("cache"))
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    let flags = ["--readonly-mode", "--eval", "--strict", "--json", "-E"];
+    evaluated(
+        Command::new("nix-instantiate")
+            .args(flags)
+            .arg(&code)
+            .env("NIX_CONFIG", NIX_CONFIG)
+            .env("XDG_CACHE_HOME", t.beside("cache")),
+    )
 }
 
 /// Asks for each kind of thing where this configuration is active.

@@ -10,10 +10,10 @@ use serde_json::Value;
 use super::{Change, Entry, Found, Side, TextChange, change_of};
 use crate::accounts::apply::read_overview;
 use crate::activation::state::State;
-use crate::activation::{beneath, described, observe};
+use crate::activation::{described, observe, prepare};
 use crate::closure::contents::Inside;
 use crate::files::diff::render_behind;
-use crate::files::wanted::{Want, read_desired};
+use crate::files::wanted::{Desired, Want};
 use crate::host::fs::Root;
 use crate::model::manifest::{Accounts, EtcMode, Manifest};
 use crate::model::names::{AbsolutePath, TargetPath};
@@ -33,18 +33,26 @@ pub(crate) fn read_built(
     inside: Option<Inside>,
 ) -> Result<Side> {
     let manifest = read_manifest(Path::new(toplevel.as_str()))?;
-    let record = State::read(root)?.files;
-    let additions = beneath::additions(root, &manifest, &record)?;
-    let desired = read_desired(&manifest, &*additions)?;
+    let desired = prepare::desired(root, &State::read(root)?, &manifest)?;
+    side_of(toplevel, &manifest, &desired, inside)
+}
+
+fn side_of(
+    toplevel: &AbsolutePath,
+    manifest: &Manifest,
+    desired: &Desired,
+    inside: Option<Inside>,
+) -> Result<Side> {
+    let files = desired.iter().map(|(t, w)| (t.clone(), entry(w)));
     Ok(Side {
         toplevel: Some(toplevel.clone()),
-        files: desired.into_iter().map(|(t, w)| (t, entry(&w))).collect(),
+        files: files.collect(),
         accounts: read_accounts(&manifest.accounts)?,
-        scripts: read_scripts(&manifest),
+        scripts: read_scripts(manifest),
         settings: basics::places::settings(&manifest.basics),
-        lines: manifest.blocks,
+        lines: manifest.blocks.clone(),
         contents: Contents {
-            named: manifest.packages.names,
+            named: manifest.packages.names.clone(),
             all: inside,
         },
     })
@@ -121,8 +129,8 @@ pub(crate) fn read_live(root: &Root, inside: Option<Inside>) -> Result<Side> {
     else {
         return Ok(Side::default());
     };
-    let mut side = read_built(root, &active.toplevel, inside)?;
-    let desired = described::desired(root, &state, &manifest)?;
+    let desired = prepare::desired(root, &state, &manifest)?;
+    let mut side = side_of(&active.toplevel, &manifest, &desired, inside)?;
     let observed = observe::read_host(root, state, &desired)?;
     for (target, changed) in described::find(root, &manifest, &desired, &observed)?.changed {
         let described::Changed { now, wanted } = changed;

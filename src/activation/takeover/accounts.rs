@@ -11,6 +11,7 @@ use crate::accounts::decide::users::lets_nobody_in;
 use crate::host::fs::Root;
 use crate::model::json;
 use crate::model::node::Node;
+use crate::model::style::joined;
 
 /// What its account tool remembers: a link into the store.
 const REMEMBERED: &str = "/var/lib/userborn/previous-userborn.json";
@@ -63,14 +64,6 @@ pub(super) fn notes(root: &Root) -> Result<Vec<String>> {
         ));
     }
     Ok(notes)
-}
-
-fn joined(names: &BTreeSet<String>) -> String {
-    names
-        .iter()
-        .map(String::as_str)
-        .collect::<Vec<_>>()
-        .join(", ")
 }
 
 /// Returns the accounts that have a shell, and a password that only this tool and its kin write.
