@@ -81,13 +81,23 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
     assert_same(before, take_snapshot(target))
 
 
+STAYS = """
+  {
+    environment.etc."hello".text = "one";
+    systemd.services.hello = {
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; };
+      script = "echo one";
+    };
+  }
+"""
+
+
 def test_a_switch_that_changes_nothing_says_what_the_host_itself_would_say(
     make_targets: MakeTargets, tmp_path: Path
 ) -> None:
     deployer, [target] = make_targets("target")
-    wanted = source(
-        tmp_path, HELLO % ("one", "one") + '// { systemd.services.hello.serviceConfig.RemainAfterExit = true; }'
-    )
+    wanted = source(tmp_path, STAYS)
     deployer.on(target, "switch", *wanted)
     program = target.succeed("ls -t /var/lib/system-manager/agent/* | head -1").strip()
     toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
@@ -106,10 +116,10 @@ def test_a_switch_that_changes_nothing_says_what_the_host_itself_would_say(
     assert "No changes" in both(0)
     assert json.loads(both(0, "--json"))["isUntouched"]
     # A unit that has failed since is told, and nothing is done for all that.
-    target.succeed("systemctl kill --signal=KILL hello.service || true", "systemctl stop hello.service")
-    target.succeed("mkdir -p /run/systemd/system/hello.service.d")
-    target.succeed("printf '[Service]\\nExecStart=\\nExecStart=/bin/false\\n' >/run/systemd/system/hello.service.d/fails.conf")
-    target.succeed("systemctl daemon-reload", "! systemctl start hello.service")
+    folder = "/run/systemd/system/hello.service.d"
+    fails = "[Service]\\nExecStart=\\nExecStart=/bin/false\\n"
+    target.succeed(f"mkdir -p {folder} && printf '{fails}' >{folder}/fails.conf")
+    target.succeed("systemctl daemon-reload", "! systemctl restart hello.service")
     assert "hello.service" in both(0)
     assert target.succeed(runs) == before
     # Who else works on the host is named.
@@ -118,6 +128,7 @@ def test_a_switch_that_changes_nothing_says_what_the_host_itself_would_say(
     wait_for(target, "test -e /run/held")
     assert "a test, process 7 holds" in deployer.on(target, "switch", *wanted, expect=1)
     target.succeed("systemctl stop holder.service")
+    target.succeed(f"rm -r {folder}", "systemctl daemon-reload", "systemctl restart hello.service")
     # What somebody has changed is put right, by a run like any other.
     target.succeed("rm /etc/hello", "echo mine >/etc/hello")
     said = deployer.on(target, "switch", *wanted)
