@@ -87,6 +87,16 @@ in
     description = "Packages that must build successfully for the configuration to build, but are not part of it.";
   };
 
+  options.system.preSwitchChecks = mkOption {
+    type = types.attrsOf types.str;
+    default = { };
+    example = lib.literalExpression ''{ no-maintenance = "test ! -e /run/maintenance"; }'';
+    description = ''
+      Shell commands that run on the target before a switch, each stopping at the first that fails. If one
+      fails, nothing is changed. They get the new configuration's path and what is done as arguments.
+    '';
+  };
+
   options.system-manager.preActivationAssertions = mkOption {
     type = types.attrsOf (types.submodule preActivation);
     default = { };
@@ -137,8 +147,13 @@ in
         build.writeScript "health-${c.name}" "#!${build.shell}\n${c.script}";
   }) healthChecks;
 
-  config.system.build.preActivationChecks = map (c: {
-    inherit (c) name;
-    script = build.writeScript "check-${c.name}" "#!${build.shell}\n${c.script}";
-  }) enabled;
+  config.system.build.preActivationChecks =
+    map (c: {
+      inherit (c) name;
+      script = build.writeScript "check-${c.name}" "#!${build.shell}\n${c.script}";
+    }) enabled
+    ++ lib.mapAttrsToList (name: script: {
+      inherit name;
+      script = build.writeScript "check-${name}" "#!${build.shell}\nset -e\n${script}";
+    }) config.system.preSwitchChecks;
 }

@@ -17,9 +17,15 @@ let
   fileWith = name: set: (builtins.unsafeGetAttrPos name set).file or null;
 
   # What `mkRenamedOptionModule` and its kin give works in every module, since an old name must lead to the new one.
-  # They are known by the file of the library that writes them, so that no other module passes for one.
+  # They are known by the file of the library that writes them, all that they have, so that no other module passes for
+  # one, and none adds to one what would act.
   library = fileWith "options" (lib.mkRemovedOptionModule [ "a" ] "" { options = { }; });
-  isRename = m: m ? options && fileWith "options" m == library;
+  isRename =
+    m:
+    m ? options
+    && lib.all (name: (name == "options" || name == "config") && fileWith name m == library) (
+      builtins.attrNames m
+    );
 
   # The options of a rename, with what they set instead, and without the type of that: the library asks for it before it
   # knows the names, and it may need packages. Nothing is lost, since such an option has no value of its own.

@@ -120,14 +120,12 @@ let
       folders = lib.filter (m: m.inTree && m.written != m.key) imported;
       # What a module of the host's declares, when that can be told before anything is evaluated.
       shape = tree: lib.mapAttrs (_name: o: if lib.isOption o then null else shape o) tree;
-      # Modules without a file of their own are of the file that has them.
-      isOfTree = m: lib.hasPrefix "${root}/" (toString m.file);
       hosts = lib.concatMap (
         m:
         let
           known = builtins.tryEval (builtins.deepSeq (shape m.options) m.options);
         in
-        lib.optional (!(isOfTree m) && known.success && known.value != { }) known.value
+        lib.optional (!m.ofTree && known.success && known.value != { }) known.value
       ) imported;
       declarations = import ./declarations.nix {
         inherit

@@ -70,6 +70,10 @@ let
       written = if isFile then builtins.unsafeDiscardStringContext (toString x) else key;
       file = if isFile then file else toString (m._file or parent.file);
       inTree = isFile && lib.hasPrefix "${root}/" file;
+      # Some of the tree's modules import files that are beside its folder.
+      ofTree =
+        parent.ofTree or false
+        || lib.hasPrefix "${root}/" (if isFile then file else toString (m._file or ""));
       inherit isFile;
       definitions = definitionsOf m;
       # The options that it declares.

@@ -137,10 +137,10 @@ in
           };
     })
     (lib.optionalAttrs (isListed "misc/version.nix") {
-      system.nixos.version = lib.mkDefault release;
+      system.nixos.version = lib.mkOverride 1400 release;
     })
     (lib.optionalAttrs (isListed "misc/label.nix") {
-      system.nixos.label = lib.mkDefault release;
+      system.nixos.label = lib.mkOverride 1400 release;
     })
     # The distribution's Nix has its own users.
     (lib.optionalAttrs (isListed "services/system/nix-daemon.nix") {
@@ -150,7 +150,16 @@ in
       programs.ssh.setXAuthLocation = lib.mkDefault false;
     })
     (lib.optionalAttrs (isListed "config/system-path.nix") {
-      system.path = config.system.build.sw;
+      # A folder, also where it is an empty one.
+      system.path =
+        if config.system.build.sw != null then
+          config.system.build.sw
+        else
+          build.join {
+            name = "system-path";
+            paths = [ ];
+            pathsToLink = [ ];
+          };
     })
   ];
 }

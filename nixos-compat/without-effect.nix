@@ -48,7 +48,8 @@ let
     path != [ ]
     && !(lib.isOption tree)
     && (
-      lib.isOption (tree.enable or null) && tree.enable.value or null == false
+      # What an old name leads to need not be there.
+      lib.isOption (tree.enable or null) && !(tree.enable ? leadsTo) && tree.enable.value or null == false
       || isOff (lib.tail path) (tree.${lib.head path} or { })
     );
   isHeld = s: lib.any saysSomething (discharge s.value);

@@ -188,14 +188,19 @@ pub(crate) fn current_toplevel(root: &Root) -> Result<AbsolutePath> {
         })
 }
 
-/// Runs the configuration's own checks.
+/// Runs the configuration's own checks, which get its path and NixOS's word for what is done.
 ///
 /// # Errors
 /// When one can't be run, or says that this host must not be activated.
-pub(crate) fn run_checks(plan: &Plan, limit: Duration) -> Result<()> {
+pub(crate) fn run_checks(plan: &Plan, doing: &str, limit: Duration) -> Result<()> {
+    let Goal::Activate(toplevel) = &plan.goal else {
+        return Ok(());
+    };
     for check in &plan.checks {
         tracing::info!("running the check {}", check.name);
-        let command = Command::new(check.script.as_str()).limit(limit);
+        let command = Command::new(check.script.as_str())
+            .args([toplevel.as_str(), doing])
+            .limit(limit);
         let output = command
             .output()
             .with_context(|| {
@@ -243,7 +248,7 @@ pub fn activate(
     tell: &mut dyn FnMut(Progress<'_>) -> Result<()>,
 ) -> Result<Outcome, Failure> {
     let unit_timeout = Duration::from_secs(args.unit_timeout);
-    run_checks(&prepared.plan, unit_timeout)?;
+    run_checks(&prepared.plan, "switch", unit_timeout)?;
     let activation = Activation {
         root,
         plan: &prepared.plan,

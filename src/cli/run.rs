@@ -182,7 +182,7 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
                 return Ok(End::Refused);
             }
             if action == Action::Check {
-                commands::run_checks(plan, Duration::from_secs(args.unit_timeout))?;
+                commands::run_checks(plan, "check", Duration::from_secs(args.unit_timeout))?;
                 return Ok(End::Done);
             }
             let begin = cli::nixos::render_dry_begin(&plan.units, toplevel);

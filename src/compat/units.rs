@@ -8,8 +8,11 @@ use super::verdict::{Compared, Difference};
 /// Units of ours that do in the distribution's way what has no unit of the same name on NixOS.
 pub(super) const OWN: &str = "system-manager-";
 
-/// Lines that must differ: NixOS's paths, and what only says when to restart.
-const IGNORED: [&str; 5] = [
+/// Lines that must differ: NixOS's paths, those of the distribution that a unit in a root of its own is shown, and what
+/// only says when to restart.
+const IGNORED: [&str; 7] = [
+    "BindReadOnlyPaths=-/bin -/lib ",
+    "Environment=\"NIX_PATH=",
     "Environment=\"PATH=",
     "Environment=\"LOCALE_ARCHIVE=",
     "Environment=\"TZDIR=",
@@ -119,10 +122,10 @@ mod tests {
     fn leaves_out_what_must_differ_and_nothing_else() {
         let hash = "0123456789abcdfghijklmnpqrsvwxyz";
         let nixos = format!(
-            "[Unit]\nX-Restart-Triggers=/nix/store/{hash}-x\n[Service]\nEnvironment=\"PATH=/nix/store/{hash}-coreutils/bin\"\nExecStart=/nix/store/{hash}-unit-script-web-start/bin/web-start now\nExecStart=b\nUser=web\n\n[Install]\nWantedBy=x\n"
+            "[Unit]\nX-Restart-Triggers=/nix/store/{hash}-x\n[Service]\nEnvironment=\"NIX_PATH=nixpkgs=/nix/var\"\nEnvironment=\"PATH=/nix/store/{hash}-coreutils/bin\"\nExecStart=/nix/store/{hash}-unit-script-web-start/bin/web-start now\nExecStart=b\nUser=web\n\n[Install]\nWantedBy=x\n"
         );
         let ours = format!(
-            "[Service]\nUser=web\nExecStart=/nix/store/{hash}-unit-script-web-start now\nExecStart=b\n"
+            "[Service]\nUser=web\nBindReadOnlyPaths=-/bin -/lib /usr\nExecStart=/nix/store/{hash}-unit-script-web-start now\nExecStart=b\n"
         );
         let cases = [
             (ours.replace("User=web", "User=root"), "another value"),

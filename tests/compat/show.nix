@@ -34,6 +34,7 @@ builtins.seq host.drvPath {
   );
   users = lib.mapAttrs (_name: u: u.uid) config.system.build.accounts.users;
   groups = lib.attrNames config.system.build.accounts.groups;
+  checks = map (c: c.name) config.system.build.preActivationChecks;
   scripts = map (s: s.name) config.system.build.activationScripts;
   tmpfiles = config.systemd.tmpfiles.rules;
   noEffect = lib.listToAttrs (

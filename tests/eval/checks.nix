@@ -9,6 +9,7 @@
       script = "false";
     };
   };
+  system.preSwitchChecks.no-maintenance = "test ! -e /run/maintenance";
   system-manager.healthChecks = {
     web = {
       units = [ "nginx.service" ];

@@ -462,6 +462,8 @@ def _python_hooks(packages: tuple[str, ...]) -> list[str]:
 
 def _build(image: RootImage, directory: Path) -> None:
     argv = [
+        # It mounts /proc, /sys and more in the root: on a leash, none of them outlives a run that is killed.
+        *LEASH,
         *("nice", "-n", "10", "mmdebstrap", "--quiet", "--variant=apt", "--mode=root", "--format=directory"),
         f"--include={','.join(image.packages)}",
         "--aptopt=APT::Install-Recommends false",

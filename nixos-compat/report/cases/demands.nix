@@ -29,6 +29,17 @@ in
       config.local_recipient_maps = [ "hash:/var/lib/mailman/data/postfix_lmtp" ];
     };
   };
+  "services/monitoring/librenms.nix" = {
+    services.librenms.database.host = "localhost";
+    services.librenms.database.passwordFile = "/etc/password";
+    time.timeZone = "UTC";
+  };
+  "services/networking/atticd.nix".services.atticd.environmentFile = "/etc/environment";
+  "services/networking/firefox-syncserver.nix" = {
+    imports = [ database ];
+    services.firefox-syncserver.secrets = "/etc/secrets";
+  };
+  "services/web-servers/mighttpd2.nix".services.mighttpd2.routing = "[localhost]\n/ -> /srv/www/\n";
   "services/mail/schleuder.nix".services.schleuder.settings.api = { };
   "services/matrix/mjolnir.nix".services.mjolnir.accessTokenFile = "/etc/token";
   "services/misc/anki-sync-server.nix".services.anki-sync-server.users = [

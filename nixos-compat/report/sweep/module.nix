@@ -49,6 +49,21 @@ let
       null
   );
 
+  # What a distribution runs itself, as the layer takes for granted: no module lacks it.
+  ofDistribution.config = lib.mkMerge [
+    (lib.optionalAttrs (has "security/polkit.nix") { security.polkit.enable = true; })
+    (lib.optionalAttrs (has "services/hardware/udisks2.nix") { services.udisks2.enable = true; })
+    (lib.optionalAttrs (has "services/logging/rsyslogd.nix") { services.rsyslogd.enable = true; })
+    (lib.optionalAttrs (has "services/networking/ssh/sshd.nix") { services.openssh.enable = true; })
+    (lib.optionalAttrs (has "services/scheduling/cron.nix") {
+      services.cron = {
+        enable = true;
+        systemCronJobs = [ "@daily root true" ];
+      };
+    })
+    (lib.optionalAttrs (has "system/boot/resolved.nix") { services.resolved.enable = true; })
+  ];
+
   nixos =
     modules:
     (import (nixpkgs + "/nixos/lib/eval-config.nix") {
@@ -165,16 +180,21 @@ let
         };
 
       ours = unitTexts enabled.config.systemd.units;
-      theirs =
-        (nixos (
-          [
-            host
-            samePackages
-          ]
-          ++ switchedOn
-          ++ samples
-          ++ cases
-        )).systemd.units;
+      onNixos = nixos (
+        [
+          host
+          samePackages
+        ]
+        ++ switchedOn
+        ++ samples
+        ++ cases
+      );
+      theirs = onNixos.systemd.units;
+      # The libraries by which NixOS finds accounts, which the distribution has in its own places.
+      nssModules = onNixos.system.nssModules.path or "";
+      withoutNss = lib.mapAttrs (
+        _name: text: if text == null then null else lib.replaceStrings [ nssModules ] [ "" ] text
+      );
     in
     {
       inherit declares defaults;
@@ -187,7 +207,7 @@ let
       # The units beside those of NixOS's own evaluation.
       compared = {
         inherit ours;
-        theirs = unitTexts (builtins.intersectAttrs ours theirs);
+        theirs = withoutNss (unitTexts (builtins.intersectAttrs ours theirs));
         names = lib.attrNames theirs;
       };
       ownPackages = own._module.args.pkgs;
@@ -218,5 +238,13 @@ in
   );
 
   # The units of a NixOS without the module.
-  base = lib.attrNames (nixos [ host ]).systemd.units;
+  base = lib.unique (
+    lib.concatMap (modules: lib.attrNames (nixos modules).systemd.units) [
+      [ host ]
+      [
+        host
+        ofDistribution
+      ]
+    ]
+  );
 }

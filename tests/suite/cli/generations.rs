@@ -198,7 +198,10 @@ fn a_generation_whose_toplevel_is_gone_is_refused() {
 fn a_check_that_refuses_leaves_everything_as_it_was() {
     let Some(t) = Test::begin() else { return };
     t.switch(&Config::new().copy("n", "0644", "1\n"));
-    let script = t.source("check", "#!/bin/sh\necho not on this host\nexit 7\n");
+    let script = t.source(
+        "check",
+        "#!/bin/sh\necho not on this host, ${1##*/} of ${0##*/}, to $2\nexit 7\n",
+    );
     std::os::unix::fs::chown(&script, None, None).unwrap();
     fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let checks = serde_json::json!([{ "name": "is-it-here", "script": script }]);
@@ -208,7 +211,11 @@ fn a_check_that_refuses_leaves_everything_as_it_was() {
     let plan = t.save_plan(&config);
     t.refuses(
         &["switch".as_ref(), plan.as_os_str()],
-        &["is-it-here", "exit status 7", "not on this host"],
+        &[
+            "is-it-here",
+            "exit status 7",
+            "not on this host, toplevel-1 of check, to switch",
+        ],
     );
 }
 

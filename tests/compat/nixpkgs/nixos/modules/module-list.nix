@@ -1,13 +1,16 @@
 [
   ./config/networking.nix
   ./config/sysctl.nix
+  ./config/system-path.nix
   ./installer/tools.nix
   ./misc/extra-arguments.nix
   ./misc/ids.nix
   ./misc/lib.nix
   ./misc/meta.nix
+  ./misc/version.nix
   ./rename.nix
   ./security/systemd-confinement.nix
+  ./services/database/keeper.nix
   ./services/database/storage.nix
   ./services/misc/dhcpcd.nix
   ./services/misc/folder
@@ -17,10 +20,14 @@
   ./services/system/nix-daemon.nix
   ./services/system/userborn.nix
   ./services/today/relay.nix
+  ./services/web/finder.nix
   ./services/web/gate
+  ./services/web/impostors.nix
   ./services/web/webd
   ./system/service/systemd/system.nix
+  ./system/activation/activatable-system.nix
   ./system/activation/activation-script.nix
+  ./system/activation/pre-switch-check.nix
   ./system/systemd.nix
   ./system/units.nix
   # Not every entry is a file.
