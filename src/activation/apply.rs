@@ -31,6 +31,7 @@ use crate::units::layers::Layers;
 use crate::units::outcome::UnitOutcome;
 use crate::units::requests::Requests;
 use crate::units::set::{Live, UnitSet};
+use crate::units::settle::Watch;
 use crate::units::users::UserOutcome;
 use crate::{accounts, files, scripts, tmpfiles, units};
 
@@ -126,6 +127,7 @@ fn carry_out(
         timeout: activation.unit_timeout,
         jobs: Vec::new(),
         reloaded: 0,
+        watch: Watch::default(),
     });
     let warnings = activation.plan.accounts.warnings.clone();
     let mut run = Run {

@@ -2,6 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "reads what the store has")]
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Read;
 use std::path::Path;
 
@@ -12,11 +13,14 @@ use crate::model::node::{Kind, Node};
 use crate::model::text_diff::{HIDDEN, LIMIT, render, render_new};
 use anyhow::{Context, Result};
 
+/// Folders, and whether each keeps others out.
+type Private = BTreeMap<TargetPath, bool>;
+
 /// Gives the difference that a change makes to a text, or a remark on why it is not shown; none when there is none.
 ///
 /// # Errors
 /// When a content can't be read.
-pub(crate) fn read_diff(root: &Root, change: &FileChange) -> Result<Option<String>> {
+fn read_diff(root: &Root, change: &FileChange, private: &mut Private) -> Result<Option<String>> {
     if !matches!(change.verb, Verb::Add | Verb::Change | Verb::Restore) {
         return Ok(None);
     }
@@ -26,7 +30,7 @@ pub(crate) fn read_diff(root: &Root, change: &FileChange) -> Result<Option<Strin
     {
         return Ok(Some(HIDDEN.to_owned()));
     }
-    if is_below_a_private_folder(root, &change.target)? {
+    if is_below_a_private_folder(root, &change.target, private)? {
         return Ok(Some(HIDDEN.to_owned()));
     }
     let target = change.target.in_etc();
@@ -84,10 +88,22 @@ fn scripts_in(text: &[u8]) -> BTreeMap<String, String> {
 }
 
 /// Whether a folder above a target keeps others out, whatever the mode of what is in it.
-fn is_below_a_private_folder(root: &Root, target: &TargetPath) -> Result<bool> {
+fn is_below_a_private_folder(
+    root: &Root,
+    target: &TargetPath,
+    known: &mut Private,
+) -> Result<bool> {
     for folder in target.parents() {
-        let found = root.object_at(&folder.in_etc())?;
-        if found.is_some_and(|f| f.kind == Kind::Folder && f.mode & 0o001 == 0) {
+        let is_private = match known.entry(folder) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(place) => {
+                let found = root.object_at(&place.key().in_etc())?;
+                let is_private =
+                    found.is_some_and(|f| f.kind == Kind::Folder && f.mode & 0o001 == 0);
+                *place.insert(is_private)
+            }
+        };
+        if is_private {
             return Ok(true);
         }
     }
@@ -96,7 +112,8 @@ fn is_below_a_private_folder(root: &Root, target: &TargetPath) -> Result<bool> {
 
 /// Reads as much of a file as it takes to see that it is too long.
 fn read_source(path: &str) -> Result<Option<Vec<u8>>> {
-    let mut bytes = Vec::new();
+    // Room for most at once: it would be read by a few bytes first.
+    let mut bytes = Vec::with_capacity(4096);
     open_source(path)
         .and_then(|file| Ok(file.take(LIMIT as u64 + 1).read_to_end(&mut bytes)?))
         .with_context(|| format!("reading {path}"))?;
@@ -119,9 +136,9 @@ fn read_link_content(node: &Node) -> Option<Vec<u8>> {
 /// # Errors
 /// When one can't be read.
 pub(crate) fn read_diffs(root: &Root, files: &FilesPlan) -> Result<BTreeMap<TargetPath, String>> {
-    let mut diffs = BTreeMap::new();
+    let (mut diffs, mut private) = (BTreeMap::new(), Private::new());
     for change in files.changes() {
-        if let Some(diff) = read_diff(root, change)? {
+        if let Some(diff) = read_diff(root, change, &mut private)? {
             diffs.insert(change.target.clone(), diff);
         }
     }

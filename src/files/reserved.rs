@@ -20,11 +20,9 @@ pub(crate) fn find<'a>(
     let list: BTreeMap<String, String> =
         serde_json::from_str(LIST).context("reading the list of reserved files")?;
     let remedy = |target: &'a TargetPath| {
-        let is_at_or_below = |name: &str| {
-            let rest = target.as_str().strip_prefix(name);
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        let (_, remedy) = list.iter().find(|(name, _)| is_at_or_below(name))?;
+        let folders = target.as_str().match_indices('/').map(|(at, _)| at);
+        let mut names = folders.chain([target.as_str().len()]);
+        let remedy = names.find_map(|end| list.get(&target.as_str()[..end]))?;
         Some((target, remedy.clone()))
     };
     Ok(targets.into_iter().filter_map(remedy).collect())

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use crate::host::fs::type_of;
 use crate::model::manifest::{EtcMode, Manifest, OverrideStrategy, Unit};
-use crate::model::names::{AbsolutePath, TargetPath, UnitName, folders_above};
+use crate::model::names::{AbsolutePath, TargetPath, UnitName, after_last_slash, folders_above};
 use crate::model::text::Text;
 
 /// A file that is wanted.
@@ -116,10 +116,7 @@ fn add_etc<'a>(manifest: &'a Manifest, desired: &mut Desired<'a>) -> Result<()> 
             replace_existing: entry.replace_existing,
         };
         let source = Path::new(entry.source.as_str());
-        if source
-            .file_name()
-            .is_some_and(|n| n.to_string_lossy().contains('*'))
-        {
+        if after_last_slash(entry.source.as_str()).contains('*') {
             let matches = expand_glob(source)?;
             if matches.is_empty() {
                 bail!(

@@ -1,7 +1,8 @@
 //! Control groups: the processes that systemd keeps together as one unit.
 #![expect(clippy::disallowed_methods, reason = "reads what the kernel shows")]
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +50,7 @@ pub(crate) fn processes(folder: &Path) -> Option<Vec<Process>> {
 
 fn collect(folder: &Path, found: &mut Vec<Process>) -> Option<()> {
     // A process or a group below that can't be read is gone by now.
-    let listed = fs::read_to_string(folder.join("cgroup.procs")).ok()?;
+    let listed = read(&folder.join("cgroup.procs"))?;
     let pids = listed.lines().filter_map(|line| line.parse().ok());
     found.extend(pids.filter_map(look_at));
     if fs::metadata(folder).ok()?.nlink() == ALONE {
@@ -63,9 +64,17 @@ fn collect(folder: &Path, found: &mut Vec<Process>) -> Option<()> {
     Some(())
 }
 
+/// Reads a file that the kernel makes as it is read, without asking first how long it is: hundreds are read again and again.
+fn read(path: &Path) -> Option<String> {
+    let mut text = Vec::with_capacity(512);
+    let file = File::open(path).ok()?;
+    file.take(u64::MAX).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
 fn look_at(pid: u32) -> Option<Process> {
-    let process = parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)?;
-    let counted = fs::read_to_string(format!("/proc/{pid}/schedstat")).ok();
+    let process = parse_stat(pid, &read(Path::new(&format!("/proc/{pid}/stat")))?)?;
+    let counted = read(Path::new(&format!("/proc/{pid}/schedstat")));
     Some(Process {
         spent: counted
             .and_then(|text| parse_schedstat(&text))

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -351,10 +352,7 @@ pub(crate) fn find_nixpkgs(options: &BuildOptions) -> Option<PathBuf> {
 /// Prepares a Nix command so that it also works where only the package `nix-bin` was installed and nothing configured.
 pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Command {
     let mut settings = String::new();
-    let single_user = nix::unistd::geteuid().is_root()
-        && !served::has_daemon()
-        && !matches!(getent::look_up("group", "nixbld"), Ok(Some(_)));
-    if single_user {
+    if nix::unistd::geteuid().is_root() && !served::has_daemon() && !has_build_users() {
         settings.push_str("build-users-group =\n");
     }
     if offline {
@@ -378,6 +376,12 @@ pub(crate) fn nix(program: &str, offline: bool, options: &BuildOptions) -> Comma
         // Progress is for people; errors and warnings still come.
         command.arg("--quiet")
     }
+}
+
+/// Whether the group is there whose users build. Asked once: a host that is busy takes long to answer.
+fn has_build_users() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| matches!(getent::look_up("group", "nixbld"), Ok(Some(_))))
 }
 
 /// Whether Nix is here and knows a path of the store, be it damaged or gone.

@@ -139,7 +139,7 @@ pub(crate) fn confirm(root: &Root, run: &str) -> Result<()> {
 /// # Errors
 /// When none waits, or it is too late.
 pub(crate) fn extend(root: &Root, seconds: u64) -> Result<Pending> {
-    const NONE: &str = "no run from another machine is waiting to be confirmed";
+    const NONE: &str = "no run from another machine is waiting to be confirmed\nhint: `system-manager status` shows what is unfinished";
     // The lock is for hosts that have a folder for it.
     Pending::read(root)?.context(NONE)?;
     let _deciding = decide(root)?;

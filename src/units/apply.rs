@@ -15,6 +15,7 @@ use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome, judge};
 use crate::units::requests::Requests;
 use crate::units::set::Live;
+use crate::units::settle::Watch;
 use crate::units::verify::why_not_new;
 
 /// NixOS's target for what must happen again at each activation, before units start.
@@ -43,6 +44,8 @@ pub(crate) struct UnitSwitch<'a> {
     pub jobs: Vec<JobResult>,
     /// When the starts began, in microseconds of the monotonic clock: systemd had read the new definitions by then.
     pub reloaded: u64,
+    /// What it has seen of the services that it starts.
+    pub watch: Watch,
 }
 
 impl UnitSwitch<'_> {
@@ -131,7 +134,7 @@ impl UnitSwitch<'_> {
     ///
     /// # Errors
     /// When systemd can't be reached.
-    pub(crate) fn judge(&self) -> Result<UnitOutcome> {
+    pub(crate) fn judge(&mut self) -> Result<UnitOutcome> {
         for unit in &self.plan.forget {
             self.forget(unit);
         }
@@ -144,7 +147,7 @@ impl UnitSwitch<'_> {
             .filter(|a| a.verb != Verb::Stop)
             .map(|a| a.unit.clone())
             .collect();
-        units::settle::wait(self.systemd, touched.iter())?;
+        self.watch.wait(self.systemd, touched.iter())?;
         let listed = self.systemd.list()?;
         let after = units::observe::states_of(self.systemd, &listed, self.before)?;
         let mut outcome = judge(self.before, &after, &touched, &self.jobs);
@@ -211,9 +214,12 @@ impl UnitSwitch<'_> {
             tracing::info!("{} the following units: {shown}", verb.progressive());
         }
         let names: Vec<String> = actions.iter().map(|a| a.unit.clone()).collect();
-        let jobs = &mut self.jobs;
-        self.systemd.run(verb, &names, self.timeout, &mut |event| {
+        let (systemd, jobs, watch) = (self.systemd, &mut self.jobs, &mut self.watch);
+        systemd.run(verb, &names, self.timeout, &mut |event| {
             if let Event::Ended { unit, result } = &event {
+                if verb != Verb::Stop {
+                    watch.started(systemd, unit);
+                }
                 jobs.push(JobResult {
                     unit: (*unit).to_owned(),
                     verb,

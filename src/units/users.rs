@@ -26,6 +26,7 @@ use crate::units::failures::Failures;
 use crate::units::layers::Layers;
 use crate::units::outcome::{JobResult, UnitOutcome};
 use crate::units::set::UnitSet;
+use crate::units::settle::Watch;
 
 const MANAGED: &str = "/etc/systemd/user";
 const RUNTIME: &str = "/run/user";
@@ -251,6 +252,7 @@ pub(crate) fn serve() -> Result<()> {
         timeout: Duration::from_secs(request.unit_timeout),
         jobs: Vec::new(),
         reloaded: 0,
+        watch: Watch::default(),
     };
     switch.stop(&mut |_, _| Ok(()))?;
     // The files are in place already, whatever the definitions say.

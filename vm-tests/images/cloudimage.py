@@ -13,7 +13,7 @@ import uuid
 from pathlib import Path
 
 from base.errors import MachineError
-from base.process import Completed, run
+from base.process import LEASH, Completed, run
 from images.cache import cached, is_cached
 from images.rootimage import sources
 
@@ -130,7 +130,7 @@ def _install_boot_loader(root: Path, disk: Path, part_uuid: str) -> None:
 
 
 def _do(argv: list[str], limit: float = _STEP_LIMIT) -> Completed:
-    done = run(["nice", "-n", "10", *argv], limit, env=dict(os.environ))
+    done = run([*LEASH, "nice", "-n", "10", *argv], limit, env=dict(os.environ))
     if done.status != 0:
         raise MachineError(f"building an image: {argv[0]} exited {done.status}: {done.errors[-2000:]}")
     return done

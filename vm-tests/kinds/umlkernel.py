@@ -83,6 +83,7 @@ def _fetch_one_that_runs(directory: Path) -> None:
 def _fetch(suite: str, tree: Path) -> str | None:
     """Unpacks the kernel's package and its C library into `tree`; says what is wrong if that can't be done."""
     argv = [
+        *LEASH,
         *("mmdebstrap", "--quiet", "--variant=extract", "--mode=root", "--format=directory"),
         *(f"--include={_PACKAGES}", '--aptopt=Acquire::Check-Valid-Until "false"'),
         *(suite, str(tree), f"deb {mirror()} {suite} main"),

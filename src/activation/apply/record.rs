@@ -116,7 +116,7 @@ impl Run<'_> {
 
     /// Judges what became of the units, for the state and for the outcome.
     pub(super) fn judge(&mut self) {
-        let Some(switch) = &self.units else {
+        let Some(switch) = &mut self.units else {
             return;
         };
         self.judged = switch.judge().unwrap_or_else(|error| {

@@ -58,7 +58,9 @@ pub(crate) fn type_of(path: &Path) -> Result<Option<FileType>> {
 /// When it can't be opened, or would block or never end.
 pub(crate) fn read_source(path: &str) -> Result<Vec<u8>> {
     let (file, st) = open(path)?;
-    let mut bytes = Vec::new();
+    // Room for all at once: without, it is read by a few bytes first.
+    let room = usize::try_from(st.st_size).unwrap_or(0).min(1 << 20);
+    let mut bytes = Vec::with_capacity(room + 1);
     match kind(&st) {
         SFlag::S_IFREG => {
             whole(file, st.st_size).read_to_end(&mut bytes)?;

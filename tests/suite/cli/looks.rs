@@ -64,7 +64,7 @@ type Look = (&'static str, &'static str, i32);
 type Given = Vec<(&'static str, PathBuf)>;
 
 /// Each command that is looked at, with its exit code, in the order of a host's life.
-const SEEN: [Look; 28] = [
+const SEEN: [Look; 29] = [
     ("status-nothing", "status", 0),
     ("plan", "plan ONE", 0),
     ("switch", "switch SAVED", 0),
@@ -81,6 +81,7 @@ const SEEN: [Look; 28] = [
     ("why-foreign", "why /etc/theirs.conf", 0),
     ("error", "rollback --to 77", 1),
     ("other-word", "uninstall", 2),
+    ("extend", "extend 60", 1),
     ("adopt", "adopt /etc/theirs.conf", 0),
     ("register", "register TWO --message next", 0),
     ("activate", "activate", 0),
@@ -96,7 +97,7 @@ const SEEN: [Look; 28] = [
 ];
 
 /// What Nix is asked for, in the same form.
-const EVALUATED: [Look; 7] = [
+const EVALUATED: [Look; 8] = [
     ("option", "option environment.variables --file HOST", 0),
     ("option-list", "option users --file HOST", 0),
     ("option-meant", "option users.mutabelUsers --file HOST", 0),
@@ -108,6 +109,7 @@ const EVALUATED: [Look; 7] = [
         0,
     ),
     ("init", "init NEW --no-flake", 0),
+    ("edit", "edit --file HOST", 0),
 ];
 
 /// Shows a command on a terminal.
@@ -128,6 +130,7 @@ fn look(
     let variables = [
         ("NO_COLOR", no_color),
         ("TZ", "UTC"),
+        ("EDITOR", "echo edited:"),
         ("NIX_PATH", ""),
         ("NIX_CONFIG", NIX_CONFIG),
         ("NIX_REMOTE", &store),
