@@ -38,7 +38,9 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::manual::{print_completions, print_manual};
-use crate::cli::print::{Told, print, print_error, print_json, print_refusal, print_text, tell};
+use crate::cli::print::{
+    Told, print, print_error, print_json, print_refusal, print_refused, print_text, tell,
+};
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::Session;
 
@@ -61,7 +63,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments = match defaults::add(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            print_error(&error);
+            print_refused(&error);
             return ExitCode::from(REFUSED);
         }
     };
@@ -84,7 +86,7 @@ pub(crate) fn main() -> ExitCode {
             "the switch failed, and what was active before is active again\nhint: fix what failed, as shown above, and switch again"
         )),
         Ok(_) => {}
-        Err(Failure::Before(error)) => print_error(&error),
+        Err(Failure::Before(error)) => print_refused(&error),
         Err(Failure::PartWay(error)) => {
             print_error(&error);
             tell(&format!("hint: stopped part-way; {way_on}\n"));
@@ -149,7 +151,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
         Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
-            print_error(&error);
+            print_refused(&error);
             ExitCode::from(REFUSED)
         }
         Err(Failure::PartWay(error)) => {
