@@ -2,9 +2,23 @@
 
 use std::path::PathBuf;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use crate::cli::args::ApplyArgs;
+
+/// What `agent` takes.
+#[derive(Debug, Args)]
+pub struct AgentArgs {
+    /// What it is asked first, as JSON in hexadecimal
+    #[arg(long)]
+    pub asked: Option<String>,
+    /// The word by which the other side knows that it has become the agent's
+    #[arg(long)]
+    pub mark: Option<String>,
+    /// How many bytes come first that are for a shell
+    #[arg(long, default_value_t = 0)]
+    pub skip: u64,
+}
 
 /// A command that people do not call.
 #[derive(Debug, Subcommand)]
@@ -42,11 +56,7 @@ pub enum Hidden {
     },
     /// Answer another machine on standard input and output
     #[command(hide = true, name = crate::remote::agent::COMMAND)]
-    Agent {
-        /// What it is asked first, as JSON
-        #[arg(long)]
-        asked: Option<String>,
-    },
+    Agent(AgentArgs),
     /// Carry out what another machine asked for
     #[command(hide = true, name = crate::remote::runs::COMMAND)]
     CarryOutRun {

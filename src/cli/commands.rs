@@ -23,6 +23,7 @@ use crate::cli::print::print_error;
 use crate::compat::both_ways::{self, BothWays};
 use crate::host::fs::Root;
 use crate::host::process::{Command, show_code};
+use crate::host::signals::Signals;
 use crate::model::names::AbsolutePath;
 use crate::nix::{BuildOptions, Source};
 use crate::scripts::decide::{Action, FailedScript};
@@ -71,6 +72,21 @@ pub(crate) struct How {
     pub(crate) ephemeral: bool,
     /// Whether files are placed only, and all else is left to the next boot.
     pub(crate) pre_populate: bool,
+    /// Whether nothing is done where something would change.
+    pub(crate) only_idle: bool,
+}
+
+impl How {
+    /// Holds signals back that would end it half-way; there are no steps to stop between where nothing is done.
+    ///
+    /// # Errors
+    /// When they can't be held.
+    pub(crate) fn signals(&self) -> Result<Signals> {
+        if self.only_idle {
+            return Ok(Signals::default());
+        }
+        Signals::hold()
+    }
 }
 
 /// Gives the source that the command line names.

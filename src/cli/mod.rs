@@ -1,5 +1,6 @@
 //! The door: the command line, each command, exit codes, and what is printed.
 
+pub(crate) mod alone;
 pub(crate) mod args;
 pub(crate) mod args_compat;
 pub(crate) mod args_global;
@@ -18,6 +19,7 @@ mod defaults;
 mod elsewhere;
 mod given;
 mod init;
+mod line;
 mod look;
 mod manual;
 pub(crate) mod nixos;

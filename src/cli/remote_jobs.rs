@@ -12,6 +12,7 @@ use crate::cli::remote_tasks::{How, Task, Wants};
 use crate::model::names::AbsolutePath;
 use crate::nix::elsewhere::BuildHost;
 use crate::nix::{self, BuildOptions, Source};
+use crate::remote::agent::words_of;
 use crate::remote::built::{Built, Program};
 use crate::remote::connection::{Early, Ways};
 use crate::remote::host::{Host, Phase, Reached, Watch, Went};
@@ -145,7 +146,7 @@ impl Deployer {
     fn early<'a>(&'a self, job: &'a Job) -> Result<Early<'a>> {
         Ok(Early {
             program: self.program(job)?,
-            asked: serde_json::to_string(&job.first).context("serialising requests")?,
+            asked: words_of(&job.first)?,
         })
     }
 

@@ -1,11 +1,6 @@
-//! Parses the command line, runs the command, sets the exit code.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the door reads what is named on the command line"
-)]
+//! Runs the command that was asked for, and sets the exit code.
 
 use std::ffi::OsString;
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,31 +10,28 @@ use crate::activation::plan::Goal;
 use crate::activation::prepare;
 use crate::cli::args::{ApplyArgs, Cli, Command, PlanArgs, PlanPages, SwitchArgs};
 use crate::cli::args_global::{ColorChoice, Global};
-use crate::cli::args_hidden::Hidden;
+use crate::cli::args_hidden::{AgentArgs, Hidden};
 use crate::cli::args_past::GenerationsAction;
 use crate::cli::args_place::{ActivateArgs, InitArgs, PrePopulateArgs, RegisterArgs};
 use crate::cli::build::{build, switch_goal};
 use crate::cli::commands::{self, End, Failure, How};
 use crate::cli::given::{Given, origin_of, read_given};
+use crate::cli::line::{log_to_stderr, parse, session_on, switch_if_idle};
 use crate::cli::nixos::Action;
 use crate::cli::remote_args::RemoteArgs;
 use crate::cli::{complete, defaults, look};
 use crate::host::fs::Root;
 use crate::host::tether;
-use crate::model::links::are_known;
 use crate::model::names::AbsolutePath;
 use crate::model::style::Style;
+use crate::remote::agent::Beginning;
 use crate::{cli, nix, remote, store, units};
 use anyhow::{Result, anyhow};
-use clap::Parser;
 use clap::error::{ContextKind, ContextValue};
-use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::cli::manual::{print_completions, print_manual};
 use crate::cli::print::{
-    Told, print, print_error, print_json, print_refusal, print_refused, print_text, tell,
+    print, print_error, print_json, print_refusal, print_refused, print_text, tell,
 };
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::Session;
@@ -67,8 +59,7 @@ pub(crate) fn main() -> ExitCode {
             return ExitCode::from(REFUSED);
         }
     };
-    let mut cli = Cli::try_parse_from(&arguments).unwrap_or_else(|error| refuse(&error));
-    cli.settle();
+    let cli = parse(&arguments).unwrap_or_else(|error| refuse(&error));
     log_to_stderr(&cli.global);
     let way_on = match &cli.command {
         // The plan is of the host as it was before.
@@ -95,7 +86,7 @@ pub(crate) fn main() -> ExitCode {
     ExitCode::from(code)
 }
 
-fn exit_code(ended: &Result<End, Failure>) -> u8 {
+pub(super) fn exit_code(ended: &Result<End, Failure>) -> u8 {
     match ended {
         Ok(End::Done) => 0,
         Ok(End::Refused) | Err(Failure::Before(_)) => REFUSED,
@@ -205,46 +196,6 @@ fn switch_as_nixos(action: Action, toplevel: &Path) -> Result<End, Failure> {
     }
 }
 
-fn log_to_stderr(global: &Global) {
-    let (ours, others) = match (global.quiet, global.verbose) {
-        (true, _) => (LevelFilter::WARN, LevelFilter::WARN),
-        (_, 0) => (LevelFilter::INFO, LevelFilter::WARN),
-        (_, 1) => (LevelFilter::DEBUG, LevelFilter::WARN),
-        _ => (LevelFilter::TRACE, LevelFilter::TRACE),
-    };
-    let levels = Targets::new()
-        .with_default(others)
-        .with_target("system_manager", ours);
-    let lines = tracing_subscriber::fmt::layer()
-        .with_writer(|| Told)
-        .without_time()
-        .with_target(false)
-        .with_level(global.verbose > 0)
-        .with_ansi(false);
-    tracing_subscriber::registry()
-        .with(levels)
-        .with(lines)
-        .init();
-}
-
-fn use_color(choice: ColorChoice, terminal: bool) -> bool {
-    match choice {
-        ColorChoice::Always => true,
-        ColorChoice::Never => false,
-        ColorChoice::Auto => terminal && std::env::var_os("NO_COLOR").is_none(),
-    }
-}
-
-/// Returns the name of this host for links, where the terminal has any.
-fn links(choice: ColorChoice, terminal: bool) -> Option<&'static str> {
-    let is_plain = choice == ColorChoice::Never || std::env::var_os("NO_COLOR").is_some();
-    if !terminal || is_plain || !are_known(|name| std::env::var(name).ok()) {
-        return None;
-    }
-    let host = ::nix::unistd::gethostname().unwrap_or_default();
-    Some(host.to_string_lossy().into_owned().leak())
-}
-
 fn run(cli: Cli) -> Result<End, Failure> {
     if cli.global.remote.is_given() {
         return cli::remote::run(cli);
@@ -261,23 +212,9 @@ fn run(cli: Cli) -> Result<End, Failure> {
     if cli.global.remote.wants_sudo() && !::nix::unistd::geteuid().is_root() {
         return cli::as_root::run(cli);
     }
-    let global = cli.global;
-    let path = global.root.as_deref().unwrap_or(Path::new("/"));
-    let session = Session {
-        root: Root::open(path, global.root.is_none())?,
-        json: global.json,
-        style: Style {
-            color: use_color(global.color, std::io::stdout().is_terminal()),
-            full: global.verbose > 0,
-            links: links(global.color, std::io::stdout().is_terminal()),
-        },
-        progress: Progress::new(Telling {
-            quiet: global.quiet,
-            times: global.verbose > 0,
-            fd: global.progress_fd,
-        })?,
-        build_host: global.remote.build_host()?,
-    };
+    let path = cli.global.root.as_deref().unwrap_or(Path::new("/"));
+    let root = Root::open(path, cli.global.root.is_none())?;
+    let session = session_on(root, &cli.global)?;
     let ended = refuse_json(&cli.command, session.json)
         .map_err(Failure::Before)
         .and_then(|()| run_here(&session, cli.command));
@@ -431,7 +368,10 @@ fn run_hidden(session: &Session, command: Hidden) -> Result<End, Failure> {
         Hidden::RunTethered { root, program } => std::process::exit(tether::hold(&root, &program)?),
         Hidden::PlaceSecrets { for_users } => commands::place_secrets(root, for_users)?,
         Hidden::SwitchUserManager => units::users::serve()?,
-        Hidden::Agent { asked } => remote::agent::serve(root, asked.as_deref())?,
+        Hidden::Agent(AgentArgs { asked, mark, skip }) => {
+            let beginning = Beginning { asked, mark, skip };
+            remote::agent::serve(root, &beginning, &|words| switch_if_idle(session, words))?;
+        }
         Hidden::CarryOutRun { run } => remote::agent::carry_out(root, &run)?,
         Hidden::AwaitConfirmation => remote::confirm::await_confirmation(root)?,
     }
@@ -489,6 +429,7 @@ fn switch(session: &Session, args: &SwitchArgs) -> Result<End, Failure> {
         pre_populate: false,
         rollback_on_failure: args.rollback_on_failure,
         ask: args.ask,
+        only_idle: false,
         // A run from another machine has brought them.
         brings_secrets: !store::pending::is_run(),
         install_missing: args.install_missing && saved.is_none(),

@@ -22,7 +22,6 @@ use crate::scripts;
 use crate::store::generations;
 use crate::store::history::{self, Origin};
 use crate::store::lock::Patience;
-use crate::store::pending;
 use crate::store::secrets;
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
@@ -168,7 +167,7 @@ impl Session {
         args: &ApplyArgs,
         how: &How,
     ) -> Result<End, Failure> {
-        let signals = Signals::hold()?;
+        let signals = how.signals()?;
         let _lock = commands::lock(&self.root, "switch", args.patience())?;
         let planned = self.planned(&goal, saved, args, how)?;
         let mut prepared = self.prepare(goal, planned, args, how, &signals)?;
@@ -186,7 +185,7 @@ impl Session {
             self.print_untouched(&prepared.plan)?;
             return Ok(End::Refused);
         }
-        if pending::is_idle() && !prepared.plan.is_empty() {
+        if how.only_idle && !prepared.plan.is_empty() {
             return Ok(End::Changes);
         }
         if how.ask && !prepared.plan.is_empty() {

@@ -1,5 +1,6 @@
 //! The machine: its file system, its service manager, its processes. The only rooms with effects of their own.
 
+pub(crate) mod captured;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod fs;

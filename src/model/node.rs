@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 
+use anyhow::{Context, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -180,4 +181,18 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digits = bytes.iter().flat_map(|b| [b >> 4, b & 15]);
     digits.map(|d| char::from(DIGITS[usize::from(d)])).collect()
+}
+
+/// Reads what `hex` renders. Pure.
+///
+/// # Errors
+/// When it is something else; the error has nothing of it.
+pub(crate) fn unhex(text: &str) -> Result<Vec<u8>> {
+    let pairs = (0..text.len()).step_by(2);
+    let bytes = pairs.map(|at| {
+        let pair = text.get(at..at + 2).filter(|pair| !pair.starts_with('+'));
+        let byte = pair.and_then(|pair| u8::from_str_radix(pair, 16).ok());
+        byte.context("it is not hexadecimal")
+    });
+    bytes.collect()
 }

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, Read, Stdin, Stdout};
+use std::io::{self, BufWriter, Read, Stdin, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,11 +22,11 @@ use crate::activation::admission;
 use crate::closure::info::{PathInfo, StorePath};
 use crate::closure::receive::{Damaged, Receiver};
 use crate::closure::{self, Hold, Holding};
+use crate::host::captured::{Said as Printed, captured};
 use crate::host::fs::Root;
-use crate::host::process;
 use crate::host::threads;
 use crate::model::json;
-use crate::model::node::sha256_of;
+use crate::model::node::{hex, sha256_of, unhex};
 use crate::store::{self, pending, secrets};
 
 /// The hidden command.
@@ -40,12 +41,45 @@ const KEPT: usize = 3;
 /// How often the other side hears that this one is there.
 const ALIVE: Duration = Duration::from_secs(5);
 
-/// What is written to, by all threads.
+/// What is written to, by all threads: standard output as it was at the start.
 #[derive(Clone)]
-struct Output(Arc<Mutex<Stdout>>);
+struct Output(Arc<Mutex<Held>>);
+
+/// Answers go together while more of them come at once: each is several processes' turn.
+struct Held {
+    out: BufWriter<fs::File>,
+    is_held: bool,
+}
+
+impl Write for Held {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.is_held {
+            return Ok(());
+        }
+        self.out.flush()
+    }
+}
 
 impl Output {
-    fn lock(&self) -> MutexGuard<'_, Stdout> {
+    fn new() -> Result<Self> {
+        let stdout = io::stdout().as_fd().try_clone_to_owned();
+        let out = BufWriter::new(fs::File::from(stdout.context("keeping standard output")?));
+        let is_held = true;
+        Ok(Self(Arc::new(Mutex::new(Held { out, is_held }))))
+    }
+
+    /// Nothing is held back from now on.
+    fn release(&self) -> Result<()> {
+        let mut held = self.lock();
+        held.is_held = false;
+        held.flush().context("answering")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -59,12 +93,29 @@ impl Output {
     }
 }
 
-/// Answers what was asked with its start, as JSON, and then until the other side has gone.
+/// How it begins.
+#[derive(Debug, Default)]
+pub(crate) struct Beginning {
+    /// What is asked first, as `words_of` writes it.
+    pub asked: Option<String>,
+    /// The word by which the other side knows that the agent speaks, if no shell says it before.
+    pub mark: Option<String>,
+    /// How many bytes that are for a shell come first.
+    pub skip: u64,
+}
+
+/// Switches in this process if that changes nothing, and returns the exit code; none where something would change.
+pub(crate) type Idle<'a> = &'a dyn Fn(&[String]) -> Result<Option<u8>>;
+
+/// Answers what was asked with its start, and then until the other side has gone.
 ///
 /// # Errors
 /// When it says something that is no request, or can't be answered.
-pub(crate) fn serve(root: &Root, asked: Option<&str>) -> Result<()> {
-    let output = Output(Arc::new(Mutex::new(io::stdout())));
+pub(crate) fn serve(root: &Root, beginning: &Beginning, idle: Idle<'_>) -> Result<()> {
+    let output = Output::new()?;
+    if let Some(mark) = &beginning.mark {
+        write!(output.lock(), "\n{mark}\n{mark} {COMMAND}\n").context("answering")?;
+    }
     output.answer(&Answer::Hello {
         protocol: frame::VERSION,
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -74,7 +125,11 @@ pub(crate) fn serve(root: &Root, asked: Option<&str>) -> Result<()> {
         loop {
             std::thread::park_timeout(ALIVE);
             // Nobody to tell: the main thread is told the same by its end of input.
-            if alive.send(Kind::Alive, &[]).is_err() {
+            if alive
+                .release()
+                .and_then(|()| alive.send(Kind::Alive, &[]))
+                .is_err()
+            {
                 return;
             }
         }
@@ -91,25 +146,45 @@ pub(crate) fn serve(root: &Root, asked: Option<&str>) -> Result<()> {
         differs: false,
         lacks: false,
         tried: false,
+        switch: idle,
         idle: None,
     };
-    let asked: Vec<Request> =
-        serde_json::from_str(asked.unwrap_or("[]")).context("reading what was asked")?;
-    let mut asked = asked.into_iter();
-    while let Some(request) = asked
-        .next()
-        .map_or_else(|| agent.next(), |first| Ok(Some(first)))?
-    {
-        let answered = agent.answer(request);
-        if let Err(error) = &answered {
-            agent.output.answer(&Answer::Failed {
-                why: format!("{error:#}"),
-            })?;
-            // What follows may be the rest of an archive.
+    let asked = match &beginning.asked {
+        Some(words) => read_words(words)?,
+        None => Vec::new(),
+    };
+    for request in asked {
+        if !agent.serve_one(request)? {
             return Ok(());
         }
     }
+    agent.output.release()?;
+    let skipped = io::copy(
+        &mut (&mut agent.input).take(beginning.skip),
+        &mut io::sink(),
+    );
+    skipped.context("reading past what was for a shell")?;
+    while let Some(request) = agent.next()? {
+        if !agent.serve_one(request)? {
+            break;
+        }
+    }
     Ok(())
+}
+
+/// Writes requests as `Beginning` takes them: any shell leaves these characters alone. Pure.
+///
+/// # Errors
+/// When they can't be written.
+pub(crate) fn words_of(requests: &[Request]) -> Result<String> {
+    Ok(hex(
+        &serde_json::to_vec(requests).context("serialising requests")?
+    ))
+}
+
+fn read_words(words: &str) -> Result<Vec<Request>> {
+    let read = unhex(words).and_then(|text| Ok(json::from_bytes(&text)?));
+    read.context("reading what was asked")
 }
 
 struct Agent<'a> {
@@ -131,11 +206,31 @@ struct Agent<'a> {
     lacks: bool,
     /// Whether it was tried to do what changes nothing.
     tried: bool,
+    /// How that is tried.
+    switch: Idle<'a>,
     /// A run that changed nothing, and what it said.
-    idle: Option<(String, process::Output)>,
+    idle: Option<(String, Quiet)>,
+}
+
+/// What came of a switch that changed nothing.
+struct Quiet {
+    code: u8,
+    said: Printed,
 }
 
 impl<'a> Agent<'a> {
+    /// Answers one request. Returns whether another one may follow.
+    fn serve_one(&mut self, request: Request) -> Result<bool> {
+        let Err(error) = self.answer(request) else {
+            return Ok(true);
+        };
+        let why = format!("{error:#}");
+        self.output.release()?;
+        self.output.answer(&Answer::Failed { why })?;
+        // What follows may be the rest of an archive.
+        Ok(false)
+    }
+
     fn next(&mut self) -> Result<Option<Request>> {
         let Some(frame) = frame::read(&mut self.input)? else {
             return Ok(None);
@@ -183,15 +278,15 @@ impl<'a> Agent<'a> {
             }
             Request::Run { arguments } => self.run(&arguments),
             Request::Idle { arguments } => match self.run_idle(&arguments)? {
-                Some(said) => {
+                Some(quiet) => {
                     self.held = None;
-                    self.tell_idle(&said)
+                    self.tell_idle(&quiet)
                 }
                 None => self.output.answer(&Answer::NotIdle),
             },
             Request::Start(start) => self.start(start),
             Request::Follow { run } => match self.idle.take() {
-                Some((idle, said)) if run.as_ref() == Some(&idle) => self.tell_idle(&said),
+                Some((idle, quiet)) if run.as_ref() == Some(&idle) => self.tell_idle(&quiet),
                 _ => self.follow(run.as_deref()),
             },
             Request::Confirm { run } => {
@@ -227,7 +322,7 @@ impl<'a> Agent<'a> {
             start.arguments.push("--all-scripts".to_owned());
         }
         match self.run_idle(&start.arguments)? {
-            Some(said) => self.idle = Some((start.run, said)),
+            Some(quiet) => self.idle = Some((start.run, quiet)),
             None => {
                 let program = install(self.root)?;
                 Run::start(self.root, &start, &program)?;
@@ -241,28 +336,27 @@ impl<'a> Agent<'a> {
 
     /// Runs a switch at once, and to its end, if it changes nothing: nothing has to outlive the connection then, and
     /// there is nothing to return to.
-    fn run_idle(&mut self, arguments: &[String]) -> Result<Option<process::Output>> {
+    fn run_idle(&mut self, arguments: &[String]) -> Result<Option<Quiet>> {
         let is_tried = std::mem::replace(&mut self.tried, true);
         let installs = arguments.iter().any(|word| word == "--install-missing");
         let is_switch = arguments.first().is_some_and(|verb| verb == "switch");
         if is_tried || self.lacks || installs || !is_switch {
             return Ok(None);
         }
-        let said = own_program(self.root)
-            .args(arguments)
-            .env(pending::RUN, pending::IDLE)
-            .output()?;
-        // What is refused says so as a run.
-        Ok(matches!(said.code, Some(0 | 4)).then_some(said))
+        let (code, said) = captured(|| (self.switch)(arguments))?;
+        // What is refused says so as a run, and so does what can't be tried.
+        let code = code.ok().flatten().filter(|code| matches!(code, 0 | 4));
+        Ok(code.map(|code| Quiet { code, said }))
     }
 
-    fn tell_idle(&self, said: &process::Output) -> Result<()> {
+    fn tell_idle(&self, Quiet { code, said }: &Quiet) -> Result<()> {
         for (kind, bytes) in [(Kind::Error, &said.stderr), (Kind::Output, &said.stdout)] {
             for piece in bytes.chunks(CHUNK) {
                 self.output.send(kind, piece)?;
             }
         }
-        self.output.answer(&Answer::Ended(Ended::of(said.code)))
+        let code = i32::from(*code);
+        self.output.answer(&Answer::Ended(Ended::of(Some(code))))
     }
 
     fn nar(&mut self, path: &StorePath) -> Result<()> {

@@ -17,7 +17,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use super::built::Program;
 use super::frame::escape;
 use super::password::Password;
-use super::probe::{Facts, Means, parse, script};
+use super::probe::{self, Facts, Means, parse, script};
 use super::ssh_errors;
 use super::target::{Target, split_options};
 use crate::host::process::{Command, Piped};
@@ -54,7 +54,7 @@ pub(crate) struct Ways {
 pub(crate) struct Early<'a> {
     /// The program.
     pub program: &'a Program,
-    /// The requests, as JSON.
+    /// The requests, as the agent takes them.
     pub asked: String,
 }
 
@@ -89,7 +89,21 @@ impl Connection {
     /// # Errors
     /// When it can't be reached, or is not understood; the message says which of the two, and why.
     pub(crate) fn open(target: &Target, ways: &Ways, early: Option<&Early<'_>>) -> Result<Self> {
-        let mut ssh = command(target, ways).piped()?;
+        let (mark, prompt) = (random_word()?, random_word()?);
+        let program = early.map(|early| early.program.sha256()).transpose()?;
+        let asked = early.map_or("", |early| &early.asked);
+        let script = format!(
+            "MARK={mark} PROMPT={prompt} USE_SUDO={} EARLY={} ASKED={asked}\n{}",
+            if ways.sudo { "yes" } else { "no" },
+            program.unwrap_or_default(),
+            script(),
+        );
+        let words = match program {
+            Some(program) => probe::first_words(program, asked, &mark, script.len()),
+            // What any login shell understands.
+            None => "/bin/sh".to_owned(),
+        };
+        let mut ssh = command(target, ways).arg(words).piped()?;
         if let Some(stdin) = &ssh.stdin {
             fcntl(stdin, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))
                 .context("preparing a pipe to ssh")?;
@@ -105,23 +119,12 @@ impl Connection {
             at: 0,
             errors: Vec::new(),
             ends: 0,
-            mark: random_word()?,
-            prompt: random_word()?,
+            mark,
+            prompt,
             facts: Facts::default(),
             is_agent: false,
             key: None,
         };
-        // ssh is on its way meanwhile.
-        let program = early.map(|early| early.program.sha256()).transpose()?;
-        let script = format!(
-            "MARK={} PROMPT={} USE_SUDO={} EARLY={} ASKED='{}'\n{}",
-            connection.mark,
-            connection.prompt,
-            if ways.sudo { "yes" } else { "no" },
-            program.unwrap_or_default(),
-            early.map_or_else(String::new, |early| early.asked.replace('\'', r"'\''")),
-            script(),
-        );
         // Where it can't be written, ssh has ended and says why.
         let _ = connection.write_all(script.as_bytes());
         connection.facts = connection.first_words(early.is_some())?;
@@ -463,8 +466,7 @@ fn command(target: &Target, ways: &Ways) -> Command {
     if let Some(port) = target.port {
         command = command.arg("-p").arg(port.to_string());
     }
-    // What any login shell understands.
-    command.arg("--").arg(&target.host).arg("/bin/sh")
+    command.arg("--").arg(&target.host)
 }
 
 /// Returns a word that nobody guesses.

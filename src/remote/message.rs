@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize};
 
 use crate::closure::info::{PathInfo, StorePath};
 use crate::model::names::{AbsolutePath, FileName};
-use crate::model::node::hex;
+use crate::model::node::{hex, unhex};
 use crate::store::secrets::Values;
 
 /// What the deployer asks of the target.
@@ -142,12 +142,7 @@ impl SecretValues {
     pub(crate) fn values(&self) -> Result<Values> {
         let one = |(name, text): (&String, &String)| -> Result<(String, Vec<u8>)> {
             let _: FileName = name.parse()?;
-            let pairs = (0..text.len()).step_by(2);
-            let bytes = pairs.map(|at| {
-                let pair = text.get(at..at + 2).context("it is cut")?;
-                Ok(u8::from_str_radix(pair, 16)?)
-            });
-            Ok((name.clone(), bytes.collect::<Result<_>>()?))
+            Ok((name.clone(), unhex(text)?))
         };
         let read = self.0.iter().map(one).collect::<Result<_>>();
         // An error of the text would have some of it.

@@ -2,6 +2,11 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::agent;
+
+/// Where the shell and the agent look for programs.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// What a host said of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Facts {
@@ -39,6 +44,19 @@ pub(crate) fn script() -> String {
     let lines = SCRIPT.lines().map(str::trim_start);
     let words = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
     words.flat_map(|line| [line, "\n"]).collect()
+}
+
+/// Returns the words for a login shell that become the agent at once where root has come and the program is there, and
+/// else the shell that reads the script. With the script, these would have to wait until ssh takes its input. The agent
+/// reads past so many bytes of it. What is between the quotes means nothing to any login shell. Pure.
+#[must_use]
+pub(crate) fn first_words(program: &str, asked: &str, mark: &str, script: usize) -> String {
+    let path = format!("/{}/{program}", agent::FOLDER);
+    format!(
+        "/bin/sh -c 'umask 022; cd /; PATH={PATH}; LC_ALL=C; export PATH LC_ALL; if [ -O /proc/1 ] && [ -x {path} ]; \
+         then exec {path} {} --mark {mark} --skip {script} --asked {asked}; fi; exec /bin/sh'",
+        agent::COMMAND
+    )
 }
 
 /// Reads what the script prints, a fact a line. Pure.
@@ -216,6 +234,7 @@ pub(crate) fn wants_libraries(program: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::Request;
     use super::*;
 
     fn facts() -> Facts {
@@ -237,6 +256,23 @@ mod tests {
             let said = format!("{:#}", parse(&lines).unwrap_err());
             assert!(said.contains(why), "{said}");
         }
+    }
+
+    #[test]
+    fn the_first_words_mean_the_same_to_any_login_shell() {
+        let asked = agent::words_of(&[Request::Idle {
+            arguments: vec!["switch".into(), "--message=it's $HOME!\n".into()],
+        }]);
+        let words = first_words(&"a1".repeat(32), &asked.unwrap(), "m12", 4000);
+        let (before, rest) = words.split_once('\'').unwrap();
+        assert_eq!(before, "/bin/sh -c ");
+        let quoted = rest.strip_suffix('\'').unwrap();
+        // What some shell changes between such quotes.
+        assert!(
+            !quoted.contains(['\'', '\\', '!', '\n', '$', '`']),
+            "{quoted}"
+        );
+        assert!(quoted.contains("--skip 4000 --asked 5b7b22"), "{quoted}");
     }
 
     #[test]

@@ -8,14 +8,7 @@ main() {
   export LC_ALL
   cd /
   kept=/var/lib/system-manager/agent
-  # Without a process, as those cost more than all else where nothing changes.
-  uid=
-  if [ -r /proc/self/status ]; then
-    while [ -z "$uid" ] && read -r key value _; do
-      [ "$key" != Uid: ] || uid=$value
-    done </proc/self/status
-  fi
-  [ -n "$uid" ] || uid=$(id -u)
+  uid=$(id -u)
   if [ "$uid" = 0 ]; then
     own=$kept
   else
@@ -98,9 +91,8 @@ try_run0() { # where nothing else would do: it starts a service
 early() { # a program that is expected to be here is asked at once: what followed this script, the shell would take
   # The host was looked at when it came.
   for program in "$kept/$EARLY" "$own/$EARLY"; do
-    if [ "$uid" = 0 ]; then
-      become root "$program" --asked "$ASKED"
-    elif [ "$without_password" = yes ]; then
+    # Root has become the agent before this script was read.
+    if [ "$without_password" = yes ]; then
       become sudo "$program" --asked "$ASKED"
     elif [ "$run0" = yes ]; then
       become run0 "$program" --asked "$ASKED"

@@ -1,7 +1,7 @@
 //! One activation at a time: a kernel lock on `/var/lib/system-manager/lock`, which names its holder.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -43,10 +43,24 @@ pub(crate) fn holder(root: &Root) -> Result<Option<String>> {
 /// Only for messages: the lock itself is the kernel's.
 fn read_holder(file: &mut File) -> String {
     let mut holder = String::new();
-    match file.read_to_string(&mut holder) {
-        Ok(_) if !holder.trim().is_empty() => holder.trim().to_owned(),
-        _ => "an unnamed process".to_owned(),
+    let first = match file.read_to_string(&mut holder) {
+        Ok(_) => holder.lines().next().map(str::trim),
+        Err(_) => None,
+    };
+    let named = first.filter(|line| !line.is_empty());
+    named.unwrap_or("an unnamed process").to_owned()
+}
+
+/// Writes the holder's name over that of the one before. What was longer is cut after that, and only then: to cut a file
+/// may wait for the disk.
+fn name(file: &mut File, holder: &str) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(holder.as_bytes())?;
+    let length = u64::try_from(holder.len()).unwrap_or(u64::MAX);
+    if file.metadata()?.len() > length {
+        file.set_len(length)?;
     }
+    Ok(())
 }
 
 impl Lock {
@@ -75,10 +89,7 @@ impl Lock {
             }
         };
         let holder = format!("{purpose}, process {}\n", std::process::id());
-        held.set_len(0)
-            .and_then(|()| held.rewind())
-            .and_then(|()| held.write_all(holder.as_bytes()))
-            .with_context(|| format!("writing {}", path.display()))?;
+        name(&mut held, &holder).with_context(|| format!("writing {}", path.display()))?;
         Ok(Self(held))
     }
 

@@ -23,9 +23,6 @@ pub(crate) const FILE: &str = "var/lib/system-manager/confirm.json";
 /// The variable that names the run of which a process is part.
 pub(crate) const RUN: &str = "SYSTEM_MANAGER_RUN";
 
-/// What it says of a run that may only be one that changes nothing.
-pub(crate) const IDLE: &str = "idle";
-
 const VERSION: u32 = 1;
 
 /// What is needed to return.
@@ -164,12 +161,6 @@ impl Pending {
 #[must_use]
 pub(crate) fn is_run() -> bool {
     std::env::var_os(RUN).is_some()
-}
-
-/// Whether this process may only do what changes nothing.
-#[must_use]
-pub(crate) fn is_idle() -> bool {
-    std::env::var_os(RUN).is_some_and(|run| run == IDLE)
 }
 
 /// Refuses a change of a host where somebody else's run waits to be confirmed.

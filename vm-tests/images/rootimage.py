@@ -367,6 +367,8 @@ ROOT_IMAGES = {
     # Newer ones of it: 2.26, and what the next release of Debian will have.
     "debian-13-nix": RootImage("trixie", _NIX),
     "debian-14-nix": RootImage("forky", _NIX),
+    # It has run0.
+    "debian-13-remote": RootImage("trixie", (*_BASE, "polkitd")),
     "debian-13-servers": RootImage("trixie", (*_BASE, *_SERVERS)),
 }
 """The roots that can be built from packages; `host` beside them is the running system."""

@@ -30,7 +30,7 @@ if [ -e "$host.dead" ]; then
 fi
 enter="nsenter --target $(cat "$host.pid") --mount --pid --uts --root --wd"
 [ ! -e "$host.wrap" ] || . "$host.wrap"
-exec $enter env -i HOME=/root /bin/sh
+exec $enter env -i HOME=/root /bin/sh -c "$3"
 """
 
 _INIT = """\

@@ -46,7 +46,7 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
     assert "there is no Nix that could fetch paths" in said, said
 
     plan = deployer.on(target, "plan", *source(tmp_path, HELLO % ("one", "one")))
-    assert "+ /etc/hello" in plan or "hello" in plan, plan
+    assert "+ /etc/hello" in plan and "+ /etc/systemd/system/hello.service" in plan, plan
     target.fail("test -e /etc/hello")
 
     output = deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
@@ -79,6 +79,61 @@ def test_a_host_without_nix_is_planned_switched_followed_and_left_as_it_was(
 
     deployer.on(target, "deactivate")
     assert_same(before, take_snapshot(target))
+
+
+STAYS = """
+  {
+    environment.etc."hello".text = "one";
+    systemd.services.hello = {
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = { Type = "oneshot"; RemainAfterExit = true; };
+      script = "echo one";
+    };
+  }
+"""
+
+
+def test_a_switch_that_changes_nothing_says_what_the_host_itself_would_say(
+    make_targets: MakeTargets, tmp_path: Path
+) -> None:
+    deployer, [target] = make_targets("target")
+    wanted = source(tmp_path, STAYS)
+    deployer.on(target, "switch", *wanted)
+    program = target.succeed("ls -t /var/lib/system-manager/agent/* | head -1").strip()
+    toplevel = target.succeed("readlink -f /nix/var/nix/profiles/system-manager-profiles/system-manager").strip()
+    runs = "ls /var/lib/system-manager/runs"
+
+    def both(expect: int, *flags: str) -> str:
+        """Switches there and from here, with the same words on standard output and the same end; returns them."""
+        code, itself = target.execute(f"{program} switch {toplevel} {' '.join(flags)} 2>/dev/null")
+        command = [*deployer.command("switch", *wanted, *flags), "--target-host", f"root@{deployer.address(target)}"]
+        done = subprocess.run(command, env=deployer.environment(), capture_output=True, text=True, timeout=300)
+        assert (code, done.returncode) == (expect, expect), (itself, done)
+        assert done.stdout.strip() == itself.strip(), done
+        return itself
+
+    before = target.succeed(runs)
+    assert "No changes" in both(0)
+    assert json.loads(both(0, "--json"))["isUntouched"]
+    # A unit that has failed since is told, and nothing is done for all that.
+    folder = "/run/systemd/system/hello.service.d"
+    fails = "[Service]\\nExecStart=\\nExecStart=/bin/false\\n"
+    target.succeed(f"mkdir -p {folder} && printf '{fails}' >{folder}/fails.conf")
+    target.succeed("systemctl daemon-reload", "! systemctl restart hello.service")
+    assert "hello.service" in both(0)
+    assert target.succeed(runs) == before
+    # Who else works on the host is named.
+    holder = "exec 9<>/var/lib/system-manager/lock; flock 9; echo 'a test, process 7' >&9; touch /run/held; sleep 600"
+    target.succeed(f"systemd-run --unit=holder bash -c {shlex.quote(holder)}")
+    wait_for(target, "test -e /run/held")
+    assert "a test, process 7 holds" in deployer.on(target, "switch", *wanted, expect=1)
+    target.succeed("systemctl stop holder.service")
+    target.succeed(f"rm -r {folder}", "systemctl daemon-reload", "systemctl restart hello.service")
+    # What somebody has changed is put right, by a run like any other.
+    target.succeed("rm /etc/hello", "echo mine >/etc/hello")
+    said = deployer.on(target, "switch", *wanted)
+    assert "confirmed" in said and target.succeed("cat /etc/hello") == "one", said
+    assert target.succeed(runs) != before
 
 
 BREAKS = {
@@ -463,15 +518,19 @@ POLKIT = """
 """
 
 
-def test_run0_makes_root_of_whom_polkit_allows(make_targets: MakeTargets, tmp_path: Path) -> None:
-    deployer, [target] = make_targets("target", image="debian-12-remote")
+@pytest.mark.parametrize("image", ["debian-12-remote", "debian-13-remote"])
+def test_run0_makes_root_of_whom_polkit_allows(make_targets: MakeTargets, tmp_path: Path, image: str) -> None:
+    deployer, [target] = make_targets("target", image=image)
     target.succeed("useradd --create-home --shell /bin/bash admin")
     deployer.admit(target, "admin")
-    # The others are gone. Debian 12 has no run0 yet, but all that it is made of.
-    target.succeed("mv /usr/bin/sudo /usr/bin/no-sudo", "mv /usr/bin/doas /usr/bin/no-doas")
-    (tmp_path / "run0").write_text(RUN0)
-    target.copy_from_host(tmp_path / "run0", "/usr/local/bin/run0")
-    target.succeed("chmod 755 /usr/local/bin/run0")
+    # The others are gone.
+    target.succeed("cd /usr/bin && for program in sudo doas; do ! test -e $program || mv $program no-$program; done")
+    if image == "debian-12-remote":
+        # It has no run0 yet, but all that it is made of.
+        (tmp_path / "run0").write_text(RUN0)
+        target.copy_from_host(tmp_path / "run0", "/usr/local/bin/run0")
+        target.succeed("chmod 755 /usr/local/bin/run0")
+    assert ("local" in target.succeed("command -v run0")) == (image == "debian-12-remote")
     options = ["--sudo", "--target-host", f"admin@{deployer.address(target)}"]
     wanted = source(tmp_path, HELLO % ("one", "one"))
     # Nobody could answer polkit's question; that is seen before anything is sent.
@@ -550,6 +609,58 @@ def test_a_host_that_waits_can_be_given_more_time(make_targets: MakeTargets, tmp
     wait_for(target, "! test -e /var/lib/system-manager/confirm.json")
     assert 10 < time.monotonic() - begun < 60
     assert_same(before, take_snapshot(target))
+
+
+HOLD = """\
+#!/bin/sh
+# ssh that is slow, or that fails, while {folder}/hold is there.
+if [ -e {folder}/hold ]; then {way}; fi
+exec {ssh} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("way", "is_in_time"),
+    [
+        # One connection that takes long, and many that fail.
+        ("while [ -e {folder}/hold ]; do sleep 0.1; done", True),
+        ("echo 'ssh: connect to host h port 22: Connection refused' >&2; exit 255", True),
+        ("echo 'ssh: connect to host h port 22: Connection refused' >&2; exit 255", False),
+    ],
+)
+def test_who_confirms_later_than_at_first_allowed_does_so_in_the_time_that_was_added(
+    make_targets: MakeTargets, tmp_path: Path, way: str, is_in_time: bool
+) -> None:
+    deployer, [target] = make_targets("target")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    before = take_snapshot(target)
+    ssh = tmp_path / "bin/ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(HOLD.format(folder=tmp_path, way=way.format(folder=tmp_path), ssh=shutil.which("ssh")))
+    ssh.chmod(0o755)
+    address = f"root@{deployer.address(target)}"
+    process = deployer.start("switch", *source(tmp_path, SLOW), "--confirm-timeout", "5", "--target-host", address)
+    wait_for(target, "test -e /run/slow")
+    (tmp_path / "hold").touch()
+    target.succeed("touch /run/go-on")
+    wait_for(target, "grep -q '\"deadline\":[0-9]' /var/lib/system-manager/confirm.json")
+    pending = json.loads(target.succeed("cat /var/lib/system-manager/confirm.json"))
+    # Somebody gives it more time on the host.
+    program = target.succeed("ls -t /var/lib/system-manager/agent/* | head -1").strip()
+    target.succeed(f"{program} extend 12")
+    wait_for(target, f"test $(date +%s) -gt {pending['deadline']}")
+    target.succeed("test -e /var/lib/system-manager/confirm.json", "grep slow /etc/hello")
+    if not is_in_time:
+        wait_for(target, "! test -e /var/lib/system-manager/confirm.json")
+    (tmp_path / "hold").unlink()
+    said = process.communicate(timeout=120)[0]
+    assert process.returncode == (0 if is_in_time else 5), said
+    target.fail("test -e /var/lib/system-manager/confirm.json")
+    if is_in_time:
+        target.succeed("grep slow /etc/hello")
+        assert "active: generation 2" in deployer.on(target, "status")
+    else:
+        assert_same(before, take_snapshot(target))
 
 
 def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTargets, tmp_path: Path) -> None:
