@@ -12,5 +12,5 @@
   ];
   meta.maintainers = [ "somebody" ];
   system.preSwitchChecks.maintenance = "test ! -e /run/maintenance";
-  environment.etc."version".text = "${config.system.nixos.version} in ${config.system.path}";
+  environment.etc."path".text = builtins.seq config.system.nixos.version "${config.system.path}";
 }
