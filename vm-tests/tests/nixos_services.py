@@ -132,7 +132,9 @@ SERVICES = {
           client = { enable = true; socksListenAddress = { addr = "127.0.0.1"; port = VALUE; }; };
         };
         # Debian's own, which starts together with the unit of that name.
-        systemd.maskedUnits = [ "tor@default.service" ];""",
+        systemd.maskedUnits = [ "tor@default.service" ];
+        # And which comes back to a folder that the account of NixOS's module had meanwhile.
+        systemd.services.tor.serviceConfig.ExecStopPost = "+/bin/chown --recursive debian-tor: /var/lib/tor";""",
         "9050",
         "9060",
         "test $(printf '\\005\\001\\000' | timeout 10 nc -w 3 127.0.0.1 VALUE | od -An -tx1 | tr -d ' \\n') = 0500",
