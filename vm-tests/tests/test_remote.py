@@ -663,6 +663,75 @@ def test_who_confirms_later_than_at_first_allowed_does_so_in_the_time_that_was_a
         assert_same(before, take_snapshot(target))
 
 
+def test_what_is_of_one_boot_only_is_confirmed_or_goes_as_all_else(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = f"root@{deployer.address(target)}"
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("lasting", "lasting")))
+    lasts = take_snapshot(target)
+
+    def trial(text: str) -> list[str]:
+        """Returns the arguments of a switch of this boot only."""
+        return ["switch", "--ephemeral", *source(tmp_path, text)]
+
+    def assert_goes_back(text: str, condition: str) -> None:
+        """Switches so that nobody confirms; the host returns."""
+        process = deployer.start(*trial(text), "--confirm-timeout", "5", "--target-host", address)
+        wait_for(target, condition)
+        process.kill()
+        process.communicate()
+        target.succeed("touch /run/go-on")
+        wait_for(target, "! test -e /run/system-manager/remote/confirm.json")
+        target.succeed("rm /run/go-on")
+
+    # Nobody confirms: over what lasts, it returns to that, and the overlays go.
+    assert_goes_back(SLOW, "test -e /run/slow")
+    assert_same(lasts, take_snapshot(target))
+    target.fail("findmnt /etc", "test -e /run/system-manager/ephemeral")
+    # It is confirmed, and written to /run alone.
+    target.succeed("touch /root/before && sync")
+    said = deployer.on(target, *trial(HELLO % ("one", "one")))
+    assert "confirmed" in said and target.succeed("cat /etc/hello") == "one", said
+    beneath = "unshare --mount sh -c 'umount --lazy /etc /var/lib/system-manager && {}'"
+    stored = "find /etc /var/lib/system-manager -xdev -newer /root/before ! -type d"
+    written = target.succeed(beneath.format(stored)).split()
+    # The program is used, and the lock is the one that all take.
+    assert all("/agent/" in path or path.endswith("/lock") for path in written), written
+    status = deployer.json(target, "status")
+    assert status["ephemeral"] and status["generation"] is None
+    assert "No changes" in deployer.on(target, *trial(HELLO % ("one", "one")))
+    assert "is temporary" in deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")), expect=1)
+    # The activation is killed, or nobody confirms: over another one of this boot, it returns to that.
+    once = take_snapshot(target)
+    for signal in ("", "systemctl kill --signal=KILL --kill-whom=all 'system-manager-run-*'"):
+        target.succeed("rm -f /run/slow")
+        process = deployer.start(*trial(SLOW), "--confirm-timeout", "5", "--target-host", address)
+        wait_for(target, "test -e /run/slow")
+        if signal:
+            target.succeed(signal)
+        else:
+            process.kill()
+        target.succeed("touch /run/go-on")
+        wait_for(target, "! test -e /run/system-manager/remote/confirm.json")
+        said = process.communicate()[0]
+        assert process.returncode == (5 if signal else -9), said
+        target.succeed("rm /run/go-on")
+        assert_same(once, take_snapshot(target))
+        assert deployer.json(target, "status")["ephemeral"]
+    deployer.on(target, "deactivate")
+    target.fail("findmnt /etc")
+    assert_same(lasts, take_snapshot(target))
+    assert "active: generation 1" in deployer.on(target, "status")
+    # The network breaks, and a boot comes before the time is over: it is gone, and its deployer is told so.
+    cuts = trial(CUTS % (BREAKS["sshd"], BACK))
+    process = deployer.start(*cuts, "--confirm-timeout", "600", "--target-host", address)
+    wait_for(target, "grep -q '\"deadline\":[0-9]' /run/system-manager/remote/confirm.json")
+    target.reboot()
+    target.succeed("systemctl start ssh.service")
+    said = process.communicate(timeout=200)[0]
+    assert process.returncode == 5 and "the machine was booted, and the host has returned" in said, said
+    assert_same(lasts, take_snapshot(target))
+
+
 def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
     address = f"root@{deployer.address(target)}"
