@@ -24,7 +24,8 @@ callHostProgram() { # PROGRAM ARGUMENTS...
     return
   fi
   output=$(readlink "/proc/$me/fd/1")
-  if [ "$BASH_SUBSHELL" -gt "$baseSubshell" ] || makesFile "$@" ||
+  # What nobody has seen in the script would be left out without a word.
+  if [[ ${name-} != unchecked-* ]] || [ "$BASH_SUBSHELL" -gt "$baseSubshell" ] || makesFile "$@" ||
     { [ "$output" != /dev/null ] && [ "$output" != "$(readlink "/proc/$me/fd/$buildLog")" ]; }; then
     echo "error: a build can't run ${program##*/}, which is the distribution's: $program $*" >&2
     echo "hint: let the module use a package of nixpkgs for it, or a file of your own" >&2

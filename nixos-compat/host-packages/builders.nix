@@ -58,16 +58,31 @@ let
       buildCommand = "cp \"$textPath\" \"$out\"\n";
     };
 
-  # Whether a script of a module calls a program of the distribution, by its path or as one of its inputs.
+  hostProgram = "${builtins.storeDir}/[0-9a-z]{32}-host-[a-zA-Z0-9+._?=-]+/s?bin/([a-zA-Z0-9+._-]+)";
+  # Where a command begins, after variables that are set for it; or a variable that may become one.
+  commandBegins = "(^|[\n;&|(){}!]|then|else|elif|if|while|until|do|time|export)[ \t]*([a-zA-Z_][a-zA-Z0-9_]*=([^ \t\n]*[ \t]+)?)*\"?";
+
+  # Whether a script of a module calls a program of the distribution: by its path, as one of its inputs, or by a variable.
+  # A call that is not seen here fails in the build, so that nothing is left out that is not listed.
   callsHost =
-    script: inputs:
+    script: inputs: variables:
     let
-      calls = builtins.split "(^|[\n;&|(!]|then|else|do)[ \t]*\"?${builtins.storeDir}/[0-9a-z]{32}-host-[a-zA-Z0-9+._?=-]+/s?bin/([a-zA-Z0-9+._-]+)" script;
-      called = lib.concatMap (c: if builtins.isList c then [ (lib.elemAt c 1) ] else [ ]) calls;
+      calls = builtins.split "${commandBegins}${hostProgram}" script;
+      called = lib.concatMap (c: if builtins.isList c then [ (lib.last c) ] else [ ]) calls;
       programsOf =
         p: if builtins.isAttrs p then map (r: baseNameOf r.path) (p.hostRequirements or [ ]) else [ ];
+      programIn =
+        value:
+        let
+          parts = if builtins.isString value then builtins.match hostProgram value else null;
+        in
+        if parts == null then [ ] else parts;
     in
-    lib.any (name: !(build.tools.has name)) (called ++ lib.concatMap programsOf inputs);
+    lib.any (name: !(build.tools.has name)) (
+      called
+      ++ lib.concatMap programsOf inputs
+      ++ lib.concatMap programIn (builtins.attrValues variables)
+    );
 
   # Runs a script that is written for nixpkgs's bash.
   runCommand =
@@ -84,7 +99,7 @@ let
         "derivationArgs"
       ];
       # The hash before it is as little a part of the name that programs go by.
-      named = lib.optionalString (callsHost script inputs) "unchecked-" + name;
+      named = lib.optionalString (callsHost script inputs (plain // env.env or { })) "unchecked-" + name;
     in
     overridable
       (

@@ -312,6 +312,13 @@ impl Run<'_> {
                 "activation scripts ask for restarts of units, but systemd is not running here"
             ),
         }
+        let is_ours =
+            |units: &UnitSwitch<'_>, unit: &str| units.new_units.ours.units.contains_key(unit);
+        let gives_back =
+            |units: &UnitSwitch<'_>| units.plan.start.iter().any(|a| !is_ours(units, &a.unit));
+        if self.units.as_ref().is_some_and(gives_back) {
+            tmpfiles::apply::make_missing(root, &self.a.state.files)?;
+        }
         self.with_units(tell, |units, tell| units.start(tell))?;
         scripts::apply::drop_requests(root, action)
     }

@@ -129,8 +129,18 @@ pub(crate) fn tell(text: &str) {
     let _ = Told.write_all(text.as_bytes());
 }
 
+/// Prints the error for which a command did nothing. There is always something that can be done.
+pub(crate) fn print_refused(error: &anyhow::Error) {
+    const ANEW: &str = "hint: correct this, and run the same command again";
+    print_with(error, Some(ANEW));
+}
+
 /// Prints an error on one line, and its hints on lines of their own.
 pub(crate) fn print_error(error: &anyhow::Error) {
+    print_with(error, None);
+}
+
+fn print_with(error: &anyhow::Error, otherwise: Option<&str>) {
     let mut hints = Vec::new();
     let mut causes = Vec::new();
     for cause in error.chain() {
@@ -143,7 +153,7 @@ pub(crate) fn print_error(error: &anyhow::Error) {
         hints.extend(found);
     }
     if hints.is_empty() {
-        hints.extend(remedy(error).map(str::to_owned));
+        hints.extend(remedy(error).or(otherwise).map(str::to_owned));
     }
     let rows = [vec![format!("error: {}", causes.join(": "))], hints].concat();
     tell(&format!("{}\n", rows.join("\n")));

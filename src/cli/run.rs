@@ -30,7 +30,9 @@ use anyhow::{Result, anyhow};
 use clap::error::{ContextKind, ContextValue};
 
 use crate::cli::manual::{print_completions, print_manual};
-use crate::cli::print::{print, print_error, print_json, print_refusal, print_text, tell};
+use crate::cli::print::{
+    print, print_error, print_json, print_refusal, print_refused, print_text, tell,
+};
 use crate::cli::progress::{Progress, Telling};
 use crate::cli::session::Session;
 
@@ -53,7 +55,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments = match defaults::add(arguments) {
         Ok(arguments) => arguments,
         Err(error) => {
-            print_error(&error);
+            print_refused(&error);
             return ExitCode::from(REFUSED);
         }
     };
@@ -75,7 +77,7 @@ pub(crate) fn main() -> ExitCode {
             "the switch failed, and what was active before is active again\nhint: fix what failed, as shown above, and switch again"
         )),
         Ok(_) => {}
-        Err(Failure::Before(error)) => print_error(&error),
+        Err(Failure::Before(error)) => print_refused(&error),
         Err(Failure::PartWay(error)) => {
             print_error(&error);
             tell(&format!("hint: stopped part-way; {way_on}\n"));
@@ -140,7 +142,7 @@ fn run_as_nixos(arguments: &[OsString]) -> ExitCode {
         Ok(End::Failed) => ExitCode::from(UNITS_FAILED),
         Ok(End::Code(code)) => ExitCode::from(code),
         Err(Failure::Before(error)) => {
-            print_error(&error);
+            print_refused(&error);
             ExitCode::from(REFUSED)
         }
         Err(Failure::PartWay(error)) => {

@@ -20,6 +20,7 @@ use crate::model::owners::Owners;
 use crate::tmpfiles::decide::{
     Facts, RulesFile, Source, TmpfilesPlan, Undo, plan_tmpfiles, verify,
 };
+use crate::tmpfiles::line::{Parsed, parse_line};
 use crate::tmpfiles::record::{Applied, TmpfilesRecord};
 use crate::tmpfiles::tree::Host;
 use crate::tmpfiles::words::Specifiers;
@@ -304,6 +305,44 @@ fn create(root: &Root, plan: &TmpfilesPlan, problems: &mut Vec<String>) -> Resul
         ));
     } else if !messages.is_empty() {
         tracing::warn!("systemd-tmpfiles: {messages}");
+    }
+    Ok(())
+}
+
+/// Makes the folders below /run that the distribution's rules make at boot, where they are missing. systemd removes a
+/// folder with the service that has it as its `RuntimeDirectory`, and one of the distribution may rely on a rule instead.
+///
+/// # Errors
+/// When rules can't be read, or systemd-tmpfiles can't be run.
+pub(crate) fn make_missing(root: &Root, record: &FilesRecord) -> Result<()> {
+    let specifiers = read_specifiers(root)?;
+    let mut missing = BTreeSet::new();
+    for file in read_foreign(root, &Desired::new(), record)? {
+        for line in file.content.split(|c| *c == b'\n') {
+            let Parsed::Rule(rule) = parse_line(line, &specifiers) else {
+                continue;
+            };
+            let is_folder = matches!(rule.letter, 'd' | 'D') && rule.path.starts_with("/run/");
+            if is_folder && root.object_at(below(&rule.path))?.is_none() {
+                missing.insert(rule.path);
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let prefixes = missing.iter().map(|path| format!("--prefix={path}"));
+    let output = Command::new("systemd-tmpfiles")
+        .arg("--create")
+        .args(prefixes)
+        .output()?;
+    root.forget_last();
+    if output.code != Some(0) {
+        tracing::warn!(
+            "systemd-tmpfiles, for {missing:?}: {}\n{}",
+            show_code(output.code),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
     }
     Ok(())
 }

@@ -89,6 +89,27 @@ in
     ${pkgs.nginx}/bin/nginx -t -c "$out" >/dev/null
   '';
 
+  # Calls that do not begin a line.
+  spread =
+    pkgs.runCommand "spread.conf"
+      {
+        NGINX = "${pkgs.nginx}/bin/nginx";
+      }
+      ''
+        LANG=C ${pkgs.unbound}/bin/unbound-checkconf "$0"
+        { ${pkgs.unbound}/bin/unbound-checkconf "$0"; }
+        case x in x) ${pkgs.unbound}/bin/unbound-checkconf "$0" ;; esac
+        until ${pkgs.unbound}/bin/unbound-checkconf "$0"; do exit 1; done
+        $NGINX -t
+        echo made >"$out"
+      '';
+  # One that only the build itself sees.
+  hidden = pkgs.runCommand "hidden.conf" { } ''
+    call() { "$@"; }
+    call ${pkgs.nginx}/bin/nginx -t
+    echo made >"$out"
+  '';
+
   wrapped = pkgs.symlinkJoin {
     name = "wrapped";
     paths = [

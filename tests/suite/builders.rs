@@ -54,9 +54,15 @@ fn a_check_by_a_program_of_the_distribution_is_left_out_and_the_file_says_so() -
     if lacks_nix() {
         return Ok(());
     }
-    let made = build("checked")?.map_err(anyhow::Error::msg)?;
-    ensure!(made.to_string_lossy().ends_with("-unchecked-file.conf"));
-    ensure!(fs::read_to_string(made)? == "made\n");
+    for attribute in ["checked", "spread"] {
+        let made = build(attribute)?.map_err(anyhow::Error::msg)?;
+        ensure!(
+            made.to_string_lossy().contains("-unchecked-"),
+            "{attribute}: {}",
+            made.display()
+        );
+        ensure!(fs::read_to_string(made)? == "made\n");
+    }
     Ok(())
 }
 
@@ -72,6 +78,10 @@ fn a_build_that_needs_what_is_not_there_fails_and_says_what() -> Result<()> {
         ),
         (
             "made",
+            "a build can't run nginx, which is the distribution's",
+        ),
+        (
+            "hidden",
             "a build can't run nginx, which is the distribution's",
         ),
         (

@@ -427,3 +427,37 @@ def test_what_is_added_to_all_units_of_a_type_takes_effect_and_goes(machine: Sys
     assert "No changes" in host.run("plan", host.bring(OF_A_TYPE % "9"))
     host.run("deactivate")
     assert_same(before, take_snapshot(machine))
+
+
+# What the distribution has: a service that relies on a folder which a rule makes at boot.
+GIVEN = """
+mkdir -p /usr/lib/tmpfiles.d
+printf 'd /run/given 2750 daemon daemon -\\n' >/usr/lib/tmpfiles.d/given.conf
+printf '[Service]\\nExecStart=/bin/sh -c "test -g /run/given && exec sleep infinity"\\n' \\
+  >/usr/lib/systemd/system/given.service
+systemd-tmpfiles --create --prefix=/run/given
+systemctl daemon-reload
+systemctl start given.service
+"""
+
+TAKEN = """
+{
+  systemd.services.given = {
+    wantedBy = [ "multi-user.target" ];
+    serviceConfig = { ExecStart = "/bin/sleep infinity"; RuntimeDirectory = "given"; };
+  };
+}
+"""
+
+
+def test_a_service_of_the_distribution_comes_back_to_the_folder_that_it_had(
+    machine: SystemdMachine, tmp_path: Path
+) -> None:
+    """systemd removes a service's `RuntimeDirectory` with it, and only the boot would make it again."""
+    host = Host(machine, tmp_path)
+    machine.succeed(GIVEN)
+    host.run("activate", host.bring(TAKEN))
+    assert machine.succeed("stat --format %a:%U /run/given") == "755:root\n"
+    host.run("deactivate")
+    machine.require_unit_state("given.service", "active")
+    assert machine.succeed("stat --format %a:%U /run/given") == "2750:daemon\n"

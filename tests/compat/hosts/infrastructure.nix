@@ -2,6 +2,7 @@
 { config, modulesPath, ... }:
 {
   imports = [
+    "${modulesPath}/config/resolvconf.nix"
     "${modulesPath}/misc/ids.nix"
     "${modulesPath}/misc/meta.nix"
     "${modulesPath}/misc/version.nix"
@@ -12,5 +13,5 @@
   ];
   meta.maintainers = [ "somebody" ];
   system.preSwitchChecks.maintenance = "test ! -e /run/maintenance";
-  environment.etc."version".text = "${config.system.nixos.version} in ${config.system.path}";
+  environment.etc."path".text = builtins.seq config.system.nixos.version "${config.system.path}";
 }

@@ -301,6 +301,9 @@ fn a_root_that_does_not_exist() {
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("opening the root /no/such/root"), "{text}");
+    // What has no remedy of its own ends with one, too.
+    let last = "hint: correct this, and run the same command again\n";
+    assert!(text.ends_with(last), "{text}");
     t.run(&["status"]).exits(0).says("nothing is active");
 }
 

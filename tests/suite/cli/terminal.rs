@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::needs::skip;
 
 /// How long something may take to show.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// A terminal of its own server, which ends with it.
 pub struct Terminal {
