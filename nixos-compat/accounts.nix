@@ -42,8 +42,21 @@ let
     || lib.any (u: lib.elem "keys" ([ u.group ] ++ u.extraGroups)) (
       builtins.attrValues config.users.users
     );
+  # What makes accounts on NixOS would lock those of the distribution. Its modules are replaced; a copy is not known as one.
+  owners = [
+    "userborn"
+    "systemd-sysusers"
+  ];
+  starts = unit: unit.enable && unit.serviceConfig ? ExecStart;
+  inForce = lib.filter (
+    name: config.systemd.services ? ${name} && starts config.systemd.services.${name}
+  ) owners;
 in
 {
+  assertions = map (name: {
+    assertion = false;
+    message = "systemd.services.${name}: it would make accounts, which system-manager does, and lock those that it does not know\nhint: leave out the module that sets it; users.users and users.groups need none";
+  }) inForce;
   system-manager.foreignAccounts = {
     groups = lib.genAttrs groups (_name: false) // {
       keys = keysAreUsed;

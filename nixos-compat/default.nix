@@ -135,7 +135,8 @@ let
           inForce
           ;
       } (listed ++ unlisted ++ entries.wrong);
-      isInTree = name: isListed ? "${root}/${name}";
+      # A host may have another in its place.
+      isInTree = name: isListed ? "${root}/${name}" && !(disabled ? "${root}/${name}");
 
       evaluation = evalModules (
         core

@@ -136,6 +136,10 @@ in
             "/sys" = "sysfs";
           };
     })
+    # As it comes to by default, which depends on the names of all files, and these on what it sets.
+    (lib.optionalAttrs (isListed "config/resolvconf.nix") {
+      networking.resolvconf.enable = lib.mkOverride 1400 false;
+    })
     (lib.optionalAttrs (isListed "misc/version.nix") {
       system.nixos.version = lib.mkOverride 1400 release;
     })

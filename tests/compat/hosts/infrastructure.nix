@@ -2,6 +2,7 @@
 { config, modulesPath, ... }:
 {
   imports = [
+    "${modulesPath}/config/resolvconf.nix"
     "${modulesPath}/misc/ids.nix"
     "${modulesPath}/misc/meta.nix"
     "${modulesPath}/misc/version.nix"

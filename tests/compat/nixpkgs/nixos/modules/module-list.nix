@@ -1,5 +1,6 @@
 [
   ./config/networking.nix
+  ./config/resolvconf.nix
   ./config/sysctl.nix
   ./config/system-path.nix
   ./installer/tools.nix
