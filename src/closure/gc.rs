@@ -286,6 +286,8 @@ fn walk(path: &Path) -> Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     }
     walkdir::WalkDir::new(path)
+        // A link is one of those that are listed.
+        .follow_root_links(false)
         .into_iter()
         .filter(|entry| entry.as_ref().map_or(true, |e| !e.file_type().is_dir()))
         .map(|entry| Ok(entry?.into_path()))

@@ -89,6 +89,10 @@ def test_on_a_terminal_each_host_has_a_line_that_is_written_anew(fleet: Fleet, t
     assert "\x1b" not in plain, plain
     assert "h01: activating, as run" in plain and "h01: reached again, and confirmed" in plain, plain
     assert "\x1b[2A" not in fleet.on_terminal("-q", "switch", *source(tmp_path, WANTED % "three"), *hosts)
+    # Where not all of them are on the screen at once, nothing is written anew that has scrolled away.
+    low = fleet.on_terminal("switch", *source(tmp_path, WANTED % "low"), *hosts, rows=6)
+    assert "3 hosts: " in low, low
+    assert "\x1b[2A" not in low, low
 
 
 def built(fleet: Fleet, folder: Path, text: str) -> str:
