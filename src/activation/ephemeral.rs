@@ -18,12 +18,8 @@ use crate::host::fs::Root;
 use crate::host::overlay;
 use crate::model::conflict::Conflict;
 use crate::model::names::AbsolutePath;
-use crate::store;
+use crate::store::{self, EPHEMERAL as FOLDER, EPHEMERAL_BEFORE as BEFORE};
 
-/// Where the upper layers are, and the name of what was active before.
-const FOLDER: &str = "/run/system-manager/ephemeral";
-/// Names what was active before; empty for nothing.
-const BEFORE: &str = "before";
 /// The folders with an overlay, and where in `/run` that is.
 const LAYERS: [(&str, &str); 2] = [("/var/lib/system-manager", "state"), ("/etc", "etc")];
 

@@ -9,6 +9,7 @@ use crate::cli::args::{Cli, Command, PlanArgs, SwitchArgs};
 use crate::cli::args_global::Global;
 use crate::cli::args_hidden::{AgentArgs, Hidden};
 use crate::cli::args_past::StatusArgs;
+use crate::cli::args_place::ActivateArgs;
 use crate::remote::agent;
 
 /// What may stand before the command: flags that take no value of their own.
@@ -33,6 +34,7 @@ pub(crate) fn parse(arguments: &[OsString]) -> Option<Cli> {
     let line = || before.iter().chain(rest);
     match words[at].to_str()? {
         "switch" => read(line(), |args: SwitchArgs| Command::Switch(args)),
+        "activate" => read(line(), |args: ActivateArgs| Command::Activate(args)),
         "plan" => read(line(), |args: PlanArgs| Command::Plan(args)),
         "status" => read(line(), |args: StatusArgs| Command::Status(args)),
         agent::COMMAND => read(line(), |args: AgentArgs| {
@@ -69,6 +71,7 @@ mod tests {
             "sm --json -vv switch --nix-option a b -n --message x --root /r",
             "sm switch --flake . --nixpkgs embedded --unit-timeout 3 --parallel 2 -v",
             "sm switch -- -q",
+            "sm --quiet activate /nix/store/x --rollback-on-failure",
             "sm plan a.nix --deactivate",
             "sm plan -f a.nix --markdown --detailed-exitcode",
             "sm status --diff --html",
@@ -103,6 +106,7 @@ mod tests {
         for line in [
             "sm -q switch a.nix --target-host h",
             "sm agent --asked 5b5d",
+            "sm activate .",
             "sm plan",
             "sm status -v",
         ] {

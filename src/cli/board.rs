@@ -4,7 +4,7 @@
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::cli::print::{end_live, tell, tell_live_lines};
+use crate::cli::print::{end_live, height, tell, tell_live_lines};
 use crate::host::threads;
 use crate::model::style::count;
 use crate::remote::fleet::word;
@@ -14,8 +14,8 @@ use crate::remote::target::Target;
 /// How often it is written anew.
 const PACE: Duration = Duration::from_millis(200);
 
-/// How many lines it has at most: a terminal has 24.
-const LINES: usize = 20;
+/// How many lines of the terminal are left for what stays: what scrolls away can't be written anew.
+const LEFT: usize = 4;
 
 /// How far each host is.
 pub(crate) struct Board {
@@ -59,7 +59,8 @@ impl Board {
             let drawing = threads::begin_in(scope, "that shows how far hosts are", || {
                 let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
                 while !rows.is_empty() {
-                    tell_live_lines(&render(&rows, Instant::now()));
+                    let limit = height().saturating_sub(LEFT).max(1);
+                    tell_live_lines(&render(&rows, Instant::now(), limit));
                     let waited = self.changed.wait_timeout(rows, PACE);
                     rows = waited.unwrap_or_else(PoisonError::into_inner).0;
                 }
@@ -130,9 +131,14 @@ impl Watch for Line<'_> {
 }
 
 /// Renders the lines: all of them, or, where these are too many, those that are worked on and a sum. Pure.
-fn render(rows: &[Row], now: Instant) -> Vec<String> {
-    let is_shown = |row: &&Row| rows.len() <= LINES || matches!(row.at, At::Working(..));
-    let shown: Vec<&Row> = rows.iter().filter(is_shown).take(LINES).collect();
+fn render(rows: &[Row], now: Instant, limit: usize) -> Vec<String> {
+    let is_shown = |row: &&Row| rows.len() <= limit || matches!(row.at, At::Working(..));
+    let most = if rows.len() <= limit {
+        limit
+    } else {
+        limit - 1
+    };
+    let shown: Vec<&Row> = rows.iter().filter(is_shown).take(most).collect();
     let width = shown.iter().map(|row| row.host.len()).max().unwrap_or(0);
     let line = |row: &&Row| {
         let (what, took) = match &row.at {
@@ -179,7 +185,7 @@ mod tests {
         let mut few = rows(3);
         few[0].at = At::Ended(5, Duration::from_secs(61));
         few[1].at = At::Working(begun, "sending 1 of 2 MB".to_owned());
-        let lines = render(&few, begun + Duration::from_secs(7));
+        let lines = render(&few, begun + Duration::from_secs(7), 3);
         let expected = [
             "h0    61 s  returned",
             "h1     7 s  sending 1 of 2 MB",
@@ -195,11 +201,14 @@ mod tests {
         many[7].at = At::Working(begun, "activating".to_owned());
         many[8].at = At::Ended(0, Duration::from_secs(2));
         many[9].at = At::Ended(1, Duration::from_secs(2));
-        let lines = render(&many, begun);
+        let lines = render(&many, begun, 20);
         let expected = [
             "h7     0 s  activating",
             "50 hosts: 1 done, 1 otherwise ended, 47 wait",
         ];
         assert_eq!(lines, expected);
+        // However low the terminal is.
+        assert_eq!(render(&many, begun, 1), expected[1..]);
+        assert_eq!(render(&many, begun, 2), expected);
     }
 }

@@ -115,6 +115,7 @@ pub(super) fn switch_if_idle(agent: &Session, words: &[String]) -> Result<Option
         let how = How {
             register: true,
             only_idle: true,
+            ephemeral: args.ephemeral,
             rollback_on_failure: args.rollback_on_failure,
             origin: origin_of(args.given.as_deref(), &args.source, &args.origin),
             ..How::default()

@@ -50,6 +50,16 @@ fn width_of(stream: &impl AsFd) -> Option<usize> {
     Some(usize::from(width.0)).filter(|width| *width > 0)
 }
 
+/// How high a terminal is that does not tell.
+const HEIGHT: usize = 24;
+
+/// Returns how many lines standard error shows at once.
+pub(crate) fn height() -> usize {
+    let size = terminal_size::terminal_size_of(io::stderr());
+    let height = size.map(|(_, height)| usize::from(height.0));
+    height.filter(|height| *height > 0).unwrap_or(HEIGHT)
+}
+
 /// Writes a line in place of the live one, without an end of line.
 pub(crate) fn tell_live(text: &str) {
     tell_live_lines(&[text.to_owned()]);

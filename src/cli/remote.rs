@@ -35,12 +35,6 @@ use crate::remote::target::{Target, parse_hosts};
 pub(crate) fn run(cli: Cli) -> Result<End, Failure> {
     let global = cli.global;
     let task = task(cli.command, &global)?;
-    if task.arguments.iter().any(|word| word == "--ephemeral") {
-        return Err(anyhow::anyhow!(
-            "--ephemeral works only on the machine itself\nhint: run it there, as `ssh HOST sudo system-manager switch --ephemeral`; a switch from here goes back by itself unless it is confirmed"
-        )
-        .into());
-    }
     let targets = targets(&global.remote, &task)?;
     let password = if global.remote.ask_sudo_password {
         Some(ask_password("password for sudo there")?)

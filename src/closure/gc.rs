@@ -19,8 +19,8 @@ use crate::host::fs::Root;
 use crate::host::fs::writable::lift_read_only;
 use crate::host::process::Command;
 use crate::model::names::AbsolutePath;
-use crate::store;
-use crate::store::{generations, history};
+use crate::store::pending::Lasting;
+use crate::store::{self, generations, history};
 
 /// Folders of links that keep what they lead to, with all below them.
 const LINKS: [&str; 3] = [
@@ -198,7 +198,8 @@ fn roots(
     }
     // What is recorded of files, of a run that goes on, was interrupted or waits to be confirmed: each path in there is
     // needed. A run that has ended needs nothing.
-    for file in walk(&root.show(Path::new(store::FOLDER)))? {
+    let records = Lasting::ALL.map(|lasting| walk(&root.show(lasting.folder())));
+    for file in records.into_iter().collect::<Result<Vec<_>>>()?.concat() {
         let has_ended = file.with_file_name("ended.json").exists();
         let is_record = file.extension().is_some_and(|e| e == "json") || file.ends_with("journal");
         // What was active once is told, and not kept for it.
@@ -213,6 +214,10 @@ fn roots(
             roots.extend(paths_in(&text));
         }
     }
+    // What comes back when what is of this boot only goes.
+    let before = Path::new(store::EPHEMERAL.trim_start_matches('/')).join(store::EPHEMERAL_BEFORE);
+    let before = root.read(&before)?.unwrap_or_default();
+    roots.extend(paths_in(&before));
     for folder in LINKS {
         let links = walk(&root.show(Path::new(folder)))?.into_iter();
         for link in links.filter(|link| !forgotten.contains(link)) {
@@ -281,6 +286,8 @@ fn walk(path: &Path) -> Result<Vec<PathBuf>> {
         return Ok(Vec::new());
     }
     walkdir::WalkDir::new(path)
+        // A link is one of those that are listed.
+        .follow_root_links(false)
         .into_iter()
         .filter(|entry| entry.as_ref().map_or(true, |e| !e.file_type().is_dir()))
         .map(|entry| Ok(entry?.into_path()))

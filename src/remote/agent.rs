@@ -408,6 +408,14 @@ impl<'a> Agent<'a> {
             None => Run::last(self.root)?,
         };
         let run = run.context("no run from another machine is known here")?;
+        if run.is_of_earlier_boot()? {
+            let ended = Ended {
+                returned: true,
+                unhealthy: Some("the machine was booted".to_owned()),
+                ..Ended::of(None)
+            };
+            return self.output.answer(&Answer::Ended(ended));
+        }
         let ended = run.follow(&mut |said| match said {
             Said::Output(bytes) => self.output.send(Kind::Output, bytes),
             Said::Error(bytes) => self.output.send(Kind::Error, bytes),

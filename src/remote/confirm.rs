@@ -9,7 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use super::message::Ended;
 use super::runs::{Changes, Run, State, detach, own_program};
+use crate::activation::ephemeral;
 use crate::activation::state::State as Active;
 use crate::host::clock::now;
 use crate::host::fs::{Content, NewFile, Root};
@@ -18,7 +20,7 @@ use crate::model::node::Node;
 use crate::store;
 use crate::store::generations;
 use crate::store::lock::Lock;
-use crate::store::pending::{self, Pending};
+use crate::store::pending::{self, Lasting, Pending};
 
 /// The hidden command that waits.
 pub(crate) const COMMAND: &str = "await-confirmation";
@@ -41,6 +43,7 @@ pub(crate) fn arm(
     run: &str,
     by: Option<String>,
     window: u64,
+    lasting: Lasting,
     program: &Path,
 ) -> Result<()> {
     pending::refuse_others(root)?;
@@ -50,8 +53,20 @@ pub(crate) fn arm(
         .find(|g| g.current)
         .map(|g| g.number);
     let pending = Pending::new(run, window, boot()?, before, generation);
-    Pending { by, ..pending }.write(root)?;
-    let begun = write_boot_unit(root, program).and_then(|()| {
+    let before_is_ephemeral = ephemeral::is_in_force(root)?;
+    Pending {
+        by,
+        before_is_ephemeral,
+        lasting,
+        ..pending
+    }
+    .write(root)?;
+    let at_boot = match lasting {
+        Lasting::Always => write_boot_unit(root, program),
+        // A boot is the way back.
+        Lasting::ThisBoot => Ok(()),
+    };
+    let begun = at_boot.and_then(|()| {
         let unit = format!("system-manager-await-{run}");
         detach(root, &unit, true, program, &[COMMAND])
     });
@@ -129,7 +144,14 @@ pub(crate) fn confirm(root: &Root, run: &str) -> Result<()> {
             unhealthy: Some(why),
             ..
         }) => bail!("{why}; the host is returning to its previous state"),
-        Some(_) => disarm(root),
+        // Who waits here may not have seen yet that it was killed.
+        Some(_) => match Run::new(root, run)?.state()? {
+            State::Ended(Ended { code: Some(_), .. }) => disarm(root),
+            State::Waiting | State::Running => bail!("the run {run} is under way"),
+            State::Ended(_) | State::Dead => {
+                bail!("the activation was killed; the host is returning to its previous state")
+            }
+        },
         None => bail!("the run {run} is not waiting to be confirmed"),
     }
 }
@@ -190,7 +212,7 @@ pub(crate) fn await_confirmation(root: &Root) -> Result<()> {
     go_back(root, &pending)?;
     let mut ended = match run.state()? {
         State::Ended(ended) => ended,
-        _ => super::message::Ended::of(None),
+        _ => Ended::of(None),
     };
     ended.returned = true;
     ended.unhealthy = pending.unhealthy;
@@ -203,7 +225,7 @@ fn wait(root: &Root, pending: &Pending, run: &Run<'_>) -> Result<Option<Pending>
     if pending.boot != boot()? || pending.returning > 0 {
         return Ok(Some(pending.clone()));
     }
-    let changes = Changes::of(&[root.show(Path::new(store::FOLDER))])?;
+    let changes = Changes::of(&[root.show(pending.lasting.folder())])?;
     // By a clock that nobody sets.
     let mut over: Option<Instant> = None;
     let mut window = pending.window;
@@ -239,6 +261,15 @@ fn go_back(root: &Root, pending: &Pending) -> Result<()> {
     let why = pending.unhealthy.as_deref().unwrap_or("nobody confirmed");
     tracing::info!("the run {}: {why}: returning", pending.run);
     let arguments = match &pending.before {
+        Some(toplevel) if pending.before_is_ephemeral => {
+            vec![
+                "activate".into(),
+                toplevel.to_string(),
+                "--ephemeral".into(),
+            ]
+        }
+        // That goes back to what was active before it.
+        _ if ephemeral::is_in_force(root)? => vec!["deactivate".to_owned()],
         Some(toplevel) => match generation_of(root, toplevel, pending.generation)? {
             Some(number) => vec!["rollback".into(), "--to".into(), number.to_string()],
             None => vec!["activate".into(), toplevel.to_string()],
@@ -284,7 +315,8 @@ fn generation_of(
 
 /// Between waiting and confirming, one decides.
 fn decide(root: &Root) -> Result<Lock> {
-    Lock::wait(root, "var/lib/system-manager/confirm.lock")
+    let lasting = Pending::read(root)?.map_or(Lasting::Always, |pending| pending.lasting);
+    Lock::wait(root, &lasting.folder().join("confirm.lock"))
 }
 
 fn boot() -> Result<String> {

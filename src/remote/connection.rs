@@ -26,10 +26,13 @@ use crate::host::threads;
 /// How long a host may say nothing. Its agent says something each five seconds, and ssh asks the other end as often.
 const SILENCE: Duration = Duration::from_secs(25);
 
-/// How much noise of a login is read past, before the first word that is meant for us.
+/// How much a login and the host's shell may print in all until the agent speaks, and how much ssh may say.
 const NOISE: usize = 64 << 20;
 
-/// How much of what ssh says is kept.
+/// How many lines a host says of itself at most.
+const FACTS: usize = 1000;
+
+/// How much of what ssh says is kept: its end, since a banner comes before what went wrong.
 const ERRORS: usize = 64 << 10;
 
 /// How much is read at once.
@@ -72,6 +75,8 @@ pub(crate) struct Connection {
     output: Vec<u8>,
     at: usize,
     errors: Vec<u8>,
+    /// How much was read for lines, and how much was said on standard error.
+    noise: [usize; 2],
     ends: usize,
     mark: String,
     prompt: String,
@@ -118,6 +123,7 @@ impl Connection {
             output: Vec::new(),
             at: 0,
             errors: Vec::new(),
+            noise: [0, 0],
             ends: 0,
             mark,
             prompt,
@@ -157,6 +163,9 @@ impl Connection {
                 return parse(&lines).with_context(|| format!("asking {} what it is", self.target));
             }
             lines.push(line);
+            if lines.len() > FACTS {
+                bail!("{} says more of itself than was asked", self.target);
+            }
         }
         Err(self.explain(&lines))
     }
@@ -256,7 +265,7 @@ impl Connection {
 
     /// Reads a line; none at the end.
     fn line(&mut self, phase: &str) -> Result<Option<String>> {
-        let (mut read, mut seen) = (0, 0);
+        let mut seen = 0;
         loop {
             let rest = &self.output[self.at + seen..];
             if let Some(end) = rest.iter().position(|b| *b == b'\n') {
@@ -269,8 +278,8 @@ impl Connection {
             if self.is_over() {
                 return Ok(None);
             }
-            read += self.pump(phase)?;
-            if read > NOISE {
+            self.noise[0] += self.pump(phase)?;
+            if self.noise[0] > NOISE {
                 bail!(
                     "{} printed more than {NOISE} bytes before its answer",
                     self.target
@@ -298,8 +307,13 @@ impl Connection {
                 return Ok(bytes.len());
             }
             Ok(Event::Error(bytes)) => {
-                let room = ERRORS.saturating_sub(self.errors.len());
-                self.errors.extend(&bytes[..bytes.len().min(room)]);
+                self.errors.extend(&bytes);
+                self.noise[1] += bytes.len();
+                if self.noise[1] > NOISE {
+                    bail!("{phase}: {} says more than {NOISE} bytes", self.target);
+                }
+                let beyond = self.errors.len().saturating_sub(ERRORS);
+                self.errors.drain(..beyond);
                 let key = ssh_errors::take_verbose(&mut self.errors);
                 self.key = key.or(self.key.take());
             }

@@ -14,6 +14,7 @@ use super::connection::{Connection, Early, Ways, random_word};
 use super::link::{self, Link, Outcome, Sending};
 use super::message::{Request, Start};
 use super::probe::{self, Allowed, Means};
+use super::runs;
 use super::target::Target;
 use crate::host::clock::now;
 use crate::model::style::show_bytes;
@@ -279,7 +280,13 @@ impl Host<'_> {
         confirm: Option<u64>,
         secrets: Option<&Request>,
     ) -> Result<Went> {
-        let run = format!("{:010}-{}", now(), &random_word()?[1..9]);
+        let is_of_this_boot = arguments.iter().any(|word| word == runs::EPHEMERAL);
+        let suffix = if is_of_this_boot {
+            runs::OF_THIS_BOOT
+        } else {
+            ""
+        };
+        let run = format!("{:010}-{}{suffix}", now(), &random_word()?[1..9]);
         let start = Start {
             run: run.clone(),
             arguments,

@@ -1,5 +1,5 @@
-//! Runs that outlive the connection that asked for them: `/var/lib/system-manager/runs/NAME`. What a run prints goes to
-//! files, how it ended to another; whoever asks is told, then or later.
+//! Runs that outlive the connection that asked for them: `/var/lib/system-manager/runs/NAME`, or the same in `/run` for one
+//! of this boot only. What a run prints goes to files, how it ended to another; whoever asks is told, then or later.
 
 #![expect(clippy::disallowed_methods, reason = "waits for runs")]
 
@@ -17,7 +17,7 @@ use std::os::fd::AsFd;
 use super::confirm;
 use super::frame::CHUNK;
 use super::message::{Ended, Start};
-use crate::activation::admission;
+use crate::activation::{admission, ephemeral};
 use crate::closure;
 use crate::host::fs::{Content, NewFile, Root};
 use crate::host::held::{Held, How};
@@ -25,12 +25,21 @@ use crate::host::kernel;
 use crate::host::process::Command;
 use crate::model::json;
 use crate::model::node::Node;
-use crate::store::{self, pending};
+use crate::store::pending::{self, Lasting};
 
 /// The hidden command that carries a run out.
 pub(crate) const COMMAND: &str = "carry-out-run";
 
-const FOLDER: &str = "var/lib/system-manager/runs";
+/// The folder of all of them.
+fn folder(lasting: Lasting) -> PathBuf {
+    lasting.folder().join("runs")
+}
+
+/// The flag of what is of this boot only.
+pub(super) const EPHEMERAL: &str = "--ephemeral";
+
+/// How the name of a run ends that is of one boot only.
+pub(super) const OF_THIS_BOOT: &str = "-boot";
 
 /// How many runs are remembered.
 const KEPT: usize = 20;
@@ -42,6 +51,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Run<'a> {
     root: &'a Root,
     name: String,
+    lasting: Lasting,
 }
 
 /// What has become of a run.
@@ -79,9 +89,14 @@ impl<'a> Run<'a> {
         if !is_name {
             bail!("{name:?} is not the name of a run");
         }
+        let of_this_boot = folder(Lasting::ThisBoot).join(name);
         Ok(Self {
             root,
             name: name.to_owned(),
+            lasting: match root.node(&of_this_boot)? {
+                Node::Absent => Lasting::Always,
+                _ => Lasting::ThisBoot,
+            },
         })
     }
 
@@ -90,13 +105,16 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When the runs can't be listed.
     pub(crate) fn last(root: &'a Root) -> Result<Option<Self>> {
-        let mut names = root.list(Path::new(FOLDER))?;
-        names.sort();
-        names.pop().map(|name| Self::new(root, &name)).transpose()
+        let mut names = Vec::new();
+        for lasting in Lasting::ALL {
+            names.extend(root.list(&folder(lasting))?);
+        }
+        let last = names.into_iter().max();
+        last.map(|name| Self::new(root, &name)).transpose()
     }
 
     fn path(&self, file: &str) -> PathBuf {
-        Path::new(FOLDER).join(&self.name).join(file)
+        folder(self.lasting).join(&self.name).join(file)
     }
 
     fn write(&self, file: &str, content: &[u8]) -> Result<()> {
@@ -112,10 +130,19 @@ impl<'a> Run<'a> {
     /// # Errors
     /// When it can't be begun; nothing has been changed then.
     pub(crate) fn start(root: &'a Root, start: &Start, program: &Path) -> Result<Self> {
-        let run = Self::new(root, &start.run)?;
-        store::make_folder(root)?;
-        root.make_folder(Path::new(FOLDER), 0o700)?;
-        forget_old(root)?;
+        let is_asked = start.arguments.iter().any(|word| word == EPHEMERAL);
+        let lasting = if is_asked || ephemeral::is_in_force(root)? {
+            Lasting::ThisBoot
+        } else {
+            Lasting::Always
+        };
+        let run = Self {
+            lasting,
+            ..Self::new(root, &start.run)?
+        };
+        lasting.make_folder(root)?;
+        root.make_folder(&folder(lasting), 0o700)?;
+        forget_old(root, lasting)?;
         if root.node(&run.path(""))? != Node::Absent {
             bail!("there is a run {} already", run.name);
         }
@@ -136,7 +163,8 @@ impl<'a> Run<'a> {
         let request = serde_json::to_vec(start).context("serialising a run")?;
         self.write("request.json", &request)?;
         if let Some(window) = start.confirm {
-            confirm::arm(root, &self.name, start.by.clone(), window, program)?;
+            let by = start.by.clone();
+            confirm::arm(root, &self.name, by, window, self.lasting, program)?;
         }
         let unit = format!("system-manager-run-{}", self.name);
         let begun = detach(root, &unit, false, program, &[COMMAND, &self.name]);
@@ -226,6 +254,14 @@ impl<'a> Run<'a> {
         Ok(taken.is_err())
     }
 
+    /// Whether it was of one boot only, and that is over.
+    ///
+    /// # Errors
+    /// When that can't be told.
+    pub(crate) fn is_of_earlier_boot(&self) -> Result<bool> {
+        Ok(self.name.ends_with(OF_THIS_BOOT) && self.root.node(&self.path(""))? == Node::Absent)
+    }
+
     /// Tells what it says from its beginning on, until it has ended.
     ///
     /// # Errors
@@ -280,13 +316,14 @@ impl<'a> Run<'a> {
 
 const APPEND: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_APPEND);
 
-fn forget_old(root: &Root) -> Result<()> {
-    let mut names = root.list(Path::new(FOLDER))?;
+fn forget_old(root: &Root, lasting: Lasting) -> Result<()> {
+    let all = folder(lasting);
+    let mut names = root.list(&all)?;
     names.sort();
     let waiting = pending::Pending::read(root)?.map(|p| p.run);
     for name in names.iter().rev().skip(KEPT) {
         if waiting.as_ref() != Some(name) {
-            let folder = root.show(&Path::new(FOLDER).join(name));
+            let folder = root.show(&all.join(name));
             fs::remove_dir_all(&folder)
                 .with_context(|| format!("removing {}", folder.display()))?;
         }

@@ -97,11 +97,11 @@ impl Lock {
     ///
     /// # Errors
     /// When it can't be made.
-    pub(crate) fn wait(root: &Root, file: &str) -> Result<Self> {
+    pub(crate) fn wait(root: &Root, file: &Path) -> Result<Self> {
         store::make_folder(root)?;
-        let opened = root.open_file(Path::new(file), OFlag::O_RDWR | OFlag::O_CREAT)?;
+        let opened = root.open_file(file, OFlag::O_RDWR | OFlag::O_CREAT)?;
         Held::wait(opened, How::Alone)
             .map(Self)
-            .with_context(|| format!("locking {}", root.show(Path::new(file)).display()))
+            .with_context(|| format!("locking {}", root.show(file).display()))
     }
 }

@@ -24,6 +24,12 @@ pub(crate) const FOLDER: &str = "var/lib/system-manager";
 /// Its permission bits: everybody may follow `/run/current-system` through it, and nobody may look around.
 pub(crate) const FOLDER_MODE: u32 = 0o711;
 
+/// Where the upper layers of what is of this boot only are, and the name of what was active before.
+pub(crate) const EPHEMERAL: &str = "/run/system-manager/ephemeral";
+
+/// The file there that names what was active before; empty for nothing.
+pub(crate) const EPHEMERAL_BEFORE: &str = "before";
+
 /// Makes the folder that holds everything the activator remembers.
 ///
 /// # Errors

@@ -1,12 +1,13 @@
-//! A switch from another machine that nobody has confirmed yet: `/var/lib/system-manager/confirm.json`. Until it is
-//! confirmed, or the host has returned, only the run that wrote it may change the host.
+//! A switch from another machine that nobody has confirmed yet: `/var/lib/system-manager/confirm.json`, or the same in
+//! `/run` for one of this boot only. Until it is confirmed, or the host has returned, only the run that wrote it may change
+//! the host.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "a run knows itself by its environment"
 )]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,44 @@ use crate::model::json;
 use crate::model::names::AbsolutePath;
 use crate::store;
 
-/// Where it is, relative to the root.
-pub(crate) const FILE: &str = "var/lib/system-manager/confirm.json";
+/// How long what is remembered of a run from another machine lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Lasting {
+    /// Until it is forgotten.
+    #[default]
+    Always,
+    /// Until the next boot, as what the run does: overlays are put on what else is remembered, or taken off.
+    ThisBoot,
+}
+
+impl Lasting {
+    /// Both.
+    pub(crate) const ALL: [Self; 2] = [Self::ThisBoot, Self::Always];
+
+    /// Returns the folder of it, relative to the root.
+    #[must_use]
+    pub(crate) fn folder(self) -> &'static Path {
+        Path::new(match self {
+            Self::Always => store::FOLDER,
+            Self::ThisBoot => "run/system-manager/remote",
+        })
+    }
+
+    /// Makes the folder.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    pub(crate) fn make_folder(self, root: &Root) -> Result<()> {
+        match self {
+            Self::Always => store::make_folder(root),
+            Self::ThisBoot => root.make_folders(self.folder()),
+        }
+    }
+
+    fn file(self) -> PathBuf {
+        self.folder().join("confirm.json")
+    }
+}
 
 /// The variable that names the run of which a process is part.
 pub(crate) const RUN: &str = "SYSTEM_MANAGER_RUN";
@@ -40,6 +77,9 @@ pub(crate) struct Pending {
     pub window: u64,
     /// What was active before; none when nothing was.
     pub before: Option<AbsolutePath>,
+    /// Whether that was of this boot only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub before_is_ephemeral: bool,
     /// The profile's generation before.
     pub generation: Option<u64>,
     /// The boot in which the run is.
@@ -51,6 +91,9 @@ pub(crate) struct Pending {
     /// Why it can't be confirmed: a health check failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unhealthy: Option<String>,
+    /// How long this is remembered.
+    #[serde(skip)]
+    pub lasting: Lasting,
 }
 
 impl Pending {
@@ -69,11 +112,13 @@ impl Pending {
             by: None,
             window,
             before,
+            before_is_ephemeral: false,
             generation,
             boot,
             deadline: None,
             returning: 0,
             unhealthy: None,
+            lasting: Lasting::Always,
         }
     }
 
@@ -97,19 +142,22 @@ impl Pending {
     /// # Errors
     /// When it can't be read.
     pub(crate) fn read(root: &Root) -> Result<Option<Self>> {
-        let Some(bytes) = root.read(Path::new(FILE))? else {
-            return Ok(None);
-        };
-        let inner = || -> Result<Self> {
-            let pending: Self = json::from_bytes(&bytes)?;
-            if pending.version != VERSION {
-                bail!("it has version {}", pending.version);
-            }
-            Ok(pending)
-        };
-        inner()
-            .map(Some)
-            .with_context(|| format!("reading {}", root.show(Path::new(FILE)).display()))
+        for lasting in Lasting::ALL {
+            let Some(bytes) = root.read(&lasting.file())? else {
+                continue;
+            };
+            let inner = || -> Result<Self> {
+                let pending: Self = json::from_bytes(&bytes)?;
+                if pending.version != VERSION {
+                    bail!("it has version {}", pending.version);
+                }
+                Ok(Self { lasting, ..pending })
+            };
+            return inner()
+                .map(Some)
+                .with_context(|| format!("reading {}", root.show(&lasting.file()).display()));
+        }
+        Ok(None)
     }
 
     /// Writes it durably.
@@ -117,10 +165,10 @@ impl Pending {
     /// # Errors
     /// When it can't be written.
     pub(crate) fn write(&self, root: &Root) -> Result<()> {
-        store::make_folder(root)?;
+        self.lasting.make_folder(root)?;
         let content = serde_json::to_vec(self).context("serialising a run that waits")?;
         root.write_file(
-            Path::new(FILE),
+            &self.lasting.file(),
             &NewFile::of_root(Content::Bytes(&content), 0o600),
         )?;
         root.sync()
@@ -131,7 +179,9 @@ impl Pending {
     /// # Errors
     /// When it can't be removed.
     pub(crate) fn remove(root: &Root) -> Result<()> {
-        root.remove_file(Path::new(FILE))?;
+        for lasting in Lasting::ALL {
+            root.remove_file(&lasting.file())?;
+        }
         root.sync()
     }
 

@@ -135,9 +135,9 @@ class Fleet:
         """Begins to run the program; both of its streams are one."""
         return self._start([str(self.program), *arguments])
 
-    def on_terminal(self, *arguments: str) -> str:
-        """Runs the program on a terminal; it must go well. Returns all that it wrote there."""
-        command = shlex.join([str(self.program), *arguments])
+    def on_terminal(self, *arguments: str, rows: int = 24) -> str:
+        """Runs the program on a terminal so high; it must go well. Returns all that it wrote there."""
+        command = f"stty rows {rows} columns 80; {shlex.join([str(self.program), *arguments])}"
         process = self._start(["script", "--quiet", "--return", "--command", command, "/dev/null"])
         output = process.communicate(timeout=_LIMIT)[0]
         if process.returncode != 0:

@@ -77,7 +77,7 @@ def test_on_a_terminal_each_host_has_a_line_that_is_written_anew(fleet: Fleet, t
     seen = [line.split("  ")[-1].strip() for frame in frames for line in frame.splitlines()]
     assert {"waits", "done"} <= set(seen), shown
     # What takes less time than there is between two frames is not seen each time.
-    brief = ("building", "connecting", "sending", "activating, as run", "reaching it again", "reached again, and confirmed")
+    brief = ("building", "connecting", "sending", "activating, as run", "reaching it again", "reached again, and")
     assert sum(any(text.startswith(what) for text in seen) for what in brief) >= 2, shown
     lines = [line for line in frames[-1].splitlines() if line.startswith("h0")]
     assert [line.split()[0] for line in lines[-3:]] == ["h00", "h01", "h02"], lines
@@ -89,6 +89,10 @@ def test_on_a_terminal_each_host_has_a_line_that_is_written_anew(fleet: Fleet, t
     assert "\x1b" not in plain, plain
     assert "h01: activating, as run" in plain and "h01: reached again, and confirmed" in plain, plain
     assert "\x1b[2A" not in fleet.on_terminal("-q", "switch", *source(tmp_path, WANTED % "three"), *hosts)
+    # Where not all of them are on the screen at once, nothing is written anew that has scrolled away.
+    low = fleet.on_terminal("switch", *source(tmp_path, WANTED % "low"), *hosts, rows=6)
+    assert "3 hosts: " in low, low
+    assert "\x1b[2A" not in low, low
 
 
 def built(fleet: Fleet, folder: Path, text: str) -> str:

@@ -217,6 +217,8 @@ def test_what_interrupts_the_window_leads_back(make_targets: MakeTargets, tmp_pa
     assert held in said, said
     assert held in deployer.on(target, "status")
     deployer.on(target, "plan", *source(tmp_path, HELLO % ("one", "one")))
+    # Nor is anything taken away beneath it.
+    assert "another run is using this store" in deployer.on(target, "gc", expect=1)
     process.kill()
     process.communicate()
     assert target.execute(pending)[0] == 0
@@ -225,6 +227,22 @@ def test_what_interrupts_the_window_leads_back(make_targets: MakeTargets, tmp_pa
     assert target.succeed("cat /etc/hello") == "one"
     assert_same(before, take_snapshot(target))
     assert "has returned" in deployer.on(target, "switch", "--attach", expect=5)
+
+    # Where nothing has to be confirmed, the outcome is that of the run, whenever it is asked for.
+    for text, code in ((SLOW, 0), (SLOW.replace("done", "done; exit 1"), 4)):
+        target.succeed("rm -f /run/slow /run/go-on")
+        process = deployer.start("switch", *source(tmp_path, text), "--no-confirm", "--target-host", address)
+        wait_for(target, "test -e /run/slow")
+        process.kill()
+        process.communicate()
+        attached = deployer.start("switch", "--attach", "--target-host", address)
+        target.succeed("touch /run/go-on")
+        said = attached.communicate(timeout=120)[0]
+        assert attached.returncode == code and "slow.service" in said, said
+        assert deployer.on(target, "switch", "--attach", expect=code) == said
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("one", "one")))
+    target.succeed("systemctl reset-failed")
+    assert_same(before, take_snapshot(target))
 
     # The activator is killed.
     target.succeed("rm /run/slow /run/go-on")
@@ -310,13 +328,22 @@ def test_the_noise_of_a_login_and_the_way_to_root_do_not_matter(make_targets: Ma
     address = deployer.address(target)
     target.succeed("useradd --create-home --shell /bin/bash admin", "echo admin:secret | chpasswd")
     deployer.admit(target, "admin")
-    # Five megabytes of a banner and of a .bashrc, which sshd runs for commands.
-    target.succeed("{ head -c 5000000 /dev/urandom | base64; } >/home/admin/noise")
-    target.succeed("sed -i '1i cat /home/admin/noise; echo warning: locale >&2' /home/admin/.bashrc")
+    # Five megabytes of a .bashrc, which sshd runs for commands, and a banner as long as a packet may be.
+    target.succeed("{ head -c 5000000 /dev/urandom | base64; } >/noise", "head -c 250000 /noise >/banner")
+    target.succeed("echo 'cat /noise; echo warning: locale >&2' | tee /home/admin/.bashrc >/root/.bashrc")
+    target.succeed("echo 'Banner /banner' >>/etc/ssh/sshd_config && systemctl restart ssh.service")
     target.succeed("echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin")
     options = ["--sudo", "--target-host", f"admin@{address}"]
     deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
     assert target.succeed("cat /etc/hello") == "one"
+    # Nor where the program is there, for root and for who asks for the password.
+    assert "confirmed" in deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")))
+    target.succeed("echo 'admin ALL=(ALL) ALL' >/etc/sudoers.d/admin")
+    shown = deployer.on_terminal(["status", "--ask-sudo-password", "--target-host", f"admin@{address}"], "secret")
+    assert "active: generation 2" in shown, shown
+    # What ssh says after all that is told.
+    deployer.key.rename(tmp_path / "no-key")
+    assert "refuses the login" in deployer.on(target, "status", expect=1)
     # What runs as root there is not the user's to change.
     assert target.succeed("stat -c %U /var/lib/system-manager/agent/*") == "root\n"
 
@@ -352,13 +379,15 @@ def test_many_hosts_have_a_line_each_and_those_that_failed_are_tried_again(
     assert targets[0].succeed("cat /etc/hello") == "all"
 
 
-HOSTILE = """\
+MARKED = """\
 #!/usr/bin/python3
 import json, struct, sys, threading
 first = sys.stdin.buffer.readline().decode()
 mark = dict(word.split("=") for word in first.split())["MARK"]
 threading.Thread(target=sys.stdin.buffer.read).start()
 out = sys.stdout.buffer
+"""
+HOSTILE = """\
 out.write(f"\\n{mark}\\n{mark} agent\\n".encode())
 frame = lambda kind, payload: out.write(kind + struct.pack("<I", len(payload)) + payload)
 hello = {"hello": {"protocol": PROTOCOL, "version": "\\x1b[2J1"}}
@@ -370,7 +399,15 @@ out.flush()
 
 def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
-    protocol = 4
+    target.succeed("touch /usr/local/bin/hostile", "usermod --shell /usr/local/bin/hostile root")
+
+    def said(program: str) -> str:
+        """Returns what is said of a host whose login shell is this one."""
+        (tmp_path / "shell").write_text(MARKED + program)
+        target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
+        target.succeed("chmod 755 /usr/local/bin/hostile")
+        return deployer.on(target, "status", expect=1)
+
     answers = {
         "frame(b'm', json.dumps({'failed': {'why': '\\x1b]0;title\\x07'}}).encode())": "\\u{1b}]0;title\\u{7}",
         "out.write(b'x' * 100)": "where a frame begins",
@@ -380,18 +417,19 @@ def test_a_host_that_answers_with_garbage_is_bounded_and_harmless(make_targets: 
         "frame(b'm', b'\"done\"')": "unexpected answer",
     }
     for answer, why in answers.items():
-        shell = HOSTILE.replace("PROTOCOL", str(protocol)).replace("ANSWER", answer)
-        (tmp_path / "shell").write_text(shell)
-        target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
-        target.succeed("chmod 755 /usr/local/bin/hostile", "usermod --shell /usr/local/bin/hostile root")
-        said = deployer.on(target, "status", expect=1)
-        assert why in said and "\x1b" not in said, said
-    shell = HOSTILE.replace("PROTOCOL", "99").replace("ANSWER", "")
-    (tmp_path / "shell").write_text(shell)
-    target.copy_from_host(tmp_path / "shell", "/usr/local/bin/hostile")
-    target.succeed("chmod 755 /usr/local/bin/hostile")
-    said = deployer.on(target, "status", expect=1)
-    assert "uses version 99 of the protocol" in said and "\x1b" not in said, said
+        text = said(HOSTILE.replace("PROTOCOL", "4").replace("ANSWER", answer))
+        assert why in text and "\x1b" not in text, text
+    text = said(HOSTILE.replace("PROTOCOL", "99").replace("ANSWER", ""))
+    assert "uses version 99 of the protocol" in text and "\x1b" not in text, text
+    # What never ends, in lines and in one, and of what it says of itself.
+    for endless, why in (
+        ("out.write(b'noise\\n' * 999)", "bytes before its answer"),
+        ("out.write(b'noise' * 999)", "bytes before its answer"),
+        ("out.write(f'\\n{mark}\\na=b\\n'.encode() + b'a=b\\n' * 9999)", "more of itself than was asked"),
+        ("sys.stderr.write('noise\\n' * 999)", "says more than"),
+    ):
+        text = said(f"while True: {endless}")
+        assert why in text, (endless, text)
 
 
 def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
@@ -661,6 +699,75 @@ def test_who_confirms_later_than_at_first_allowed_does_so_in_the_time_that_was_a
         assert "active: generation 2" in deployer.on(target, "status")
     else:
         assert_same(before, take_snapshot(target))
+
+
+def test_what_is_of_one_boot_only_is_confirmed_or_goes_as_all_else(make_targets: MakeTargets, tmp_path: Path) -> None:
+    deployer, [target] = make_targets("target")
+    address = f"root@{deployer.address(target)}"
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("lasting", "lasting")))
+    lasts = take_snapshot(target)
+
+    def trial(text: str) -> list[str]:
+        """Returns the arguments of a switch of this boot only."""
+        return ["switch", "--ephemeral", *source(tmp_path, text)]
+
+    def assert_goes_back(text: str, condition: str) -> None:
+        """Switches so that nobody confirms; the host returns."""
+        process = deployer.start(*trial(text), "--confirm-timeout", "5", "--target-host", address)
+        wait_for(target, condition)
+        process.kill()
+        process.communicate()
+        target.succeed("touch /run/go-on")
+        wait_for(target, "! test -e /run/system-manager/remote/confirm.json")
+        target.succeed("rm /run/go-on")
+
+    # Nobody confirms: over what lasts, it returns to that, and the overlays go.
+    assert_goes_back(SLOW, "test -e /run/slow")
+    assert_same(lasts, take_snapshot(target))
+    target.fail("findmnt /etc", "test -e /run/system-manager/ephemeral")
+    # It is confirmed, and written to /run alone.
+    target.succeed("touch /root/before && sync")
+    said = deployer.on(target, *trial(HELLO % ("one", "one")))
+    assert "confirmed" in said and target.succeed("cat /etc/hello") == "one", said
+    beneath = "unshare --mount sh -c 'umount --lazy /etc /var/lib/system-manager && {}'"
+    stored = "find /etc /var/lib/system-manager -xdev -newer /root/before ! -type d"
+    written = target.succeed(beneath.format(stored)).split()
+    # The program is used, and the lock is the one that all take.
+    assert all("/agent/" in path or path.endswith("/lock") for path in written), written
+    status = deployer.json(target, "status")
+    assert status["ephemeral"] and status["generation"] is None
+    assert "No changes" in deployer.on(target, *trial(HELLO % ("one", "one")))
+    assert "is temporary" in deployer.on(target, "switch", *source(tmp_path, HELLO % ("two", "two")), expect=1)
+    # The activation is killed, or nobody confirms: over another one of this boot, it returns to that.
+    once = take_snapshot(target)
+    for signal in ("", "systemctl kill --signal=KILL --kill-whom=all 'system-manager-run-*'"):
+        target.succeed("rm -f /run/slow")
+        process = deployer.start(*trial(SLOW), "--confirm-timeout", "5", "--target-host", address)
+        wait_for(target, "test -e /run/slow")
+        if signal:
+            target.succeed(signal)
+        else:
+            process.kill()
+        target.succeed("touch /run/go-on")
+        wait_for(target, "! test -e /run/system-manager/remote/confirm.json")
+        said = process.communicate()[0]
+        assert process.returncode == (5 if signal else -9), said
+        target.succeed("rm /run/go-on")
+        assert_same(once, take_snapshot(target))
+        assert deployer.json(target, "status")["ephemeral"]
+    deployer.on(target, "deactivate")
+    target.fail("findmnt /etc")
+    assert_same(lasts, take_snapshot(target))
+    assert "active: generation 1" in deployer.on(target, "status")
+    # The network breaks, and a boot comes before the time is over: it is gone, and its deployer is told so.
+    cuts = trial(CUTS % (BREAKS["sshd"], BACK))
+    process = deployer.start(*cuts, "--confirm-timeout", "600", "--target-host", address)
+    wait_for(target, "grep -q '\"deadline\":[0-9]' /run/system-manager/remote/confirm.json")
+    target.reboot()
+    target.succeed("systemctl start ssh.service")
+    said = process.communicate(timeout=200)[0]
+    assert process.returncode == 5 and "the machine was booted, and the host has returned" in said, said
+    assert_same(lasts, take_snapshot(target))
 
 
 def test_what_is_cut_while_it_arrives_goes_on_where_it_was(make_targets: MakeTargets, tmp_path: Path) -> None:

@@ -247,6 +247,31 @@ fn garbage_is_what_nothing_leads_to() {
 }
 
 #[test]
+fn what_is_active_booted_or_comes_back_after_a_boot_is_no_garbage() {
+    let Some(world) = World::new() else { return };
+    let root = world.root();
+    let (booted, _) = world.path('a', "booted", &[]);
+    let (active, _) = world.path('b', "active, and no generation", &[]);
+    let (run, _) = world.path('c', "kept by a run of this boot only", &[]);
+    let (before, _) = world.path('d', "comes back when what is of this boot only goes", &[]);
+    let (garbage, _) = world.path('f', "garbage", &[]);
+    world.receive([&booted, &active, &run, &before, &garbage]);
+    let at = |relative: &str| world.temp.path().join("root/run").join(relative);
+    fs::create_dir_all(at("system-manager/remote/runs/2")).unwrap();
+    write_request(&at("system-manager/remote/runs/2/request.json"), &run);
+    fs::create_dir_all(at("system-manager/ephemeral")).unwrap();
+    fs::write(
+        at("system-manager/ephemeral/before"),
+        before.path.to_string(),
+    )
+    .unwrap();
+    symlink(booted.path.to_string(), at("booted-system")).unwrap();
+    let is_active = active.path.as_str().parse().unwrap();
+    let done = gc::collect(&root, Some(&is_active), gc::Asked::default()).unwrap();
+    assert_eq!(done.paths, [garbage.path]);
+}
+
+#[test]
 fn what_is_asked_for_by_hash_is_lacking_unless_it_is_there_with_all_that_it_needs() {
     let Some(world) = World::new() else { return };
     let root = world.root();
