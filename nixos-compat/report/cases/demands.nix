@@ -34,6 +34,7 @@ in
     services.librenms.database.passwordFile = "/etc/password";
     time.timeZone = "UTC";
   };
+  "services/monitoring/snmpd.nix".services.snmpd.configText = "rocommunity public localhost";
   "services/networking/atticd.nix".services.atticd.environmentFile = "/etc/environment";
   "services/networking/firefox-syncserver.nix" = {
     imports = [ database ];
