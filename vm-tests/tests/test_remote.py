@@ -721,6 +721,8 @@ def test_what_is_of_one_boot_only_is_confirmed_or_goes_as_all_else(make_targets:
         wait_for(target, "! test -e /run/system-manager/remote/confirm.json")
         target.succeed("rm /run/go-on")
 
+    plan = deployer.on(target, "plan", "--ephemeral", *source(tmp_path, HELLO % ("one", "one")))
+    assert "until the next reboot only" in plan, plan
     # Nobody confirms: over what lasts, it returns to that, and the overlays go.
     assert_goes_back(SLOW, "test -e /run/slow")
     assert_same(lasts, take_snapshot(target))
