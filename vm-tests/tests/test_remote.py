@@ -704,8 +704,7 @@ def test_who_confirms_later_than_at_first_allowed_does_so_in_the_time_that_was_a
 def test_what_is_of_one_boot_only_is_confirmed_or_goes_as_all_else(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
     address = f"root@{deployer.address(target)}"
-    deployer.on(target, "switch", *source(tmp_path, HELLO % ("lasting", "lasting")))
-    lasts = take_snapshot(target)
+    nothing = take_snapshot(target)
 
     def trial(text: str) -> list[str]:
         """Returns the arguments of a switch of this boot only."""
@@ -719,14 +718,21 @@ def test_what_is_of_one_boot_only_is_confirmed_or_goes_as_all_else(make_targets:
         process.communicate()
         target.succeed("touch /run/go-on")
         wait_for(target, "! test -e /run/system-manager/remote/confirm.json")
-        target.succeed("rm /run/go-on")
+        target.succeed("rm -f /run/go-on /run/slow")
+        target.fail("findmnt /etc", "test -e /run/system-manager/ephemeral")
 
+    # Nobody confirms, and nothing was managed before.
+    assert_goes_back(SLOW, "test -e /run/slow")
+    assert_same(nothing, take_snapshot(target))
+    assert "nothing is active" in deployer.on(target, "status")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("lasting", "lasting")))
+    lasts = take_snapshot(target)
     plan = deployer.on(target, "plan", "--ephemeral", *source(tmp_path, HELLO % ("one", "one")))
     assert "until the next reboot only" in plan, plan
-    # Nobody confirms: over what lasts, it returns to that, and the overlays go.
+    # Over what lasts, it returns to that, and the overlays go; the deployer may ask how it ended.
     assert_goes_back(SLOW, "test -e /run/slow")
     assert_same(lasts, take_snapshot(target))
-    target.fail("findmnt /etc", "test -e /run/system-manager/ephemeral")
+    assert "has returned" in deployer.on(target, "switch", "--attach", expect=5)
     # It is confirmed, and written to /run alone.
     target.succeed("touch /root/before && sync")
     said = deployer.on(target, *trial(HELLO % ("one", "one")))
