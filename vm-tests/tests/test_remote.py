@@ -455,9 +455,14 @@ def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
     assert "sending" not in deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
 
     # Whatever the login shell is, and however root is had.
-    for shell in ("fish", "tcsh", "csh"):
-        target.succeed(f"usermod --shell $(command -v {shell}) admin")
+    deployer.admit(target)
+    message = 'it\'s "$HOME" `id` \\n!1 #;'
+    for shell in ("fish", "tcsh", "csh", "zsh"):
+        target.succeed(*(f"usermod --shell $(command -v {shell}) {user}" for user in ("admin", "root")))
         assert "active: generation 1" in deployer.run("status", *options)
+        # Root's becomes the agent at once, whatever it is asked.
+        assert "No changes" in deployer.on(target, "switch", toplevel, "--message", f"{shell}: {message}")
+        assert deployer.json(target, "generations")["generations"][0]["origin"]["message"] == f"{shell}: {message}"
     target.succeed("mv /usr/bin/sudo /usr/bin/no-sudo", "echo 'permit nopass admin' >/etc/doas.conf")
     assert "active: generation 1" in deployer.run("status", *options)
 
