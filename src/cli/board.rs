@@ -8,6 +8,7 @@ use crate::cli::print::{end_live, height, tell, tell_live_lines};
 use crate::host::threads;
 use crate::model::style::count;
 use crate::remote::fleet::word;
+use crate::remote::frame::without_colors;
 use crate::remote::host::{Phase, Watch};
 use crate::remote::target::Target;
 
@@ -121,7 +122,7 @@ impl Watch for Line<'_> {
         {
             tell(&format!("{}: {line}\n", self.target));
         } else {
-            self.board.working(self.index, line.trim().to_owned());
+            self.board.working(self.index, without_colors(line.trim()));
         }
     }
 

@@ -24,6 +24,9 @@ use crate::store::toplevel::read_manifest;
 /// How long a host waits to be confirmed after a `switch`, in seconds.
 const CONFIRM: u64 = 60;
 
+/// How long it may be what is asked with the first word: it is one argument of programs, which may have 128 kB (execve(2)).
+const ASKED_MAX: usize = 64 << 10;
+
 /// What tells what is built from other things that are.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -89,6 +92,7 @@ impl Deployer {
         // What is known already is asked with the first word.
         let known = self.job(host.target, None)?;
         let early = known.as_ref().map(|job| self.early(job)).transpose()?;
+        let early = early.flatten();
         let reached = Reached::new(host.target, &self.ways, early.as_ref())?;
         host.watch.at(&Phase::Building);
         let job = match known {
@@ -143,11 +147,10 @@ impl Deployer {
         }))
     }
 
-    fn early<'a>(&'a self, job: &'a Job) -> Result<Early<'a>> {
-        Ok(Early {
-            program: self.program(job)?,
-            asked: words_of(&job.first)?,
-        })
+    /// Returns what is asked with the first word; none where it is too long for that.
+    fn early<'a>(&'a self, job: &'a Job) -> Result<Option<Early<'a>>> {
+        let (program, asked) = (self.program(job)?, words_of(&job.first)?);
+        Ok((asked.len() <= ASKED_MAX).then_some(Early { program, asked }))
     }
 
     /// Returns the program that works on the host.

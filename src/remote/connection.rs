@@ -3,7 +3,6 @@
 
 #![expect(clippy::disallowed_methods, reason = "waits for what others say")]
 
-use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -18,6 +17,7 @@ use super::built::Program;
 use super::frame::escape;
 use super::password::Password;
 use super::probe::{self, Facts, Means, parse, script};
+use super::runs::random_word;
 use super::ssh_errors;
 use super::target::{Target, split_options};
 use crate::host::process::{Command, Piped};
@@ -25,6 +25,9 @@ use crate::host::threads;
 
 /// How long a host may say nothing. Its agent says something each five seconds, and ssh asks the other end as often.
 const SILENCE: Duration = Duration::from_secs(25);
+
+/// How long what ssh has said may take to be heard.
+const SAID: Duration = Duration::from_millis(20);
 
 /// How much a login and the host's shell may print in all until the agent speaks, and how much ssh may say.
 const NOISE: usize = 64 << 20;
@@ -84,8 +87,7 @@ pub(crate) struct Connection {
     pub facts: Facts,
     /// Whether it has become the agent's at once, and the host has said nothing of itself.
     pub is_agent: bool,
-    /// The fingerprint of the key that the host took, if it took one.
-    pub key: Option<String>,
+    key: Option<String>,
 }
 
 impl Connection {
@@ -280,10 +282,8 @@ impl Connection {
             }
             self.noise[0] += self.pump(phase)?;
             if self.noise[0] > NOISE {
-                bail!(
-                    "{} printed more than {NOISE} bytes before its answer",
-                    self.target
-                );
+                let target = &self.target;
+                bail!("{target} printed more than {NOISE} bytes before its answer");
             }
             // A line that never ends is kept to no more than this.
             if self.output.len() > PIECE * 2 {
@@ -294,7 +294,7 @@ impl Connection {
     }
 
     fn is_over(&self) -> bool {
-        self.ends == 2
+        self.ends >= 2
     }
 
     /// Waits for something to be said. Returns how much of it is output. What was read goes: `at` is 0 then.
@@ -302,11 +302,22 @@ impl Connection {
         self.output.drain(..self.at);
         self.at = 0;
         match self.events.recv_timeout(SILENCE) {
-            Ok(Event::Output(bytes)) => {
+            Ok(event) => self.take(event, phase),
+            Err(RecvTimeoutError::Disconnected) => self.take(Event::End, phase),
+            Err(RecvTimeoutError::Timeout) => {
+                let (target, seconds) = (&self.target, SILENCE.as_secs());
+                bail!("{phase}: {target} has not answered for {seconds} s")
+            }
+        }
+    }
+
+    fn take(&mut self, event: Event, phase: &str) -> Result<usize> {
+        match event {
+            Event::Output(bytes) => {
                 self.output.extend(&bytes);
                 return Ok(bytes.len());
             }
-            Ok(Event::Error(bytes)) => {
+            Event::Error(bytes) => {
                 self.errors.extend(&bytes);
                 self.noise[1] += bytes.len();
                 if self.noise[1] > NOISE {
@@ -317,25 +328,29 @@ impl Connection {
                 let key = ssh_errors::take_verbose(&mut self.errors);
                 self.key = key.or(self.key.take());
             }
-            Ok(Event::End) => self.ends += 1,
-            Err(RecvTimeoutError::Disconnected) => self.ends = 2,
-            Err(RecvTimeoutError::Timeout) => bail!(
-                "{phase}: {} has not answered for {} s",
-                self.target,
-                SILENCE.as_secs()
-            ),
+            Event::End => self.ends += 1,
         }
         Ok(0)
+    }
+
+    /// Returns the fingerprint of the key that the host took, if it took one: ssh has said so before the host spoke.
+    ///
+    /// # Errors
+    /// When more is said than is listened to.
+    pub(crate) fn key(&mut self) -> Result<Option<String>> {
+        while self.key.is_none()
+            && let Ok(event) = self.events.recv_timeout(SAID)
+        {
+            self.take(event, "listening to ssh")?;
+        }
+        Ok(self.key.clone())
     }
 
     /// What ssh and the host's programs have said, as the end of a message.
     fn said(&mut self) -> String {
         let text = String::from_utf8_lossy(&self.errors);
-        let lines: Vec<&str> = text
-            .lines()
-            .map(str::trim)
-            .filter(|l| !l.is_empty())
-            .collect();
+        let lines = text.lines().map(str::trim);
+        let lines: Vec<&str> = lines.filter(|l| !l.is_empty()).collect();
         let last = &lines[lines.len().saturating_sub(3)..];
         if last.is_empty() {
             String::new()
@@ -481,20 +496,4 @@ fn command(target: &Target, ways: &Ways) -> Command {
         command = command.arg("-p").arg(port.to_string());
     }
     command.arg("--").arg(&target.host)
-}
-
-/// Returns a word that nobody guesses.
-///
-/// # Errors
-/// When the kernel gives no random bytes.
-pub(crate) fn random_word() -> Result<String> {
-    let mut bytes = [0; 12];
-    std::fs::File::open("/dev/urandom")
-        .and_then(|mut file| file.read_exact(&mut bytes))
-        .context("reading /dev/urandom")?;
-    Ok(bytes.iter().fold(String::from("m"), |mut word, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(word, "{byte:02x}");
-        word
-    }))
 }

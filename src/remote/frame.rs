@@ -110,6 +110,21 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
+/// Takes the sequences that set colours out of text. Pure.
+#[must_use]
+pub(crate) fn without_colors(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let length = color_length(rest);
+        if length.is_none() {
+            out.push(c);
+        }
+        rest = &rest[length.unwrap_or(c.len_utf8())..];
+    }
+    out
+}
+
 /// The length of the sequence at the beginning that sets colours (ECMA-48, SGR), if there is one.
 fn color_length(text: &str) -> Option<usize> {
     let rest = text.strip_prefix("\x1b[")?;
@@ -137,6 +152,14 @@ mod tests {
         ] {
             assert_eq!(escape(text), expected);
         }
+    }
+
+    #[test]
+    fn colours_go_and_nothing_else() {
+        assert_eq!(
+            without_colors("\x1b[1;31mrèd\x1b[0m\x1b[2J\x1b[31"),
+            "rèd\x1b[2J\x1b[31"
+        );
     }
 
     #[test]

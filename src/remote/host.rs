@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use super::built::{Built, Program};
-use super::connection::{Connection, Early, Ways, random_word};
+use super::connection::{Connection, Early, Ways};
 use super::link::{self, Link, Outcome, Sending};
 use super::message::{Request, Start};
 use super::probe::{self, Allowed, Means};
-use super::runs;
+use super::runs::{self, random_word};
 use super::target::Target;
 use crate::host::clock::now;
 use crate::model::style::show_bytes;

@@ -275,7 +275,7 @@ impl Link {
 
     /// Says by which key ssh came, where that is known: it must do so again.
     fn say_key(&mut self) -> Result<()> {
-        match self.connection.key.clone() {
+        match self.connection.key()? {
             Some(fingerprint) => self.ask(&Request::Key { fingerprint }),
             None => Ok(()),
         }

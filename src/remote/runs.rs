@@ -24,7 +24,7 @@ use crate::host::held::{Held, How};
 use crate::host::kernel;
 use crate::host::process::Command;
 use crate::model::json;
-use crate::model::node::Node;
+use crate::model::node::{Node, hex};
 use crate::store::pending::{self, Lasting};
 
 /// The hidden command that carries a run out.
@@ -312,6 +312,18 @@ impl<'a> Run<'a> {
             at += count as u64;
         }
     }
+}
+
+/// Returns a word that nobody guesses.
+///
+/// # Errors
+/// When the kernel gives no random bytes.
+pub(super) fn random_word() -> Result<String> {
+    let mut bytes = [0; 12];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .context("reading /dev/urandom")?;
+    Ok(format!("m{}", hex(&bytes)))
 }
 
 const APPEND: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_APPEND);

@@ -224,6 +224,21 @@ def test_a_state_that_a_newer_program_wrote_is_not_guessed_at(fleet: Fleet, tmp_
         assert place.read("etc/hello") == "one" and state.read_text() == newer
 
 
+@pytest.mark.parametrize("fleet", [1], indirect=True)
+def test_what_is_asked_may_be_longer_than_an_argument(fleet: Fleet, tmp_path: Path) -> None:
+    [place] = fleet.places
+    for length in (10, 60_000, 120_000):
+        message = "x" * length
+        switch = ["switch", built(fleet, tmp_path, WANTED % length), "--target-host", place.name]
+        fleet.run(*switch, "--message", message)
+        # It changes nothing, and is what is asked with the first word where it is not too long.
+        assert "No changes" in fleet.run(*switch, "--message", message[1:])
+        command = [str(fleet.program), "generations", "--json", "--target-host", place.name]
+        env = {**os.environ, "PATH": f"{fleet.folder / 'bin'}:{os.environ['PATH']}"}
+        listed = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60)
+        assert json.loads(listed.stdout)["generations"][-1]["origin"]["message"] == message[1:]
+
+
 @pytest.mark.parametrize("fleet", [2], indirect=True)
 def test_what_can_not_be_remembered_changes_no_verdict(fleet: Fleet, tmp_path: Path) -> None:
     toplevel = built(fleet, tmp_path, WANTED % "one")
@@ -247,7 +262,8 @@ with open("/peaks", "w") as file:
 def test_a_path_of_any_size_takes_the_same_memory_on_both_sides(fleet: Fleet, tmp_path: Path) -> None:
     [place] = fleet.places
     (place.root / "peak.py").write_text(PEAK)
-    place.wrap.write_text('exec $enter env -i HOME=/root PATH="$PATH" python3 /peak.py\n')
+    # There are no more than 512 MB for it.
+    place.wrap.write_text('ulimit -v 524288\nexec $enter env -i HOME=/root PATH="$PATH" python3 /peak.py\n')
     # The target's end of a connection lives a little longer than ours. A pipe that is open for both is opened at once.
     os.mkfifo(place.root / "peaks")
     there = os.fdopen(os.open(place.root / "peaks", os.O_RDWR), "rb", buffering=0)

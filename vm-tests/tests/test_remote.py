@@ -455,9 +455,14 @@ def test_a_host_with_nix_takes_paths_from_an_untrusted_user_and_nix_knows_them(
     assert "sending" not in deployer.run("switch", *source(tmp_path, HELLO % ("one", "one")), *options)
 
     # Whatever the login shell is, and however root is had.
-    for shell in ("fish", "tcsh", "csh"):
-        target.succeed(f"usermod --shell $(command -v {shell}) admin")
+    deployer.admit(target)
+    message = 'it\'s "$HOME" `id` \\n!1 #;'
+    for shell in ("fish", "tcsh", "csh", "zsh"):
+        target.succeed(*(f"usermod --shell $(command -v {shell}) {user}" for user in ("admin", "root")))
         assert "active: generation 1" in deployer.run("status", *options)
+        # Root's becomes the agent at once, whatever it is asked.
+        assert "No changes" in deployer.on(target, "switch", toplevel, "--message", f"{shell}: {message}")
+        assert deployer.json(target, "generations")["generations"][0]["origin"]["message"] == f"{shell}: {message}"
     target.succeed("mv /usr/bin/sudo /usr/bin/no-sudo", "echo 'permit nopass admin' >/etc/doas.conf")
     assert "active: generation 1" in deployer.run("status", *options)
 
@@ -704,8 +709,7 @@ def test_who_confirms_later_than_at_first_allowed_does_so_in_the_time_that_was_a
 def test_what_is_of_one_boot_only_is_confirmed_or_goes_as_all_else(make_targets: MakeTargets, tmp_path: Path) -> None:
     deployer, [target] = make_targets("target")
     address = f"root@{deployer.address(target)}"
-    deployer.on(target, "switch", *source(tmp_path, HELLO % ("lasting", "lasting")))
-    lasts = take_snapshot(target)
+    nothing = take_snapshot(target)
 
     def trial(text: str) -> list[str]:
         """Returns the arguments of a switch of this boot only."""
@@ -719,12 +723,21 @@ def test_what_is_of_one_boot_only_is_confirmed_or_goes_as_all_else(make_targets:
         process.communicate()
         target.succeed("touch /run/go-on")
         wait_for(target, "! test -e /run/system-manager/remote/confirm.json")
-        target.succeed("rm /run/go-on")
+        target.succeed("rm -f /run/go-on /run/slow")
+        target.fail("findmnt /etc", "test -e /run/system-manager/ephemeral")
 
-    # Nobody confirms: over what lasts, it returns to that, and the overlays go.
+    # Nobody confirms, and nothing was managed before.
+    assert_goes_back(SLOW, "test -e /run/slow")
+    assert_same(nothing, take_snapshot(target))
+    assert "nothing is active" in deployer.on(target, "status")
+    deployer.on(target, "switch", *source(tmp_path, HELLO % ("lasting", "lasting")))
+    lasts = take_snapshot(target)
+    plan = deployer.on(target, "plan", "--ephemeral", *source(tmp_path, HELLO % ("one", "one")))
+    assert "until the next reboot only" in plan, plan
+    # Over what lasts, it returns to that, and the overlays go; the deployer may ask how it ended.
     assert_goes_back(SLOW, "test -e /run/slow")
     assert_same(lasts, take_snapshot(target))
-    target.fail("findmnt /etc", "test -e /run/system-manager/ephemeral")
+    assert "has returned" in deployer.on(target, "switch", "--attach", expect=5)
     # It is confirmed, and written to /run alone.
     target.succeed("touch /root/before && sync")
     said = deployer.on(target, *trial(HELLO % ("one", "one")))
