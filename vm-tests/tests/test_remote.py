@@ -1041,10 +1041,10 @@ def test_a_host_that_stalls_is_given_up_in_time_with_what_it_was_at(make_targets
 
     # It stops in the middle of what is sent: the activator first, then a path.
     large = tmp_path / "large"
-    large.write_bytes(Random(1).randbytes(150 << 20))
+    large.write_bytes(Random(1).randbytes(150 << 20) * 2)
     toplevel = build(_written(tmp_path, f"{{ environment.etc.large.source = {large}; }}"), tmp_path)
-    # More than the program, which is copied there.
-    arrives = "find /nix/store -path '*/.system-manager-*' -size +60M | grep -q ."
+    # More than the program, which is copied there, too.
+    arrives = "find /nix/store -path '*/.system-manager-*' -size +150M | grep -q ."
     for program, phase in (("head", "sending the activator"), ("system-manager", "sending /nix/store/")):
         process = deployer.start("switch", toplevel, "--target-host", f"root@{address}")
         if program == "head":
